@@ -1,0 +1,96 @@
+"""Gymnasium environments over a `System`, at any control frequency, with time kept in seconds."""
+
+import math
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from tdlib.envs.systems import System
+from tdlib.trajectories import TOLERANCE, delta_t_of
+
+
+class SystemEnvironment(gymnasium.Env):
+    """One system under a zero-order hold; spaces, resets, reward and limits are those of Gymnasium's own environment.
+
+    The episode is truncated after `time_limit` seconds. A limit is checked at every substep (<= 10 ms), `info` holds the
+    physical states in float64 and the time of exit, and the reward stops at the exit.
+
+    Observation: Pendulum (cos θ, sin θ, ω), CartPole (x, x', θ, θ'), float32.
+    Action: Pendulum torque [N m] in [−2, 2]; CartPole 0 / 1 for ∓10 N; CartPoleContinuous force [N] in [−10, 10].
+    Reward: Gymnasium's own, integrated over time; a control step of the native length earns what Gymnasium's step earns.
+
+    Args:
+        system: Equation and task.
+        control_frequency: Decisions per second [Hz]; any positive number.
+        time_limit: Episode length [s].
+    """
+
+    metadata = {"render_modes": []}
+    render_mode = None
+
+    def __init__(self, system: System, control_frequency: float, time_limit: float | None = None):
+        self.system = system
+        self.control_frequency = control_frequency
+        self.delta_t = delta_t_of(control_frequency)
+        self.time_limit = system.spec.time_limit if time_limit is None else time_limit
+        self.observation_space = _observation_space(system)
+        self.action_space = _action_space(system)
+        self._observe_circle = system.spec.name.startswith("Pendulum")
+        self._state: tuple[float, ...] | None = None
+        self._num_steps = 0
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
+        """Draw a start from the reset box, or take `options={"state": (D,)}`."""
+        super().reset(seed=seed)
+        if options and "state" in options:
+            start = np.asarray(options["state"], dtype=np.float64)
+            if start.shape != (self.system.spec.state_dim,) or not np.isfinite(start).all():
+                raise ValueError(f"options['state'] must be {self.system.spec.state_dim} finite numbers, got {start}")
+        else:
+            start = self.np_random.uniform(self.system.reset_low, self.system.reset_high)
+        self._state = tuple(float(x) for x in start)
+        self._num_steps = 0
+        return self._observation(), {"state": self._state, "t": 0.0}
+
+    def step(self, action: np.ndarray | int) -> tuple[np.ndarray, float, bool, bool, dict]:
+        """Hold the action for one control interval."""
+        start = self._state
+        held = float(np.asarray(action).reshape(-1)[0])
+        self._state, reward, exit_time, limit_hit = self.system.advance(start, held, self.delta_t)
+        info = {
+            "state": start,
+            "next_state": self._state,
+            "t": self._num_steps * self.delta_t,
+            "delta_t": self.delta_t,
+            "exit_time": exit_time,
+            "limit_hit": limit_hit,
+        }
+        self._num_steps += 1
+        terminated = exit_time < math.inf
+        # the last decision of an episode is the last that starts a whole interval before the limit
+        truncated = (self._num_steps + 1) * self.delta_t > self.time_limit * (1 + TOLERANCE)
+        return self._observation(), reward, terminated, truncated, info
+
+    def _observation(self) -> np.ndarray:
+        if self._observe_circle:
+            theta, omega = self._state
+            return np.array([math.cos(theta), math.sin(theta), omega], dtype=np.float32)
+        return np.array(self._state, dtype=np.float32)
+
+
+def _observation_space(system: System) -> spaces.Box:
+    if system.spec.name.startswith("Pendulum"):
+        high = np.array([1.0, 1.0, system.speed_limit[1]], dtype=np.float32)
+        return spaces.Box(-high, high, dtype=np.float32)
+    # Gymnasium's bounds: twice the limits of position and angle, no bound on speeds
+    from tdlib.envs.cartpole import THETA_LIMIT, X_LIMIT
+
+    high = np.array([2 * X_LIMIT, np.inf, 2 * THETA_LIMIT, np.inf], dtype=np.float32)
+    return spaces.Box(-high, high, dtype=np.float32)
+
+
+def _action_space(system: System) -> spaces.Space:
+    if system.spec.discrete:
+        return spaces.Discrete(system.spec.num_actions)
+    return spaces.Box(system.spec.action_low, system.spec.action_high, shape=(1,), dtype=np.float32)

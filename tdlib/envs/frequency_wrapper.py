@@ -1,0 +1,98 @@
+"""Give any Gymnasium environment with a fixed inner step a control frequency, without touching its physics."""
+
+import gymnasium
+import numpy as np
+
+from tdlib.trajectories import TOLERANCE, delta_t_of, num_steps
+
+
+class FixedFrequencyWrapper(gymnasium.Wrapper):
+    """Hold each action for Δt / sim_dt inner steps, so that changing the rate never changes the plant.
+
+    The reward is integrated over time (sum of r · sim_dt / reward_delta_t), termination is checked at every inner step,
+    and the episode ends by seconds. A step cut short by termination reports the time it lasted as `info["delta_t"]`.
+    A MuJoCo environment is set to `frame_skip` 1, so that its inner step is the physics step.
+
+    Args:
+        env: Environment whose inner step is fixed. A step-counting `TimeLimit` inside must last at least `time_limit`.
+        control_frequency: Decisions per second [Hz].
+        sim_dt: Inner step [s]; read from the environment (`dt`, `tau` or MuJoCo's time step) if None.
+        time_limit: Episode length [s].
+        reward_delta_t: Time one unit of the inner reward stands for [s]; the unwrapped environment's own step if None.
+
+    Raises:
+        ValueError: If the inner step is unknown, does not divide the interval, or an inner time limit ends first.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env,
+        control_frequency: float,
+        *,
+        sim_dt: float | None = None,
+        time_limit: float = 10.0,
+        reward_delta_t: float | None = None,
+    ):
+        super().__init__(env)
+        native_step = _inner_step(env)
+        if hasattr(env.unwrapped, "frame_skip"):
+            env.unwrapped.frame_skip = 1
+        found = _inner_step(env)
+        if sim_dt is not None and found is not None and abs(sim_dt - found) > TOLERANCE * found:
+            raise ValueError(f"sim_dt must be the environment's own inner step {found} s, got {sim_dt}")
+        self.sim_dt = sim_dt if sim_dt is not None else found
+        if self.sim_dt is None:
+            raise ValueError(f"sim_dt must be given: {env.unwrapped} states no inner step (dt, tau or MuJoCo's)")
+        self.control_frequency = control_frequency
+        self.delta_t = delta_t_of(control_frequency)
+        try:
+            self.substeps = num_steps(self.delta_t, self.sim_dt)
+        except ValueError as error:
+            raise ValueError(
+                f"control_frequency must give a whole number of inner steps of {self.sim_dt} s, got "
+                f"{control_frequency} Hz = {self.delta_t:.6g} s = {self.delta_t / self.sim_dt:.6g} steps"
+            ) from error
+        self.time_limit = time_limit
+        self.reward_delta_t = reward_delta_t or native_step or self.sim_dt
+        self._check_inner_time_limit()
+        self._num_inner_steps = 0
+
+    def reset(self, **kwargs: object) -> tuple[object, dict]:
+        """Reset the clock and the environment."""
+        self._num_inner_steps = 0
+        return self.env.reset(**kwargs)
+
+    def step(self, action: object) -> tuple[object, float, bool, bool, dict]:
+        """Hold the action for one control interval or until the episode ends."""
+        start, reward = self._num_inner_steps, 0.0
+        for _ in range(self.substeps):
+            observation, inner_reward, terminated, truncated, info = self.env.step(action)
+            reward += float(inner_reward) * self.sim_dt / self.reward_delta_t
+            self._num_inner_steps += 1
+            if terminated or truncated:
+                break
+        next_end = (self._num_inner_steps + self.substeps) * self.sim_dt
+        truncated = truncated or next_end > self.time_limit * (1 + TOLERANCE)
+        lasted = (self._num_inner_steps - start) * self.sim_dt
+        return observation, reward, terminated, truncated, {**info, "t": start * self.sim_dt, "delta_t": lasted}
+
+    def _check_inner_time_limit(self) -> None:
+        env = self.env
+        while isinstance(env, gymnasium.Wrapper):
+            if isinstance(env, gymnasium.wrappers.TimeLimit):
+                limit = env.spec.max_episode_steps * self.sim_dt
+                if limit < self.time_limit * (1 - TOLERANCE):
+                    raise ValueError(
+                        f"env must not end before time_limit = {self.time_limit} s: its TimeLimit counts "
+                        f"{env.spec.max_episode_steps} inner steps = {limit:.6g} s; "
+                        "make it with max_episode_steps=-1"
+                    )
+            env = env.env
+
+
+def _inner_step(env: gymnasium.Env) -> float | None:
+    for name in ("dt", "tau", "sim_dt"):  # MuJoCo's dt is its time step times frame_skip
+        value = getattr(env.unwrapped, name, None)
+        if isinstance(value, (int, float, np.floating)):
+            return float(value)
+    return None

@@ -1,0 +1,110 @@
+"""Time grids and batches of trajectories: the one place where seconds become step counts."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+NOMINAL_DELTA_T = {33.3: 0.03}  # a rate quoted with rounded digits stands for this exact interval [s]
+TOLERANCE = 1e-6  # relative; separates rounding of decimal intervals from intervals that do not fit
+
+
+def delta_t_of(control_frequency: float) -> float:
+    """Return the control interval [s] of a rate [Hz]; 33.3 Hz means exactly 0.03 s.
+
+    Raises:
+        ValueError: If the rate is not a positive finite number.
+    """
+    if isinstance(control_frequency, bool) or not isinstance(control_frequency, (int, float, np.number)):
+        raise ValueError(f"control_frequency must be a number in Hz, got {control_frequency!r}")
+    if not math.isfinite(control_frequency) or control_frequency <= 0:
+        raise ValueError(f"control_frequency must be positive and finite [Hz], got {control_frequency}")
+    return NOMINAL_DELTA_T.get(float(control_frequency), 1.0 / float(control_frequency))
+
+
+def rate_label(control_frequency: float) -> str:
+    """Return the folder and file label of a rate: 10 -> `10hz`, 33.3 -> `33.3hz`."""
+    return f"{control_frequency:g}hz"
+
+
+def num_steps(duration: float, step: float) -> int:
+    """Return how many steps make up a duration exactly, both in seconds.
+
+    Raises:
+        ValueError: If the duration is not a whole number of steps.
+    """
+    count = round(duration / step)
+    if count < 1 or abs(count * step - duration) > TOLERANCE * duration:
+        raise ValueError(f"duration must be a whole number of steps: {duration} s / {step} s = {duration / step:.6g}")
+    return count
+
+
+def steps_within(duration: float, step: float) -> int:
+    """Return how many whole steps fit into a duration, both in seconds."""
+    return math.floor(duration / step * (1 + TOLERANCE))
+
+
+def time_grid(horizon: float, delta_t: float) -> np.ndarray:
+    """Return times 0, delta_t, ... [s] up to the last that fits into the horizon, shape (T+1,)."""
+    return np.arange(steps_within(horizon, delta_t) + 1) * delta_t
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """A flat batch of transitions under a zero-order hold.
+
+    Args:
+        state: (N, D) physical state at the start of the interval.
+        action: (N, A) physical input or action index held over the interval.
+        next_state: (N, D) flow over the whole interval; angles continue from `state`, they are not wrapped.
+        delta_t: (N,) interval [s].
+    """
+
+    state: Tensor
+    action: Tensor
+    next_state: Tensor
+    delta_t: Tensor
+
+    def __len__(self) -> int:
+        return len(self.state)
+
+    def __getitem__(self, index: Tensor | slice) -> "Transitions":
+        return Transitions(self.state[index], self.action[index], self.next_state[index], self.delta_t[index])
+
+    def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> "Transitions":
+        """Return a copy in another precision or on another device."""
+        return Transitions(*(x.to(dtype=dtype, device=device) for x in self.tensors()))
+
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return (state, action, next_state, delta_t)."""
+        return self.state, self.action, self.next_state, self.delta_t
+
+    @staticmethod
+    def concatenate(parts: "list[Transitions]") -> "Transitions":
+        """Join several batches in order."""
+        return Transitions(*(torch.cat(column) for column in zip(*(p.tensors() for p in parts), strict=True)))
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """Equally long trajectories on one time grid; `actions[:, t]` leads from `states[:, t]` to `states[:, t + 1]`.
+
+    Args:
+        states: (N, T+1, D) physical states, angles continuous in time.
+        actions: (N, T, A) held inputs.
+        delta_t: (N, T) interval of each step [s].
+    """
+
+    states: Tensor
+    actions: Tensor
+    delta_t: Tensor
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+    @property
+    def times(self) -> Tensor:
+        """Physical time of every state, (N, T+1) [s]."""
+        return torch.cat([torch.zeros_like(self.delta_t[:, :1]), self.delta_t.cumsum(dim=1)], dim=1)
