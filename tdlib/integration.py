@@ -1,6 +1,6 @@
 """Explicit one-step solvers whose step length may differ for every sample of a batch.
 
-The field is autonomous under a zero-order hold, so one interval of length Δt is integrated as ds/dτ = Δt f(s), τ in [0, 1].
+The field is autonomous under a zero-order hold, so one interval is integrated as ds/dτ = Δt f(s), τ in [0, 1].
 torchdiffeq enters the project here only, as an independent check (`odeint_reference`).
 """
 

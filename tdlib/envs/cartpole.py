@@ -3,8 +3,8 @@
     θ'' = (g sin θ − cos θ B) / (l (4/3 − m cos²θ / M)),   B = (F + m l θ'² sin θ) / M
     x'' = B − m l θ'' cos θ / M
 
-Constants, reward, reset and limits as in Gymnasium's `classic_control/cartpole.py`; the discrete action 0 / 1 is a force
-of −10 / +10 N.
+Constants, reward, reset and limits as in Gymnasium's `classic_control/cartpole.py`; the discrete action 0 / 1 is a
+force of −10 / +10 N.
 """
 
 import dataclasses

@@ -13,12 +13,12 @@ from tdlib.trajectories import TOLERANCE, delta_t_of
 class SystemEnvironment(gymnasium.Env):
     """One system under a zero-order hold; spaces, resets, reward and limits are those of Gymnasium's own environment.
 
-    The episode is truncated after `time_limit` seconds. A limit is checked at every substep (<= 10 ms), `info` holds the
+    The episode is truncated after `time_limit` seconds. A limit is checked at every substep (<= 10 ms), `info` has the
     physical states in float64 and the time of exit, and the reward stops at the exit.
 
     Observation: Pendulum (cos θ, sin θ, ω), CartPole (x, x', θ, θ'), float32.
     Action: Pendulum torque [N m] in [−2, 2]; CartPole 0 / 1 for ∓10 N; CartPoleContinuous force [N] in [−10, 10].
-    Reward: Gymnasium's own, integrated over time; a control step of the native length earns what Gymnasium's step earns.
+    Reward: Gymnasium's own, integrated over time; a step of the native length earns what Gymnasium's step earns.
 
     Args:
         system: Equation and task.

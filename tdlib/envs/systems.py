@@ -92,8 +92,8 @@ class System:
         Returns:
             (..., D) state after `delta_t`; angles continue, they are not wrapped.
         """
-        for _, state, _, _ in self._substeps(state, action, delta_t):  # noqa: B007  the last state is the result
-            pass
+        for _, end, _, _ in self._substeps(state, action, delta_t):
+            state = end
         return state
 
     def simulate(self, state: Tensor, action: Tensor, delta_t: Tensor | float) -> IntervalOutcome:

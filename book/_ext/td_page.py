@@ -1,0 +1,51 @@
+"""What every page has: no request that leaves it, and a banner that names the preset."""
+
+import html
+import json
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from td_tables import read_preset
+
+MEANING = {
+    "smoke": "a test that everything runs; its numbers mean nothing.",
+    "quick": "minutes of training and few seeds; it shows the method and settles little.",
+    "full": "the whole study.",
+    "full_literal": "the seed document's own training budget.",
+}
+
+
+def banner_text(root: Path) -> str:
+    """Return one line of HTML that says which run the pages show."""
+    summary = read_preset(root)
+    if not summary:
+        return "No results beside this book."
+    preset = str(summary.get("preset", "unknown"))
+    commit = str(summary.get("git_commit") or summary.get("commit") or "")[:9]
+    text = f"This run: preset <strong>{html.escape(preset)}</strong>, "
+    text += html.escape(MEANING.get(preset, "a preset of your own."))
+    return text + (f" Commit {html.escape(commit)}." if commit else "")
+
+
+def add_banner(app: Sphinx) -> None:
+    """Set the banner before the theme reads its options."""
+    app.config.html_theme_options = {**app.config.html_theme_options, "announcement": banner_text(Path(app.srcdir))}
+
+
+def stay_offline(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: object) -> None:
+    """Drop the scripts of sphinx-thebe, the one part of the theme that names a CDN."""
+    files = context.get("script_files", [])
+    for file in list(files):
+        body = json.dumps({k: str(v) for k, v in (getattr(file, "attributes", {}) or {}).items()})
+        if "thebe" in str(getattr(file, "filename", file)).lower() or "THEBE" in body:
+            files.remove(file)
+    styles = context.get("css_files", [])
+    for file in [f for f in styles if "thebe" in str(getattr(f, "filename", f)).lower()]:
+        styles.remove(file)
+
+
+def setup(app: Sphinx) -> dict:
+    """Connect both."""
+    app.connect("builder-inited", add_banner, priority=1)
+    app.connect("html-page-context", stay_offline, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,134 @@
+"""Numbers in prose and small tables come from result files, never from a keyboard.
+
+    {res}`metric=one_step.relative_error, env=Pendulum-v1, model=jump, method=baseline, train_frequency=20,
+          test_frequency=50 | .2f`
+
+The part after `|` is a Python format; the word `brief` leaves the number of seeds out. A query that not exactly one row
+answers is a warning, and therefore an error in the strict build.
+
+    ```{res-table} metric=one_step.relative_error, env=Pendulum-v1
+    :rows: raw map: method=baseline, train_frequency=20
+           rescaled: method=rescaled, train_frequency=20
+    :columns: test_frequency=10 20 50
+    :format: .2f
+    ```
+"""
+
+from pathlib import Path
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+from td_tables import PUBLISHED, STATISTICS, SUMMARIES, QueryError, Source, Value, find, parse_query, sources
+
+LOG = logging.getLogger(__name__)
+
+
+def page_sources(env: object) -> list[Source]:
+    """Return the result folders that the present page reads, and make the page depend on their files."""
+    root = Path(env.srcdir)
+    for folder in (root, root / PUBLISHED):
+        for name in (STATISTICS, *SUMMARIES):
+            env.note_dependency(str(folder / name))
+    return sources(root, env.docname in env.config.td_conclusion_pages)
+
+
+def look_up(places: list[Source], query: dict[str, str]) -> tuple[Value, Source]:
+    """Answer a query from the first place that can; the error of the last one otherwise."""
+    error = QueryError("there is no results/metrics/statistics.csv beside the book")
+    for place in places:
+        try:
+            return find(place.rows, query), place
+        except QueryError as caught:
+            error = caught
+    raise error
+
+
+def number_node(value: Value, place: Source, spec: str, brief: bool) -> nodes.Node:
+    """Make the inline node of one number; its class lets the page show that it was not typed."""
+    return nodes.inline("", value.text(spec, brief), classes=["td-number"])
+
+
+class ResultRole(SphinxRole):
+    """One number with interval and seeds."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Replace the role by the number."""
+        text, _, shape = " ".join(self.text.split()).partition("|")
+        words = shape.split()
+        brief = "brief" in words
+        spec = next((word for word in words if word != "brief"), ".2f")
+        try:
+            value, place = look_up(page_sources(self.env), parse_query(text))
+            return [number_node(value, place, spec, brief)], []
+        except (QueryError, ValueError) as error:
+            LOG.warning("res: %s", error, location=self.get_location(), type="td", subtype="res")
+            return [nodes.problematic(self.rawtext, self.rawtext)], []
+
+
+class ResultTable(SphinxDirective):
+    """A table of such numbers; the argument is the query shared by all cells."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
+    option_spec = {  # noqa: RUF012
+        "rows": directives.unchanged_required,
+        "columns": directives.unchanged_required,
+        "format": directives.unchanged,
+        "heads": directives.unchanged,
+        "unit": directives.unchanged,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        """Build the table; a cell without a row says so and warns."""
+        key, _, values = self.options["columns"].partition("=")
+        columns = values.split()
+        heads = self.options.get("heads", "").split("|") if self.options.get("heads") else columns
+        unit = self.options.get("unit", "Hz" if key.strip() == "test_frequency" else "")
+        places = page_sources(self.env)
+        body = []
+        for line in filter(None, (line.strip() for line in self.options["rows"].splitlines())):
+            label, _, query = line.partition(":")
+            cells = [self._cell(places, f"{self.arguments[0]}, {query}, {key}={column}") for column in columns]
+            body.append([nodes.paragraph("", label.strip()), *cells])
+        titles = ["", *[f"{head.strip()} {unit}".strip() for head in heads]]
+        note = nodes.paragraph("", f"Source of the numbers: {places[0].label}." if places else "", classes=["td-source"])
+        wrapper = nodes.container(classes=["td-scroll"])
+        wrapper += make_table(titles, body)
+        return [wrapper, note]
+
+    def _cell(self, places: list[Source], query: str) -> nodes.Node:
+        try:
+            value, place = look_up(places, parse_query(query))
+            return nodes.paragraph("", "", number_node(value, place, self.options.get("format", ".2f"), True))
+        except QueryError as error:
+            LOG.warning("res-table: %s", error, location=self.get_location(), type="td", subtype="res")
+            return nodes.paragraph("", "no row")
+
+
+def make_table(titles: list[str], body: list[list[nodes.Node]]) -> nodes.table:
+    """Build a docutils table from paragraph nodes."""
+    group = nodes.tgroup(cols=len(titles))
+    group += [nodes.colspec(colwidth=1) for _ in titles]
+    head = nodes.row()
+    for title in titles:
+        head += nodes.entry("", nodes.paragraph("", title))
+    group += nodes.thead("", head)
+    rows = nodes.tbody()
+    for cells in body:
+        row = nodes.row()
+        for cell in cells:
+            row += nodes.entry("", cell)
+        rows += row
+    group += rows
+    return nodes.table("", group, classes=["td-table"])
+
+
+def setup(app: Sphinx) -> dict:
+    """Register role, directive and the list of pages that hold conclusions."""
+    app.add_config_value("td_conclusion_pages", [], "env")
+    app.add_role("res", ResultRole())
+    app.add_directive("res-table", ResultTable)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

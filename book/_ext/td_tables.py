@@ -1,0 +1,156 @@
+"""Answers "what does the result table say?": read statistics.csv, select one row, write it as text. No Sphinx in here."""
+
+import csv
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+KEYS = ("metric", "env", "model", "method", "form", "size", "data", "train_frequency", "test_frequency", "detail")
+DEFAULTS = (("size", "hidden64"), ("data", "transitions"))  # used in this order, only if several rows match
+STATISTICS = Path("results/metrics/statistics.csv")
+SUMMARIES = (Path("results/summary_statistics.json"), Path("results/metrics/summary_statistics.json"))
+PUBLISHED = Path("book/published")
+
+
+class QueryError(ValueError):
+    """A query that no row, or more than one row, answers."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """One number of the result table with its 95 % interval.
+
+    Args:
+        mean: The estimate.
+        low: Lower end of the interval; NaN if there is none (one seed).
+        high: Upper end.
+        num_seeds: Number of seeds; 0 for a number that is computed, not measured.
+        n: Number of measurements below it.
+    """
+
+    mean: float
+    low: float
+    high: float
+    num_seeds: int
+    n: int
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether the interval exists."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+    def text(self, spec: str = ".2f", brief: bool = False) -> str:
+        """Write it as `1.49 [1.45, 1.53], n = 2 seeds`; brief leaves the seeds out."""
+        number = _number(self.mean, spec)
+        if self.has_interval:
+            number += f" [{_number(self.low, spec)}, {_number(self.high, spec)}]"
+        if brief or not self.num_seeds:
+            return number
+        return f"{number}, n = {self.num_seeds} seed{'s' if self.num_seeds != 1 else ''}"
+
+
+def _number(x: float, spec: str) -> str:
+    return "not finite" if not math.isfinite(x) else format(x, spec).replace("-", "−")
+
+
+def parse_query(text: str) -> dict[str, str]:
+    """Parse `metric=one_step.mse, env=Pendulum-v1` into a dict.
+
+    Raises:
+        QueryError: If a part is not `key=value` or the key is unknown.
+    """
+    query = {}
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        key, sign, value = (s.strip() for s in part.partition("="))
+        if not sign or key not in KEYS:
+            raise QueryError(f"a query is a list of key=value with keys {', '.join(KEYS)}; got {part!r}")
+        query[key] = value
+    return query
+
+
+def read_statistics(path: Path) -> list[dict[str, str]]:
+    """Read the tidy table; every cell stays text, so that rates such as `mixed` and `20` are alike."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def read_preset(folder: Path) -> dict:
+    """Read the headline file of a run; an empty dict if there is none."""
+    path = next((folder / name for name in SUMMARIES if (folder / name).exists()), None)
+    return {} if path is None else json.loads(path.read_text(encoding="utf-8"))
+
+
+def find(rows: list[dict[str, str]], query: dict[str, str]) -> Value:
+    """Select the one row that answers a query.
+
+    Keys that are not given match anything. If several rows remain, hidden64 and then equal transitions are preferred.
+
+    Raises:
+        QueryError: If no row or more than one row remains.
+    """
+    found = [row for row in rows if all(_same(row.get(key, ""), value) for key, value in query.items())]
+    for key, value in DEFAULTS:
+        if len(found) > 1 and key not in query:
+            found = [row for row in found if row.get(key) == value] or found
+    if len(found) != 1:
+        shown = ", ".join(f"{key}={value}" for key, value in query.items())
+        raise QueryError(f"exactly one row must match, {len(found)} do: {shown}")
+    row = found[0]
+    return Value(
+        _float(row["mean"]),
+        _float(row["ci_low"]),
+        _float(row["ci_high"]),
+        int(_float(row.get("n_seeds")) or 0),
+        int(_float(row.get("n")) or 0),
+    )
+
+
+def _same(cell: str, value: str) -> bool:
+    if cell == value:
+        return True
+    try:  # 20 and 20.0 are one rate
+        return float(cell) == float(value)
+    except ValueError:
+        return False
+
+
+def _float(cell: str | None) -> float:
+    try:
+        return float(cell)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where numbers come from: a folder with `results/`, and its rows.
+
+    Args:
+        folder: The folder that holds `results/`.
+        label: What a reader is told, for example `published edition, preset quick`.
+        rows: Rows of its statistics.csv.
+    """
+
+    folder: Path
+    label: str
+    rows: list[dict[str, str]]
+
+
+def open_source(folder: Path, what: str) -> Source | None:
+    """Open the results below a folder; None if its statistics.csv does not exist."""
+    path = folder / STATISTICS
+    if not path.exists():
+        return None
+    preset = read_preset(folder).get("preset", "unknown")
+    return Source(folder, f"{what}, preset {preset}", read_statistics(path))
+
+
+def sources(root: Path, conclusions: bool) -> list[Source]:
+    """List where a page looks for numbers, in order.
+
+    Phase pages show this run. Pages with conclusions read the published edition where there is one, then this run.
+    """
+    run = open_source(root, "this run")
+    published = open_source(root / PUBLISHED, "published edition") if conclusions else None
+    return [source for source in (published, run) if source is not None]

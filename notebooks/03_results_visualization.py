@@ -1,0 +1,106 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # How wrong is a model at a rate it was not trained for?
+#
+# The same held-out states flow to every test interval. The error is measured against the true increment,
+#
+# $$\text{relative error} = \frac{\lVert \hat x' - x' \rVert}{\lVert x' - x \rVert},$$
+#
+# so 1 is persistence, "nothing moves". Theory for a map trained at step $h$: $|1 - h/\Delta t|$, whatever the network.
+
+# %% tags=["parameters", "remove-cell"]
+preset: str = "smoke"  # name of a preset in params/, or a path
+env: str = "Pendulum-v1"  # one of the preset's environments
+models: list = []  # some of the preset's models; empty for all
+seeds: list = []  # some of the preset's seeds; empty for all
+
+# %%
+from tdlib import figures
+from tdlib.runs.evaluate import evaluate_environment, example_rollouts, limit_curves, record_videos, state_space_errors
+from tdlib.runs.run import open_run
+from tdlib.runs.train import ensure_trained
+
+run = open_run(preset)
+ensure_trained(run, env, models, seeds)
+tables = evaluate_environment(run, env, models, seeds)
+{name: len(table) for name, table in tables.items()}
+
+# %% [markdown]
+# ## One step: train rate × test rate
+#
+# Raw error orders rates by the length of the step, because long steps move further. The relative error does not.
+
+# %%
+run.save_figure("error_heatmaps", f"{env}-mse", figures.draw_error_heatmaps(tables["one_step_errors"], value="mse"))
+
+# %%
+run.save_figure(
+    "error_heatmaps", f"{env}-relative", figures.draw_error_heatmaps(tables["one_step_errors"], value="relative_error")
+)
+
+# %% [markdown]
+# ## One training rate against the limits
+#
+# The curves are computed without any learning. A model cannot beat its own form's limit, except by its error's luck.
+
+# %%
+run.save_figure("limits", env, figures.draw_limits(tables["one_step_errors"], limit_curves(env)))
+
+# %% [markdown]
+# ## Rollouts: one second, open loop, the same physical input at every rate
+
+# %%
+run.save_figure("error_vs_horizon", env, figures.draw_error_vs_horizon(tables["rollout_errors"]))
+
+# %%
+run.save_figure("trajectory_rollouts", env, figures.draw_trajectories(example_rollouts(run, env)))
+
+# %% [markdown]
+# ## Where in the state space is the error?
+
+# %%
+run.save_figure("state_space", env, figures.draw_state_space(state_space_errors(run, env)))
+
+# %% [markdown]
+# ## Consistency: is one coarse step the same as several fine ones?
+
+# %%
+run.save_figure("consistency", f"{env}-defect", figures.draw_consistency(tables["consistency_errors"]))
+
+# %%
+run.save_figure("consistency", f"{env}-convergence", figures.draw_convergence(tables["convergence_test"]))
+
+# %% [markdown]
+# ## Does an ensemble know that the rate is wrong?
+
+# %%
+run.save_figure("ensemble", f"{env}-calibration", figures.draw_calibration(tables["ensemble_calibration"]))
+
+# %% [markdown]
+# ## Videos
+#
+# The prediction is drawn as a ghost over the truth.
+
+# %%
+record_videos(run, env)
+
+# %% [markdown]
+# ## Finding, limits, next
+#
+# * Numbers with intervals stand in the chapters; they are read from this run's tables.
+# * Test states are those of the task. Elsewhere in the state space the numbers differ.
+# * Next: `04_control`, whether prediction error matters for a planner.

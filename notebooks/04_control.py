@@ -1,0 +1,57 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Does the wrong rate break control?
+#
+# A planner looks one second ahead through a model and applies its first inputs to the true system,
+#
+# $$a^* = \arg\min_{a_{0:T}} \sum_k c(\hat x_k, a_k)\,\Delta t .$$
+#
+# The oracle plans through the true equation with the same budget; the difference of returns is the *regret*.
+
+# %% tags=["parameters", "remove-cell"]
+preset: str = "smoke"  # name of a preset in params/, or a path
+env: str = "Pendulum-v1"  # one of the preset's environments
+models: list = []  # some of the preset's models; empty for all
+seeds: list = []  # some of the preset's seeds; empty for all
+
+# %%
+from tdlib.figures import draw_control
+from tdlib.runs.control import control_environment, control_summary
+from tdlib.runs.run import open_run
+from tdlib.runs.train import ensure_trained
+
+run = open_run(preset)
+ensure_trained(run, env, models, seeds)
+
+# %% [markdown]
+# ## Closed loop at every control rate
+#
+# The planner's budget, its horizon in seconds and its knots per second are the same at every rate and for every model.
+
+# %%
+control = control_environment(run, env, models, seeds)
+control_summary(control).round(3)
+
+# %%
+run.save_figure("control", env, draw_control(control))
+
+# %% [markdown]
+# ## Finding, limits, next
+#
+# * A cell in which the oracle itself fails is marked as limited by the planner, and says nothing about models.
+# * Replanning hides one-step error: a model only has to order its plans well.
+# * Next: `05_statistics`, over all environments.

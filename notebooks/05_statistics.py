@@ -1,0 +1,66 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Which differences are more than chance?
+#
+# Seeds are the unit of replication: each has its own agent, data, split and initialization. Intervals come from a hierarchical
+# bootstrap (seeds, then starts), contrasts from paired sign-flip tests over seeds with Holm's correction. With $m$ seeds the
+# smallest two-sided p-value is
+#
+# $$p_{\min} = 2^{1-m}.$$
+
+# %% tags=["parameters", "remove-cell"]
+preset: str = "smoke"  # name of a preset in params/, or a path
+
+# %%
+from tdlib.figures import draw_contrasts
+from tdlib.runs.run import open_run
+from tdlib.runs.statistics import merge_parts, summarize, test_contrasts, write_summary
+
+run = open_run(preset)
+tables = merge_parts(run)
+{name: len(table) for name, table in tables.items()}
+
+# %% [markdown]
+# ## Intervals
+
+# %%
+statistics = summarize(run, tables)
+statistics.query("metric == 'one_step.relative_error' and test_frequency == '50' and train_frequency == '20'").round(3)
+
+# %% [markdown]
+# ## Declared contrasts
+#
+# They were written down in `tdlib/runs/contrasts.py` before any run; everything else in this book is exploratory.
+
+# %%
+contrasts = test_contrasts(run, tables)
+contrasts.round(4)
+
+# %%
+run.save_figure("statistics", "contrasts", draw_contrasts(contrasts))
+
+# %% [markdown]
+# ## Headline numbers
+
+# %%
+write_summary(run, tables, statistics)
+
+# %% [markdown]
+# ## Finding, limits, next
+#
+# * With few seeds no test can reach significance, and the intervals are wide; the `full` preset has ten.
+# * Next: `06_paper_figures`.

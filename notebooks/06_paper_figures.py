@@ -1,0 +1,55 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The figures of the paper
+#
+# Figures 1 to 5 of the founding document, drawn from the tables of this run and from nothing else. The measure of the
+# first two is the relative error
+#
+# $$\lVert \hat x' - x' \rVert \,/\, \lVert x' - x \rVert .$$
+
+# %% tags=["parameters", "remove-cell"]
+preset: str = "smoke"  # name of a preset in params/, or a path
+
+# %%
+from tdlib import figures
+from tdlib.runs.evaluate import state_space_errors
+from tdlib.runs.run import open_run
+from tdlib.runs.statistics import load_tables
+
+run = open_run(preset)
+tables = load_tables(run)
+
+# %%
+run.save_figure("paper_figures", "figure1_heatmaps", figures.draw_figure1(tables["one_step_errors"]))
+
+# %%
+run.save_figure("paper_figures", "figure2_horizon", figures.draw_figure2(tables["rollout_errors"]))
+
+# %%
+run.save_figure("paper_figures", "figure3_control", figures.draw_figure3(tables["control_performance"]))
+
+# %%
+run.save_figure("paper_figures", "figure4_state_space", figures.draw_figure4(state_space_errors(run, "Pendulum-v1")))
+
+# %%
+run.save_figure("paper_figures", "figure5_ablations", figures.draw_figure5(tables["one_step_errors"]))
+
+# %% [markdown]
+# ## Finding, limits, next
+#
+# * Each figure's data lie beside it as CSV.
+# * Next: `07_explorer`, where you choose.

@@ -1,0 +1,207 @@
+"""Sets that need no policy: random inputs at one rate, and one (state, action) flowed to many intervals."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tdlib.data.random_episodes import RANDOM_INPUTS, random_episodes, simulated_rows
+from tdlib.data.schema import FIELDS, DatasetError, TransitionDataset
+from tdlib.data.splits import SPLITS, split_path, write_splits
+from tdlib.data.storage import content_hash, read_attributes, save_dataset
+from tdlib.envs import get_system
+from tdlib.envs.systems import MAX_SUBSTEP
+from tdlib.seeding import derive_seed, numpy_generator, torch_generator
+from tdlib.trajectories import delta_t_of, rate_label
+
+INTEGRATOR = "RK4, ceil(delta_t / 10 ms) equal substeps, float64"
+
+
+def collect_random(env: str, frequency: float, seed: int, num_transitions: int) -> TransitionDataset:
+    """Simulate exactly `num_transitions` intervals under random inputs, half of them uniform, half Ornstein-Uhlenbeck.
+
+    Episodes end as the task's do (10 s, or the limits of the cart-pole) and come in random order; the last episode of
+    each half is cut and marked truncated.
+
+    Args:
+        env: Key in `tdlib.envs.SYSTEMS`.
+        frequency: Control frequency [Hz].
+        seed: Experiment seed.
+        num_transitions: N >= 2.
+    """
+    system, delta_t = get_system(env), delta_t_of(frequency)
+    if num_transitions < 2:
+        raise ValueError(f"num_transitions must be at least 2, got {num_transitions}")
+    half = num_transitions // 2
+    episodes = []
+    for kind, wanted in (("uniform", num_transitions - half), ("ornstein-uhlenbeck", half)):
+        generator = torch_generator(seed, "random", env, float(frequency), kind)
+        episodes += random_episodes(system, delta_t, kind, wanted, generator)
+    order = numpy_generator(seed, "random order", env, float(frequency)).permutation(len(episodes))
+    episodes = [episodes[i] for i in order]
+    inputs = RANDOM_INPUTS[env]
+    policy = f"half the transitions uniform inputs held {inputs.hold} s, half Ornstein-Uhlenbeck inputs " + (
+        f"(correlation {inputs.correlation} s, spread {inputs.spread}) on a feedback of gain {inputs.feedback}"
+    )
+    return TransitionDataset(
+        **{name: np.concatenate([e[name] for e in episodes]) for name in FIELDS},
+        episode_offsets=np.concatenate([[0], np.cumsum([len(e["t"]) for e in episodes])]),
+        spec=system.spec,
+        control_frequency=float(frequency),
+        attributes=_origin(seed, policy),
+    )
+
+
+def draw_pairs(datasets: Sequence[TransitionDataset], num_pairs: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Draw (state, action) pairs without repetition, equally many from each set (the rates, pooled).
+
+    Returns:
+        (M, D) states and (M, A) actions, float64.
+
+    Raises:
+        ValueError: If a set has too few rows.
+    """
+    states, actions = [], []
+    for i, dataset in enumerate(datasets):
+        share = num_pairs // len(datasets) + (i < num_pairs % len(datasets))
+        if share > len(dataset):
+            raise ValueError(f"num_pairs must take at most the {len(dataset)} rows of each set, got {share} of set {i}")
+        rows = numpy_generator(seed, "pairs", dataset.spec.name, i).choice(len(dataset), share, replace=False)
+        states.append(dataset.state[rows])
+        actions.append(dataset.action[rows])
+    return torch.from_numpy(np.concatenate(states)), torch.from_numpy(np.concatenate(actions))
+
+
+def branched_set(
+    env: str, states: Tensor, actions: Tensor, delta_ts: Sequence[float] | Tensor, *, seed: int | None = None
+) -> TransitionDataset:
+    """Flow every (state, action) to every interval, so that rates differ in nothing but Δt.
+
+    Args:
+        env: Key in `tdlib.envs.SYSTEMS`.
+        states: (M, D).
+        actions: (M, A).
+        delta_ts: (K,) intervals [s] common to all pairs, or (M, K) of each pair.
+        seed: Seed the pairs were drawn with, kept as origin.
+
+    Returns:
+        M groups of K rows; kind "branched".
+    """
+    system = get_system(env)
+    delta_ts = torch.as_tensor(delta_ts, dtype=torch.float64)
+    delta_ts = delta_ts.expand(len(states), delta_ts.shape[-1])
+    num_branches = delta_ts.shape[-1]
+    rows = simulated_rows(
+        system,
+        states.double().repeat_interleave(num_branches, dim=0),
+        actions.double().repeat_interleave(num_branches, dim=0),
+        delta_ts.reshape(-1),
+        torch.zeros(delta_ts.numel(), dtype=torch.float64),
+    )
+    return TransitionDataset(
+        **rows,
+        episode_offsets=np.arange(len(states) + 1) * num_branches,
+        spec=system.spec,
+        control_frequency=None,
+        kind="branched",
+        attributes=_origin(seed, "(state, action) pairs of other sets, flowed to several intervals"),
+    )
+
+
+def log_uniform_set(
+    env: str,
+    states: Tensor,
+    actions: Tensor,
+    *,
+    seed: int,
+    draws: int = 1,
+    shortest: float = 1 / 50,
+    longest: float = 1 / 10,
+) -> TransitionDataset:
+    """Flow every (state, action) to `draws` intervals, log-uniform in [shortest, longest] seconds."""
+    unit = torch.rand(len(states), draws, dtype=torch.float64, generator=torch_generator(seed, "log-uniform", env))
+    delta_ts = shortest * (longest / shortest) ** unit
+    return branched_set(env, states, actions, delta_ts, seed=seed).with_attributes(
+        delta_t_distribution=f"log-uniform in [{shortest:g}, {longest:g}] s"
+    )
+
+
+def _origin(seed: int | None, policy: str) -> dict[str, str | int | float]:
+    origin = {"policy": policy, "integrator": INTEGRATOR, "sim_step": MAX_SUBSTEP}
+    return origin if seed is None else {"seed": seed, **origin}
+
+
+def write_random(
+    env: str, frequency: float, seed: int, num_transitions: int, out_dir: Path | str, *, resume: bool = True
+) -> Path:
+    """Write `dataset_<rate>.h5` and its splits below `out_dir`; a complete set of the same settings is kept."""
+    path = Path(out_dir) / f"dataset_{rate_label(frequency)}.h5"
+    settings = f"{env} {frequency:g} Hz, seed {seed}, {num_transitions} transitions, {RANDOM_INPUTS.get(env)}"
+    if resume and _all_made_with(settings, [path, *(split_path(path, split) for split in SPLITS)]):
+        return path
+    dataset = collect_random(env, frequency, seed, num_transitions).with_attributes(settings=settings)
+    write_splits(dataset, path, seed)
+    return save_dataset(dataset, path)
+
+
+def write_branched(
+    env: str,
+    sources: Mapping[str, Sequence[TransitionDataset]],
+    seed: int,
+    out_dir: Path | str,
+    *,
+    frequencies: Sequence[float] = (10, 20, 50),
+    resume: bool = True,
+) -> dict[str, Path]:
+    """Write the branched sets of one seed: `{split}.h5` and `log_uniform_{split}.h5` below `out_dir`.
+
+    Pairs come from the sources of the same split, pooled equally over rates. Each file has as many rows as the smallest
+    source of its split, so that arms see equally many transitions: `{split}.h5` flows a third as many pairs to the
+    three rates, `log_uniform_{split}.h5` every pair to one interval, log-uniform between shortest and longest.
+
+    Args:
+        env: Key in `tdlib.envs.SYSTEMS`.
+        sources: Sets of every rate by split, for example from `load_splits`.
+        seed: Experiment seed.
+        out_dir: Folder of this environment and seed.
+        frequencies: Rates of `{split}.h5` [Hz].
+        resume: Keep complete files made from the same sources.
+
+    Returns:
+        Paths by file stem.
+    """
+    delta_ts = [delta_t_of(frequency) for frequency in frequencies]
+    paths = {}
+    for split, datasets in sources.items():
+        hashes = " ".join(content_hash(dataset)[:16] for dataset in datasets)
+        settings = f"{env}, seed {seed}, intervals {delta_ts} s, from {hashes}"
+        paths |= {stem: Path(out_dir) / f"{stem}.h5" for stem in (split, f"log_uniform_{split}")}
+        if resume and _all_made_with(settings, [paths[split], paths[f"log_uniform_{split}"]]):
+            continue
+        num_rows = min(len(dataset) for dataset in datasets)
+        states, actions = draw_pairs(datasets, num_rows, derive_seed(seed, "branched", split))
+        num_pairs = max(1, num_rows // len(delta_ts))
+        every = np.linspace(0, num_rows - 1, num_pairs).astype(int)  # evenly over the rates, which follow one another
+        made = {
+            split: branched_set(env, states[every], actions[every], delta_ts, seed=seed),
+            f"log_uniform_{split}": log_uniform_set(
+                env,
+                states,
+                actions,
+                seed=derive_seed(seed, "log-uniform", split),
+                shortest=min(delta_ts),
+                longest=max(delta_ts),
+            ),
+        }
+        for stem, dataset in made.items():
+            save_dataset(dataset.with_attributes(settings=settings, seed=seed, split=split), paths[stem])
+    return paths
+
+
+def _all_made_with(settings: str, paths: Sequence[Path]) -> bool:
+    try:
+        return all(read_attributes(path).get("settings") == settings for path in paths)
+    except DatasetError:
+        return False

@@ -1,0 +1,173 @@
+"""HDF5 files of transitions: written whole or not at all, and read back only if they are what they say.
+
+Layout: one dataset per field of `schema.FIELDS`, `episode_offsets`, `episode_id`, and attributes on the root group:
+`schema`, `schema_version`, `content_hash`, `kind`, `control_frequency` (NaN: it differs from row to row), `spec`,
+`units` and `versions` (JSON), and the origin of the set (`seed`, `policy`, `sim_step`, `integrator`, ...).
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+import tdlib
+from tdlib.data.atomic import atomic_path
+from tdlib.data.schema import FIELDS, SCHEMA_VERSION, DatasetError, RateError, TransitionDataset, check_dataset
+from tdlib.specs import EnvironmentSpec
+from tdlib.trajectories import TOLERANCE, delta_t_of
+
+SCHEMA = "tdlib transitions"
+PACKAGES = ("numpy", "torch", "gymnasium", "stable-baselines3", "h5py")
+COMPRESSION = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+RESERVED = ("schema", "schema_version", "content_hash", "kind", "control_frequency", "spec", "units", "versions")
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions that shape the data."""
+    found = {"tdlib": tdlib.__version__}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def content_hash(dataset: TransitionDataset) -> str:
+    """Return the SHA-256 of all rows, offsets, rate and specification; equal sets have equal hashes."""
+    digest = hashlib.sha256()
+    header = [SCHEMA_VERSION, dataset.kind, dataset.control_frequency, dataclasses.asdict(dataset.spec)]
+    digest.update(json.dumps(header, sort_keys=True).encode())
+    for name in (*FIELDS, "episode_offsets", "episode_id"):
+        values = np.ascontiguousarray(getattr(dataset, name))
+        digest.update(f"{name} {values.dtype.str} {values.shape}".encode())
+        digest.update(values.data)
+    return digest.hexdigest()
+
+
+def save_dataset(dataset: TransitionDataset, path: Path | str) -> Path:
+    """Write a set to an HDF5 file: checked first, written beside, synced, renamed.
+
+    Raises:
+        DatasetError: If the set breaks the schema; nothing is written then.
+    """
+    path = Path(path)
+    check_dataset(dataset, path.name)
+    spec = dataset.spec
+    units = {"state": spec.state_units, "action": spec.action_unit, "t": "s", "delta_t": "s", "exit_time": "s"}
+    with atomic_path(path) as temporary:
+        with h5py.File(temporary, "w") as file:
+            for name, (_, text) in FIELDS.items():
+                stored = file.create_dataset(name, data=getattr(dataset, name), **COMPRESSION)
+                stored.attrs["meaning"] = text
+            file.create_dataset("episode_offsets", data=dataset.episode_offsets)
+            file.create_dataset("episode_id", data=dataset.episode_id)
+            for key, value in dataset.attributes.items():
+                if key not in RESERVED:
+                    file.attrs[key] = value
+            file.attrs["schema"] = SCHEMA
+            file.attrs["schema_version"] = SCHEMA_VERSION
+            file.attrs["env_id"] = spec.name
+            file.attrs["kind"] = dataset.kind
+            frequency = dataset.control_frequency
+            file.attrs["control_frequency"] = math.nan if frequency is None else frequency
+            file.attrs["spec"] = json.dumps(dataclasses.asdict(spec))
+            file.attrs["units"] = json.dumps(units)
+            file.attrs["versions"] = json.dumps(package_versions())
+            file.attrs["content_hash"] = content_hash(dataset)
+    return path
+
+
+def load_dataset(
+    path: Path | str, control_frequency: float | None = None, *, allow_other_rate: bool = False
+) -> TransitionDataset:
+    """Read a set and check schema, finiteness, content hash and rate.
+
+    Args:
+        path: HDF5 file written by `save_dataset`.
+        control_frequency: Rate that the caller relies on [Hz]; None takes the file's.
+        allow_other_rate: Accept a file of another rate, as an explicit choice.
+
+    Raises:
+        DatasetError: If the file is missing, cut off, of another schema, changed since it was written, or not finite.
+        RateError: If its rate differs from `control_frequency` and this was not allowed.
+    """
+    path = Path(path)
+    dataset = check_dataset(_read(path), path.name)
+    if dataset.attributes["content_hash"] != content_hash(dataset):
+        raise DatasetError(f"path {path.name}: content_hash must match the rows, the file was changed after writing")
+    if control_frequency is not None and not allow_other_rate:
+        check_rate(dataset, control_frequency, path.name)
+    return dataset
+
+
+def check_rate(dataset: TransitionDataset, control_frequency: float, name: str = "dataset") -> None:
+    """Raise `RateError` unless the set was taken at this rate [Hz]."""
+    wanted = delta_t_of(control_frequency)
+    found = dataset.control_frequency
+    if found is None or abs(delta_t_of(found) - wanted) > TOLERANCE * wanted:
+        rate = "a mixture of rates" if found is None else f"{found:g} Hz"
+        raise RateError(
+            f"control_frequency must be the rate of {name}, {rate}, got {control_frequency:g} Hz; "
+            "pass allow_other_rate=True to use it on purpose"
+        )
+
+
+def read_attributes(path: Path | str) -> dict:
+    """Read only the attributes of a file, without its rows.
+
+    Raises:
+        DatasetError: If the file cannot be read or has another schema.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DatasetError(f"path must be an existing HDF5 file, got {os.fspath(path)!r}")
+    try:
+        with h5py.File(path, "r") as file:
+            attributes = {key: _plain(value) for key, value in file.attrs.items()}
+    except OSError as error:
+        raise DatasetError(f"path must be a complete HDF5 file, got {os.fspath(path)!r}: {error}") from error
+    if attributes.get("schema") != SCHEMA or attributes.get("schema_version") != SCHEMA_VERSION:
+        found = f"{attributes.get('schema')!r} version {attributes.get('schema_version')!r}"
+        raise DatasetError(f"path {path.name}: schema must be {SCHEMA!r} version {SCHEMA_VERSION}, got {found}")
+    return attributes
+
+
+def spec_from_json(text: str) -> EnvironmentSpec:
+    """Rebuild a specification from the `spec` attribute."""
+    values = json.loads(text)
+    return EnvironmentSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def _read(path: Path) -> TransitionDataset:
+    attributes = read_attributes(path)
+    names = (*FIELDS, "episode_offsets", "episode_id")
+    try:
+        with h5py.File(path, "r") as file:
+            missing = [name for name in names if name not in file]
+            if missing:
+                raise DatasetError(f"path {path.name}: fields must include {list(names)}, missing {missing}")
+            columns = {name: file[name][()] for name in names}
+        for name, (dtype, _) in FIELDS.items():
+            if columns[name].dtype != np.dtype(dtype):
+                raise DatasetError(f"path {path.name}: {name} must be {dtype}, got {columns[name].dtype}")
+        frequency = float(attributes["control_frequency"])
+        return TransitionDataset(
+            **columns,
+            spec=spec_from_json(attributes["spec"]),
+            control_frequency=None if math.isnan(frequency) else frequency,
+            kind=attributes["kind"],
+            attributes=attributes,
+        )
+    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise DatasetError(f"path must be a complete HDF5 file of {SCHEMA!r}, got {path.name}: {error}") from error
+
+
+def _plain(value: object) -> object:
+    return value.item() if isinstance(value, np.generic) else value

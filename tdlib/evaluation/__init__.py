@@ -1,0 +1,53 @@
+"""How well models predict: one step, open loop, against themselves at other steps, and in control."""
+
+from tdlib.evaluation.calibration import ensemble_calibration
+from tdlib.evaluation.consistency import FREQUENCY_PAIRS, consistency_error
+from tdlib.evaluation.convergence import convergence_test
+from tdlib.evaluation.errors import mse_over_horizon, relative_error, squared_error
+from tdlib.evaluation.evaluate import evaluate_stack, merge_tables
+from tdlib.evaluation.generalization import dt_generalization_test
+from tdlib.evaluation.ground_truth import plant_change_table, zero_order_hold_table
+from tdlib.evaluation.one_step import one_step_errors, pointwise_errors
+from tdlib.evaluation.predict import predict_once, predict_steps
+from tdlib.evaluation.rollout import open_loop_rollout, rollout_errors
+from tdlib.evaluation.rollout_sets import RolloutSet
+from tdlib.evaluation.schedules import RATES, TRAIN_RATES
+from tdlib.evaluation.tables import KEY_COLUMNS, at_time, read_table, write_table
+from tdlib.evaluation.test_sets import PairSet, TestSet, build_test_set, flow_pairs
+from tdlib.evaluation.trajectory_file import read_trajectories, write_trajectories
+from tdlib.evaluation.velocity_field import velocity_field
+
+__all__ = [
+    "FREQUENCY_PAIRS",
+    "KEY_COLUMNS",
+    "RATES",
+    "TRAIN_RATES",
+    "PairSet",
+    "RolloutSet",
+    "TestSet",
+    "at_time",
+    "build_test_set",
+    "consistency_error",
+    "convergence_test",
+    "dt_generalization_test",
+    "ensemble_calibration",
+    "evaluate_stack",
+    "flow_pairs",
+    "merge_tables",
+    "mse_over_horizon",
+    "one_step_errors",
+    "open_loop_rollout",
+    "plant_change_table",
+    "pointwise_errors",
+    "predict_once",
+    "predict_steps",
+    "read_table",
+    "read_trajectories",
+    "relative_error",
+    "rollout_errors",
+    "squared_error",
+    "velocity_field",
+    "write_table",
+    "write_trajectories",
+    "zero_order_hold_table",
+]

@@ -1,0 +1,379 @@
+"""Closed-loop control: how well a model serves a planner that acts on the real system.
+
+At every planning time t a planner maximizes the negative cost of what the model predicts,
+
+    J = Σ_j w_j c(ŝ_j, u_j) + w_T c(ŝ_T, u_T),   w_j = Δt but Δt/2 at the horizon's end,
+
+with the system's declared cost rate c [1/s], and the real system (float64, exact zero-order hold) carries out the first
+inputs. All members of a stack and all episodes are planned at once, M problems times E. Every member meets the same
+starts and the same planner noise, and each episode has its own noise, so members are compared in pairs.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from tdlib.envs.systems import System
+from tdlib.integration import rk4_step
+from tdlib.models.base import Context
+from tdlib.planning import (
+    CEM,
+    KnotClock,
+    Planner,
+    RecordedDynamics,
+    StackedModels,
+    fresh_start,
+    inputs_of,
+    prediction_objective,
+)
+from tdlib.seeding import torch_generator
+from tdlib.trajectories import TOLERANCE, delta_t_of, steps_within
+from tdlib.trajectories import num_steps as whole_steps
+
+SCALAR_BATCH = 96  # below this many episodes plain numbers advance the real system faster than tensors
+COMPACTION_MEMBERS = 32  # smaller stacks cost the same when half of their members are left out
+ORACLE_SUCCESS = 0.9  # a cell whose oracle succeeds less often says more about the planner than about models
+
+
+class Dynamics(Protocol):
+    """What control needs of M models; `Oracle`, `RecordedDynamics` and stacks wrapped in it provide it."""
+
+    has_memory: bool
+
+    def predict_sequence(self, state: Tensor, actions: Tensor, delta_t: float, context: object = None) -> Tensor:
+        """Predict (M, E, P, T, D) states after each action from (M, E, P, D) and (M, E, P, T, A), steps of Δt [s]."""
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """The true equation as a model, one member: what the planner reaches with perfect predictions.
+
+    Args:
+        system: The real system.
+        max_substep: Longest solver step [s]; RK4 with 25 ms errs by less than 1e-5, far below what planning resolves.
+    """
+
+    system: System
+    max_substep: float = 0.025
+    has_memory = False
+
+    def predict_sequence(self, state: Tensor, actions: Tensor, delta_t: float, context: object = None) -> Tensor:
+        del context
+        system, substeps = self.system, math.ceil(delta_t / self.max_substep * (1 - TOLERANCE))
+        h = torch.tensor(delta_t / substeps, dtype=state.dtype, device=state.device)
+        limit = None if system.speed_limit is None else torch.tensor(system.speed_limit).to(state)
+        states = []
+        for force in system.physical_input(actions).unbind(dim=-2):
+            for _ in range(substeps):
+                state = rk4_step(lambda s: system.derivative(s, force), state, h)  # noqa: B023  called at once
+                if limit is not None:
+                    state = torch.minimum(torch.maximum(state, -limit), limit)
+            states.append(state)
+        return torch.stack(states, dim=-2)
+
+
+@dataclass(frozen=True)
+class ControlSettings:
+    """How episodes are run; the defaults are the study's, a short preset may shrink `duration` and `replan_interval`.
+
+    Args:
+        horizon: Length of a plan [s].
+        knots_per_second: Decisions per second of plan; no knot is shorter than a control or a model step.
+        replan_interval: Time between plans [s], rounded to whole control steps; 0 plans at every control step.
+        duration: Length of an episode [s]; None is the environment's own time limit.
+        terminal_weight: Time for which the cost at the end of the horizon counts on [s].
+        context_steps: True past steps that a model with memory is given.
+    """
+
+    horizon: float = 1.0
+    knots_per_second: float = 10.0
+    replan_interval: float = 0.0
+    duration: float | None = None
+    terminal_weight: float = 0.5
+    context_steps: int = 8
+
+    def __post_init__(self):
+        for name, smallest in (("horizon", 0.0), ("knots_per_second", 0.0), ("duration", 0.0)):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > smallest):
+                raise ValueError(f"{name} must be positive and finite, got {value}")
+        for name in ("replan_interval", "terminal_weight", "context_steps"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} must be finite and not negative, got {value}")
+
+
+@dataclass(frozen=True)
+class ControlResult:
+    """Closed-loop episodes of M members from E starts.
+
+    Args:
+        states: (M, E, T+1, D) true states at the control times, float64; held after the episode has ended.
+        actions: (M, E, T, A) inputs carried out, as in the data sets (index if discrete).
+        times: (T+1,) [s].
+        episode_return: (M, E) Gymnasium's reward integrated over time until exit.
+        success: (M, E) whether the task was solved.
+        exit_time: (M, E) time of leaving the limits [s]; inf if it did not happen.
+        num_nonfinite: (M, E) plans that scored NaN or infinity.
+        control_frequency: [Hz].
+        model_delta_t: Prediction step [s].
+        planner: Name of the planner.
+        seconds: CPU time of the whole evaluation [s].
+    """
+
+    states: Tensor
+    actions: Tensor
+    times: Tensor
+    episode_return: Tensor
+    success: Tensor
+    exit_time: Tensor
+    num_nonfinite: Tensor
+    control_frequency: float
+    model_delta_t: float
+    planner: str
+    seconds: float
+
+
+def control_starts(system: System, num_episodes: int, seed: int = 0) -> Tensor:
+    """Draw the starts that all arms share from the reset box: (E, D) float64; more episodes keep the first ones."""
+    low, high = (torch.tensor(x, dtype=torch.float64) for x in (system.reset_low, system.reset_high))
+    generator = torch_generator(seed, "control starts", system.spec.name)
+    return low + (high - low) * torch.rand(num_episodes, len(low), dtype=torch.float64, generator=generator)
+
+
+@torch.no_grad()
+def evaluate_control(
+    dynamics: Dynamics | StackedModels,
+    system: System,
+    control_frequency: float,
+    starts: Tensor,
+    *,
+    num_members: int = 1,
+    planner: Planner | None = None,
+    settings: ControlSettings | None = None,
+    model_delta_t: float | None = None,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> ControlResult:
+    """Run closed-loop episodes on the real system with plans made on a model.
+
+    Args:
+        dynamics: Stack of M models, the same in `RecordedDynamics` (to record once for several calls), or `Oracle`.
+        system: The real system.
+        control_frequency: Decisions per second [Hz].
+        starts: (E, D) starts shared by all members, or (M, E, D).
+        num_members: M.
+        planner: CEM with its defaults if None.
+        settings: Horizon, knots, duration; the study's defaults if None.
+        model_delta_t: Prediction step [s]; a whole multiple or a whole fraction of the control step. None is equal.
+        seed: Of the planner's noise.
+        dtype: Precision of predictions; the real system is always float64.
+        device: Where predictions run.
+        progress: Called with (control steps done, control steps in all).
+
+    Raises:
+        ValueError: If a start has the wrong shape or the model step does not fit the control step.
+    """
+    started = time.process_time()
+    planner, settings = planner or CEM(), settings or ControlSettings()
+    if not isinstance(dynamics, Oracle | RecordedDynamics):
+        dynamics = RecordedDynamics(dynamics)
+    delta_t = delta_t_of(control_frequency)
+    model_delta_t = _checked_model_step(model_delta_t, delta_t)
+    clock = KnotClock.at_rate(settings.horizon, settings.knots_per_second, delta_t, model_delta_t)
+    plant = _Plant(system, _checked_starts(starts, system, num_members), delta_t, min(delta_t, model_delta_t))
+    num_episodes = plant.state.shape[1]
+    generators = [torch_generator(seed, "planner", system.spec.name, e) for e in range(num_episodes)]
+    total = steps_within(system.spec.time_limit if settings.duration is None else settings.duration, delta_t)
+    replan_steps = max(1, round(settings.replan_interval / delta_t))
+
+    inputs = inputs_of(system.spec)
+    live = torch.arange(num_members)  # members with an episode that still runs
+    warm_start = fresh_start(inputs, (num_members, num_episodes), clock.num_knots, device)
+    num_nonfinite = torch.zeros(num_members, num_episodes, dtype=torch.long)
+    last_knot = 0
+
+    def cost_rate(states: Tensor, actions: Tensor) -> Tensor:
+        return system.cost(states, system.physical_input(actions))
+
+    def noise(population: int, knots: int) -> Tensor:
+        return torch.stack([inputs.draw_noise(population, knots, g) for g in generators]).to(device)
+
+    for first in range(0, total, replan_steps):
+        running = plant.exit_time.isinf().any(dim=1)[live]
+        if not running.any():
+            break
+        if running.sum() <= len(live) / 2 and len(live) >= COMPACTION_MEMBERS:  # leave out members that are through
+            dynamics, warm_start = dynamics.select(running.nonzero()[:, 0]), warm_start.select(running)
+            live = live[running]
+        now, knot = first * delta_t, clock.knot_at(first * delta_t)
+        context = None
+        if dynamics.has_memory:
+            context = plant.context(live, settings.context_steps, model_delta_t, dtype, device)
+        start = plant.state[live].to(device=device, dtype=dtype).unsqueeze(2)  # (M, E, 1, D)
+        predict = _prediction(dynamics, start, model_delta_t, context)
+        objective = prediction_objective(predict, cost_rate, clock, now, settings.terminal_weight)
+        plan = planner.plan(objective, inputs, warm_start.shifted(knot - last_knot, inputs), noise)
+        warm_start, last_knot = plan.warm_start, knot
+        num_nonfinite[live] += plan.num_nonfinite.cpu() * plant.exit_time[live].isinf()
+        for step in range(first, min(first + replan_steps, total)):
+            held = min(clock.knot_at(step * delta_t) - knot, clock.num_knots - 1)
+            plant.step(live, plan.knots[..., held, :].to("cpu", torch.float64))
+        if progress:
+            progress(min(first + replan_steps, total), total)
+    return plant.result(
+        total, num_nonfinite, control_frequency, model_delta_t, planner.name, time.process_time() - started
+    )
+
+
+def control_rows(
+    result: ControlResult, keys: Sequence[Mapping[str, object]], oracle: ControlResult | None = None
+) -> list[dict]:
+    """Return the rows of control_performance.csv, one per member and episode.
+
+    Args:
+        result: Episodes of M members.
+        keys: Key columns of each member, in order; `test_frequency` is filled in.
+        oracle: The oracle's episodes from the same starts at the same rate; None leaves regret and mark empty.
+    """
+    if len(keys) != len(result.episode_return):
+        raise ValueError(f"keys must be one per member: {len(result.episode_return)}, got {len(keys)}")
+    limited = None if oracle is None else bool(oracle.success.double().mean() < ORACLE_SUCCESS)
+    rows = []
+    for member, key in enumerate(keys):
+        for episode in range(result.episode_return.shape[1]):
+            episode_return = float(result.episode_return[member, episode])
+            rows.append(
+                {
+                    **key,
+                    "test_frequency": f"{result.control_frequency:g}",
+                    "control_frequency": f"{result.control_frequency:g}",
+                    "model_frequency": f"{1 / result.model_delta_t:.3g}",
+                    "planner": result.planner,
+                    "duration": float(result.times[-1]),
+                    "episode": episode,
+                    "episode_return": episode_return,
+                    "success": bool(result.success[member, episode]),
+                    "exit_time": float(result.exit_time[member, episode]),
+                    "regret": None if oracle is None else float(oracle.episode_return[0, episode]) - episode_return,
+                    "planner_limited": limited,
+                    "num_nonfinite": int(result.num_nonfinite[member, episode]),
+                    "n": 1,
+                }
+            )
+    return rows
+
+
+def _prediction(
+    dynamics: Dynamics, start: Tensor, model_delta_t: float, context: object
+) -> Callable[[Tensor], Tensor]:
+    """Return actions (M, E, P, T, A) -> states (M, E, P, T, D) from the same start for all P plans."""
+
+    def predict(actions: Tensor) -> Tensor:
+        state = start.expand(*actions.shape[:3], -1).contiguous()
+        return dynamics.predict_sequence(state, actions.contiguous(), model_delta_t, context)
+
+    return predict
+
+
+class _Plant:
+    """The real system under closed loop: M x E episodes in float64, recorded often enough for models with memory."""
+
+    def __init__(self, system: System, state: Tensor, delta_t: float, record_delta_t: float):
+        self.system, self.state, self.delta_t = system, state, delta_t
+        self.substeps = whole_steps(delta_t, record_delta_t)
+        self.record_delta_t = delta_t / self.substeps
+        self.states, self.actions = [state], []  # at the recording times
+        self.episode_return = torch.zeros(state.shape[:2], dtype=torch.float64)
+        self.exit_time = torch.full_like(self.episode_return, math.inf)
+
+    def step(self, live: Tensor, action: Tensor) -> None:
+        """Hold the actions (m, E, 1) of the live members for one control step; ended episodes stay where they are."""
+        full = torch.zeros(*self.state.shape[:2], action.shape[-1], dtype=torch.float64)
+        full[live] = action
+        for _ in range(self.substeps):
+            now = len(self.actions) * self.record_delta_t
+            index = self.exit_time.isinf().nonzero(as_tuple=True)
+            next_state, reward, exit_time = _advance(self.system, self.state[index], full[index], self.record_delta_t)
+            self.state = self.state.index_put(index, next_state)
+            self.episode_return[index] += reward
+            self.exit_time[index] = now + exit_time
+            self.states.append(self.state)
+            self.actions.append(full)
+
+    def context(
+        self, live: Tensor, num_steps: int, delta_t: float, dtype: torch.dtype, device: torch.device | str
+    ) -> Context:
+        """Return the last true steps of length `delta_t` [s] of the live members, masked where the episode began later.
+
+        A longer model step sees the mean of the inputs held in it, of discrete ones the majority.
+        """
+        stride, now = whole_steps(delta_t, self.record_delta_t), len(self.actions)
+        begins = [now - stride * (num_steps - c) for c in range(num_steps)]
+        states = torch.stack([self.states[max(i, 0)][live] for i in begins], dim=-2).unsqueeze(2)  # (M, E, 1, C, D)
+        actions = torch.stack([self._mean_action(max(i, 0), stride)[live] for i in begins], dim=-2).unsqueeze(2)
+        mask = (torch.tensor(begins) >= 0).expand(states.shape[:-1])
+        intervals = torch.full(states.shape[:-1], delta_t)
+        states, actions, intervals = (x.to(device, dtype) for x in (states, actions, intervals))
+        return Context(states=states, actions=actions, delta_t=intervals, mask=mask.to(device))
+
+    def _mean_action(self, begin: int, stride: int) -> Tensor:
+        held = self.actions[begin : begin + stride]
+        if not held:
+            return torch.zeros(*self.state.shape[:2], 1, dtype=torch.float64)
+        mean = torch.stack(held).mean(dim=0)
+        return mean.round() if self.system.spec.discrete else mean
+
+    def result(self, total: int, num_nonfinite: Tensor, *labels: object) -> ControlResult:
+        """Collect the episodes; if all ended early the last states are repeated up to `total` control steps."""
+        missing = total * self.substeps - len(self.actions)
+        states = torch.stack(self.states + [self.state] * missing, dim=2)[:, :, :: self.substeps]
+        actions = self.actions + [torch.zeros(*self.state.shape[:2], 1, dtype=torch.float64)] * missing
+        times = torch.arange(total + 1, dtype=torch.float64) * self.delta_t
+        success = self.system.success(states, times) & self.exit_time.isinf()
+        actions = torch.stack(actions, dim=2)[:, :, :: self.substeps]
+        return ControlResult(
+            states, actions, times, self.episode_return, success, self.exit_time, num_nonfinite, *labels
+        )
+
+
+def _advance(system: System, state: Tensor, action: Tensor, delta_t: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Solve one interval for a flat batch: (B, D), (B, 1) -> next states, rewards, exit times."""
+    if len(state) >= SCALAR_BATCH:
+        outcome = system.simulate(state, action, delta_t)
+        return outcome.next_state, outcome.reward, outcome.exit_time
+    results = [
+        system.advance(tuple(s), a, delta_t) for s, a in zip(state.tolist(), action[:, 0].tolist(), strict=True)
+    ]
+    next_state = torch.tensor([r[0] for r in results], dtype=torch.float64).reshape(state.shape)
+    reward, exit_time = (torch.tensor([r[i] for r in results], dtype=torch.float64) for i in (1, 2))
+    return next_state, reward, exit_time
+
+
+def _checked_model_step(model_delta_t: float | None, delta_t: float) -> float:
+    if model_delta_t is None:
+        return delta_t
+    ratio = max(model_delta_t, delta_t) / min(model_delta_t, delta_t)
+    if abs(ratio - round(ratio)) > TOLERANCE * ratio:
+        raise ValueError(
+            f"model_delta_t must be a whole multiple or fraction of the control step {delta_t} s, got {model_delta_t}"
+        )
+    return model_delta_t
+
+
+def _checked_starts(starts: Tensor, system: System, num_members: int) -> Tensor:
+    size = system.spec.state_dim
+    if starts.ndim == 2:
+        starts = starts.expand(num_members, *starts.shape)
+    if starts.ndim != 3 or starts.shape[0] != num_members or starts.shape[2] != size:
+        raise ValueError(f"starts must be (E, {size}) or ({num_members}, E, {size}), got {tuple(starts.shape)}")
+    if not starts.isfinite().all():
+        raise ValueError("starts must be finite, got NaN or infinity")
+    return starts.to("cpu", torch.float64).clone()

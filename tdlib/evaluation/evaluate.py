@@ -1,0 +1,85 @@
+"""All measures of prediction for one stack of models in one call."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import torch
+
+from tdlib.envs import System
+from tdlib.evaluation.calibration import ensemble_calibration
+from tdlib.evaluation.consistency import FREQUENCY_PAIRS, consistency_error
+from tdlib.evaluation.convergence import convergence_test
+from tdlib.evaluation.gather import members_of
+from tdlib.evaluation.one_step import PAIR_SETS, one_step_errors, pointwise_errors
+from tdlib.evaluation.predict import Model
+from tdlib.evaluation.rollout import rollout_errors
+from tdlib.evaluation.tables import arm_of
+from tdlib.evaluation.test_sets import TestSet
+
+MAIN_RATES, MAIN_FORMS = ("20", "mixed"), ("none", "scaled_concat", "rk4")  # arms whose single errors are kept
+
+
+def evaluate_stack(
+    stack: Model,
+    arms_and_seeds: Sequence[tuple[object, int]],
+    test_sets: Mapping[int, TestSet],
+    system: System,
+    rates: Sequence[str] | None = None,
+    *,
+    sets: Sequence[str] = PAIR_SETS,
+    num_saved: int = 3,
+    num_points: int = 250,
+    num_consistency_pairs: int = 256,
+    num_convergence_pairs: int = 64,
+    device: torch.device | str = "cpu",
+) -> dict[str, pd.DataFrame]:
+    """Evaluate K models of one structure on their own seeds' test sets.
+
+    Args:
+        stack: `Stack` of K models, or a wrapper of one (`Persistence`, `RescaledIncrement`, `RecurrentRollout`).
+        arms_and_seeds: K pairs of an arm (with the fields model, method, form, size, data, train_frequency) and a seed.
+        test_sets: One test set per seed.
+        system: Exact flow, names and limits.
+        rates: Rates of rollouts, by default all of the test sets. One-step errors cover all of them.
+        sets: Pair sets for one-step errors.
+        num_saved: Rollouts per model at 10, 20 and 50 Hz whose trajectories are returned.
+        num_points: Pairs per model at 10, 20 and 50 Hz whose single errors are returned.
+        num_consistency_pairs: Pairs for the semigroup defect, at most.
+        num_convergence_pairs: Pairs for the convergence test of fields, at most.
+        device: Where the models are.
+
+    Returns:
+        Tables by file name: one_step_errors, rollout_errors, consistency_errors, trajectories, state_errors; for
+        fields also convergence_test, for ensembles ensemble_calibration.
+    """
+    members = [arm_of(arm, seed, system.spec.name) for arm, seed in arms_and_seeds]
+    members_of(stack, test_sets, system.spec.name, members)
+    spec, options = system.spec, {"device": device}
+    errors, trajectories = rollout_errors(
+        stack, test_sets, system, members, rates=rates, num_saved=num_saved, **options
+    )
+    tables = {
+        "one_step_errors": one_step_errors(stack, test_sets, spec, members, sets=sets, **options),
+        "rollout_errors": errors,
+        "consistency_errors": consistency_error(
+            stack, test_sets, spec, members, frequency_pairs=FREQUENCY_PAIRS, num_pairs=num_consistency_pairs, **options
+        ),
+        "trajectories": trajectories,
+    }
+    points = pointwise_errors(stack, test_sets, spec, members, num_points=num_points, **options)
+    main = points["train_frequency"].isin(MAIN_RATES) & points["form"].isin(MAIN_FORMS)
+    tables["state_errors"] = points[main & (points["seed"] == min(test_sets))].reset_index(drop=True)
+    if all(member["method"] == "ode" for member in members):
+        tables["convergence_test"] = convergence_test(
+            stack, test_sets, system, members, num_pairs=num_convergence_pairs, **options
+        )
+    if getattr(stack, "num_members", 1) > 1:
+        tables["ensemble_calibration"] = ensemble_calibration(stack, test_sets, spec, members, **options)
+    return tables
+
+
+def merge_tables(parts: Sequence[Mapping[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:
+    """Join the tables of several stacks by name."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    frames = {name: [part[name] for part in parts if name in part and len(part[name])] for name in names}
+    return {name: pd.concat(tables, ignore_index=True) for name, tables in frames.items() if tables}

@@ -1,0 +1,152 @@
+"""How every figure looks: one color per method, one marker and line per form, one order of models and rates.
+
+Figures are `matplotlib.figure.Figure` objects drawn without pyplot, so nothing global changes and no display is needed.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+# Okabe and Ito's palette, distinguishable with any common color blindness
+METHOD_COLORS = {
+    "baseline": "#D55E00",
+    "dt_conditioned": "#E69F00",
+    "multi_resolution": "#0072B2",
+    "ode": "#009E73",
+    "rescaled": "#CC79A7",
+    "recurrent_rollout": "#56B4E9",
+    "persistence": "#7F7F7F",
+    "oracle": "#000000",
+    "random": "#B0B0B0",
+}
+METHOD_LABELS = {
+    "baseline": "baseline",
+    "dt_conditioned": "Δt-conditioned",
+    "multi_resolution": "multi-resolution",
+    "ode": "ODE",
+    "rescaled": "rescaled increment",
+    "recurrent_rollout": "recurrent rollout",
+    "persistence": "persistence",
+    "oracle": "oracle (true system)",
+    "random": "random actions",
+}
+FORM_MARKERS = {"none": "o", "concat": "s", "scaled": "^", "scaled_concat": "D", "log_tau": "v", "rk4": "P", "euler": "X"}
+FORM_LINES = {
+    "none": "-", "concat": ":", "scaled": (0, (5, 1)), "scaled_concat": "-", "log_tau": "-.", "rk4": "-",
+    "euler": (0, (3, 1.5)),
+}  # fmt: skip
+RATE_COLORS = {"5": "#882255", "10": "#D55E00", "20": "#E69F00", "50": "#0072B2", "mixed": "#009E73",
+               "loguniform": "#CC79A7", "": "#7F7F7F"}  # fmt: skip
+MODEL_ORDER = (
+    "none", "jump", "lstm", "first_order_ode", "newtonian", "velocity", "port_hamiltonian", "ensemble",
+)  # fmt: skip
+MODEL_LABELS = {
+    "none": "no model", "jump": "jump (MLP)", "lstm": "LSTM", "first_order_ode": "first-order ODE",
+    "newtonian": "Newtonian ODE", "velocity": "velocity ODE (dv = 0)", "port_hamiltonian": "port-Hamiltonian ODE",
+    "ensemble": "ensemble of 5 jumps",
+}  # fmt: skip
+STATE_LABELS = {"theta": "θ", "omega": "ω", "x": "x", "x_dot": "ẋ", "theta_dot": "θ̇"}
+STATE_UNITS = {"theta": "rad", "omega": "rad/s", "x": "m", "x_dot": "m/s", "theta_dot": "rad/s"}
+
+STYLE = {
+    "font.family": "DejaVu Sans", "font.size": 9, "axes.titlesize": 9.5, "axes.labelsize": 9, "legend.fontsize": 8,
+    "xtick.labelsize": 8, "ytick.labelsize": 8, "axes.spines.top": False, "axes.spines.right": False,
+    "axes.grid": True, "grid.color": "#E2E2E2", "grid.linewidth": 0.6, "axes.axisbelow": True, "lines.linewidth": 1.4,
+    "lines.markersize": 4.5, "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white",
+    "legend.frameon": False, "axes.titlelocation": "left",
+}  # fmt: skip
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Apply the style while a figure is drawn; it is undone afterwards."""
+    with matplotlib.rc_context(STYLE):
+        yield
+
+
+def new_figure(
+    rows: int = 1, columns: int = 1, *, width: float = 8.6, height: float = 3.2, **options: object
+) -> tuple[Figure, np.ndarray]:
+    """Return a figure and its (rows, columns) axes; sizes in inches. Call it inside `style()`."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def method_style(method: str, form: str = "none") -> dict[str, object]:
+    """Color by method, marker and line by form; for `Axes.plot`."""
+    return {
+        "color": METHOD_COLORS.get(method, "#444444"),
+        "marker": FORM_MARKERS.get(form, "o"),
+        "linestyle": FORM_LINES.get(form, "-"),
+    }
+
+
+def arm_label(row: pd.Series, *, with_model: bool = False, with_rate: bool = True) -> str:
+    """Name an arm in words, for example `multi-resolution scaled_concat, mixed`."""
+    parts = [METHOD_LABELS.get(row["method"], row["method"])]
+    if row["form"] != "none":
+        parts.append(row["form"])
+    text = " ".join(parts)
+    if with_model and row["model"] != "none":
+        text = f"{MODEL_LABELS.get(row['model'], row['model'])}: {text}"
+    if with_rate and row["train_frequency"]:
+        rate = row["train_frequency"]
+        text += f", {rate} Hz" if rate[0].isdigit() else f", {rate}"
+    return text
+
+
+def state_label(name: str) -> str:
+    """Axis label of a state dimension, for example `ω [rad/s]`."""
+    return f"{STATE_LABELS.get(name, name)} [{STATE_UNITS[name]}]" if name in STATE_UNITS else name
+
+
+def sort_models(models: Sequence[str]) -> list[str]:
+    """Models in the order of the study, others last."""
+    known = {name: i for i, name in enumerate(MODEL_ORDER)}
+    return sorted(set(models), key=lambda name: (known.get(name, len(known)), name))
+
+
+def log_rate_axis(axis: Axes, rates: Sequence[float]) -> None:
+    """Make x a logarithmic axis of test rates [Hz] with a tick at each."""
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(FixedLocator(list(rates)))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def shared_legend(figure: Figure, axes: np.ndarray, *, columns: int = 3, extra: Sequence = ()) -> None:
+    """Put one legend of all distinct lines below the panels."""
+    handles: dict[str, object] = {}
+    for axis in np.ravel(axes):
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    for handle in extra:
+        handles.setdefault(handle.get_label(), handle)
+    if handles:
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns, handlelength=2.8)
+
+
+def over_seeds(table: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:
+    """Mean, smallest and largest value over seeds for each group, with the number of seeds: columns mean, low, high, seeds."""
+    finite = table[np.isfinite(table[value])]
+    grouped = finite.groupby(list(by), sort=False)
+    summary = grouped[value].agg(mean="mean", low="min", high="max").reset_index()
+    summary["seeds"] = grouped["seed"].nunique().to_numpy()
+    return summary
+
+
+def counts_text(table: pd.DataFrame, what: str = "pairs") -> str:
+    """State the sample sizes of a table for its caption, for example `n = 2 seeds, 1024 pairs each`."""
+    seeds = table["seed"].nunique() if "seed" in table else 0
+    plural = "" if seeds == 1 else "s"
+    text = f"n = {seeds} seed{plural}"
+    if "n" in table and len(table):
+        low, high = int(table["n"].min()), int(table["n"].max())
+        text += f", {low}" + (f"–{high}" if high != low else "") + f" {what} each"
+    return text

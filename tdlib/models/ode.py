@@ -1,0 +1,110 @@
+"""Fields made into dynamics models: integrate over the interval of each sample with the action held."""
+
+import copy
+
+from torch import Tensor, nn
+
+from tdlib.integration import integrate, solver_step
+from tdlib.models.base import DynamicsModel
+from tdlib.models.encoding import ActionEncoder, Scales
+from tdlib.specs import EnvironmentSpec
+
+
+class TrajectoryMatchingModel(DynamicsModel):
+    """x' = solution of ds/dt = field(t, s, e(a)) after Δt, by a fixed-step solver; trained on single intervals.
+
+    Args:
+        field: Module with signature (t, state, action_emb) and attribute `scales`.
+        spec: State and action sizes and units of the environment.
+        train_delta_t: Training step [s].
+        action_embedding_dim: Length of the action embedding.
+        solver: Name in `tdlib.integration.SOLVERS`.
+        substeps: Equal solver steps inside every interval.
+
+    Raises:
+        ValueError: If the solver is unknown or substeps is not a whole number >= 1.
+    """
+
+    def __init__(
+        self,
+        field: nn.Module,
+        spec: EnvironmentSpec,
+        train_delta_t: float = 0.05,
+        action_embedding_dim: int = 8,
+        solver: str = "rk4",
+        substeps: int = 1,
+    ):
+        super().__init__(spec, train_delta_t)
+        self.field = field
+        self.action_encoder = ActionEncoder(spec, action_embedding_dim)
+        self.solver, self.substeps = _checked(solver, substeps)
+
+    @property
+    def scales(self) -> Scales:
+        """Scales of the field."""
+        return self.field.scales
+
+    def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
+        state, action, delta_t = self.broadcast(state, action, delta_t)
+        action_emb = self.action_encoder(action)
+        return integrate(lambda s: self.field(0.0, s, action_emb), state, delta_t, self.solver, self.substeps)
+
+    def derivative(self, state: Tensor, action: Tensor) -> Tensor:
+        """Return the learned ds/dt: (..., D), (..., A) -> (..., D) [unit/s]."""
+        state, action, _ = self.broadcast(state, action, None)
+        return self.field(0.0, state, self.action_encoder(action))
+
+    def with_solver(self, solver: str, substeps: int = 1) -> "TrajectoryMatchingModel":
+        """Return a model that shares this field and integrates it by another solver."""
+        other = copy.copy(self)
+        other.solver, other.substeps = _checked(solver, substeps)
+        return other
+
+    def structure(self) -> tuple:
+        return (*super().structure(), type(self.field).__name__, self.solver, self.substeps)
+
+
+class TrajectoryShootingModel(DynamicsModel):
+    """The same flow, trained on whole windows: errors after 1, 2, ... T intervals from one start all count.
+
+    Args:
+        matching: The one-interval model whose field is trained.
+    """
+
+    trains_on_windows = True
+
+    def __init__(self, matching: TrajectoryMatchingModel):
+        super().__init__(matching.spec, float(matching.train_delta_t))
+        self.matching = matching
+
+    @property
+    def scales(self) -> Scales:
+        """Scales of the field."""
+        return self.matching.field.scales
+
+    @property
+    def action_encoder(self) -> ActionEncoder:
+        """Action encoder of the one-interval model."""
+        return self.matching.action_encoder
+
+    @property
+    def field(self) -> nn.Module:
+        """The trained field."""
+        return self.matching.field
+
+    def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
+        return self.matching(state, action, delta_t)
+
+    def window_predictions(self, states: Tensor, actions: Tensor, delta_t: Tensor) -> Tensor:
+        """Return what training compares with the true next states: (..., T, D), from the first state alone."""
+        return self.predict_sequence(states[..., 0, :], actions, delta_t)
+
+    def structure(self) -> tuple:
+        return (*super().structure(), *self.matching.structure()[-3:])
+
+
+def _checked(solver: str, substeps: int) -> tuple[str, int]:
+    solver_step(solver)
+    if isinstance(substeps, bool) or not isinstance(substeps, int) or substeps < 1:
+        raise ValueError(f"substeps must be a whole number >= 1, got {substeps!r}")
+    return solver, substeps

@@ -1,0 +1,141 @@
+"""The distributions that planners draw plans from: Gaussian inputs in a box, or categories of a discrete input.
+
+A proposal is refitted from weighted samples; CEM gives its elites equal weights, MPPI weighs all by their score.
+Letters in shapes: P population, N knots, A inputs, C categories, (...) the problems planned at once.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from tdlib.specs import EnvironmentSpec
+
+
+class Proposal(NamedTuple):
+    """Parameters of one distribution over plans per problem.
+
+    Args:
+        center: (..., N, A) means, or (..., N, C) probabilities of the categories.
+        spread: (..., N, A) standard deviations; not used by categories.
+    """
+
+    center: Tensor
+    spread: Tensor
+
+
+@dataclass(frozen=True)
+class BoxInputs:
+    """Independent Gaussian inputs, clipped to their box.
+
+    The draws of one population grow from `smallest_scale` to the full spread: a swing-up wants plans from the whole
+    box, a balanced pole only those close to the last plan, and neither is told apart here.
+
+    Args:
+        low: Smallest input.
+        high: Largest input.
+        initial_spread: Standard deviation of a fresh plan, relative to half the box.
+        smallest_spread: Lower bound of a refitted standard deviation, relative to half the box.
+        smallest_scale: Scale of the most careful draw relative to the widest.
+    """
+
+    low: float
+    high: float
+    initial_spread: float = 1.0
+    smallest_spread: float = 0.05
+    smallest_scale: float = 0.1
+
+    def initial(self, batch_shape: tuple[int, ...], num_knots: int) -> Proposal:
+        """Return the widest proposal, centered on the middle of the box."""
+        center = torch.full((*batch_shape, num_knots, 1), 0.5 * (self.low + self.high))
+        return Proposal(center, torch.full_like(center, self.initial_spread * self._half))
+
+    def draw_noise(self, population: int, num_knots: int, generator: torch.Generator) -> Tensor:
+        """Draw scaled normal numbers in pairs of opposite sign, after a zero if P is odd: (P, N, 1)."""
+        half = torch.randn(population // 2, num_knots, 1, generator=generator)
+        half = half * torch.linspace(self.smallest_scale, 1.0, len(half))[:, None, None]
+        return torch.cat([torch.zeros(population - 2 * len(half), num_knots, 1), half, -half])
+
+    def sample(self, proposal: Proposal, noise: Tensor) -> Tensor:
+        """Turn noise into plans: (..., N, 1) twice, (..., P, N, 1) -> (..., P, N, 1)."""
+        center, spread = proposal.center.unsqueeze(-3), proposal.spread.unsqueeze(-3)
+        return (center + spread * noise).clamp(self.low, self.high)
+
+    def refit(self, proposal: Proposal, plans: Tensor, weights: Tensor, adapt_spread: bool) -> Proposal:
+        """Fit mean, and spread if asked, to weighted plans; where all weights are zero nothing changes.
+
+        Args:
+            proposal: Present parameters.
+            plans: (..., P, N, 1) samples.
+            weights: (..., P) nonnegative, summing to one or all zero.
+            adapt_spread: Whether the standard deviation follows the weighted samples.
+        """
+        weights = weights[..., None, None]
+        center = (weights * plans).sum(dim=-3)
+        usable = weights.sum(dim=-3) > 0
+        spread = proposal.spread
+        if adapt_spread:
+            variance = (weights * (plans - center.unsqueeze(-3)) ** 2).sum(dim=-3)
+            spread = torch.where(usable, variance.sqrt().clamp(min=self.smallest_spread * self._half), spread)
+        return Proposal(torch.where(usable, center, proposal.center), spread)
+
+    def most_likely(self, proposal: Proposal) -> Tensor:
+        """Return the plan at the center: (..., N, 1)."""
+        return proposal.center
+
+    @property
+    def _half(self) -> float:
+        return 0.5 * (self.high - self.low)
+
+
+@dataclass(frozen=True)
+class CategoricalInputs:
+    """Independent choices among `num_actions` per knot; with two of them a Bernoulli distribution.
+
+    Args:
+        num_actions: Number of discrete actions.
+        smallest_probability: Lower bound of every refitted probability, so that no action dies out.
+    """
+
+    num_actions: int
+    smallest_probability: float = 0.05
+
+    def initial(self, batch_shape: tuple[int, ...], num_knots: int) -> Proposal:
+        """Return equal probabilities."""
+        center = torch.full((*batch_shape, num_knots, self.num_actions), 1 / self.num_actions)
+        return Proposal(center, torch.zeros_like(center))
+
+    def draw_noise(self, population: int, num_knots: int, generator: torch.Generator) -> Tensor:
+        """Draw uniform numbers in pairs u, 1 - u: (P, N, 1)."""
+        half = torch.rand((population + 1) // 2, num_knots, 1, generator=generator)
+        return torch.cat([half, 1 - half])[:population]
+
+    def sample(self, proposal: Proposal, noise: Tensor) -> Tensor:
+        """Turn noise into plans of action indices by the inverse distribution function: -> (..., P, N, 1)."""
+        upper = proposal.center.cumsum(dim=-1)[..., :-1].unsqueeze(-3)  # (..., 1, N, C-1)
+        return (noise > upper).sum(dim=-1, keepdim=True).to(noise.dtype)
+
+    def refit(self, proposal: Proposal, plans: Tensor, weights: Tensor, adapt_spread: bool) -> Proposal:
+        """Fit probabilities to weighted plans; where all weights are zero nothing changes."""
+        del adapt_spread  # a categorical distribution has no spread of its own
+        weights = weights[..., None, None]
+        indices = torch.arange(self.num_actions, device=plans.device)
+        frequency = (weights * (plans == indices)).sum(dim=-3)  # (..., N, C)
+        floor = self.smallest_probability
+        center = floor + (1 - self.num_actions * floor) * frequency
+        return Proposal(torch.where(weights.sum(dim=-3) > 0, center, proposal.center), proposal.spread)
+
+    def most_likely(self, proposal: Proposal) -> Tensor:
+        """Return the most probable action of every knot: (..., N, 1)."""
+        return proposal.center.argmax(dim=-1, keepdim=True).to(proposal.center.dtype)
+
+
+Inputs = BoxInputs | CategoricalInputs
+
+
+def inputs_of(spec: EnvironmentSpec) -> Inputs:
+    """Return the distribution family of an environment's action."""
+    if spec.discrete:
+        return CategoricalInputs(spec.num_actions)
+    return BoxInputs(spec.action_low, spec.action_high)

@@ -1,0 +1,65 @@
+"""How long and how fast to train: the budget is optimizer steps, equal for all arms."""
+
+import math
+from dataclasses import dataclass
+
+LOSSES = ("increment", "next_state")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Optimizer settings shared by every member of a fit.
+
+    Args:
+        num_steps: Optimizer steps.
+        learning_rate: Peak learning rate of Adam.
+        batch_size: Transitions per step and member.
+        warmup_fraction: Part of the steps with linearly growing learning rate; a cosine decay to zero follows.
+        patience: Validations without improvement after which a member stops.
+        num_validations: Validations spread evenly over the steps.
+        validation_size: Most transitions of the validation split used per validation, drawn once per member.
+        clip: Largest gradient norm of one member; longer gradients are shortened to it.
+        window: Steps per window of models trained on windows; batch_size / window windows make a batch.
+        loss: `increment` divides the error by Δt·σ, `next_state` by the standard deviation of the state (the seed's loss,
+            an ablation: it weighs coarse steps more, and 50 Hz learns slowest).
+    """
+
+    num_steps: int
+    learning_rate: float
+    batch_size: int = 256
+    warmup_fraction: float = 0.05
+    patience: int = 10
+    num_validations: int = 20
+    validation_size: int = 1024
+    clip: float = 10.0
+    window: int = 16
+    loss: str = "increment"
+
+    def __post_init__(self):
+        for name in ("num_steps", "batch_size", "patience", "num_validations", "validation_size", "window"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a whole number >= 1, got {value!r}")
+        for name in ("learning_rate", "clip"):
+            value = getattr(self, name)
+            if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be a positive finite number, got {value!r}")
+        if not 0 <= self.warmup_fraction < 1:
+            raise ValueError(f"warmup_fraction must be in [0, 1), got {self.warmup_fraction!r}")
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss must be one of {list(LOSSES)}, got {self.loss!r}")
+        if self.batch_size % self.window:
+            raise ValueError(f"batch_size must be a multiple of window, got {self.batch_size} and {self.window}")
+
+    def learning_rate_at(self, step: int) -> float:
+        """Learning rate of step 0 .. num_steps - 1: linear warm-up, then cosine decay."""
+        warmup = round(self.warmup_fraction * self.num_steps)
+        if step < warmup:
+            return self.learning_rate * (step + 1) / warmup
+        progress = (step - warmup) / max(1, self.num_steps - warmup)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+    def validation_steps(self) -> set[int]:
+        """Numbers of finished steps after which to validate; the last step is among them."""
+        count = min(self.num_validations, self.num_steps)
+        return {round((k + 1) * self.num_steps / count) for k in range(count)}

@@ -1,0 +1,127 @@
+"""Trained models on disk: weights without pickled objects, and a readable description that rebuilds the model."""
+
+import hashlib
+import io
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import torch
+import yaml
+
+from tdlib.models import DynamicsModel, build_model
+from tdlib.specs import EnvironmentSpec
+from tdlib.trajectories import delta_t_of
+
+MODEL_FILE, CONFIG_FILE, CURVES_FILE = "model.pt", "config.yaml", "training_curves.csv"
+CHECKPOINT_VERSION = 1
+RATE_TOLERANCE = 1e-4  # relative; training intervals may come from single precision
+
+
+def save_checkpoint(folder: Path | str, model: DynamicsModel, config: dict, curves: pd.DataFrame | None = None) -> Path:
+    """Write `model.pt` and `config.yaml` (and `training_curves.csv`), each whole or not at all; return the folder.
+
+    Args:
+        folder: Folder of the checkpoint; made if needed.
+        model: Model from `build_model`.
+        config: What to remember: env, arm, seed, delta_t_support [s], dataset hashes, metrics; plain values only.
+        curves: Training curves.
+
+    Raises:
+        ValueError: If the model was not made by `build_model`, or config holds other than plain values.
+    """
+    if not model.build_options:
+        raise ValueError("model must come from build_model, so that its checkpoint can be rebuilt")
+    buffer = io.BytesIO()
+    torch.save(model.state_dict(), buffer)
+    weights = buffer.getvalue()
+    described = {
+        **config,
+        "checkpoint_version": CHECKPOINT_VERSION,
+        "build": model.build_options,
+        "spec": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(model.spec).items()},
+        "train_delta_t": float(model.train_delta_t),
+        "model_sha256": hashlib.sha256(weights).hexdigest(),
+    }
+    try:
+        text = yaml.safe_dump(described, sort_keys=False, allow_unicode=True)
+    except yaml.YAMLError as error:
+        raise ValueError(f"config must hold plain numbers, texts, lists and dicts only: {error}") from error
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if curves is not None:
+        _write(folder / CURVES_FILE, curves.to_csv(index=False).encode())
+    _write(folder / MODEL_FILE, weights)
+    _write(folder / CONFIG_FILE, text.encode())
+    return folder
+
+
+def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> DynamicsModel:
+    """Rebuild a trained model from its folder or its `model.pt`; its `config` holds the whole description.
+
+    Raises:
+        ValueError: If a file is missing, damaged, or of another version, or weights and description do not belong
+            together.
+    """
+    path = Path(path)
+    folder = path.parent if path.suffix == ".pt" else path
+    for name in (MODEL_FILE, CONFIG_FILE):
+        if not (folder / name).is_file():
+            raise ValueError(f"path must be a checkpoint folder with {MODEL_FILE} and {CONFIG_FILE}, got {path}")
+    try:
+        config = yaml.safe_load((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{folder / CONFIG_FILE} must be YAML: {error}") from error
+    if not isinstance(config, dict) or config.get("checkpoint_version") != CHECKPOINT_VERSION:
+        found = config.get("checkpoint_version") if isinstance(config, dict) else config
+        raise ValueError(f"{folder / CONFIG_FILE} must have checkpoint_version {CHECKPOINT_VERSION}, got {found!r}")
+    weights = (folder / MODEL_FILE).read_bytes()
+    if hashlib.sha256(weights).hexdigest() != config.get("model_sha256"):
+        raise ValueError(f"{folder / MODEL_FILE} must be the file that {CONFIG_FILE} describes; its hash differs")
+    spec = EnvironmentSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in config["spec"].items()})
+    model = build_model(**{"spec": spec, "seed": 0, **config["build"]})
+    state = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
+    try:
+        model.load_state_dict(state, assign=True)  # keeps the precision each tensor was saved with
+    except RuntimeError as error:
+        raise ValueError(f"{folder / MODEL_FILE} must hold the weights {CONFIG_FILE} describes: {error}") from error
+    model.config = config
+    return model.to(device).eval()
+
+
+def check_rate(model: DynamicsModel, control_frequency: float, allow_other_rate: bool = False) -> None:
+    """Refuse data of a rate outside what a model was trained on, unless that is an explicit choice.
+
+    Args:
+        model: Model from `load_checkpoint`; its config holds `delta_t_support` [s].
+        control_frequency: Rate of the data [Hz].
+        allow_other_rate: Say that another rate is meant.
+
+    Raises:
+        ValueError: If the rate is outside the support and not allowed.
+    """
+    delta_t = delta_t_of(control_frequency)
+    low, high = model.config.get("delta_t_support", [float(model.train_delta_t)] * 2)
+    inside = low * (1 - RATE_TOLERANCE) <= delta_t <= high * (1 + RATE_TOLERANCE)
+    if not inside and not allow_other_rate:
+        raise ValueError(
+            f"control_frequency must lie within the model's training intervals [{low:g}, {high:g}] s, got "
+            f"{control_frequency:g} Hz = {delta_t:g} s; pass allow_other_rate=True to ask for another rate"
+        )
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

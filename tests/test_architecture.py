@@ -1,0 +1,95 @@
+"""The library's layers and pairs: a layer imports only those before it, and each heavy package enters in one file."""
+
+import ast
+from pathlib import Path
+
+import jupytext
+import papermill
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LAYERS = [  # a package may import its own layer's base only if it stands earlier, never a sibling on its line
+    {"specs", "trajectories", "integration", "normalizer", "seeding", "files"},
+    {"envs", "models", "planning", "stats", "limits"},
+    {"data", "training"},
+    {"evaluation"},
+    {"figures"},
+    {"interactive", "runs"},
+]
+# limits compare learned steps with the exact flow, so they read the systems
+ALLOWED = {("limits", "envs")}
+ONE_FILE = {"torchdiffeq": 1, "stable_baselines3": 1, "papermill": 1, "ipywidgets": 1}
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
+
+
+def level(name: str) -> int:
+    return next(i for i, layer in enumerate(LAYERS) if name in layer)
+
+
+def imported_modules(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+            found |= {f"{node.module}.{alias.name}" for alias in node.names if node.module == "tdlib"}
+    return found
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tdlib").rglob("*.py")), ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_a_layer_imports_only_those_before_it(path):
+    parts = path.relative_to(ROOT / "tdlib").with_suffix("").parts
+    if parts == ("__init__",):
+        return
+    own = parts[0]
+    for module in imported_modules(path):
+        if not module.startswith("tdlib.") or module.split(".")[1].startswith("_"):
+            continue
+        other = module.split(".")[1]
+        if other == own or (own, other) in ALLOWED:
+            continue
+        siblings_of_base = level(own) == level(other) == 0
+        assert siblings_of_base or level(other) < level(own), f"{path.name} imports {module}"
+
+
+@pytest.mark.parametrize("package", ONE_FILE)
+def test_a_heavy_package_enters_in_one_file_at_most(package):
+    users = [p for p in (ROOT / "tdlib").rglob("*.py") if any(m.split(".")[0] == package for m in imported_modules(p))]
+    assert len(users) <= ONE_FILE[package], users
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebook_pairs_are_equal(path):
+    def content(notebook):
+        return [(c.cell_type, c.source.strip(), sorted(c.metadata.get("tags", []))) for c in notebook.cells]
+
+    assert content(jupytext.read(path)) == content(jupytext.read(path.with_suffix(".ipynb")))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebooks_in_git_have_no_outputs(path):
+    notebook = jupytext.read(path.with_suffix(".ipynb"))
+    assert all(not cell.get("outputs") for cell in notebook.cells if cell.cell_type == "code")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebooks_are_short_and_call_the_library(path):
+    notebook = jupytext.read(path)
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    assert len(code) <= 20
+    for source in code:
+        assert len(source.splitlines()) <= 15, source
+        assert not any(isinstance(n, (ast.ClassDef, ast.FunctionDef)) for n in ast.walk(ast.parse(source)))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_grid_parameters_exist_in_the_notebook(path):
+    from tdlib.runs.cells import grid_cells
+    from tdlib.runs.presets import load_preset
+
+    known = set(papermill.inspect_notebook(str(path.with_suffix(".ipynb"))))
+    for preset in ("quick", "full"):
+        for cell in grid_cells(load_preset(preset)):
+            if cell.notebook == path.stem:
+                assert {"preset", *cell.parameters} <= known

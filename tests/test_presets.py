@@ -1,0 +1,127 @@
+"""Presets: the four of the repository load; every mistake is refused before work starts, naming key, rule and value."""
+
+import pytest
+import yaml
+
+from tdlib.runs.cells import PHASES, grid_cells
+from tdlib.runs.layout import ROOT
+from tdlib.runs.presets import PRESET_FOLDER, PresetError, load_preset
+from tdlib.runs.run import open_run
+
+PRESETS = sorted(path.stem for path in PRESET_FOLDER.glob("*.yaml"))
+
+
+@pytest.fixture
+def smoke() -> dict:
+    return yaml.safe_load((PRESET_FOLDER / "smoke.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_of_the_repository_load(name):
+    assert load_preset(name).name == name
+
+
+def test_the_presets_are_the_four_of_the_design():
+    assert set(PRESETS) == {"smoke", "quick", "full", "full_literal"}
+
+
+def change(content: dict, key: str, value: object) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        content = content[parent]
+    content[last] = value
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("trainng", {}, ["trainng", "unknown key"]),
+        ("training.steps", 10, ["training.steps", "unknown key", "10"]),
+        ("training.num_steps", "many", ["training.num_steps", "integer", "'many'"]),
+        ("training.num_steps", 0, ["training.num_steps", "greater than or equal to 1", "0"]),
+        ("training.learning_rate", -1, ["training.learning_rate", "greater than 0", "-1"]),
+        ("training.num_epochs", 3, ["training", "exactly one of num_steps and num_epochs"]),
+        ("seeds", [], ["seeds", "at least 1"]),
+        ("seeds", [0, 0], ["seeds", "differ"]),
+        ("seeds", [-1], ["seeds", "greater than or equal to 0", "-1"]),
+        ("environments", ["Pendulum-v2"], ["environments", "Pendulum-v1", "'Pendulum-v2'"]),
+        ("models", ["jmp"], ["models", "jump", "'jmp'"]),
+        ("sizes", ["huge"], ["sizes", "small", "'huge'"]),
+        ("train_frequencies", [10, 20, 40], ["train_frequencies", "10, 20 and 50", "40"]),
+        ("test_frequencies", [10, 20, 50, 0], ["test_frequencies", "greater than 0", "0"]),
+        ("test_frequencies", [10, 20, 50, 5000], ["test_frequencies", "0.001 s", "5000"]),
+        ("test_frequencies", [10, 20], ["test_frequencies", "every training rate", "50"]),
+        ("evaluation.horizon", 0.1, ["evaluation.horizon", "one step of every rate", "0.1"]),
+        ("control.replan_seconds", 0.25, ["whole number of steps", "0.25"]),
+        ("device", "tpu", ["device", "'cpu'", "'tpu'"]),
+        ("name", "my preset", ["name", "my preset"]),
+    ],
+)
+def test_a_mistake_is_refused_with_key_rule_and_value(smoke, tmp_path, key, value, words):
+    change(smoke, key, value)
+    path = tmp_path / "bad.yaml"
+    path.write_text(yaml.safe_dump(smoke))
+    with pytest.raises(PresetError) as error:
+        load_preset(path)
+    assert all(word in str(error.value) for word in words), error.value
+
+
+def test_a_missing_key_is_refused(smoke, tmp_path):
+    del smoke["training"]
+    path = tmp_path / "bad.yaml"
+    path.write_text(yaml.safe_dump(smoke))
+    with pytest.raises(PresetError, match="training: required key is missing"):
+        load_preset(path)
+
+
+@pytest.mark.parametrize(("text", "words"), [("a: [", "valid YAML"), ("- 1\n", "mapping"), ("", "mapping")])
+def test_a_file_that_is_no_preset_is_refused(tmp_path, text, words):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(PresetError, match=words):
+        load_preset(path)
+
+
+def test_an_unknown_preset_lists_those_that_exist():
+    with pytest.raises(PresetError, match=r"smoke.*'quickk'"):
+        load_preset("quickk")
+
+
+def test_yaml_that_would_run_code_is_refused(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("name: !!python/object/apply:os.getcwd []\n")
+    with pytest.raises(PresetError, match="valid YAML"):
+        load_preset(path)
+
+
+def test_a_choice_outside_the_preset_is_refused():
+    run = open_run("smoke")
+    with pytest.raises(PresetError, match=r"seeds must be among .*\[0\].*\[7\]"):
+        run.select_seeds([7])
+    with pytest.raises(PresetError, match=r"models must be among .*'jmp'"):
+        run.select_models(["jmp"])
+    with pytest.raises(PresetError, match=r"env must be among .*'Acrobot-v1'"):
+        run.select_environment("Acrobot-v1")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_job_waits_only_for_jobs_before_it(name):
+    cells = grid_cells(load_preset(name))
+    seen: set[str] = set()
+    for cell in cells:
+        assert set(cell.after) <= seen, cell
+        assert cell.name not in seen
+        assert (ROOT / "notebooks" / f"{cell.notebook}.ipynb").is_file()
+        seen.add(cell.name)
+
+
+@pytest.mark.parametrize("name", ["smoke", "quick"])
+def test_small_presets_start_at_most_sixteen_kernels(name):
+    assert len(grid_cells(load_preset(name))) <= 16
+
+
+def test_full_splits_data_by_seed_and_later_phases_by_model():
+    preset = load_preset("full")
+    names = [cell.name for cell in grid_cells(preset)]
+    assert sum(name.startswith(f"cells/{PHASES[0]}-Pendulum-v1-seed") for name in names) == len(preset.seeds)
+    assert sum(name.startswith(f"cells/{PHASES[1]}-Pendulum-v1-") for name in names) == len(preset.models)
