@@ -27,16 +27,12 @@
 preset: str = "smoke"  # which run the figures belong to
 
 # %%
-from functools import partial
-
 import pandas as pd
 
 from tdlib.envs import SYSTEMS
-from tdlib.envs.gymnasium_physics import BOXES, plant_change
+from tdlib.evaluation import plant_change_table
 from tdlib.figures import draw_plant_change, draw_zero_order_hold
 from tdlib.runs.run import open_run
-from tdlib.seeding import torch_generator
-from tdlib.trajectories import delta_t_of
 
 run = open_run(preset)
 
@@ -47,18 +43,7 @@ run = open_run(preset)
 # error is given relative to the change of the state itself, so 1 means "as wrong as predicting no change".
 
 # %%
-samples = 20_000
-measure = partial(plant_change, num_samples=samples)
-table = pd.DataFrame(
-    {"env": name, "control_frequency": rate, "dimension": dimension, "relative_change": value, "n": samples}
-    for name in BOXES
-    for rate in (5, 10, 20, 50, 100)
-    for dimension, value in zip(
-        SYSTEMS[name].spec.state_names,
-        measure(SYSTEMS[name], delta_t_of(rate), generator=torch_generator(0, name, rate)).tolist(),
-        strict=True,
-    )
-)
+table = pd.concat([plant_change_table(SYSTEMS[name]) for name in ("Pendulum-v1", "CartPole-v1")], ignore_index=True)
 run.save_table("plant_change", table)
 run.save_figure("ground_truth", "plant_change", draw_plant_change(table))
 

@@ -29,9 +29,8 @@ env: str = "Pendulum-v1"  # one of the preset's environments
 seeds: list = []  # some of the preset's seeds; empty for all
 
 # %%
-from tdlib.data.verify import verify_folder
 from tdlib.figures import draw_coverage, draw_returns
-from tdlib.runs.collect import collect_environment, data_folders, load_coverage, load_returns
+from tdlib.runs.collect import check_data, collect_environment, load_coverage, load_returns
 from tdlib.runs.run import open_run
 
 run = open_run(preset)
@@ -47,12 +46,12 @@ collect_environment(run, env, seeds).round(2)
 # %% [markdown]
 # ## Check
 #
-# The data check looks for missing numbers, outliers (more than ten interquartile ranges from the quartiles), states out of
-# bounds and transitions that the equation does not confirm. It is also a command: `python -m tdlib.data.verify`.
+# The data check looks for missing numbers, outliers (rates of change more than thirty interquartile ranges from the quartiles), states out of
+# bounds and transitions that the equation does not confirm. It is also a command, `make verify`.
 
 # %%
-findings = verify_folder(data_folders(run, env, seeds), require_gain=run.preset.collection.require_gain)
-findings
+findings = check_data(run, env, seeds)
+findings.groupby("check", sort=False).agg(sets=("check", "size"), first_value=("value", "first"), rule=("rule", "first"))
 
 # %% [markdown]
 # ## Returns against physical time

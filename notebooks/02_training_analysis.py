@@ -31,8 +31,9 @@ seeds: list = []  # some of the preset's seeds; empty for all
 
 # %%
 from tdlib.figures import draw_training_overview, draw_velocity_field
+from tdlib.runs.evaluate import load_velocity_fields
 from tdlib.runs.run import open_run
-from tdlib.runs.train import load_curves, train_environment, velocity_fields
+from tdlib.runs.train import load_curves, train_environment
 
 run = open_run(preset)
 
@@ -59,7 +60,7 @@ run.save_figure("training", f"{env}-curves", draw_training_overview(load_curves(
 # A continuous-time model claims to know $f$ itself. Here it is, beside the true one.
 
 # %%
-run.save_figure("training", f"{env}-velocity_field", draw_velocity_field(*velocity_fields(run, env)))
+run.save_figure("training", f"{env}-velocity_field", draw_velocity_field(load_velocity_fields(run, env)))
 
 # %% [markdown]
 # ## Finding, limits, next

@@ -29,8 +29,11 @@ models: list = []  # some of the preset's models; empty for all
 seeds: list = []  # some of the preset's seeds; empty for all
 
 # %%
+from IPython.display import display
+
 from tdlib import figures
-from tdlib.runs.evaluate import evaluate_environment, example_rollouts, limit_curves, record_videos, state_space_errors
+from tdlib.runs.evaluate import evaluate_environment, example_rollouts, record_videos
+from tdlib.runs.limit_tables import limit_curves
 from tdlib.runs.run import open_run
 from tdlib.runs.train import ensure_trained
 
@@ -58,7 +61,7 @@ run.save_figure(
 # The curves are computed without any learning. A model cannot beat its own form's limit, except by its error's luck.
 
 # %%
-run.save_figure("limits", env, figures.draw_limits(tables["one_step_errors"], limit_curves(env)))
+run.save_figure("limits", env, figures.draw_limits(tables["one_step_errors"], limit_curves(run, env)))
 
 # %% [markdown]
 # ## Rollouts: one second, open loop, the same physical input at every rate
@@ -73,7 +76,7 @@ run.save_figure("trajectory_rollouts", env, figures.draw_trajectories(example_ro
 # ## Where in the state space is the error?
 
 # %%
-run.save_figure("state_space", env, figures.draw_state_space(state_space_errors(run, env)))
+run.save_figure("state_space", env, figures.draw_state_space(tables["state_errors"]))
 
 # %% [markdown]
 # ## Consistency: is one coarse step the same as several fine ones?
@@ -96,7 +99,7 @@ run.save_figure("ensemble", f"{env}-calibration", figures.draw_calibration(table
 # The prediction is drawn as a ghost over the truth.
 
 # %%
-record_videos(run, env)
+display(*record_videos(run, env))
 
 # %% [markdown]
 # ## Finding, limits, next

@@ -28,7 +28,7 @@ preset: str = "smoke"  # name of a preset in params/, or a path
 # %%
 from tdlib.figures import draw_contrasts
 from tdlib.runs.run import open_run
-from tdlib.runs.statistics import merge_parts, summarize, test_contrasts, write_summary
+from tdlib.runs.statistics import evaluate_contrasts, merge_parts, summarize, write_summary
 
 run = open_run(preset)
 tables = merge_parts(run)
@@ -47,7 +47,7 @@ statistics.query("metric == 'one_step.relative_error' and test_frequency == '50'
 # They were written down in `tdlib/runs/contrasts.py` before any run; everything else in this book is exploratory.
 
 # %%
-contrasts = test_contrasts(run, tables)
+contrasts = evaluate_contrasts(run, tables)
 contrasts.round(4)
 
 # %%

@@ -26,12 +26,13 @@ preset: str = "smoke"  # name of a preset in params/, or a path
 
 # %%
 from tdlib import figures
-from tdlib.runs.evaluate import state_space_errors
+from tdlib.runs.evaluate import load_parts
 from tdlib.runs.run import open_run
 from tdlib.runs.statistics import load_tables
 
 run = open_run(preset)
 tables = load_tables(run)
+states = load_parts(run, run.preset.environments[0], ["none", *run.preset.models])["state_errors"]
 
 # %%
 run.save_figure("paper_figures", "figure1_heatmaps", figures.draw_figure1(tables["one_step_errors"]))
@@ -43,7 +44,7 @@ run.save_figure("paper_figures", "figure2_horizon", figures.draw_figure2(tables[
 run.save_figure("paper_figures", "figure3_control", figures.draw_figure3(tables["control_performance"]))
 
 # %%
-run.save_figure("paper_figures", "figure4_state_space", figures.draw_figure4(state_space_errors(run, "Pendulum-v1")))
+run.save_figure("paper_figures", "figure4_state_space", figures.draw_figure4(states))
 
 # %%
 run.save_figure("paper_figures", "figure5_ablations", figures.draw_figure5(tables["one_step_errors"]))

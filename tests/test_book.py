@@ -1,1 +1,402 @@
-FIGURES=[];VIDEOS=[]
+"""The book's rules: pages exist, figures are known, numbers come from files, no request leaves, the seed is covered."""
+
+import ast
+import importlib.util
+import math
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+BOOK = ROOT / "book"
+sys.path.insert(0, str(BOOK / "_ext"))
+
+import readme_block  # noqa: E402
+import td_tables  # noqa: E402
+
+ENVS = ("Pendulum-v1", "CartPole-v1", "CartPoleContinuous-v1")
+FAMILIES = (
+    "data/{}-coverage.png", "training/{}-curves.png", "training/{}-velocity_field.png", "error_heatmaps/{}-mse.png",
+    "error_heatmaps/{}-relative.png", "limits/{}.png", "error_vs_horizon/{}.png", "trajectory_rollouts/{}.png",
+    "state_space/{}.png", "consistency/{}-defect.png", "consistency/{}-convergence.png", "ensemble/{}-calibration.png",
+    "control/{}.png",
+)  # fmt: skip
+FIGURES = [
+    "ground_truth/plant_change.png", "ground_truth/zero_order_hold.png", "data/Pendulum-v1-returns.png",
+    "data/CartPole-v1-returns.png", *[family.format(env) for family in FAMILIES for env in ENVS],
+    "statistics/contrasts.png", "paper_figures/figure1_heatmaps.png", "paper_figures/figure2_horizon.png",
+    "paper_figures/figure3_control.png", "paper_figures/figure4_state_space.png", "paper_figures/figure5_ablations.png",
+]  # fmt: skip
+VIDEOS = ["pendulum_baseline_10hz_on_50hz.mp4", "cartpole_multi_resolution_on_50hz.mp4"]
+PER_ENV = ("01_data_exploration", "02_training_analysis", "03_results_visualization", "04_control")
+ONCE = ("00_ground_truth", "05_statistics", "06_paper_figures", "07_explorer")
+STAGED = {f"notebooks/{name}-{env}" for name in PER_ENV for env in ENVS} | {f"notebooks/{name}" for name in ONCE}
+GENERATED = STAGED | {"book/gallery"}  # written when a run's site is staged
+PAGES = sorted(BOOK.glob("*.md"))
+
+
+def toc_files() -> list[str]:
+    """List every page that the table of contents names, in order."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    files = [toc["root"]]
+
+    def walk(entries):
+        for entry in entries:
+            files.append(entry["file"])
+            walk(entry.get("sections", []))
+
+    for part in toc["parts"]:
+        walk(part["chapters"])
+    return files
+
+
+def text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def prose(page: Path) -> str:
+    """Drop code, directives' options and formulas, so that words and roles remain."""
+    body = re.sub(r"^(`{3,})(python|bash|text)?\n.*?^\1$", "", text(page), flags=re.S | re.M)
+    body = re.sub(r"\$\$.*?\$\$", "", body, flags=re.S)
+    body = re.sub(r"\{[a-z-]+\}`[^`]*`", "", body)
+    body = re.sub(r"`[^`]*`", "", body)
+    return re.sub(r"\$[^$]+\$", "", body)
+
+
+def test_every_page_of_the_contents_exists():
+    files = toc_files()
+    assert len(files) == len(set(files))
+    missing = [name for name in files if name not in GENERATED and not (ROOT / f"{name}.md").exists()]
+    assert missing == []
+    for name in STAGED & set(files):
+        source = ROOT / (re.sub(r"-(Pendulum|CartPole).*", "", name) + ".py")
+        assert source.exists(), f"{name} is staged from {source.name}, which does not exist"
+    assert set(files) >= GENERATED, "a notebook or the gallery is not in the table of contents"
+
+
+def test_every_page_is_in_the_contents():
+    assert {f"book/{page.stem}" for page in PAGES} - {"book/gallery"} <= set(toc_files())
+
+
+def test_pictures_and_films_are_the_known_ones():
+    used, films = [], []
+    for page in PAGES:
+        used += re.findall(r"\{(?:result-)?figure\} \.\./results/figures/(\S+)", text(page))
+        films += re.findall(r"\{video\} \.\./results/videos/(\S+)", text(page))
+        other = re.findall(r"!\[[^\]]*\]\((?!https?)[^)]*\)", text(page))
+        assert other == [], f"{page.name}: pictures come by result-figure, which checks their alt text"
+    assert set(used) == set(FIGURES) and sorted(used) == sorted(set(used))
+    assert set(films) == set(VIDEOS)
+
+
+def test_figures_have_a_name_and_it_is_unique():
+    names = []
+    for page in PAGES:
+        blocks = re.findall(r"\{result-figure\} \S+\n(.*?)\n```", text(page), re.S)
+        for block in blocks:
+            found = re.search(r"^:name: (fig-[a-z0-9-]+)$", block, re.M)
+            assert found, f"{page.name}: figure without a name"
+            assert block.split("\n", 1)[1].strip(), f"{page.name}: figure {found[1]} without a caption"
+            names.append(found[1])
+    assert len(names) == len(set(names))
+
+
+CHAPTERS = ("ground_truth", "data", "models", "training", "one_step", "rollouts", "consistency", "control",
+            "statistics", "explorer")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_chapters_state_question_call_reading_and_limits(name):
+    page = text(BOOK / f"{name}.md")
+    assert "**Question.**" in page
+    for heading in ("## The call", "## What it shows", "## Limits"):
+        assert heading in page, f"{name}: no section {heading!r}"
+    assert "```python" in page
+
+
+@pytest.mark.parametrize("name", ["one_step", "rollouts", "consistency", "control"])
+def test_predictions_stand_before_verdicts(name):
+    page = text(BOOK / f"{name}.md")
+    verdicts = re.findall(r"\{verdict\} (\S+)", page)
+    assert verdicts
+    for verdict in verdicts:
+        assert 0 <= page.find(f"{{prediction}} {verdict}") < page.find(f"{{verdict}} {verdict}")
+
+
+RESULT_WORDS = re.compile(
+    r"\b(?:we (?:found|measured|observed)|measured (?:at|as)|turned out|outperform|p\s*[=<]\s*0?\.\d)", re.IGNORECASE
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_no_result_is_typed(page):
+    """Prose never reports a finding by hand: numbers with an interval, or sentences of finding, come by role only."""
+    body = prose(page)
+    assert not re.search(r"\d[\d.]*\s*\[\s*−?-?\d", body), "a number with an interval was typed"
+    assert not re.search(r"\d\s*±\s*\d", body), "a number with an error was typed"
+    found = RESULT_WORDS.search(body)
+    assert found is None, f"sounds like a typed finding: {body[max(0, found.start() - 40): found.end() + 40]!r}"
+
+
+def queries() -> list[tuple[str, str]]:
+    """List (page, query) of every number that prose takes from a file."""
+    found = []
+    for page in PAGES:
+        for role in re.findall(r"\{res\}`([^`]*)`", text(page)):
+            found.append((page.stem, " ".join(role.split()).partition("|")[0]))
+        for head, options in re.findall(r"\{res-table\} ([^\n]*)\n(.*?)\n```", text(page), re.S):
+            rows = [line for line in options.splitlines() if line.strip() and not line.startswith(":")]
+            key, values = re.search(r":columns:\s*(\S+?)=(.*)", options).groups()
+            for row in rows:
+                query = row.partition(":")[2]
+                found += [(page.stem, f"{head}, {query}, {key}={value}") for value in values.split()]
+    return found
+
+
+def test_queries_are_well_formed():
+    found = queries()
+    assert len(found) > 100
+    known = {"one_step.mse", "one_step.relative_error", "rollout.relative_error", "consistency.defect",
+             "consistency.relative_error", "control.return", "control.success", "control.regret"}  # fmt: skip
+    for page, query in found:
+        parsed = td_tables.parse_query(query)
+        assert parsed["metric"] in known and parsed["env"] in ENVS, f"{page}: {query}"
+
+
+def test_every_part_has_a_figure_and_a_number():
+    """The parts of the study each show at least one picture and one number from a result file."""
+    parts = {
+        "ground truth and data": ("ground_truth", "data"), "models": ("models",), "training": ("training",),
+        "one step": ("one_step",), "rollouts": ("rollouts",), "consistency": ("consistency",), "control": ("control",),
+        "statistics and answers": ("statistics", "answers"),
+    }  # fmt: skip
+    for part, names in parts.items():
+        body = "".join(text(BOOK / f"{name}.md") for name in names)
+        assert "{result-figure}" in body, part
+        if part != "ground truth and data":
+            assert any(sign in body for sign in ("{res}`", "{res-table}", "{verdict}")), part
+
+
+def find_rows_fixture() -> list[dict[str, str]]:
+    base = dict.fromkeys(td_tables.KEYS, "") | {
+        "metric": "one_step.mse", "env": "Pendulum-v1", "size": "hidden64", "data": "transitions",
+        "mean": "1.5", "ci_low": "1.4", "ci_high": "1.6", "n_seeds": "2", "n": "64", "test_frequency": "20",
+    }  # fmt: skip
+    return [base, base | {"size": "small", "mean": "9"}, base | {"test_frequency": "50", "ci_low": "", "n_seeds": "1"}]
+
+
+def test_a_number_is_found_or_the_error_says_why():
+    rows = find_rows_fixture()
+    query = {"metric": "one_step.mse", "test_frequency": "20"}
+    assert td_tables.find(rows, query).text() == "1.50 [1.40, 1.60], n = 2 seeds"
+    assert td_tables.find(rows, query | {"size": "small"}).mean == 9
+    assert td_tables.find(rows, query | {"test_frequency": "50"}).text() == "1.50, n = 1 seed"
+    with pytest.raises(td_tables.QueryError, match="0 do: metric=one_step.mse, test_frequency=7"):
+        td_tables.find(rows, query | {"test_frequency": "7"})
+    with pytest.raises(td_tables.QueryError, match="2 do"):
+        td_tables.find(rows, {"metric": "one_step.mse"})
+    with pytest.raises(td_tables.QueryError, match="keys metric, env.*got 'rate=20'"):
+        td_tables.parse_query("metric=one_step.mse, rate=20")
+
+
+def test_predictions_are_complete_and_judged_by_their_interval():
+    td_predictions = pytest.importorskip("td_predictions")
+    known = td_predictions.load_predictions(BOOK / "predictions.yaml")
+    assert len(known) >= 12
+    for prediction in known.values():
+        assert prediction.checks and prediction.source and prediction.statement
+        for check in prediction.checks:
+            assert check.low < check.high
+            assert math.isfinite(check.low) or math.isfinite(check.high)
+    check = known["off-rate-formula"].checks[-1]
+    value = td_tables.Value
+    assert td_predictions.judge(value(4.0, 3.9, 4.1, 2, 9), check) == "holds"
+    assert td_predictions.judge(value(2.0, 1.9, 2.1, 2, 9), check) == "refuted"
+    assert td_predictions.judge(value(3.2, 3.0, 3.5, 2, 9), check) == "open"
+    assert td_predictions.judge(value(4.0, math.nan, math.nan, 1, 9), check) == "open"
+    assert td_predictions.judge(value(4.0, 3.9, 4.1, 1, 9), check) == "open"
+    quotient = td_predictions.ratio(value(2, 1, 3, 2, 9), value(4, 2, 5, 3, 9))
+    assert (quotient.low, quotient.high, quotient.num_seeds) == (0.2, 1.5, 2)
+
+
+def test_numbers_in_predictions_follow_from_the_true_flow():
+    """The values that theory.md and predictions.yaml state are those of the exact maps."""
+    torch = pytest.importorskip("torch")
+    from tdlib.envs import SYSTEMS
+
+    system = SYSTEMS["Pendulum-v1"]
+    generator = torch.Generator().manual_seed(0)
+    corner = torch.tensor([torch.pi, 6.0], dtype=torch.float64)
+    state = corner * (2 * torch.rand(4096, 2, dtype=torch.float64, generator=generator) - 1)
+    action = 4 * torch.rand(4096, 1, dtype=torch.float64, generator=generator) - 2
+    kept = ~system.simulate(state, action, 0.26).limit_hit
+    state, action, h = state[kept], action[kept], 0.05
+
+    def relative(error, delta_t):
+        change = system.flow(state, action, delta_t) - state
+        return ((error**2).mean(0) / (change**2).mean(0)).mean().sqrt().item()
+
+    step = system.flow(state, action, h)
+    for delta_t, rescaled in ((0.1, 0.08), (0.02, 0.05), (0.01, 0.07)):
+        truth = system.flow(state, action, delta_t)
+        assert relative(step - truth, delta_t) == pytest.approx(abs(1 - h / delta_t), rel=0.02)
+        assert relative(state + delta_t / h * (step - state) - truth, delta_t) == pytest.approx(rescaled, abs=0.006)
+    assert relative(system.flow(state, action, 5 * h) - step, 0.1) == pytest.approx(2.02, abs=0.03)
+
+
+def test_tables_of_the_sliders_are_their_formulas():
+    omega = math.sqrt(15)
+    page = text(BOOK / "theory.md")
+    for rate in (10, 20, 50):
+        decay, frequency = (math.cos(omega / rate) - 1) * rate, math.sin(omega / rate) * rate / omega - 1
+        row = f"| {rate} Hz | {decay:.3f} | {100 * frequency:.1f} % | {math.exp(decay):.2f} |".replace("-", "−")
+        assert row in page
+    for rate in (5, 10, 50, 100, 200):
+        shown = re.search(rf"\| {rate} Hz \| ([\d.]+) \|", text(BOOK / "intro.md"))[1]
+        assert float(shown) == pytest.approx(abs(1 - 0.05 * rate))
+
+
+def test_slider_physics_equals_the_library():
+    quickjs = pytest.importorskip("quickjs")
+    torch = pytest.importorskip("torch")
+    from tdlib.envs import SYSTEMS
+
+    context = quickjs.Context()
+    context.eval("var window = {};" + text(BOOK / "_static/sliders.js"))
+    state, zero = torch.tensor([2.0, -1.5], dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
+    for delta_t in (0.005, 0.02, 0.03, 0.05, 0.1, 0.2):
+        ours = SYSTEMS["Pendulum-v1"].flow(state, zero, delta_t).tolist()
+        theirs = [context.eval(f"window.tdSliders.flow([2.0, -1.5], {delta_t})[{i}]") for i in (0, 1)]
+        assert theirs == pytest.approx(ours, abs=1e-12)
+    assert context.eval("window.tdSliders.mismatch(0.05, 0.02)") == pytest.approx(1.5)
+    assert context.eval("window.tdSliders.rescaledLimit(0.05, 0.02)") == pytest.approx(0.05, abs=0.006)
+    assert context.eval("window.tdSliders.eulerField(0.1).decay") == pytest.approx(-0.741, abs=1e-3)
+
+
+def test_first_page_begins_with_the_slider():
+    first = text(BOOK / "intro.md")
+    assert 0 < first.index("```{slider} pendulum") < 450
+
+
+def test_nothing_is_fetched_from_elsewhere():
+    for path in (BOOK / "_static").rglob("*"):
+        if path.suffix not in (".js", ".css", ".html") or "vendor" in path.parts:
+            continue
+        addresses = set(re.findall(r"https?://[^\s\"')]+", text(path))) - {"http://www.w3.org/2000/svg"}
+        assert addresses == set(), f"{path.name} names {addresses}"
+        assert "@import" not in text(path) and "fetch(" not in text(path)
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())["sphinx"]["config"]
+    assert (BOOK / "_static" / config["mathjax_path"]).exists()
+    assert config["mathjax3_config"]["options"]["enableMenu"] is False  # the menu of MathJax could load files
+    assert config["nb_ipywidgets_js"] == {}
+    assert (BOOK / "_static/vendor/mathjax/LICENSE").exists()
+
+
+def test_every_name_of_the_seed_is_mapped():
+    td_reference = pytest.importorskip("td_reference")
+    entries = td_reference.load_seed_map(BOOK / "seed_map.yaml")
+    mapped = [entry["seed"] for entry in entries]
+    names = [line for line in text(BOOK / "seed_names.txt").splitlines() if not line.startswith("#")]
+    assert len(names) == len(set(names)) and sorted(mapped) == sorted(names)
+    kinds = set(re.findall(r"\{seed-table\} (.+)", text(BOOK / "seed_map.md")))
+    assert {entry["kind"] for entry in entries} == kinds
+
+
+def module_exists(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def test_what_takes_the_seeds_place_exists():
+    td_reference = pytest.importorskip("td_reference")
+    missing = []
+    for entry in td_reference.load_seed_map(BOOK / "seed_map.yaml"):
+        for name in re.findall(r"`([^`]+)`", entry["ours"]):
+            path = name.split()[1] if name.startswith("papermill ") else name
+            if re.match(r"(notebooks|params|tdlib)/(?!CartPole)", path) and not (ROOT / path).exists():
+                missing.append(name)
+            if name.startswith("python -m ") and not module_exists(name.split()[2]):
+                missing.append(name)
+            if re.fullmatch(r"tdlib(\.\w+)+", name) and not has_name(*name.rsplit(".", 1)):
+                missing.append(name)
+    assert missing == []
+
+
+def commands() -> list[str]:
+    """List every papermill and make command that a page or the seed map prints."""
+    sources = [*PAGES, BOOK / "seed_map.yaml", ROOT / "README.md", ROOT / "Makefile"]
+    found = re.findall(r"\b((?:papermill|make) [^`\n#'\"]+)", "\n".join(text(path) for path in sources))
+    return sorted({command.strip() for command in found})
+
+
+def test_papermill_commands_name_notebooks_and_their_parameters():
+    checked = 0
+    for command in commands():
+        if not command.startswith("papermill notebooks/"):
+            continue
+        words = command.split()
+        source = text(ROOT / words[1].replace(".ipynb", ".py"))
+        cell = source[source.index('"parameters"') :].split("\n# %%")[0]
+        known = set(re.findall(r"^(\w+)(?::[^=]+)? = ", cell, re.M))
+        given = {words[i + 1] for i, word in enumerate(words) if word == "-p"}
+        assert words[2] == "out.ipynb" and given <= known, f"{command}: parameters are {sorted(known)}"
+        assert 'preset: str = "smoke"' in cell, f"{command} must run at the smallest size by default"
+        checked += 1
+    assert checked >= 8
+
+
+def test_make_targets_exist():
+    targets = set(re.findall(r"^(\w+):", text(ROOT / "Makefile"), re.M))
+    named = {command.split()[1] for command in commands() if re.match(r"make [a-z]+( [A-Z]+=|$)", command)}
+    assert {"book", "test", "lab", "grid", "published", "edition", "bench"} <= named <= targets
+
+
+def has_name(module: str, name: str) -> bool:
+    """Whether a module of the library has a name, read from its source without importing it."""
+    if module_exists(f"{module}.{name}"):
+        return True
+    if not module_exists(module):
+        return False
+    source = ast.parse(Path(importlib.util.find_spec(module).origin).read_text(encoding="utf-8"))
+    found = set()
+    for node in source.body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            found.add(node.name)
+        elif isinstance(node, ast.ImportFrom):
+            found |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return name in found
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.stem)
+def test_code_on_pages_parses_and_its_imports_exist(page):
+    for block in re.findall(r"```python\n(.*?)```", text(page), re.S):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("tdlib"):
+                for alias in node.names:
+                    assert has_name(node.module, alias.name), f"from {node.module} import {alias.name}"
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    assert module_exists(alias.name), alias.name
+
+
+def test_readme_findings_are_those_of_the_published_edition():
+    readme = text(ROOT / "README.md")
+    assert readme_block.replaced(readme, readme_block.findings(ROOT)) == readme, (
+        "run `python book/_ext/readme_block.py` to refresh README.md"
+    )
+    for target in re.findall(r"\]\((?!https?)([^)#]+)\)", readme):
+        assert (ROOT / target).exists(), f"README.md links to {target}"
+
+
+def test_readme_without_an_edition_says_so(tmp_path):
+    assert readme_block.findings(tmp_path) == readme_block.NOT_YET
+    with pytest.raises(ValueError, match="two markers"):
+        readme_block.replaced("no markers", "text")

@@ -73,7 +73,7 @@ class Video(SphinxDirective):
 
     required_arguments = 1
     has_content = True
-    option_spec = {"alt": directives.unchanged_required, "name": directives.unchanged}  # noqa: RUF012
+    option_spec = {"alt": directives.unchanged_required, "name": directives.unchanged}
 
     def run(self) -> list[nodes.Node]:
         """Emit a figure with a video element; the file is copied when the build ends."""

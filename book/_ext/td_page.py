@@ -27,9 +27,10 @@ def banner_text(root: Path) -> str:
     return text + (f" Commit {html.escape(commit)}." if commit else "")
 
 
-def add_banner(app: Sphinx) -> None:
-    """Set the banner before the theme reads its options."""
-    app.config.html_theme_options = {**app.config.html_theme_options, "announcement": banner_text(Path(app.srcdir))}
+def add_banner(app: Sphinx, config: object) -> None:
+    """Set the banner before the theme reads its options; one search box is enough."""
+    options = {"announcement": banner_text(Path(app.srcdir)), "navbar_persistent": []}
+    config.html_theme_options = {**config.html_theme_options, **options}
 
 
 def stay_offline(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: object) -> None:
@@ -46,6 +47,6 @@ def stay_offline(app: Sphinx, pagename: str, templatename: str, context: dict, d
 
 def setup(app: Sphinx) -> dict:
     """Connect both."""
-    app.connect("builder-inited", add_banner, priority=1)
+    app.connect("config-inited", add_banner, priority=900)
     app.connect("html-page-context", stay_offline, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

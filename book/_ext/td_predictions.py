@@ -20,12 +20,15 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
-from td_results import look_up, make_table, page_sources
+from td_results import look_up, make_table, number_cell, page_sources
 from td_tables import QueryError, Value, parse_query
 
 LOG = logging.getLogger(__name__)
 PREDICTIONS = Path("book/predictions.yaml")
 RATES = {"33.3": 0.03}  # a rate quoted with rounded digits stands for this interval [s]
+SHORT = {"Pendulum-v1": "Pendulum:", "CartPole-v1": "CartPole:", "CartPoleContinuous-v1": "CartPole, continuous:"}
+ABSENT = "not in this run"
+VERDICTS = ("holds", "refuted", "open", ABSENT)
 CHECK_KEYS = {"what", "left", "over", "mismatch", "near", "tolerance", "below", "above", "formula", "env"}
 
 
@@ -40,7 +43,7 @@ class Check:
         over: Query of the number it is divided by; None if it stands alone.
         low: Smallest value the prediction allows.
         high: Largest value.
-        expected: The prediction in words, with its formula.
+        expected: The prediction in words.
     """
 
     env: str
@@ -84,7 +87,8 @@ def load_predictions(path: Path) -> dict[str, Prediction]:
     """
     result = {}
     for item in yaml.safe_load(path.read_text(encoding="utf-8")):
-        checks = [_check(item["name"], env, raw) for raw in item["checks"] for env in raw.get("env", item.get("env", [""]))]
+        everywhere = item.get("env", [""])
+        checks = [_check(item["name"], env, raw) for raw in item["checks"] for env in raw.get("env", everywhere)]
         result[item["name"]] = Prediction(item["name"], item["title"], item["statement"], item["source"], checks)
     return result
 
@@ -93,11 +97,10 @@ def _check(name: str, env: str, raw: dict) -> Check:
     unknown = set(raw) - CHECK_KEYS
     if unknown:
         raise ValueError(f"prediction {name!r}: unknown keys {sorted(unknown)}; known are {sorted(CHECK_KEYS)}")
-    low, high, formula = -math.inf, math.inf, raw.get("formula", "")
+    low, high = -math.inf, math.inf
     if "mismatch" in raw:
         trained, tested = raw["mismatch"]
         near = abs(1 - delta_t(trained) / delta_t(tested))
-        formula = f"|1 − h/Δ| = |1 − {delta_t(trained):.3g}/{delta_t(tested):.3g}|"
     else:
         near = raw.get("near")
     if near is not None:
@@ -110,7 +113,7 @@ def _check(name: str, env: str, raw: dict) -> Check:
         low, expected = raw["above"], f"above {raw['above']:.3g}"
     else:
         raise ValueError(f"prediction {name!r}: a check needs mismatch, near, below or above")
-    place = f"env={env}, " if env in ("Pendulum-v1", "CartPole-v1", "CartPoleContinuous-v1") else ""
+    place = f"env={env}, " if env in SHORT else ""
     return Check(
         env,
         raw["what"],
@@ -118,7 +121,7 @@ def _check(name: str, env: str, raw: dict) -> Check:
         parse_query(place + raw["over"]) if "over" in raw else None,
         low,
         high,
-        expected + (f" ({formula})" if formula else ""),
+        expected,
     )
 
 
@@ -132,8 +135,8 @@ def ratio(left: Value, over: Value) -> Value:
 
 
 def judge(value: Value, check: Check) -> str:
-    """Return holds, refuted or open."""
-    if not math.isfinite(value.mean) or not value.has_interval:
+    """Return holds, refuted or open; one seed decides nothing."""
+    if not math.isfinite(value.mean) or not value.has_interval or value.num_seeds < 2:
         return "open"
     if check.low <= value.low and value.high <= check.high:
         return "holds"
@@ -177,32 +180,34 @@ class VerdictDirective(SphinxDirective):
             LOG.warning("no prediction %r", names[0], location=self.get_location())
             return []
         places = page_sources(self.env)
-        rows, counts = [], {}
+        wrapper = nodes.container(classes=["td-scroll", "td-verdicts"])
+        counts = dict.fromkeys(VERDICTS, 0)
         for name in names:
+            rows = []
             for check in known[name].checks:
                 measured, verdict = self._measure(places, check)
-                counts[verdict] = counts.get(verdict, 0) + 1
-                subject = known[name].title if len(names) > 1 else ""
-                cells = [subject] * (len(names) > 1) + [check.env, check.what, check.expected, measured]
-                rows.append([nodes.paragraph("", cell) for cell in cells] + [_verdict_node(verdict)])
-        titles = ["Prediction"] * (len(names) > 1) + ["Environment", "What", "Predicted", "Measured", "Verdict"]
-        wrapper = nodes.container(classes=["td-scroll"])
-        wrapper += make_table(titles, rows)
-        total = ", ".join(f"{word} {counts[word]}" for word in ("holds", "refuted", "open", "not in this run") if word in counts)
+                counts[verdict] += 1
+                place = nodes.strong("", SHORT.get(check.env, check.env))
+                what = nodes.paragraph("", "", place, nodes.Text(f" {check.what}"))
+                rows.append([what, nodes.paragraph("", check.expected), measured, _verdict_node(verdict)])
+            if len(names) > 1:
+                wrapper += nodes.rubric("", known[name].title)
+            wrapper += make_table(["What", "Predicted", "Measured", "Verdict"], rows)
+        total = ", ".join(f"{word} {count}" for word, count in counts.items() if count)
         label = places[0].label if places else "no results"
         return [wrapper, nodes.paragraph("", f"{total}. Source of the numbers: {label}.", classes=["td-source"])]
 
-    def _measure(self, places: list, check: Check) -> tuple[str, str]:
+    def _measure(self, places: list, check: Check) -> tuple[nodes.Node, str]:
         try:
             value, _ = look_up(places, check.left)
             if check.over is not None:
                 value = ratio(value, look_up(places, check.over)[0])
         except QueryError as error:
             if not places or str(error).startswith("exactly one row must match, 0"):
-                return "–", "not in this run"  # a preset may leave sizes out
+                return nodes.paragraph("", "–"), ABSENT  # a preset may leave sizes out
             LOG.warning("verdict: %s", error, location=self.get_location(), type="td", subtype="res")
-            return "–", "not in this run"
-        return value.text(".3g"), judge(value, check)
+            return nodes.paragraph("", "–"), ABSENT
+        return number_cell(value, ".3g", seeds=True), judge(value, check)
 
 
 def _verdict_node(verdict: str) -> nodes.paragraph:

@@ -15,8 +15,8 @@ LOG = logging.getLogger(__name__)
 SEED_MAP = Path("book/seed_map.yaml")
 STATUS = ("kept", "replaced", "left out")
 # layers in the order in which they may import each other
-LAYERS = ("specs", "trajectories", "integration", "normalizer", "seeding", "envs", "models", "planning", "stats", "limits",
-          "data", "training", "evaluation", "figures", "runs")  # fmt: skip
+LAYERS = ("specs", "trajectories", "integration", "normalizer", "seeding", "envs", "models", "planning", "stats",
+          "limits", "data", "training", "evaluation", "figures", "interactive", "runs")  # fmt: skip
 
 
 def public_names(source: str) -> list[tuple[str, str, str]]:
@@ -72,7 +72,8 @@ class ApiListing(SphinxDirective):
             if names:
                 items = nodes.bullet_list(classes=["td-api"])
                 for _, title, line in names:
-                    items += nodes.list_item("", nodes.paragraph("", "", nodes.literal("", title), nodes.Text(f" – {line}")))
+                    words = nodes.paragraph("", "", nodes.literal("", title), nodes.Text(f" – {line}"))
+                    items += nodes.list_item("", words)
                 result.append(items)
         return result
 
@@ -88,8 +89,9 @@ def load_seed_map(path: Path) -> list[dict]:
         missing = {"kind", "seed", "status", "ours", "why"} - set(entry)
         if missing:
             raise ValueError(f"seed map entry {entry.get('seed')!r} lacks {sorted(missing)}")
-        if entry["status"] not in STATUS:
-            raise ValueError(f"seed map entry {entry['seed']!r}: status must be one of {STATUS}, got {entry['status']!r}")
+        status = entry["status"]
+        if status not in STATUS:
+            raise ValueError(f"seed map entry {entry['seed']!r}: status must be one of {STATUS}, got {status!r}")
         if entry["status"] != "kept" and not entry["why"]:
             raise ValueError(f"seed map entry {entry['seed']!r}: what is {entry['status']} needs a reason")
     return entries

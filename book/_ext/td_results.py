@@ -7,10 +7,11 @@ The part after `|` is a Python format; the word `brief` leaves the number of see
 answers is a warning, and therefore an error in the strict build.
 
     ```{res-table} metric=one_step.relative_error, env=Pendulum-v1
-    :rows: raw map: method=baseline, train_frequency=20
-           rescaled: method=rescaled, train_frequency=20
     :columns: test_frequency=10 20 50
     :format: .2f
+
+    raw map: method=baseline, train_frequency=20
+    rescaled: method=rescaled, train_frequency=20
     ```
 """
 
@@ -46,9 +47,14 @@ def look_up(places: list[Source], query: dict[str, str]) -> tuple[Value, Source]
     raise error
 
 
-def number_node(value: Value, place: Source, spec: str, brief: bool) -> nodes.Node:
-    """Make the inline node of one number; its class lets the page show that it was not typed."""
-    return nodes.inline("", value.text(spec, brief), classes=["td-number"])
+def number_cell(value: Value, spec: str, seeds: bool = False) -> nodes.Node:
+    """Make a table cell: the mean, and below it in small type the interval and on request the seeds."""
+    cell = nodes.line_block(classes=["td-cell"])
+    mean, _, rest = value.text(spec, brief=not seeds).partition(" ")
+    cell += nodes.line("", "", nodes.inline("", mean.rstrip(","), classes=["td-number"]))
+    if rest:
+        cell += nodes.line("", "", nodes.inline("", rest, classes=["td-interval"]))
+    return cell
 
 
 class ResultRole(SphinxRole):
@@ -61,20 +67,20 @@ class ResultRole(SphinxRole):
         brief = "brief" in words
         spec = next((word for word in words if word != "brief"), ".2f")
         try:
-            value, place = look_up(page_sources(self.env), parse_query(text))
-            return [number_node(value, place, spec, brief)], []
+            value, _ = look_up(page_sources(self.env), parse_query(text))
+            return [nodes.inline(self.rawtext, value.text(spec, brief), classes=["td-number"])], []
         except (QueryError, ValueError) as error:
             LOG.warning("res: %s", error, location=self.get_location(), type="td", subtype="res")
             return [nodes.problematic(self.rawtext, self.rawtext)], []
 
 
 class ResultTable(SphinxDirective):
-    """A table of such numbers; the argument is the query shared by all cells."""
+    """A table of such numbers: the argument is the query shared by all cells, each line of the body a row."""
 
     required_arguments = 1
     final_argument_whitespace = True
-    option_spec = {  # noqa: RUF012
-        "rows": directives.unchanged_required,
+    has_content = True
+    option_spec = {
         "columns": directives.unchanged_required,
         "format": directives.unchanged,
         "heads": directives.unchanged,
@@ -89,20 +95,21 @@ class ResultTable(SphinxDirective):
         unit = self.options.get("unit", "Hz" if key.strip() == "test_frequency" else "")
         places = page_sources(self.env)
         body = []
-        for line in filter(None, (line.strip() for line in self.options["rows"].splitlines())):
+        for line in filter(None, (line.strip() for line in self.content)):
             label, _, query = line.partition(":")
             cells = [self._cell(places, f"{self.arguments[0]}, {query}, {key}={column}") for column in columns]
             body.append([nodes.paragraph("", label.strip()), *cells])
         titles = ["", *[f"{head.strip()} {unit}".strip() for head in heads]]
-        note = nodes.paragraph("", f"Source of the numbers: {places[0].label}." if places else "", classes=["td-source"])
+        label = places[0].label if places else "none"
+        note = nodes.paragraph("", f"Source of the numbers: {label}.", classes=["td-source"])
         wrapper = nodes.container(classes=["td-scroll"])
         wrapper += make_table(titles, body)
         return [wrapper, note]
 
     def _cell(self, places: list[Source], query: str) -> nodes.Node:
         try:
-            value, place = look_up(places, parse_query(query))
-            return nodes.paragraph("", "", number_node(value, place, self.options.get("format", ".2f"), True))
+            value, _ = look_up(places, parse_query(query))
+            return number_cell(value, self.options.get("format", ".2f"))
         except QueryError as error:
             LOG.warning("res-table: %s", error, location=self.get_location(), type="td", subtype="res")
             return nodes.paragraph("", "no row")

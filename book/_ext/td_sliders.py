@@ -1,8 +1,8 @@
-"""Sliders that move in the page itself: a container that `_static/sliders.js` fills, and a fallback that stays without it.
+"""Sliders that move in the page itself: a container for `_static/sliders.js`, and a fallback that stays without it.
 
-    ```{slider} pendulum
-    What a reader without JavaScript sees: a table with the same numbers.
-    ```
+```{slider} pendulum
+What a reader without JavaScript sees: a table with the same numbers.
+```
 """
 
 from docutils import nodes

@@ -1,4 +1,4 @@
-"""Answers "what does the result table say?": read statistics.csv, select one row, write it as text. No Sphinx in here."""
+"""What does the result table say? Reads statistics.csv, selects one row, writes it as text. No Sphinx in here."""
 
 import csv
 import json
@@ -37,8 +37,8 @@ class Value:
 
     @property
     def has_interval(self) -> bool:
-        """Whether the interval exists."""
-        return math.isfinite(self.low) and math.isfinite(self.high)
+        """Whether there is an interval; one seed has none, whatever the table says."""
+        return math.isfinite(self.low) and math.isfinite(self.high) and (self.num_seeds != 1 or self.high > self.low)
 
     def text(self, spec: str = ".2f", brief: bool = False) -> str:
         """Write it as `1.49 [1.45, 1.53], n = 2 seeds`; brief leaves the seeds out."""

@@ -91,7 +91,7 @@
 
   // a small line chart with linear or logarithmic axes
   function chart(parent, o) {
-    var W = 520, H = o.height || 230, L = 52, R = 12, T = 12, B = 40;
+    var W = 520, H = o.height || 230, L = 64, R = 20, T = 12, B = 40;
     var svg = add(parent, "svg", { viewBox: "0 0 " + W + " " + H, role: "img", "aria-label": o.alt, "class": "td-chart" });
     function axis(range, log, a, b) {
       return function (v) { var f = log ? Math.log(v / range[0]) / Math.log(range[1] / range[0]) : (v - range[0]) / (range[1] - range[0]); return a + f * (b - a); };
@@ -132,7 +132,7 @@
   // ---------------------------------------------------------------- 1. the pendulum of the first screen
   function pendulum(box) {
     var h = 0.05, horizon = 2, start = [Math.PI - 1.2, 0], deltaT = 0.02, rescale = false, time = horizon, playing = false, last = 0, truth = [], steps = [];
-    var update = rateSlider(box, "How often the 20 Hz model is asked [Hz]", [200, 100, 50, 20, 10, 5], deltaT, function (v) { deltaT = v; compute(); draw(); });
+    var update = rateSlider(box, "Ask the 20 Hz model at [Hz]", [200, 100, 50, 20, 10, 5], deltaT, function (v) { deltaT = v; compute(); draw(); });
     var readout = add(box, "p", { "class": "td-readout", "aria-live": "polite" });
     var gauge = add(box, "div", { "class": "td-gauge", "aria-hidden": "true" }), bar = add(gauge, "span", { "class": "td-bar" });
     add(gauge, "span", { "class": "td-one" });

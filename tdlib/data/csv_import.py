@@ -40,7 +40,7 @@ def import_csv(
         irregular: Accept intervals that differ; every row keeps its own.
 
     Raises:
-        DatasetError: If a column is missing, a value is no finite number, time does not rise, or the rate is not constant.
+        DatasetError: If a column is missing, a value is not finite, time does not rise, or the rate is not constant.
     """
     files = _files(path)
     logs = [_read(file) for file in files]
@@ -154,7 +154,8 @@ def _build_spec(
     name: str, num_positions: int, num_velocities: int, angle_positions: Sequence[int], inputs: np.ndarray
 ) -> EnvironmentSpec:
     if num_positions != num_velocities:
-        raise DatasetError(f"path: there must be as many qvel as qpos columns, got {num_velocities} and {num_positions}")
+        found = f"{num_velocities} and {num_positions}"
+        raise DatasetError(f"path: there must be as many qvel as qpos columns, got {found}")
     if any(not 0 <= i < num_positions for i in angle_positions):
         raise ValueError(f"angle_positions must be in 0 .. {num_positions - 1}, got {tuple(angle_positions)}")
     units = ["rad" if i in angle_positions else "m" for i in range(num_positions)]

@@ -1,6 +1,6 @@
 """Exchange sets with Minari, the Farama format of offline data, as local folders (nothing is downloaded).
 
-Minari knows episodes, not time: t, Δt and the physical states travel in `infos`, rate and specification in the metadata.
+Minari knows episodes, not time: t, Δt and physical states travel in `infos`, rate and specification in the metadata.
 """
 
 import dataclasses
@@ -59,8 +59,8 @@ def _create(dataset: TransitionDataset, env: gymnasium.Env, dataset_id: str, fol
         created = minari.create_dataset_from_buffers(
             dataset_id,
             buffers,
-            observation_space=env.observation_space,
-            action_space=env.action_space,
+            env=env.spec,
+            eval_env=env.spec,
             algorithm_name=str(dataset.attributes.get("policy", "unknown")),
             description=f"{dataset.spec.name}; physical states, t and delta_t in infos",
             data_format="hdf5",

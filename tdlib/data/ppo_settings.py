@@ -58,29 +58,48 @@ class PPOSettings:
         return self.gae_lambda ** (delta_t / self.reference_delta_t)
 
     def rollout_steps(self, delta_t: float, num_transitions: int) -> int:
-        """Return steps per environment between updates; small collections still get eight updates."""
+        """Return steps per environment between updates: whole minibatches, and eight updates in a small collection."""
         longest = max(16, num_transitions // (8 * NUM_ENVS))
-        return max(2, min(round(self.rollout / delta_t), longest))
+        steps = max(2, min(round(self.rollout / delta_t), longest))
+        whole = max(1, self.minibatch // NUM_ENVS)
+        return steps - steps % whole if steps > whole else steps
 
     def noise_steps(self, delta_t: float) -> int:
         """Return steps between draws of the exploration noise, at least 1."""
         return max(1, round((self.noise_hold or delta_t) / delta_t))
 
 
-_PENDULUM = dict(minibatch=256, num_epochs=10, learning_rate=1e-3, final_learning_rate=1e-4, gamma=0.9, gae_lambda=0.95)
-_CARTPOLE = dict(minibatch=256, num_epochs=10, learning_rate=1e-3, final_learning_rate=1e-5, gamma=0.98, gae_lambda=0.9)
+def _pendulum(rollout: float) -> PPOSettings:
+    return PPOSettings(
+        rollout=rollout,
+        minibatch=256,
+        num_epochs=10,
+        learning_rate=1e-3,
+        final_learning_rate=1e-4,
+        gamma=0.95,
+        gae_lambda=0.95,
+        reference_delta_t=0.05,
+        noise_hold=0.2,
+    )
 
+
+def _cartpole(rollout: float, gae_lambda: float) -> PPOSettings:
+    return PPOSettings(
+        rollout=rollout,
+        minibatch=256,
+        num_epochs=10,
+        learning_rate=1e-3,
+        final_learning_rate=1e-5,
+        gamma=0.98,
+        gae_lambda=gae_lambda,
+        reference_delta_t=0.02,
+    )
+
+
+# a rollout is 512 or 1024 (CartPole: 128) decisions per environment, so that no rate runs short of updates
 PPO_SETTINGS: dict[str, dict[float, PPOSettings]] = {
-    "Pendulum-v1": {
-        10: PPOSettings(rollout=51.2, reference_delta_t=0.05, noise_hold=0.2, **_PENDULUM),
-        20: PPOSettings(rollout=51.2, reference_delta_t=0.05, noise_hold=0.2, **_PENDULUM),
-        50: PPOSettings(rollout=20.48, reference_delta_t=0.05, noise_hold=0.2, **_PENDULUM),
-    },
-    "CartPole-v1": {
-        10: PPOSettings(rollout=12.8, reference_delta_t=0.02, **_CARTPOLE),
-        20: PPOSettings(rollout=6.4, reference_delta_t=0.02, **_CARTPOLE),
-        50: PPOSettings(rollout=2.56, reference_delta_t=0.02, **_CARTPOLE),
-    },
+    "Pendulum-v1": {10: _pendulum(51.2), 20: _pendulum(51.2), 50: _pendulum(20.48)},
+    "CartPole-v1": {10: _cartpole(12.8, 0.95), 20: _cartpole(6.4, 0.9), 50: _cartpole(2.56, 0.9)},
 }
 
 

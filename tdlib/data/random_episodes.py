@@ -62,10 +62,22 @@ def simulated_rows(system: System, state: Tensor, action: Tensor, delta_t: Tenso
 
 
 def random_episodes(
-    system: System, delta_t: float, kind: str, wanted: int, generator: torch.Generator
+    system: System, delta_t: float, time_limit: float, kind: str, wanted: int, generator: torch.Generator
 ) -> list[dict[str, np.ndarray]]:
-    """Simulate batches of episodes until they hold `wanted` rows; cut the last."""
-    num_steps = steps_within(system.spec.time_limit, delta_t)
+    """Simulate batches of episodes until they hold `wanted` rows; cut the last.
+
+    Args:
+        system: Equation and limits.
+        delta_t: Interval [s].
+        time_limit: Longest episode [s].
+        kind: "uniform" or "ornstein-uhlenbeck".
+        wanted: Number of rows.
+        generator: Source of starts and inputs.
+
+    Returns:
+        Columns of the schema, episode by episode.
+    """
+    num_steps = steps_within(time_limit, delta_t)
     episodes, missing, mean_length = [], wanted, num_steps
     while missing > 0:
         batch = _batch(system, delta_t, kind, num_steps, max(16, int(1.05 * missing / mean_length)), generator)

@@ -16,6 +16,7 @@ from tdlib.envs.systems import MAX_SUBSTEP
 from tdlib.seeding import derive_seed, numpy_generator, torch_generator
 from tdlib.trajectories import delta_t_of, rate_label
 
+SHORTEST_EPISODE, FEWEST_EPISODES = 2.0, 16  # [s], count; a small set has shorter episodes, not fewer
 INTEGRATOR = "RK4, ceil(delta_t / 10 ms) equal substeps, float64"
 
 
@@ -23,7 +24,7 @@ def collect_random(env: str, frequency: float, seed: int, num_transitions: int) 
     """Simulate exactly `num_transitions` intervals under random inputs, half of them uniform, half Ornstein-Uhlenbeck.
 
     Episodes end as the task's do (10 s, or the limits of the cart-pole) and come in random order; the last episode of
-    each half is cut and marked truncated.
+    each half is cut and marked truncated. In a small set they end earlier, so that there are enough to split.
 
     Args:
         env: Key in `tdlib.envs.SYSTEMS`.
@@ -35,10 +36,11 @@ def collect_random(env: str, frequency: float, seed: int, num_transitions: int) 
     if num_transitions < 2:
         raise ValueError(f"num_transitions must be at least 2, got {num_transitions}")
     half = num_transitions // 2
+    time_limit = min(system.spec.time_limit, max(SHORTEST_EPISODE, num_transitions * delta_t / FEWEST_EPISODES))
     episodes = []
     for kind, wanted in (("uniform", num_transitions - half), ("ornstein-uhlenbeck", half)):
         generator = torch_generator(seed, "random", env, float(frequency), kind)
-        episodes += random_episodes(system, delta_t, kind, wanted, generator)
+        episodes += random_episodes(system, delta_t, time_limit, kind, wanted, generator)
     order = numpy_generator(seed, "random order", env, float(frequency)).permutation(len(episodes))
     episodes = [episodes[i] for i in order]
     inputs = RANDOM_INPUTS[env]
@@ -50,7 +52,7 @@ def collect_random(env: str, frequency: float, seed: int, num_transitions: int) 
         episode_offsets=np.concatenate([[0], np.cumsum([len(e["t"]) for e in episodes])]),
         spec=system.spec,
         control_frequency=float(frequency),
-        attributes=_origin(seed, policy),
+        attributes={**_origin(seed, policy), "time_limit": time_limit},
     )
 
 

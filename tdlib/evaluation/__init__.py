@@ -2,6 +2,7 @@
 
 from tdlib.evaluation.calibration import ensemble_calibration
 from tdlib.evaluation.consistency import FREQUENCY_PAIRS, consistency_error
+from tdlib.evaluation.control import ControlResult, ControlSettings, Oracle, control_starts, evaluate_control
 from tdlib.evaluation.convergence import convergence_test
 from tdlib.evaluation.errors import mse_over_horizon, relative_error, squared_error
 from tdlib.evaluation.evaluate import evaluate_stack, merge_tables
@@ -20,6 +21,9 @@ from tdlib.evaluation.velocity_field import velocity_field
 __all__ = [
     "FREQUENCY_PAIRS",
     "KEY_COLUMNS",
+    "ControlResult",
+    "ControlSettings",
+    "Oracle",
     "RATES",
     "TRAIN_RATES",
     "PairSet",
@@ -28,9 +32,11 @@ __all__ = [
     "at_time",
     "build_test_set",
     "consistency_error",
+    "control_starts",
     "convergence_test",
     "dt_generalization_test",
     "ensemble_calibration",
+    "evaluate_control",
     "evaluate_stack",
     "flow_pairs",
     "merge_tables",

@@ -20,13 +20,12 @@ from torch import Tensor
 
 from tdlib.envs.systems import System
 from tdlib.integration import rk4_step
-from tdlib.models.base import Context
+from tdlib.models import Context, DynamicsModel, RecurrentRollout, Stack
 from tdlib.planning import (
     CEM,
     KnotClock,
     Planner,
     RecordedDynamics,
-    StackedModels,
     fresh_start,
     inputs_of,
     prediction_objective,
@@ -148,7 +147,7 @@ def control_starts(system: System, num_episodes: int, seed: int = 0) -> Tensor:
 
 @torch.no_grad()
 def evaluate_control(
-    dynamics: Dynamics | StackedModels,
+    dynamics: Dynamics | Stack | DynamicsModel,
     system: System,
     control_frequency: float,
     starts: Tensor,
@@ -165,7 +164,7 @@ def evaluate_control(
     """Run closed-loop episodes on the real system with plans made on a model.
 
     Args:
-        dynamics: Stack of M models, the same in `RecordedDynamics` (to record once for several calls), or `Oracle`.
+        dynamics: Stack of M models or a wrapper of one, or `Oracle`; see `recorded` for several calls.
         system: The real system.
         control_frequency: Decisions per second [Hz].
         starts: (E, D) starts shared by all members, or (M, E, D).
@@ -183,8 +182,7 @@ def evaluate_control(
     """
     started = time.process_time()
     planner, settings = planner or CEM(), settings or ControlSettings()
-    if not isinstance(dynamics, Oracle | RecordedDynamics):
-        dynamics = RecordedDynamics(dynamics)
+    dynamics = recorded(dynamics)
     delta_t = delta_t_of(control_frequency)
     model_delta_t = _checked_model_step(model_delta_t, delta_t)
     clock = KnotClock.at_rate(settings.horizon, settings.knots_per_second, delta_t, model_delta_t)
@@ -207,10 +205,11 @@ def evaluate_control(
         return torch.stack([inputs.draw_noise(population, knots, g) for g in generators]).to(device)
 
     for first in range(0, total, replan_steps):
-        running = plant.exit_time.isinf().any(dim=1)[live]
+        running = plant.exit_time.isinf().any(dim=1)[live]  # (M,)
         if not running.any():
             break
-        if running.sum() <= len(live) / 2 and len(live) >= COMPACTION_MEMBERS:  # leave out members that are through
+        if running.sum() <= len(live) / 2 and len(live) >= COMPACTION_MEMBERS and hasattr(dynamics, "select"):
+            # leave out members that are through
             dynamics, warm_start = dynamics.select(running.nonzero()[:, 0]), warm_start.select(running)
             live = live[running]
         now, knot = first * delta_t, clock.knot_at(first * delta_t)
@@ -231,6 +230,20 @@ def evaluate_control(
     return plant.result(
         total, num_nonfinite, control_frequency, model_delta_t, planner.name, time.process_time() - started
     )
+
+
+def recorded(dynamics: Dynamics | Stack | DynamicsModel) -> Dynamics:
+    """Prepare models for control by recording their step; keep the result to control them at several rates.
+
+    Args:
+        dynamics: `Oracle`, a stack, or a wrapper of one (`Persistence`, `RescaledIncrement`, `RecurrentRollout`).
+    """
+    if isinstance(dynamics, Oracle | RecordedDynamics):
+        return dynamics
+    if isinstance(dynamics, RecurrentRollout):  # its number of compositions depends on Δt: record what it composes
+        inner = dynamics.model if isinstance(dynamics.model, RecordedDynamics) else RecordedDynamics(dynamics.model)
+        return RecurrentRollout(inner, float(dynamics.train_delta_t), dynamics.spec)
+    return RecordedDynamics(dynamics)
 
 
 def control_rows(
@@ -370,10 +383,10 @@ def _checked_model_step(model_delta_t: float | None, delta_t: float) -> float:
 
 def _checked_starts(starts: Tensor, system: System, num_members: int) -> Tensor:
     size = system.spec.state_dim
-    if starts.ndim == 2:
-        starts = starts.expand(num_members, *starts.shape)
-    if starts.ndim != 3 or starts.shape[0] != num_members or starts.shape[2] != size:
-        raise ValueError(f"starts must be (E, {size}) or ({num_members}, E, {size}), got {tuple(starts.shape)}")
+    shape = tuple(starts.shape)
+    if len(shape) not in (2, 3) or shape[-1] != size or shape[:-2] not in ((), (num_members,)):
+        raise ValueError(f"starts must be (E, {size}) or ({num_members}, E, {size}), got {shape}")
+    starts = starts.expand(num_members, *shape[-2:])
     if not starts.isfinite().all():
         raise ValueError("starts must be finite, got NaN or infinity")
     return starts.to("cpu", torch.float64).clone()

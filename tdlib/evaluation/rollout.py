@@ -150,7 +150,8 @@ def _error_table(
         shaped |= {"n": np.array(kept.shape[1]), "n_surviving": survivors[:, None, :, :, None]}
         tables.append(tidy(members, axes, shaped))
     table = pd.concat(tables, ignore_index=True)
-    return table[(table["dimension"] == "all") | (table["time"] == table["time"].max())]
+    single = table["dimension"] != "all"
+    return table[(table["n_surviving"] > 0) & ~(single & (table["truncated"] | (table["time"] < table["time"].max())))]
 
 
 def _trajectories(

@@ -84,13 +84,13 @@ def tidy(
 
 
 def write_table(path: str | Path, table: pd.DataFrame | Sequence[Mapping]) -> Path:
-    """Write a table as CSV with six significant digits; the file appears whole or not at all."""
+    """Write a table as CSV with five significant digits; the file appears whole or not at all."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     table = order_columns(table if isinstance(table, pd.DataFrame) else pd.DataFrame(list(table)))
     temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
     try:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+        table.to_csv(temporary, index=False, float_format="%.5g")
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

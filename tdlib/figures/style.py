@@ -36,7 +36,9 @@ METHOD_LABELS = {
     "oracle": "oracle (true system)",
     "random": "random actions",
 }
-FORM_MARKERS = {"none": "o", "concat": "s", "scaled": "^", "scaled_concat": "D", "log_tau": "v", "rk4": "P", "euler": "X"}
+FORM_MARKERS = {
+    "none": "o", "concat": "s", "scaled": "^", "scaled_concat": "D", "log_tau": "v", "rk4": "P", "euler": "X",
+}  # fmt: skip
 FORM_LINES = {
     "none": "-", "concat": ":", "scaled": (0, (5, 1)), "scaled_concat": "-", "log_tau": "-.", "rk4": "-",
     "euler": (0, (3, 1.5)),
@@ -51,7 +53,7 @@ MODEL_LABELS = {
     "newtonian": "Newtonian ODE", "velocity": "velocity ODE (dv = 0)", "port_hamiltonian": "port-Hamiltonian ODE",
     "ensemble": "ensemble of 5 jumps",
 }  # fmt: skip
-STATE_LABELS = {"theta": "θ", "omega": "ω", "x": "x", "x_dot": "ẋ", "theta_dot": "θ̇"}
+STATE_LABELS = {"theta": "θ", "omega": "ω", "x": "x", "x_dot": "dx/dt", "theta_dot": "dθ/dt"}
 STATE_UNITS = {"theta": "rad", "omega": "rad/s", "x": "m", "x_dot": "m/s", "theta_dot": "rad/s"}
 
 STYLE = {
@@ -78,23 +80,24 @@ def new_figure(
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def method_style(method: str, form: str = "none") -> dict[str, object]:
-    """Color by method, marker and line by form; for `Axes.plot`."""
-    return {
+def method_style(method: str, form: str = "none", train_frequency: str = "") -> dict[str, object]:
+    """Color by method, marker and line by form; an ODE of several rates has hollow markers. For `Axes.plot`."""
+    look = {
         "color": METHOD_COLORS.get(method, "#444444"),
         "marker": FORM_MARKERS.get(form, "o"),
         "linestyle": FORM_LINES.get(form, "-"),
     }
+    several = method == "ode" and train_frequency in ("mixed", "loguniform")
+    return {**look, "markerfacecolor": "white"} if several else look
 
 
 def arm_label(row: pd.Series, *, with_model: bool = False, with_rate: bool = True) -> str:
     """Name an arm in words, for example `multi-resolution scaled_concat, mixed`."""
-    parts = [METHOD_LABELS.get(row["method"], row["method"])]
+    method, model = METHOD_LABELS.get(row["method"], row["method"]), MODEL_LABELS.get(row["model"], row["model"])
+    named = with_model and row["model"] != "none"
+    text = model if named and row["method"] == "ode" else f"{model}: {method}" if named else method
     if row["form"] != "none":
-        parts.append(row["form"])
-    text = " ".join(parts)
-    if with_model and row["model"] != "none":
-        text = f"{MODEL_LABELS.get(row['model'], row['model'])}: {text}"
+        text += f" {row['form']}"
     if with_rate and row["train_frequency"]:
         rate = row["train_frequency"]
         text += f", {rate} Hz" if rate[0].isdigit() else f", {rate}"
@@ -110,6 +113,18 @@ def sort_models(models: Sequence[str]) -> list[str]:
     """Models in the order of the study, others last."""
     known = {name: i for i, name in enumerate(MODEL_ORDER)}
     return sorted(set(models), key=lambda name: (known.get(name, len(known)), name))
+
+
+def sort_rates(rates: Sequence[str]) -> list[str]:
+    """Rate labels by size, names such as "irregular" last."""
+
+    def order(label: str) -> tuple[int, float, str]:
+        try:
+            return (0, float(label), "")
+        except ValueError:
+            return (1, 0.0, label)
+
+    return sorted(set(map(str, rates)), key=order)
 
 
 def log_rate_axis(axis: Axes, rates: Sequence[float]) -> None:
@@ -133,7 +148,7 @@ def shared_legend(figure: Figure, axes: np.ndarray, *, columns: int = 3, extra: 
 
 
 def over_seeds(table: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:
-    """Mean, smallest and largest value over seeds for each group, with the number of seeds: columns mean, low, high, seeds."""
+    """Mean, smallest and largest value over seeds of each group and how many: columns mean, low, high, seeds."""
     finite = table[np.isfinite(table[value])]
     grouped = finite.groupby(list(by), sort=False)
     summary = grouped[value].agg(mean="mean", low="min", high="max").reset_index()
@@ -147,6 +162,11 @@ def counts_text(table: pd.DataFrame, what: str = "pairs") -> str:
     plural = "" if seeds == 1 else "s"
     text = f"n = {seeds} seed{plural}"
     if "n" in table and len(table):
-        low, high = int(table["n"].min()), int(table["n"].max())
-        text += f", {low}" + (f"–{high}" if high != low else "") + f" {what} each"
+        text += f", {span_text(table['n'])} {what} each"
     return text
+
+
+def span_text(counts: pd.Series) -> str:
+    """Write whole numbers as one number or as a range, `10` or `256–1024`."""
+    low, high = int(counts.min()), int(counts.max())
+    return f"{low}" if low == high else f"{low}–{high}"

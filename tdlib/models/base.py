@@ -112,6 +112,8 @@ class DynamicsModel(nn.Module):
             delta_t = delta_t.to(state)
         else:
             delta_t = torch.tensor(delta_t, dtype=state.dtype, device=state.device)
+        if state.shape[:-1] == action.shape[:-1] == delta_t.shape:
+            return state, action, delta_t  # the common case, without the cost of finding out
         shape = torch.broadcast_shapes(state.shape[:-1], action.shape[:-1], delta_t.shape)
         return state.expand(*shape, state.shape[-1]), action.expand(*shape, action.shape[-1]), delta_t.expand(shape)
 

@@ -110,8 +110,8 @@ class LSTMModel(DynamicsModel):
         """
         gates, step = self._gates(states, actions, delta_t)  # the input half of all T steps in one product
         memory, memories = self.initial_memory(states[..., 0, :]), []
-        for t in range(states.shape[-2]):
-            memory = self._cell(memory, gates[..., t, :])
+        for gate in gates.unbind(dim=-2):  # one unbind: the backward of single picks would fill T zero tensors
+            memory = self._cell(memory, gate)
             memories.append(memory)
         return states + step * self.scales.rate_scale * self._read(torch.stack(memories, dim=-2))
 

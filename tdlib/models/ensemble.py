@@ -47,3 +47,6 @@ class Ensemble(DynamicsModel):
     def fit_scales(self, transitions: Transitions) -> None:
         for member in self.members:
             member.fit_scales(transitions)
+
+    def structure(self) -> tuple:
+        return (*super().structure(), *self.members[0].structure())

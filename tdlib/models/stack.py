@@ -44,7 +44,7 @@ def call_stacked(
     """
 
     def call(weights: dict[str, Tensor], *arguments: object) -> Tensor:
-        return torch.func.functional_call(template, weights, (method, *arguments))
+        return torch.func.functional_call(template, weights, (method, *arguments), tie_weights=False)
 
     return torch.func.vmap(call, in_dims=(0, *in_dims))(tensors, *arguments)
 
@@ -65,16 +65,13 @@ class Stack:
     def __init__(self, models: Sequence[DynamicsModel]):
         if not models:
             raise ValueError("models must hold at least one model, got none")
-        ensembles = [isinstance(model, Ensemble) for model in models]
+        if len({model.structure() for model in models}) > 1:
+            raise ValueError("models must share class, sizes, number of members, solver and precision to be stacked")
         members = [m for model in models for m in (model.members if isinstance(model, Ensemble) else [model])]
-        if len({model.structure() for model in members}) > 1 or any(ensembles) != all(ensembles):
-            raise ValueError("models must share class, sizes, solver and precision to be stacked")
         self.spec = models[0].spec
         self.num_models = len(models)
         self.num_members = len(members) // len(models)  # members of each ensemble; 1 for plain models
         self.has_memory = models[0].has_memory
-        if self.num_members * self.num_models != len(members):
-            raise ValueError("models must be ensembles of equally many members")
         parameters, buffers = torch.func.stack_module_state([MethodCall(model) for model in members])
         self._tensors = {name: x.detach() for name, x in (parameters | buffers).items()}
         self._template = MethodCall(copy.deepcopy(members[0]).to("meta"))

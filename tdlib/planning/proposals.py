@@ -93,13 +93,18 @@ class BoxInputs:
 class CategoricalInputs:
     """Independent choices among `num_actions` per knot; with two of them a Bernoulli distribution.
 
+    As with boxes, the draws of one population range from close to the proposal to far from it: each mixes the proposal
+    with equal probabilities by its own share, from `smallest_share` to `largest_share`.
+
     Args:
         num_actions: Number of discrete actions.
-        smallest_probability: Lower bound of every refitted probability, so that no action dies out.
+        smallest_share: Share of equal probabilities in the most careful draw.
+        largest_share: The same in the boldest draw.
     """
 
     num_actions: int
-    smallest_probability: float = 0.05
+    smallest_share: float = 0.2
+    largest_share: float = 0.6
 
     def initial(self, batch_shape: tuple[int, ...], num_knots: int) -> Proposal:
         """Return equal probabilities."""
@@ -113,7 +118,10 @@ class CategoricalInputs:
 
     def sample(self, proposal: Proposal, noise: Tensor) -> Tensor:
         """Turn noise into plans of action indices by the inverse distribution function: -> (..., P, N, 1)."""
-        upper = proposal.center.cumsum(dim=-1)[..., :-1].unsqueeze(-3)  # (..., 1, N, C-1)
+        half = torch.linspace(self.smallest_share, self.largest_share, (noise.shape[-3] + 1) // 2)
+        share = torch.cat([half, half])[: noise.shape[-3], None, None].to(noise)
+        probability = (1 - share) * proposal.center.unsqueeze(-3) + share / self.num_actions
+        upper = probability.cumsum(dim=-1)[..., :-1]  # (..., P, N, C-1)
         return (noise > upper).sum(dim=-1, keepdim=True).to(noise.dtype)
 
     def refit(self, proposal: Proposal, plans: Tensor, weights: Tensor, adapt_spread: bool) -> Proposal:
@@ -121,9 +129,7 @@ class CategoricalInputs:
         del adapt_spread  # a categorical distribution has no spread of its own
         weights = weights[..., None, None]
         indices = torch.arange(self.num_actions, device=plans.device)
-        frequency = (weights * (plans == indices)).sum(dim=-3)  # (..., N, C)
-        floor = self.smallest_probability
-        center = floor + (1 - self.num_actions * floor) * frequency
+        center = (weights * (plans == indices)).sum(dim=-3)  # (..., N, C)
         return Proposal(torch.where(weights.sum(dim=-3) > 0, center, proposal.center), proposal.spread)
 
     def most_likely(self, proposal: Proposal) -> Tensor:

@@ -1,7 +1,7 @@
 """Replay a prediction step without Python: planning calls the same small step thousands of times.
 
 A stack's step costs more in dispatch (`vmap`, `functional_call`, Python) than in arithmetic when the batch is small. It
-is recorded once as a graph of plain tensor operations, `vmap` and gradients resolved, and replayed with the same results.
+is recorded once as a graph of plain tensor operations, `vmap` and gradients resolved, and replayed with equal results.
 """
 
 import warnings
@@ -14,21 +14,16 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 
 class StackedModels(Protocol):
-    """What is recorded: M models with a leading axis M, with or without memory (`tdlib.models.Stack`)."""
+    """What is recorded: M models with a leading axis M (`tdlib.models.Stack`, or a wrapper of one).
+
+    Models with memory also have `encode(context) -> memory` and `step(memory, state, action, delta_t) -> (memory,
+    next_state)`; a stack has `select(index)`.
+    """
 
     has_memory: bool
 
     def forward(self, state: Tensor, action: Tensor, delta_t: Tensor) -> Tensor:
-        """Predict (M, ..., D) from (M, ..., D), (M, ..., A) and () [s]."""
-
-    def step(self, memory: Tensor, state: Tensor, action: Tensor, delta_t: Tensor) -> tuple[Tensor, Tensor]:
-        """Advance the memory and predict; models with memory only."""
-
-    def encode(self, context: object) -> Tensor:
-        """Return the memory after a context; models with memory only."""
-
-    def select(self, index: Tensor) -> "StackedModels":
-        """Return some of the models, by index (k,)."""
+        """Predict (M, ..., D) from (M, ..., D), (M, ..., A) and () or (M, ...) [s]."""
 
 
 def record(function: Callable, *examples: Tensor) -> Callable:
@@ -56,6 +51,10 @@ class RecordedDynamics:
         self.models = models
         self.has_memory = models.has_memory
         self._steps: dict[tuple, Callable] = {}
+
+    def __call__(self, state: Tensor, action: Tensor, delta_t: Tensor) -> Tensor:
+        """Predict one step of models without memory: (M, ..., D), (M, ..., A), (M, ...) or () [s] -> (M, ..., D)."""
+        return self._step(state, action, delta_t)
 
     def predict_sequence(
         self, state: Tensor, actions: Tensor, delta_t: float, context: object | None = None

@@ -17,8 +17,6 @@ from tdlib.training.checkpoint import check_rate, load_checkpoint, save_checkpoi
 from tdlib.training.fit import fit
 from tdlib.training.members import CURVE_COLUMNS, FitResult, Member, delta_t_support
 
-TRAINED_ARMS = trained_arms
-
 __all__ = [
     "CURVE_COLUMNS",
     "DERIVED_ARMS",
@@ -26,7 +24,6 @@ __all__ = [
     "LOG_UNIFORM",
     "MIXED",
     "PERSISTENCE",
-    "TRAINED_ARMS",
     "TRAIN_FREQUENCIES",
     "Arm",
     "Budget",

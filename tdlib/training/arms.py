@@ -38,6 +38,8 @@ class Arm:
     @property
     def folder(self) -> str:
         """Folder name, for example `dt_conditioned_scaled_concat_20hz`; what is not the default comes last."""
+        if self.model == "none":
+            return self.method
         rate = self.train_frequency
         parts = [self.method] + ([self.form] if self.form != "none" else [])
         if rate == MIXED:

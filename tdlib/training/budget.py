@@ -20,8 +20,8 @@ class Budget:
         validation_size: Most transitions of the validation split used per validation, drawn once per member.
         clip: Largest gradient norm of one member; longer gradients are shortened to it.
         window: Steps per window of models trained on windows; batch_size / window windows make a batch.
-        loss: `increment` divides the error by Δt·σ, `next_state` by the standard deviation of the state (the seed's loss,
-            an ablation: it weighs coarse steps more, and 50 Hz learns slowest).
+        loss: `increment` divides the error by Δt·σ, `next_state` by the standard deviation of the state (the seed's
+            loss, an ablation: it weighs coarse steps more, and 50 Hz learns slowest).
     """
 
     num_steps: int

@@ -14,7 +14,7 @@ from tdlib.training.run import Single, StackRun
 from tdlib.trajectories import Transitions
 
 WIDE = 256  # hidden width from which a loop over members is faster than a stack on CPU (measured)
-CPU_STACK, DEVICE_STACK = 32, 256  # most members per stack; beyond, caches or memory suffer
+CPU_STACK, DEVICE_STACK = 24, 256  # most members per stack; beyond, caches or memory suffer
 
 
 def fit(

@@ -108,15 +108,14 @@ class StackRun:
         drawn = [self._samplers[i].draw(count, self._batch) for i in self._rows]
         self._chunk = [torch.stack(x, dim=1).to(self._device) for x in zip(*drawn, strict=True)]  # (C, K, B, T)
 
-    def _losses(self, index: Tensor, valid: Tensor) -> Tensor:
-        """Loss of every member on its rows: (K, B, T), (K, B, T) -> (K,)."""
+    def _losses(self, index: Tensor, valid: Tensor | None) -> Tensor:
+        """Loss of every member on its rows, or on those that count: (K, B, T), (K, B, T) or None -> (K,)."""
         if self._windows:
             state, action, next_state, delta_t = self._pool.gather(index)
             predicted = self._weights("window_predictions", state, action, delta_t)
             error = state_difference(predicted, next_state, self._spec)  # free-running angles may be turns away
         else:
-            index, valid = index.squeeze(-1), valid.squeeze(-1)
-            state, action, next_state, delta_t = self._pool.gather(index)
+            state, action, next_state, delta_t = self._pool.gather(index.squeeze(-1))
             error = self._weights("forward", state, action, delta_t) - next_state
         axes = (-1, *[1] * (error.ndim - 2), error.shape[-1])
         if self._budget.loss == "increment":
@@ -124,11 +123,13 @@ class StackRun:
         else:
             scale = self._state_scale.view(axes)
         squared = (error / scale).square().mean(dim=-1).flatten(1)
+        if valid is None:
+            return squared.mean(dim=1)
         weight = valid.flatten(1).to(squared.dtype)
         return (squared * weight).sum(dim=1) / weight.sum(dim=1)
 
     def _train_step(self, k: int, learning_rate: float) -> None:
-        losses = self._losses(self._chunk[0][k], self._chunk[1][k])
+        losses = self._losses(self._chunk[0][k], self._chunk[1][k] if self._windows else None)
         (gradient,) = torch.autograd.grad(losses.sum(), self._weights.flat)  # members do not mix: block diagonal
         norms = clip_rows(gradient, self._budget.clip)
         self._weights.adam_step(gradient, learning_rate)

@@ -1,0 +1,49 @@
+"""Figures from tables: each `draw_...` takes a DataFrame and returns a drawing with caption, alt text and data."""
+
+from tdlib.figures.calibration import draw_calibration
+from tdlib.figures.consistency import draw_consistency, draw_convergence
+from tdlib.figures.control import draw_control
+from tdlib.figures.data import draw_coverage, draw_returns
+from tdlib.figures.ground_truth import draw_plant_change, draw_zero_order_hold
+from tdlib.figures.heatmaps import draw_error_heatmaps
+from tdlib.figures.horizon import draw_error_vs_horizon
+from tdlib.figures.limits import draw_limits
+from tdlib.figures.paper import draw_figure1, draw_figure2, draw_figure3, draw_figure4, draw_figure5
+from tdlib.figures.save import Drawing, SavedFigure, save_drawing, save_figure
+from tdlib.figures.state_space import draw_state_space
+from tdlib.figures.statistics import draw_contrasts
+from tdlib.figures.training import draw_training_curves, draw_training_overview
+from tdlib.figures.trajectories import draw_trajectories
+from tdlib.figures.velocity_field import draw_velocity_field
+from tdlib.figures.videos import SavedVideo, save_rollout_video
+
+__all__ = [
+    "Drawing",
+    "SavedFigure",
+    "SavedVideo",
+    "draw_calibration",
+    "draw_consistency",
+    "draw_contrasts",
+    "draw_control",
+    "draw_convergence",
+    "draw_coverage",
+    "draw_error_heatmaps",
+    "draw_error_vs_horizon",
+    "draw_figure1",
+    "draw_figure2",
+    "draw_figure3",
+    "draw_figure4",
+    "draw_figure5",
+    "draw_limits",
+    "draw_plant_change",
+    "draw_returns",
+    "draw_state_space",
+    "draw_training_curves",
+    "draw_training_overview",
+    "draw_trajectories",
+    "draw_velocity_field",
+    "draw_zero_order_hold",
+    "save_drawing",
+    "save_figure",
+    "save_rollout_video",
+]

@@ -1,0 +1,111 @@
+"""Chapter 0: the plant that changes with the simulator's step, and what a held input is."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from tdlib.figures.save import Drawing
+from tdlib.figures.style import RATE_COLORS, STATE_LABELS, log_rate_axis, new_figure, shared_legend, state_label, style
+
+if TYPE_CHECKING:
+    from tdlib.envs import System
+
+DIMENSION_LOOKS = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"))
+HOLD, HORIZON = 0.2, 2.0  # [s]
+FINE = 0.005  # [s] clock of the smooth curve
+
+
+def draw_plant_change(table: pd.DataFrame) -> Drawing:
+    """Draw the error of Gymnasium's own integrator if its step is set to the control interval.
+
+    Args:
+        table: Rows of env, control_frequency (or test_frequency) [Hz], dimension, relative_change, n.
+    """
+    rate = "control_frequency" if "control_frequency" in table else "test_frequency"
+    table = table.assign(rate=pd.to_numeric(table[rate]))
+    names = list(dict.fromkeys(table["env"]))
+    with style():
+        figure, axes = new_figure(1, len(names), width=8.8, height=3.4, sharey=True)
+        for axis, env in zip(axes[0], names, strict=True):
+            shown = table[(table["env"] == env) & (table["dimension"] != "all")]
+            for (color, marker), (dimension, rows) in zip(
+                DIMENSION_LOOKS, shown.groupby("dimension", sort=False), strict=False
+            ):
+                rows = rows.sort_values("rate")
+                axis.plot(rows["rate"], 100 * rows["relative_change"], color=color, marker=marker,
+                          label=STATE_LABELS.get(dimension, dimension))  # fmt: skip
+            axis.set_title(env)
+            axis.set_yscale("log")
+            axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            log_rate_axis(axis, sorted(shown["rate"].unique()))
+            axis.set_xlabel("control rate [Hz]")
+            axis.legend(ncols=2)
+        axes[0, 0].set_ylabel("error of one step [% of its RMS change]")
+    caption = (
+        f"Setting env.dt or env.tau to the control interval changes the plant: RMS error of one step of Gymnasium's "
+        f"own integrator relative to the RMS true change, per state dimension; n = {int(table['n'].max())} states, "
+        f"uniform over a box, transitions that touch the speed limit left out."
+    )
+    alt = (
+        "Error of Gymnasium's integrator against control rate, falling with the rate, for " + " and ".join(names) + "."
+    )
+    return Drawing(figure, caption, alt, table.drop(columns="rate"))
+
+
+def draw_zero_order_hold(system: "System", frequencies: Sequence[float] = (10, 20, 50)) -> Drawing:
+    """Draw one physical trajectory under one held input, and where each rate looks at it.
+
+    Args:
+        system: Exact flow.
+        frequencies: Rates whose intervals divide 0.2 s.
+    """
+    import torch  # only this figure asks the system itself
+
+    from tdlib.trajectories import delta_t_of, num_steps
+
+    spec = system.spec
+    levels = np.array([0.6, -0.9, 0.2, 0.9, -0.5, -0.2, 0.7, -0.7, 0.4, -0.3])
+    inputs = torch.from_numpy((levels > 0).astype(float) if spec.discrete else levels * spec.action_high)
+    start = torch.zeros(1, spec.state_dim, dtype=torch.float64)
+    start[0, spec.angle_dims[0]] = 0.05 if spec.name.startswith("CartPole") else 2.5
+
+    def follow(delta_t: float) -> pd.DataFrame:
+        state, rows = start, []
+        per_hold = num_steps(HOLD, delta_t)
+        for k in range(num_steps(HORIZON, delta_t) + 1):
+            action = inputs[min(k // per_hold, len(inputs) - 1)].reshape(1, 1)
+            force = float(system.physical_input(action))
+            rows.append(
+                {"time": k * delta_t, "input": force, **dict(zip(spec.state_names, state[0].tolist(), strict=True))}
+            )
+            state = system.flow(state, action, delta_t)
+        return pd.DataFrame(rows)
+
+    curve = follow(FINE).assign(control_frequency=f"{1 / FINE:g}")
+    samples = [follow(delta_t_of(rate)).assign(control_frequency=f"{rate:g}") for rate in frequencies]
+    shown = spec.state_names[-2:]
+    with style():
+        figure, axes = new_figure(len(shown) + 1, 1, width=8.8, height=1.7 * (len(shown) + 1) + 0.9, sharex=True)
+        for axis, name in zip(axes[:, 0], (*shown, "input"), strict=True):
+            if name == "input":
+                axis.step(curve["time"], curve["input"], where="post", color="black")
+                axis.set_ylabel(f"{spec.action_name} [{spec.action_unit}]")
+                continue
+            axis.plot(curve["time"], curve[name], color="black", linewidth=1.1, label="exact flow")
+            for size, table in zip((9, 6, 3), samples, strict=False):
+                rate = table["control_frequency"].iloc[0]
+                axis.plot(table["time"], table[name], linestyle="none", marker="o", markersize=size, alpha=0.8,
+                          markerfacecolor="none" if size > 3 else None, color=RATE_COLORS.get(rate, "#444444"),
+                          label=f"states at {rate} Hz")  # fmt: skip
+            axis.set_ylabel(state_label(name))
+        axes[-1, 0].set_xlabel("time [s]")
+        shared_legend(figure, axes, columns=4)
+    caption = (
+        f"{spec.name}: one trajectory (n = 1) under an input held for {HOLD:g} s at a time. Each control rate looks "
+        f"at the same curve at its own times; a step from circle to circle is what a model of that rate predicts."
+    )
+    listed = ", ".join(f"{rate:g}" for rate in frequencies)
+    alt = f"A smooth trajectory of {spec.name} with the states seen at {listed} Hz marked on it, above the held input."
+    return Drawing(figure, caption, alt, pd.concat([curve, *samples], ignore_index=True))

@@ -1,0 +1,58 @@
+"""Predicted and true trajectories of one start, at several rates."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from tdlib.figures.save import Drawing
+from tdlib.figures.selection import SHOWN_ARMS, arms_in, pick
+from tdlib.figures.style import arm_label, method_style, new_figure, shared_legend, state_label, style
+
+RATES = ("10", "20", "50")
+
+
+def draw_trajectories(table: pd.DataFrame, *, start: int = 0, arms: Sequence[tuple] = SHOWN_ARMS) -> Drawing:
+    """Draw the state against time, rows are dimensions, columns test rates.
+
+    Args:
+        table: Trajectories of one environment: key columns, start, time [s], `<dimension>` and `<dimension>_true`.
+        start: Which start.
+        arms: Arms as (model, method, form, train_frequency).
+    """
+    env, seed = str(table["env"].iloc[0]), int(table["seed"].min())
+    names = [name.removesuffix("_true") for name in table if name.endswith("_true")]
+    table = pick(table[(table["seed"] == seed) & (table["start"] == start)], arms)
+    rates = [rate for rate in RATES if rate in set(table["test_frequency"])]
+    with style():
+        figure, axes = new_figure(len(names), len(rates), width=8.8, height=1.5 * len(names) + 1.3, sharex=True)
+        for row, name in zip(axes, names, strict=True):
+            for axis, rate in zip(row, rates, strict=True):
+                shown = table[table["test_frequency"] == rate]
+                truth = arms_in(shown)[0][1].sort_values("time")
+                axis.plot(truth["time"], truth[f"{name}_true"], color="black", linewidth=2.6, alpha=0.75, label="truth")
+                for arm, rows in arms_in(shown):
+                    rows = rows.sort_values("time")
+                    look = method_style(arm["method"], arm["form"], arm["train_frequency"])
+                    label = arm_label(arm, with_model=arm["model"] != "jump")
+                    axis.plot(rows["time"], rows[name], **look, markersize=2.8, linewidth=1.1, label=label)
+                _limit_to(axis, truth[f"{name}_true"])
+            row[0].set_ylabel(state_label(name))
+        for axis, rate in zip(axes[0], rates, strict=True):
+            axis.set_title(f"tested at {rate} Hz")
+        for axis in axes[-1]:
+            axis.set_xlabel("time [s]")
+        shared_legend(figure, axes, columns=3)
+    caption = (
+        f"{env}: open-loop predictions and truth from one held-out start (start {start}, seed {seed}, n = 1) under "
+        f"the same physical input at each rate. Axes follow the truth; predictions may leave them."
+    )
+    alt = (
+        f"State against time on {env}, truth in black, predictions of {len(arms_in(table))} arms at {len(rates)} rates."
+    )
+    return Drawing(figure, caption, alt, table)
+
+
+def _limit_to(axis: object, truth: pd.Series) -> None:
+    low, high = float(truth.min()), float(truth.max())
+    margin = 0.6 * max(high - low, 1e-3)
+    axis.set_ylim(low - margin, high + margin)

@@ -1,0 +1,68 @@
+"""Learned velocity fields beside the true one."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from tdlib.figures.save import Drawing
+from tdlib.figures.selection import ARM
+from tdlib.figures.style import MODEL_LABELS, arm_label, new_figure, sort_models, state_label, style
+
+
+def draw_velocity_field(table: pd.DataFrame) -> Drawing:
+    """Draw arrows of the true field and of one arm per model, colored by error.
+
+    Args:
+        table: velocity_field of one environment: key columns, horizontal, vertical, x, y, dx, dy, dx_true, dy_true. The
+            first arm and seed of each model are drawn.
+    """
+    env, models = str(table["env"].iloc[0]), sort_models(table["model"])
+    names = str(table["horizontal"].iloc[0]), str(table["vertical"].iloc[0])
+    scale = np.array([table["dx_true"].std(), table["dy_true"].std()])
+    fields = []
+    for model in models:
+        rows = table[table["model"] == model]
+        first = rows.iloc[0]
+        fields.append(rows[(rows[ARM] == first[ARM]).all(axis=1) & (rows["seed"] == first["seed"])])
+    columns = min(3, len(models) + 1)
+    lines = -(-(len(models) + 1) // columns)
+    with style():
+        figure, axes = new_figure(lines, columns, width=8.8, height=2.75 * lines + 0.4, sharex=True, sharey=True)
+        panels = axes.ravel()
+        _arrows(panels[0], fields[0], ("dx_true", "dy_true"), scale, None)
+        panels[0].set_title("true field")
+        for axis, field in zip(panels[1:], fields, strict=False):
+            error = np.hypot(*((field[[a, b]].diff(axis=1).iloc[:, 1] / s) for a, b, s in
+                               (("dx_true", "dx", scale[0]), ("dy_true", "dy", scale[1]))))  # fmt: skip
+            arrows = _arrows(axis, field, ("dx", "dy"), scale, np.asarray(error, dtype=float))
+            rms = float(np.sqrt(np.mean(np.asarray(error) ** 2)))
+            axis.set_title(f"{MODEL_LABELS.get(field['model'].iloc[0])}: {rms:.2f}")
+        for axis in panels[len(models) + 1 :]:
+            axis.set_visible(False)
+        for axis in axes[:, 0]:
+            axis.set_ylabel(state_label(names[1]))
+        for i in range(len(models) + 1):
+            if i + columns >= len(models) + 1:
+                panels[i].set_xlabel(state_label(names[0]))
+                panels[i].tick_params(labelbottom=True)
+        figure.colorbar(arrows, ax=axes, label="error of the arrow [std of the true rates]", shrink=0.7, pad=0.02)
+    arm = arm_label(fields[0].iloc[0])
+    caption = (
+        f"{env}: true and learned velocity on a grid of {len(fields[0])} states, other dimensions zero, held input "
+        f"zero (discrete: action 1); arms {arm}, seed {int(fields[0]['seed'].iloc[0])}, n = 1 model each. Numbers are "
+        f"RMS errors over the grid, per component in units of the standard deviation of the true rates."
+    )
+    alt = f"Arrow plots of the true velocity field on {env} and of {len(models)} learned ones, colored by their error."
+    return Drawing(figure, caption, alt, pd.concat(fields, ignore_index=True))
+
+
+def _arrows(
+    axis: Axes, field: pd.DataFrame, names: tuple[str, str], scale: np.ndarray, error: np.ndarray | None
+) -> object:
+    width = np.ptp(field["x"]), np.ptp(field["y"])  # arrows in units of the plane, so that both components show
+    u, v = (field[name] / s * w for name, s, w in zip(names, scale, width, strict=True))
+    points = [field["x"], field["y"], u, v]
+    options = {"angles": "xy", "scale_units": "xy", "scale": 22, "width": 0.006, "pivot": "mid"}
+    if error is None:
+        return axis.quiver(*points, color="#222222", **options)
+    return axis.quiver(*points, error, cmap="viridis_r", clim=(0, 1), **options)

@@ -1,0 +1,36 @@
+"""How many transitions per second are collected, and at what peak memory; prints, never asserts.
+
+    python tests/benchmarks/bench_collection.py [--transitions 20000]
+"""
+
+import argparse
+import resource
+import tempfile
+import time
+
+from tdlib.data import collect_random, load_dataset
+from tdlib.data.collection import collect_ppo
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--transitions", type=int, default=20_000)
+    num_transitions = parser.parse_args().transitions
+    print(f"{'collection':<34}{'per wall second':>16}{'per CPU second':>16}")
+    for env in ("Pendulum-v1", "CartPole-v1"):
+        for rate in (10, 20, 50):
+            with tempfile.TemporaryDirectory() as folder:
+                origin = load_dataset(collect_ppo(env, rate, 0, num_transitions, folder)).attributes
+            wall, cpu = (num_transitions / origin[f"{clock}_seconds"] for clock in ("wall", "cpu"))
+            print(f"{f'PPO {env} {rate} Hz':<34}{wall:>16.0f}{cpu:>16.0f}")
+    for env in ("Pendulum-v1", "CartPoleContinuous-v1"):
+        for rate in (10, 50):
+            started = time.perf_counter(), time.process_time()
+            collect_random(env, rate, 0, num_transitions)
+            wall, cpu = time.perf_counter() - started[0], time.process_time() - started[1]
+            print(f"{f'random {env} {rate} Hz':<34}{num_transitions / wall:>16.0f}{num_transitions / cpu:>16.0f}")
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+
+
+if __name__ == "__main__":
+    main()

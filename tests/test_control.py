@@ -1,0 +1,274 @@
+"""Closed-loop control: the oracle solves the tasks, the real system is the real system, and members do not interact."""
+
+import math
+
+import pytest
+import torch
+
+from tdlib.envs import SYSTEMS, make_environment
+from tdlib.evaluation.control import (
+    ControlSettings,
+    Oracle,
+    control_rows,
+    control_starts,
+    evaluate_control,
+    recorded,
+)
+from tdlib.models import Context, Persistence, RecurrentRollout, RescaledIncrement, Stack, build_model
+from tdlib.planning import CEM, Enumeration, RandomInputs, RecordedDynamics
+
+QUICK = ControlSettings(replan_interval=0.2, duration=6.0)
+SMALL = CEM(population=16, num_elites=4)
+PENDULUM, CARTPOLE, CONTINUOUS = (SYSTEMS[n] for n in ("Pendulum-v1", "CartPole-v1", "CartPoleContinuous-v1"))
+
+
+def stack_of(system, name="jump", num_models=3, **options):
+    return Stack([build_model(name, system.spec, seed=i, **options) for i in range(num_models)])
+
+
+@pytest.mark.parametrize("rate", [10, 20, 50])
+@pytest.mark.parametrize("system", [PENDULUM, CONTINUOUS], ids=lambda s: s.spec.name)
+def test_the_oracle_solves_the_tasks_even_with_the_smallest_budget(system, rate):
+    result = evaluate_control(
+        Oracle(system), system, rate, control_starts(system, 10), planner=CEM(population=32), settings=QUICK
+    )
+    assert result.success.double().mean() >= 0.9
+    assert result.num_nonfinite.sum() == 0
+
+
+def test_enumeration_balances_the_bang_bang_pole():
+    # ten knots of 0.1 s; planning again at every 50 ms step makes up for the coarse knots
+    result = evaluate_control(
+        Oracle(CARTPOLE), CARTPOLE, 20, control_starts(CARTPOLE, 2), planner=Enumeration(),
+        settings=ControlSettings(duration=3.0),
+    )  # fmt: skip
+    assert result.success.all() and result.planner == "enumeration"
+    assert result.episode_return[0].tolist() == pytest.approx([150.0, 150.0])  # one per 20 ms
+    assert set(result.actions.unique().tolist()) <= {0.0, 1.0}
+
+
+def test_random_inputs_do_not_solve_the_tasks():
+    for system in (PENDULUM, CONTINUOUS):
+        result = evaluate_control(
+            Oracle(system), system, 10, control_starts(system, 8), planner=RandomInputs(), settings=QUICK
+        )
+        assert result.success.double().mean() < 0.5
+
+
+@pytest.mark.parametrize("system", [PENDULUM, CONTINUOUS, CARTPOLE], ids=lambda s: s.spec.name)
+@pytest.mark.parametrize("rate", [10, 33.3])
+def test_episodes_are_those_of_the_gymnasium_environment(system, rate):
+    """Replaying the inputs in the registered environment gives the same states, return and end."""
+    starts = control_starts(system, 2)
+    result = evaluate_control(
+        Oracle(system), system, rate, starts, planner=SMALL,
+        settings=ControlSettings(replan_interval=0.3, duration=3.0),
+    )  # fmt: skip
+    for episode in range(2):
+        environment = make_environment(system.spec.name, rate)
+        environment.reset(options={"state": starts[episode].numpy()})
+        total, elapsed = 0.0, 0.0
+        for t in range(result.actions.shape[2]):
+            action = result.actions[0, episode, t].numpy()
+            _, reward, terminated, _, info = environment.step(int(action[0]) if system.spec.discrete else action)
+            total, elapsed = total + reward, info["t"] + min(info["exit_time"], info["delta_t"])
+            assert result.states[0, episode, t + 1].tolist() == pytest.approx(info["next_state"], abs=1e-9)
+            if terminated:
+                break
+        assert float(result.episode_return[0, episode]) == pytest.approx(total, abs=1e-9)
+        assert terminated == math.isfinite(result.exit_time[0, episode])
+        if terminated:
+            assert float(result.exit_time[0, episode]) == pytest.approx(elapsed, abs=1e-9)
+            assert not result.success[0, episode]
+
+
+def test_many_episodes_advance_like_few():
+    """Above SCALAR_BATCH the real system is advanced in tensors; the episodes are the same."""
+    settings = ControlSettings(duration=0.5)
+    starts = control_starts(PENDULUM, 120)
+    many = evaluate_control(Oracle(PENDULUM), PENDULUM, 20, starts, planner=SMALL, settings=settings)
+    few = evaluate_control(Oracle(PENDULUM), PENDULUM, 20, starts[:3], planner=SMALL, settings=settings)
+    assert torch.allclose(many.states[:, :3], few.states, atol=1e-4)  # float32 plans may differ in the last bits
+    assert torch.allclose(many.episode_return[:, :3], few.episode_return, atol=1e-2)
+
+
+def test_members_and_episodes_do_not_interact():
+    stack = stack_of(PENDULUM)
+    starts = control_starts(PENDULUM, 3)
+    settings = ControlSettings(duration=1.0, replan_interval=0.1)
+    together = evaluate_control(stack, PENDULUM, 20, starts, num_members=3, planner=SMALL, settings=settings)
+    assert together.states.shape == (3, 3, 21, 2) and together.actions.shape == (3, 3, 20, 1)
+    member = evaluate_control(
+        stack.select(torch.tensor([1])), PENDULUM, 20, starts, planner=SMALL, settings=settings
+    )
+    assert torch.allclose(member.states[0], together.states[1], atol=1e-4)
+    fewer = evaluate_control(stack, PENDULUM, 20, starts[:1], num_members=3, planner=SMALL, settings=settings)
+    assert torch.allclose(fewer.states, together.states[:, :1], atol=1e-4)
+
+
+def test_same_seed_same_episodes_other_seed_others():
+    stack, starts = stack_of(CONTINUOUS, num_models=2), control_starts(CONTINUOUS, 1)
+    runs = [
+        evaluate_control(
+            stack, CONTINUOUS, 20, starts, num_members=2, planner=SMALL, settings=ControlSettings(duration=0.3), seed=s
+        )
+        for s in (0, 0, 1)
+    ]
+    assert torch.equal(runs[0].states, runs[1].states) and not torch.equal(runs[0].states, runs[2].states)
+    assert torch.equal(control_starts(CONTINUOUS, 2), control_starts(CONTINUOUS, 5)[:2])
+
+
+def test_a_model_that_diverges_is_counted_and_leaves_the_others_alone():
+    starts, settings = control_starts(PENDULUM, 2), ControlSettings(duration=0.5)
+    models = [build_model("jump", PENDULUM.spec, seed=i) for i in range(2)]
+    healthy = evaluate_control(Stack(models), PENDULUM, 20, starts, num_members=2, planner=SMALL, settings=settings)
+    with torch.no_grad():
+        models[1].network[0].weight.fill_(torch.nan)
+    broken = evaluate_control(Stack(models), PENDULUM, 20, starts, num_members=2, planner=SMALL, settings=settings)
+    assert broken.num_nonfinite.tolist() == [[0, 0], [320, 320]]  # 10 plans of 2 x 16 samples
+    assert broken.states.isfinite().all()
+    assert torch.allclose(broken.states[0], healthy.states[0], atol=1e-4)
+
+
+def test_the_derived_arms_predict_what_their_classes_say():
+    stack = stack_of(PENDULUM, num_models=2, train_delta_t=0.02)
+    state, actions = torch.randn(2, 1, 5, 2), torch.randn(2, 1, 5, 4, 1)
+    for dynamics in (
+        stack,
+        RescaledIncrement(stack, 0.02, PENDULUM.spec),
+        RecurrentRollout(stack, 0.02, PENDULUM.spec),
+        Persistence(PENDULUM.spec),
+    ):
+        for delta_t in (0.1, 0.05, 0.03):
+            expected = dynamics.predict_sequence(state, actions, torch.full((2, 1, 5, 4), delta_t))
+            found = recorded(dynamics).predict_sequence(state, actions, delta_t)
+            assert torch.allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["first_order_ode", "newtonian", "port_hamiltonian", "ensemble"])
+def test_recorded_models_equal_the_stack(name):
+    stack = stack_of(CONTINUOUS, name, num_models=2)
+    state, actions = 0.1 * torch.randn(2, 1, 4, 4), torch.randn(2, 1, 4, 3, 1)
+    with torch.no_grad():
+        expected = stack.predict_sequence(state, actions, torch.full((2, 1, 4, 3), 0.05))
+        assert torch.allclose(RecordedDynamics(stack).predict_sequence(state, actions, 0.05), expected, atol=1e-6)
+
+
+def test_memory_models_see_their_true_past():
+    """The context at a planning time is the true past at the model's step; another past gives another prediction."""
+    seen = []
+
+    class Spy:
+        has_memory = True
+
+        def predict_sequence(self, state, actions, delta_t, context=None):
+            seen.append((state, delta_t, context))
+            return state.unsqueeze(-2).expand(*actions.shape[:-1], -1)
+
+    import tdlib.evaluation.control as control
+
+    original = control.recorded
+    control.recorded = lambda dynamics: dynamics
+    try:
+        result = evaluate_control(
+            Spy(), PENDULUM, 20, control_starts(PENDULUM, 2), planner=CEM(population=4, num_elites=2, num_iterations=1),
+            settings=ControlSettings(duration=1.0, context_steps=3), model_delta_t=0.1,
+        )  # fmt: skip
+    finally:
+        control.recorded = original
+    assert len(seen) == 20
+    state, delta_t, context = seen[5]  # t = 0.25 s: two whole model steps of 0.1 s lie behind, begun at 0.05 and 0.15 s
+    assert delta_t == 0.1 and context.mask[0, 0, 0].tolist() == [False, True, True]
+    assert torch.allclose(state[:, :, 0].double(), result.states[:, :, 5], atol=1e-6)
+    assert torch.allclose(context.states[:, :, 0, 1].double(), result.states[:, :, 1], atol=1e-6)
+    assert torch.allclose(context.states[:, :, 0, 2].double(), result.states[:, :, 3], atol=1e-6)
+    mean_input = result.actions[:, :, 3:5].mean(dim=2)
+    assert torch.allclose(context.actions[:, :, 0, 2].double(), mean_input, atol=1e-6)
+
+    stack = stack_of(PENDULUM, "lstm", num_models=2)
+    start, plans = torch.randn(2, 2, 4, 2), torch.randn(2, 2, 4, 6, 1)
+    past = [torch.randn(2, 2, 1, 3, 2), torch.randn(2, 2, 1, 3, 1), torch.full((2, 2, 1, 3), 0.05)]
+    context = Context(*past, torch.ones(2, 2, 1, 3, dtype=torch.bool))
+    other = Context(past[0] + 1, *past[1:], context.mask)
+    first, second = (RecordedDynamics(stack).predict_sequence(start, plans, 0.05, c) for c in (context, other))
+    assert not torch.allclose(first, second)
+    repeated = Context(*(x.expand(2, 2, 4, *x.shape[3:]) for x in context.tensors()))
+    expected = stack.predict_sequence(start, plans, torch.full((2, 2, 4, 6), 0.05), repeated)
+    assert torch.allclose(first, expected, atol=1e-6)
+
+
+def test_memory_models_run_in_closed_loop():
+    result = evaluate_control(
+        stack_of(CARTPOLE, "lstm"), CARTPOLE, 20, control_starts(CARTPOLE, 2), num_members=3, planner=SMALL,
+        settings=ControlSettings(duration=0.6),
+    )  # fmt: skip
+    assert result.episode_return.isfinite().all() and (result.episode_return > 0).all()
+
+
+@pytest.mark.parametrize(("rate", "model_rate"), [(50, 10), (10, 50), (20, 20)])
+def test_model_step_and_control_step_may_differ(rate, model_rate):
+    result = evaluate_control(
+        Oracle(PENDULUM), PENDULUM, rate, control_starts(PENDULUM, 4), planner=CEM(population=32),
+        settings=QUICK, model_delta_t=1 / model_rate,
+    )  # fmt: skip
+    assert result.success.double().mean() >= 0.75  # the oracle plans well at any step
+    assert result.states.shape[2] == 6 * rate + 1
+    assert control_rows(result, [{}])[0]["model_frequency"] == f"{model_rate}"
+
+
+def test_members_that_are_through_are_left_out():
+    """Most of 40 untrained models drop the pole at once; what remains is the same as without leaving any out."""
+    stack, starts = stack_of(CONTINUOUS, num_models=40), control_starts(CONTINUOUS, 1)
+    settings = ControlSettings(duration=2.0, replan_interval=0.1)
+    result = evaluate_control(stack, CONTINUOUS, 10, starts, num_members=40, planner=SMALL, settings=settings)
+    import tdlib.evaluation.control as control
+
+    original, control.COMPACTION_MEMBERS = control.COMPACTION_MEMBERS, 1000
+    try:
+        whole = evaluate_control(stack, CONTINUOUS, 10, starts, num_members=40, planner=SMALL, settings=settings)
+    finally:
+        control.COMPACTION_MEMBERS = original
+    assert result.exit_time.isfinite().double().mean() > 0.5
+    same = torch.isclose(result.exit_time, whole.exit_time)
+    assert same.double().mean() >= 0.95  # float32 products differ in the last bit with the size of a stack
+
+
+def test_rows():
+    settings = ControlSettings(duration=1.0, replan_interval=0.2)
+    starts = control_starts(PENDULUM, 2)
+    oracle = evaluate_control(Oracle(PENDULUM), PENDULUM, 33.3, starts, planner=SMALL, settings=settings)
+    result = evaluate_control(
+        stack_of(PENDULUM, num_models=2), PENDULUM, 33.3, starts, num_members=2, planner=SMALL, settings=settings
+    )
+    rows = control_rows(result, [{"env": "Pendulum-v1", "seed": s} for s in range(2)], oracle)
+    assert len(rows) == 4 and [row["episode"] for row in rows] == [0, 1, 0, 1]
+    assert rows[2]["test_frequency"] == rows[2]["control_frequency"] == rows[2]["model_frequency"] == "33.3"
+    assert rows[2]["duration"] == pytest.approx(0.99)  # whole steps of 0.03 s
+    assert rows[3]["regret"] == pytest.approx(float(oracle.episode_return[0, 1] - result.episode_return[1, 1]))
+    assert rows[0]["planner_limited"] is True and rows[0]["planner"] == "cem" and rows[0]["n"] == 1
+    assert control_rows(oracle, [{}])[0]["regret"] is None
+    with pytest.raises(ValueError, match="keys must be one per member: 2, got 1"):
+        control_rows(result, [{}])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"starts": torch.zeros(3, 3)}, r"starts must be \(E, 2\) or \(1, E, 2\), got \(3, 3\)"),
+        ({"starts": torch.full((1, 2), torch.nan)}, "starts must be finite"),
+        ({"control_frequency": -5}, "control_frequency must be positive"),
+        ({"model_delta_t": 0.03}, "model_delta_t must be a whole multiple or fraction of the control step 0.05 s"),
+    ],
+)
+def test_bad_input_is_refused(change, message):
+    arguments = {"control_frequency": 20, "starts": torch.zeros(1, 2), "model_delta_t": None, **change}
+    with pytest.raises(ValueError, match=message):
+        evaluate_control(Oracle(PENDULUM), PENDULUM, **arguments)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"horizon": 0.0}, {"duration": float("nan")}, {"replan_interval": -0.1}, {"knots_per_second": -1.0}]
+)
+def test_bad_settings_are_refused(settings):
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        ControlSettings(**settings)

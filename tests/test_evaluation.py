@@ -1,0 +1,295 @@
+"""Laws of the measures: what the exact flow, persistence and a fixed-step map must score, and where rows come from."""
+
+import functools
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tdlib import evaluation
+from tdlib.data import collect_random
+from tdlib.envs import SYSTEMS
+from tdlib.evaluation import rollout_sets, schedules, tables
+from tdlib.evaluation.convergence import LEVELS, passes
+from tdlib.evaluation.errors import auroc, mean_over, rank_correlation
+from tdlib.evaluation.gather import gather_pairs
+from tdlib.integration import integrate
+from tdlib.models import Persistence, RecurrentRollout, RescaledIncrement, Stack, build_model
+from tdlib.training import Arm
+
+PENDULUM, CARTPOLE = SYSTEMS["Pendulum-v1"], SYSTEMS["CartPole-v1"]
+
+
+@functools.cache
+def random_set(name, rate, seed):
+    return collect_random(name, rate, seed, 300)
+
+
+def make_test_set(system, seed=0, **options):
+    sets = [random_set(system.spec.name, rate, seed) for rate in (10.0, 20.0, 50.0)]
+    return evaluation.build_test_set(
+        system, sets, seed=seed, **{"num_pairs": 48, "num_starts": 6, "num_context_pairs": 16, **options}
+    )
+
+
+@pytest.fixture(scope="module")
+def pendulum():
+    return {seed: make_test_set(PENDULUM, seed) for seed in (0, 1)}
+
+
+@pytest.fixture(scope="module")
+def cartpole():
+    return make_test_set(CARTPOLE)
+
+
+def exact(system):
+    return lambda state, action, delta_t: system.flow(state.double(), action.double(), delta_t.double())
+
+
+@pytest.mark.parametrize("name", list(SYSTEMS))
+def test_exact_flow_scores_zero_everywhere(name):
+    system = SYSTEMS[name]
+    test_set = make_test_set(system, num_context_pairs=0)
+    one_step = evaluation.one_step_errors(exact(system), test_set, system.spec)
+    assert set(one_step["test_frequency"]) == set(schedules.RATES)
+    # starts are rounded to float32: 2e-7 rad against increments of 1e-2 at 200 Hz
+    assert one_step["relative_error"].max() < 2e-3
+    assert one_step.query("dimension == 'all'")["relative_error"].max() < 1e-3
+    defects = evaluation.consistency_error(exact(system), test_set, system.spec)
+    assert len(defects) == len(evaluation.FREQUENCY_PAIRS) and defects["defect"].max() < 1e-4
+    errors, _ = evaluation.rollout_errors(exact(system), test_set, system)
+    finite = errors[errors["n_surviving"] > 0]
+    assert finite["relative_error"].max() < 2e-3 and np.isfinite(finite["mse"]).all()
+
+
+def test_persistence_scores_one_and_has_no_defect(pendulum):
+    model = Persistence(PENDULUM.spec)
+    one_step = evaluation.one_step_errors(model, pendulum[0], PENDULUM.spec)
+    assert np.allclose(one_step["relative_error"], 1.0, atol=1e-4)
+    assert set(one_step["test_set"]) == {"pooled", "ppo"}
+    defects = evaluation.consistency_error(model, pendulum[0], PENDULUM.spec)
+    assert (defects["defect"] == 0).all() and np.allclose(defects["relative_error"], 1.0, atol=1e-4)
+    errors, _ = evaluation.rollout_errors(model, pendulum[0], PENDULUM)
+    # wrapped errors fall below the continued change once a pendulum has turned more than half around
+    early = errors[(errors["time"] < 0.12) & (errors["dimension"] == "all")]
+    assert np.allclose(early["relative_error"], 1.0, atol=1e-4)
+
+
+def test_fixed_step_map_reproduces_its_limit(cartpole):
+    step = 1 / 200
+    table = evaluation.dt_generalization_test(
+        lambda state, action, delta_t: CARTPOLE.flow(state.double(), action.double(), step),
+        cartpole, CARTPOLE.spec, train_delta_t=step,
+    )  # fmt: skip
+    row = table.set_index("test_frequency")
+    for rate in ("100", "50"):  # higher orders in Δ are small there
+        assert row.loc[rate, "relative_error"] == pytest.approx(row.loc[rate, "fixed_step_limit"], rel=0.05)
+    assert row.loc["200", "fixed_step_limit"] == pytest.approx(0, abs=1e-12) and row.loc["200", "relative_error"] < 1e-3
+    coarse = evaluation.dt_generalization_test(
+        lambda state, action, delta_t: CARTPOLE.flow(state.double(), action.double(), 0.1), cartpole, CARTPOLE.spec
+    ).set_index("test_frequency")
+    assert coarse.loc["100", "verdict"] == "worse than no change"
+    assert coarse.loc["10", "verdict"] == "better than no change"
+
+
+def test_convergence_test_passes_the_true_field_and_fails_a_learned_map(cartpole):
+    def true_field(state, action, delta_t):
+        return integrate(lambda s: CARTPOLE.derivative(s, CARTPOLE.physical_input(action)), state, delta_t)
+
+    def learned_map(state, action, delta_t):  # what Euler at 0.05 s learns without any error of its own
+        slope = (CARTPOLE.flow(state, action, 0.05) - state) / 0.05
+        return state + delta_t.unsqueeze(-1) * slope
+
+    options = {"train_delta_t": 0.05, "dtype": torch.float64}
+    good = evaluation.convergence_test(true_field, cartpole, CARTPOLE, **options)
+    bad = evaluation.convergence_test(learned_map, cartpole, CARTPOLE, **options)
+    assert (good["verdict"] == "pass").all() and (bad["verdict"] == "fail").all()
+    assert list(good["k"]) == list(LEVELS) and good["solver_step"].iloc[0] == pytest.approx(0.2)
+    assert good["order"].iloc[0] == pytest.approx(4, abs=0.6)  # Runge-Kutta
+    assert bad.set_index("k").loc[2, "order"] == pytest.approx(1, abs=0.1)  # Euler
+    assert bad.set_index("k")["error"].idxmin() == 0 and bad.set_index("k").loc[0, "error"] < 1e-10
+    assert passes(np.array([9, 3, 1, 1, 1, 1, 1, 1.05])) and not passes(np.array([9, 3, 1, 1, 1, 1, 1, 1.2]))
+
+
+def test_stack_equals_its_models_on_their_own_seeds(pendulum):
+    models = [build_model("jump", PENDULUM.spec, seed=s, form="scaled_concat") for s in (3, 4)]
+    members = [tables.arm_of(Arm("jump", "dt_conditioned", "scaled_concat", train_frequency="20"), s, "Pendulum-v1")
+               for s in (0, 1)]  # fmt: skip
+    together = evaluation.one_step_errors(Stack(models), pendulum, PENDULUM.spec, members)
+    for seed, model in enumerate(models):
+        alone = evaluation.one_step_errors(model, pendulum[seed], PENDULUM.spec)
+        mine = together[together["seed"] == seed]
+        assert np.allclose(alone["mse"], mine["mse"], rtol=1e-4)
+    assert list(together)[: len(tables.KEY_COLUMNS)] == list(tables.KEY_COLUMNS) and together.columns[-1] == "n"
+    with pytest.raises(ValueError, match="members must name each of the 2 models"):
+        evaluation.one_step_errors(Stack(models), pendulum, PENDULUM.spec, members[:1])
+    with pytest.raises(ValueError, match="lacks"):
+        evaluation.one_step_errors(Stack(models), {0: pendulum[0]}, PENDULUM.spec, members)
+
+
+def test_evaluate_stack_gives_every_table(pendulum):
+    arms = [(Arm("first_order_ode", "ode", "rk4", train_frequency="20"), 0),
+            (Arm("first_order_ode", "ode", "rk4", train_frequency="mixed"), 1)]  # fmt: skip
+    stack = Stack([build_model("first_order_ode", PENDULUM.spec, seed=s) for s in (0, 1)])
+    fields = evaluation.evaluate_stack(stack, arms, pendulum, PENDULUM, num_saved=2, num_points=5)
+    assert set(fields) == {"one_step_errors", "rollout_errors", "consistency_errors", "trajectories", "state_errors",
+                           "convergence_test"}  # fmt: skip
+    ensembles = [build_model("ensemble", PENDULUM.spec, seed=s, form="scaled_concat", num_members=2) for s in (0, 1)]
+    arms = [(Arm("ensemble", "dt_conditioned", "scaled_concat", train_frequency="20"), s) for s in (0, 1)]
+    result = evaluation.evaluate_stack(Stack(ensembles), arms, pendulum, PENDULUM, ["20", "50"])
+    calibration = result["ensemble_calibration"].query("bin == 'all' and test_frequency == '20'")
+    assert np.allclose(calibration["auroc"], 0.5)  # the known rate against itself
+    assert set(result["rollout_errors"]["test_frequency"]) == {"20", "50"}
+    base = Stack([build_model("jump", PENDULUM.spec, seed=s, train_delta_t=0.02) for s in (0, 1)])
+    for wrapper, method in ((RescaledIncrement, "rescaled"), (RecurrentRollout, "recurrent_rollout")):
+        arms = [(Arm("jump", method, train_frequency="50"), s) for s in (0, 1)]
+        derived = evaluation.evaluate_stack(wrapper(base, 0.02), arms, pendulum, PENDULUM)
+        own = derived["one_step_errors"].query("test_set == 'pooled' and test_frequency == '50'")
+        members = [tables.arm_of(arm, seed, "Pendulum-v1") for arm, seed in arms]
+        plain = evaluation.one_step_errors(base, pendulum, PENDULUM.spec, members)
+        plain = plain.query("test_set == 'pooled' and test_frequency == '50'")
+        assert np.allclose(own["relative_error"], plain["relative_error"], rtol=1e-4)
+    merged = evaluation.merge_tables([fields, result])
+    assert len(merged["one_step_errors"]) == len(fields["one_step_errors"]) + len(result["one_step_errors"])
+
+
+def test_models_with_memory_see_the_true_past(pendulum):
+    model = build_model("lstm", PENDULUM.spec, seed=0, form="scaled_concat")
+    table = evaluation.one_step_errors(model, pendulum[0], PENDULUM.spec, sets=("pooled", "ppo"))
+    assert set(table["test_set"]) == {"pooled"} and (table["n"] == 16).all()  # only pairs whose past is known
+    pairs = gather_pairs(pendulum, [{"seed": 0}], "pooled", with_context=True)
+    assert pairs.context.states.shape == (1, len(schedules.RATES), 16, 8, 2)
+    masked = pairs.context.mask.any(dim=-1)
+    assert masked.any()
+    # the last context state leads to the pair's state under the context's input, where that input was held
+    rate = pairs.rates.index("200")
+    state, action, delta_t, known = (x[0, rate, :, -1] for x in pairs.context.tensors())
+    reached = PENDULUM.flow(state, action, delta_t)
+    gap = torch.remainder(reached - pairs.state[0, rate] + torch.pi, 2 * torch.pi) - torch.pi
+    assert gap[known].abs().median() < 1e-6
+    assert len(evaluation.consistency_error(model, pendulum[0], PENDULUM.spec)) == len(evaluation.FREQUENCY_PAIRS)
+    evaluation.rollout_errors(model, pendulum[0], PENDULUM)
+
+
+def test_test_sets_are_decided_by_their_seed(pendulum):
+    again = make_test_set(PENDULUM, 0)
+    for name, pairs in pendulum[0].pairs.items():
+        assert torch.equal(pairs.next_state, again.pairs[name].next_state)
+        assert not torch.equal(pairs.next_state, pendulum[1].pairs[name].next_state)
+    for rate, rollouts in pendulum[0].rollouts.items():
+        assert torch.equal(rollouts.states, again.rollouts[rate].states)
+    pooled = pendulum[0].pairs["pooled"]
+    assert torch.equal(pooled.state[0], pooled.state[-1]) and pooled.state.abs()[..., 0].max() <= torch.pi
+    assert pendulum[0].pairs["ppo"].rates == ("10", "20", "50")
+
+
+def test_all_rates_share_one_physical_input(pendulum):
+    rollouts = pendulum[0].rollouts
+    ends = {rate: rollouts[rate].states[:, -1] for rate in ("5", "10", "20", "25", "50", "100", "200", "irregular")}
+    for rate, end in ends.items():
+        assert rollouts[rate].times[-1] == pytest.approx(1.0)
+        # away from the speed limit only the substeps differ; on it the flow is not smooth
+        assert (end - ends["10"]).abs().median() < 1e-5, rate
+    assert rollouts["33.3"].times[-1] == pytest.approx(0.99) and rollouts["16"].times[-1] == pytest.approx(1.0)
+    delta_t = rollouts["irregular"].delta_t
+    assert delta_t.min() >= 0.025 and delta_t.max() <= 0.075 and delta_t.std() > 0.005
+    assert torch.allclose(delta_t.unflatten(1, (-1, 4)).sum(-1), torch.tensor(0.2, dtype=torch.float64))
+
+
+def test_cartpole_is_scored_until_the_truth_leaves_twelve_degrees(cartpole):
+    limit = 12 * 2 * np.pi / 360
+    for rollouts in cartpole.rollouts.values():
+        gone = (rollouts.states[..., 2].abs() > limit) | (rollouts.states[..., 0].abs() > 2.4)
+        assert not (rollouts.inside & gone).any()  # outside is never scored
+        assert (rollouts.inside[:, 1:] <= rollouts.inside[:, :-1]).all()  # and does not come back
+    errors, _ = evaluation.rollout_errors(Persistence(CARTPOLE.spec), cartpole, CARTPOLE, rates=["50"])
+    cut, full = (errors[(errors["truncated"] == flag) & (errors["dimension"] == "all")] for flag in (True, False))
+    survivors = cartpole.rollouts["50"].inside.sum(dim=0)
+    assert list(cut["n_surviving"]) == [int(survivors[round(t * 50) - 1]) for t in cut["time"]]
+    assert (full["n_surviving"] == 6).all() and (cut["n"] == 6).all()
+    t = float(cut["time"].iloc[0])
+    kept = cartpole.rollouts["50"].inside[:, round(t * 50) - 1]
+    assert kept.any()
+    moved = cartpole.rollouts["50"].states[kept, round(t * 50) - 1] - cartpole.rollouts["50"].state[kept]
+    assert cut["mse"].iloc[0] == pytest.approx(float((moved**2).mean()), rel=1e-4)
+
+
+def test_inputs_keep_the_truth_inside_as_long_as_possible():
+    system = SYSTEMS["CartPoleContinuous-v1"]
+    start = torch.zeros(4, 4, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(0)
+    chosen = rollout_sets.draw_inputs(system, start, 5, generator)
+    random = -10 + 20 * torch.rand(4, 5, 1, dtype=torch.float64, generator=generator)
+    hold = torch.full((4, 5), 0.2, dtype=torch.float64)
+    survival = [rollout_sets.survival_time(system, start, actions, hold).mean() for actions in (chosen, random)]
+    assert survival[0] > survival[1]
+
+
+def test_open_loop_rollout_feeds_back_and_mse_grows_from_it():
+    spec = PENDULUM.spec
+    state = torch.tensor([[3.0, 0.5], [0.1, -0.2]], dtype=torch.float64)
+    actions, delta_t = torch.zeros(2, 4, 1), torch.full((2, 4), 0.1)
+    predicted = evaluation.open_loop_rollout(lambda s, a, d: s + d.unsqueeze(-1), state, actions, delta_t)
+    assert predicted.shape == (2, 4, 2) and torch.allclose(predicted[:, -1], state + 0.4, atol=1e-6)
+    target = state.unsqueeze(1) + torch.tensor([2 * torch.pi, 0.0], dtype=torch.float64)  # a full turn is no error
+    mse = evaluation.mse_over_horizon(predicted, target, spec)
+    assert torch.allclose(mse, (torch.arange(1, 5, dtype=torch.float64) * 0.1).unsqueeze(1).expand(4, 2) ** 2, atol=1e-6)
+
+
+def test_small_measures_by_hand():
+    assert auroc(torch.tensor([3.0, 4.0]), torch.tensor([1.0, 2.0])) == 1.0
+    assert auroc(torch.tensor([1.0, 3.0]), torch.tensor([2.0, 3.0])) == pytest.approx((0 + 0 + 1 + 0.5) / 4)
+    assert rank_correlation(torch.tensor([1.0, 2, 3]), torch.tensor([1.0, 8, 27])) == pytest.approx(1.0)
+    assert np.isnan(rank_correlation(torch.ones(3), torch.arange(3.0)))
+    values = torch.tensor([[[1.0], [3.0]], [[5.0], [7.0]]])
+    kept = torch.tensor([[True, False], [True, False]])
+    assert torch.equal(mean_over(values, kept, dim=-2)[0], torch.tensor([3.0]))
+    assert mean_over(values, kept, dim=-2)[1].isnan().all()
+
+
+def test_tables_keep_rates_as_text(tmp_path):
+    table = tables.tidy([{"env": "e", "model": "jump", "train_frequency": "10", "seed": 2}],
+                        {"test_frequency": ["33.3", "irregular"], "time": [0.5, 1.0]},
+                        {"mse": np.arange(4.0).reshape(1, 2, 2), "n": 7})  # fmt: skip
+    path = tables.write_table(tmp_path / "a" / "t.csv", table)
+    read = tables.read_table(path)
+    assert list(read["train_frequency"]) == ["10"] * 4
+    assert list(read["test_frequency"].unique()) == ["33.3", "irregular"]
+    assert read["form"].eq("none").all() and read["seed"].eq(2).all() and list(read.columns)[-1] == "n"
+    assert list(tables.at_time(read, 1.0)["mse"]) == [1.0, 3.0] and len(tables.at_time(read, 0.7)) == 0
+    assert not list(path.parent.glob("*.tmp*"))
+    (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="result table"):
+        tables.read_table(tmp_path / "bad.csv")
+    assert sorted(["mixed", "50", "5", "33.3", "irregular"], key=tables.frequency_order) == [
+        "5", "33.3", "50", "irregular", "mixed"]  # fmt: skip
+
+
+def test_trajectories_survive_the_file(tmp_path, pendulum):
+    _, saved = evaluation.rollout_errors(Persistence(PENDULUM.spec), pendulum[0], PENDULUM, num_saved=2)
+    assert set(saved["test_frequency"]) == {"10", "20", "50"} and saved["start"].nunique() == 2
+    read = evaluation.read_trajectories(evaluation.write_trajectories(tmp_path / "x.h5", saved))
+    pd.testing.assert_frame_equal(
+        read.astype({"theta": "float32", "omega": "float32"}), saved, check_dtype=False, atol=1e-5
+    )
+
+
+def test_bad_test_sets_are_refused():
+    sets = [random_set("Pendulum-v1", 10.0, 0)]
+    with pytest.raises(ValueError, match="must be of CartPole-v1"):
+        evaluation.build_test_set(CARTPOLE, sets, seed=0)
+    with pytest.raises(ValueError, match="at least one data set"):
+        evaluation.build_test_set(PENDULUM, [], seed=0)
+    with pytest.raises(ValueError, match="num_pairs"):
+        evaluation.build_test_set(PENDULUM, sets, seed=0, num_pairs=0)
+
+
+def test_chapter_zero_tables():
+    change = evaluation.plant_change_table(PENDULUM, num_samples=512)
+    total = change[change["dimension"] == "all"].set_index("test_frequency")["relative_change"]
+    assert 0.2 < total["5"] < 0.5 and total["200"] < 0.02 and total.is_monotonic_decreasing
+    hold = evaluation.zero_order_hold_table(PENDULUM)
+    exact_curve, samples = (hold[hold["curve"] == name] for name in ("exact", "samples"))
+    both = samples.merge(exact_curve, on="time", suffixes=("", "_fine"))
+    assert len(both) >= 8 and np.allclose(both["theta"], both["theta_fine"], atol=1e-7)

@@ -1,0 +1,222 @@
+"""Figures from synthetic tables: nothing clipped, axes and captions complete, files whole, no pyplot, small videos."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tdlib import figures
+from tdlib.envs import SYSTEMS
+from tdlib.evaluation.schedules import RATES
+from tdlib.evaluation.tables import arm_of, tidy
+from tdlib.training import all_arms
+
+ENV = "CartPole-v1"
+ALL = [arm_of(arm, seed, ENV) for arm in all_arms() for seed in (0, 1)]
+FEW = [
+    member for member in ALL
+    if member["train_frequency"] in ("20", "mixed", "") and member["model"] in ("none", "jump", "newtonian")
+    or member["method"] == "recurrent_rollout"
+]  # fmt: skip
+FIELDS = [member for member in ALL if member["method"] == "ode"]
+ENSEMBLES = [member for member in ALL if member["model"] == "ensemble"]
+
+
+def numbers(shape, seed=0, low=-2.0, high=1.0):
+    return 10 ** np.random.default_rng(seed).uniform(low, high, shape)
+
+
+def one_step(members):
+    shape = (len(members), len(RATES))
+    values = {"mse": numbers(shape), "relative_error": numbers(shape, 1), "n": 64}
+    table = tidy(members, {"test_frequency": RATES}, values)
+    return table.assign(test_set="pooled", dimension="all")
+
+
+def rollouts(members):
+    axes = {"test_frequency": ["10", "20", "50"], "time": [0.1, 0.5, 1.0], "truncated": [True, False]}
+    shape = (len(members), 3, 3, 2)
+    values = {"mse": numbers(shape), "relative_error": numbers(shape, 1), "n": 10, "n_surviving": 8}
+    return tidy(members, axes, values).assign(dimension="all")
+
+
+def control(members):
+    shape = (len(members), 3, 2)
+    axes = {"test_frequency": ["10", "20", "50"], "episode": [0, 1]}
+    table = tidy(members, axes, {"episode_return": -100 * numbers(shape), "success": numbers(shape) > 0.3, "n": 1})
+    table = table.assign(control_frequency=table["test_frequency"], model_frequency=table["test_frequency"],
+                         planner="CEM", planner_limited=table["test_frequency"] == "10")  # fmt: skip
+    return pd.concat([table[table["method"] == "persistence"].assign(method="oracle"), table], ignore_index=True)
+
+
+def trajectories(members, env=ENV):
+    names = SYSTEMS[env].spec.state_names
+    axes = {"test_frequency": ["10", "20", "50"], "start": [0, 1], "step": np.arange(11)}
+    shape = (len(members), 3, 2, 11)
+    values = {"time": np.arange(11) * 0.1}
+    for i, name in enumerate(names):
+        values |= {name: numbers(shape, i), f"{name}_true": np.sin(np.arange(11.0))}
+    return tidy(members, axes, values).assign(env=env)
+
+
+def convergence(members):
+    shape = (len(members), 8)
+    values = {"error": numbers(shape), "solver_step": 0.1, "n": 60}
+    return tidy(members, {"k": range(-2, 6)}, values).assign(verdict="fail")
+
+
+def calibration(members):
+    axes = {"test_frequency": RATES, "bin": ["all", *map(str, range(1, 11))]}
+    shape = (len(members), len(RATES), 11)
+    values = {"spread": numbers(shape), "error": numbers(shape, 1), "auroc": numbers(shape, 2, -1, 0), "n": 100}
+    return tidy(members, axes, values)
+
+
+def defects(members):
+    shape = (len(members), 2)
+    table = tidy(members, {"coarse_frequency": ["10", "5"]},
+                 {"defect": numbers(shape) - 0.01, "relative_error": numbers(shape, 1), "n": 64})  # fmt: skip
+    return table.assign(fine_frequency=table["coarse_frequency"].map({"10": "50", "5": "10"}))
+
+
+def state_errors(members):
+    shape = (len(members), 3, 20)
+    axes = {"test_frequency": ["10", "20", "50"], "point": range(20)}
+    values = {"theta": numbers(shape), "theta_dot": numbers(shape, 1), "relative_error": numbers(shape, 2)}
+    return tidy(members, axes, values)
+
+
+def velocity(members):
+    shape = (len(members), 9)
+    names = ("x", "y", "dx", "dy", "dx_true", "dy_true")
+    values = {name: numbers(shape, i) for i, name in enumerate(names)}
+    return tidy(members, {"point": range(9)}, values).assign(horizontal="theta", vertical="theta_dot")
+
+
+def curves(members):
+    shape = (len(members), 5)
+    values = {"train_loss": numbers(shape), "val_loss": np.where(numbers(shape) > 5, np.nan, numbers(shape, 1))}
+    return tidy(members, {"step": range(0, 50, 10)}, values)
+
+
+def data_table(**columns):
+    rows = [{"env": ENV, "train_frequency": rate, "seed": seed, **{k: v + i for k, v in columns.items()}}
+            for rate in ("10", "20", "50") for seed in (0, 1) for i in range(8)]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def contrasts():
+    cases = (("less", 0.1, 0.5), ("greater", 0.5, np.nan), ("equal", 1.0, 1.0))
+    rows = [{"env": env, "name": f"a contrast with a name, {expected}", "expected": expected, "ratio": ratio,
+             "ci_low": ratio * 0.9, "ci_high": ratio * 1.2, "p_holm": p, "n_seeds": 2}
+            for env in SYSTEMS for expected, ratio, p in cases]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def plant_change():
+    rows = [{"env": env, "control_frequency": rate, "dimension": name, "relative_change": 1 / rate, "n": 100}
+            for env in ("Pendulum-v1", ENV) for rate in (5, 10, 50) for name in SYSTEMS[env].spec.state_names]
+    return pd.DataFrame(rows)  # fmt: skip
+
+
+def limits():
+    rows = [{"limit": name, "train_frequency": "20", "test_frequency": rate, "relative_error": abs(1 - rate / 20)}
+            for name in ("fixed_step", "rescaled", "interpolation log_tau") for rate in (5, 20, 200)]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def everywhere(table):
+    return pd.concat([table.assign(env=env) for env in SYSTEMS], ignore_index=True)
+
+
+DRAWINGS = {
+    "heatmaps": lambda: figures.draw_error_heatmaps(one_step(ALL[::3])),
+    "heatmaps_mse": lambda: figures.draw_error_heatmaps(one_step(FEW[:6]), value="mse"),
+    "limits": lambda: figures.draw_limits(one_step(FEW + FIELDS[:8]), limits()),
+    "horizon": lambda: figures.draw_error_vs_horizon(rollouts(FEW[4:])),
+    "trajectories": lambda: figures.draw_trajectories(trajectories(FEW, "Pendulum-v1")),
+    "state_space": lambda: figures.draw_state_space(state_errors(FEW[:4])),
+    "consistency": lambda: figures.draw_consistency(defects(FEW)),
+    "convergence": lambda: figures.draw_convergence(convergence(FIELDS[:20])),
+    "calibration": lambda: figures.draw_calibration(calibration(ENSEMBLES)),
+    "control": lambda: figures.draw_control(control(ALL[::4])),
+    "overview": lambda: figures.draw_training_overview(curves(FEW)),
+    "velocity_field": lambda: figures.draw_velocity_field(velocity(FIELDS)),
+    "returns": lambda: figures.draw_returns(data_table(time=10.0, episode_return=-100.0)),
+    "coverage": lambda: figures.draw_coverage(data_table(theta=0.0, theta_dot=0.1).assign(source="ppo")),
+    "plant_change": lambda: figures.draw_plant_change(plant_change()),
+    "hold": lambda: figures.draw_zero_order_hold(SYSTEMS["Pendulum-v1"], frequencies=(10, 20, 50)),
+    "contrasts": lambda: figures.draw_contrasts(contrasts()),
+    "figure1": lambda: figures.draw_figure1(everywhere(one_step(FEW[:8]))),
+    "figure2": lambda: figures.draw_figure2(everywhere(rollouts(FEW[:6]))),
+    "figure3": lambda: figures.draw_figure3(everywhere(control(FEW))),
+    "figure4": lambda: figures.draw_figure4(state_errors(FEW)),
+    "figure5": lambda: figures.draw_figure5(everywhere(one_step(ALL[20:60]))),
+}
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_every_figure_is_complete_and_not_clipped(name, tmp_path):
+    drawing = DRAWINGS[name]()
+    saved = figures.save_drawing(drawing, tmp_path / f"{name}.png")
+    assert "n =" in saved.caption and saved.alt.endswith(".")
+    figure = drawing.figure
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert min(box.x0, box.y0, width - box.x1, height - box.y1) > -0.05, (box, width, height)
+    shown = [axis for axis in figure.axes if axis.get_visible()]
+    assert any(axis.get_xlabel() for axis in shown)
+    assert saved.path.stat().st_size < 250_000 and not list(tmp_path.glob("*.tmp*"))
+    assert set(json.loads(saved.path.with_suffix(".json").read_text())) == {"caption", "alt"}
+    assert len(pd.read_csv(saved.path.with_suffix(".csv"))) > 0
+
+
+def test_saving_refuses_what_cannot_be_shown(tmp_path):
+    drawing = DRAWINGS["plant_change"]()
+    with pytest.raises(ValueError, match="must end in .png"):
+        figures.save_drawing(drawing, tmp_path / "a.svg")
+    with pytest.raises(ValueError, match="alt"):
+        figures.save_figure(drawing.figure, tmp_path / "a.png", caption="something", alt=" ")
+    with pytest.raises(ValueError, match="value must be one of"):
+        figures.draw_error_heatmaps(one_step(FEW), value="rmse")
+    saved = figures.save_figure(drawing.figure, tmp_path / "a.png", caption="<b> n = 1", alt='a "plot"')
+    text = saved._repr_html_()
+    assert "&lt;b&gt; n = 1" in text and 'alt="a &quot;plot&quot;"' in text and "data:image/png;base64," in text
+    first = saved.path.read_bytes()
+    figures.save_drawing(DRAWINGS["plant_change"](), tmp_path / "a.png")
+    assert saved.path.read_bytes() == first  # equal figures give equal files
+
+
+def test_training_curves_reuse_one_figure(tmp_path):
+    table = pd.DataFrame({"step": range(10), "train_loss": numbers(10), "val_loss": [np.nan] * 5 + [0.1] * 5,
+                          "grad_norm": numbers(10), "learning_rate": 1e-3})  # fmt: skip
+    table.to_csv(tmp_path / "c.csv", index=False)
+    figures.draw_training_curves(tmp_path / "c.csv", tmp_path / "c.png")
+    first = (tmp_path / "c.png").read_bytes()
+    table.assign(train_loss=0.5, val_loss=np.nan).to_csv(tmp_path / "d.csv", index=False)
+    figures.draw_training_curves(tmp_path / "d.csv", tmp_path / "d.png")
+    figures.draw_training_curves(tmp_path / "c.csv", tmp_path / "c.png")
+    assert (tmp_path / "c.png").read_bytes() == first != (tmp_path / "d.png").read_bytes()
+
+
+@pytest.mark.parametrize("env", ["Pendulum-v1", ENV])
+def test_videos_are_small_and_play_in_browsers(env, tmp_path):
+    table = trajectories(FEW[:1], env).query("test_frequency == '50'")
+    saved = figures.save_rollout_video(table, tmp_path / "v.mp4", title="a model", starts=(0,), speed=1.0)
+    content = saved.path.read_bytes()
+    assert content[4:8] == b"ftyp" and b"avc1" in content and len(content) < 300_000
+    assert "n = 1" in saved.caption and "<video" in saved._repr_html_() and len(list(tmp_path.iterdir())) == 2
+    with pytest.raises(ValueError, match="must end in .mp4"):
+        figures.save_rollout_video(table, tmp_path / "v.gif", title="a model")
+    with pytest.raises(ValueError, match="one arm"):
+        figures.save_rollout_video(trajectories(FEW, env), tmp_path / "v.mp4", title="a model")
+    with pytest.raises(ValueError, match="starts must be among"):
+        figures.save_rollout_video(table, tmp_path / "v.mp4", title="a model", starts=(7,))
+
+
+def test_importing_figures_needs_neither_torch_nor_pyplot():
+    code = "import sys, tdlib.figures; print(sorted({'torch', 'matplotlib.pyplot', 'gymnasium'} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

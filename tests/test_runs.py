@@ -1,0 +1,154 @@
+"""Running: files written whole, stamps, progress, staged notebooks, and the explorer's two homes."""
+
+import json
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+
+from tdlib.envs import SYSTEMS
+from tdlib.interactive import Exploration, Explorer
+from tdlib.models.no_training import Persistence
+from tdlib.runs.files import Stamp, fingerprint, source_hash
+from tdlib.runs.layout import RunLayout
+from tdlib.runs.progress import Progress
+from tdlib.runs.site import gallery_page, main, write_stripped_notebook
+
+
+def test_a_stamp_is_current_only_for_its_settings(tmp_path):
+    stamp = Stamp(tmp_path / "stamp.yaml", seed=0, rate=10.0)
+    assert not stamp.is_current()
+    stamp.write()
+    assert Stamp(tmp_path / "stamp.yaml", rate=10.0, seed=0).is_current()
+    assert not Stamp(tmp_path / "stamp.yaml", rate=10.0, seed=1).is_current()
+    (tmp_path / "stamp.yaml").write_text("not a mapping")
+    assert not stamp.is_current()
+
+
+def test_a_result_belongs_to_the_code_that_made_it():
+    assert source_hash("models") != source_hash("models", "training")
+    assert fingerprint(a=1) == fingerprint(a=1) != fingerprint(a=2)
+
+
+def test_a_run_lies_in_the_seeds_tree(tmp_path):
+    layout = RunLayout(tmp_path)
+    assert layout.ppo_folder("Pendulum-v1", "10hz", 0) == tmp_path / "data/raw/Pendulum_v1/10hz/seed0"
+    assert layout.model_folder("Pendulum-v1", "jump", "baseline_10hz", 0) == (
+        tmp_path / "models/Pendulum_v1/jump/baseline_10hz/seed0"
+    )
+
+
+def test_runs_go_where_tdlib_runs_points(tmp_path, monkeypatch):
+    monkeypatch.setenv("TDLIB_RUNS", str(tmp_path))
+    assert RunLayout.of("quick").root == tmp_path / "quick"
+
+
+def test_a_job_of_the_grid_reports_through_a_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("TDLIB_JOB", "02_training")
+    monkeypatch.setenv("TDLIB_LOGS", str(tmp_path))
+    progress = Progress("training")
+    progress(1, 4)
+    progress(4, 4)
+    assert json.loads((tmp_path / "02_training.progress").read_text()) == {"label": "training", "done": 4, "total": 4}
+
+
+def test_staged_notebooks_carry_no_times_and_no_machine(tmp_path):
+    cell = nbformat.v4.new_code_cell("1", metadata={"tags": ["x"], "papermill": {"duration": 3.0}})
+    cell.outputs = [
+        nbformat.v4.new_output("stream", name="stderr", text="/some/path: warning"),
+        nbformat.v4.new_output("stream", name="stdout", text="kept"),
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"papermill": {"start_time": "now"}})
+    nbformat.write(notebook, tmp_path / "a.ipynb")
+    write_stripped_notebook(tmp_path / "a.ipynb", tmp_path / "b.ipynb")
+    write_stripped_notebook(tmp_path / "a.ipynb", tmp_path / "c.ipynb")
+    text = (tmp_path / "b.ipynb").read_text()
+    assert "papermill" not in text
+    assert "/some/path" not in text
+    assert "kept" in text
+    assert text == (tmp_path / "c.ipynb").read_text()
+    nbformat.validate(nbformat.read(tmp_path / "b.ipynb", as_version=4))
+
+
+def test_the_gallery_shows_every_figure(tmp_path):
+    for family, name in (("control", "a"), ("control", "b"), ("limits", "c")):
+        folder = tmp_path / family
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.png").write_bytes(b"")
+        (folder / f"{name}.json").write_text(json.dumps({"caption": f"caption {name}", "alt": f"alt {name}"}))
+    page = gallery_page(tmp_path)
+    for name in "abc":
+        assert f"caption {name}" in page
+        assert f":alt: alt {name}" in page
+
+
+def test_an_edition_needs_a_finished_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TDLIB_RUNS", str(tmp_path))
+    assert main(["edition", "smoke"]) == 2
+    assert "needs a finished run" in capsys.readouterr().err
+    assert main(["build", "nonsense"]) == 2
+    assert "preset must be one of" in capsys.readouterr().err
+
+
+# --- the explorer -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def exploration() -> Exploration:
+    system = SYSTEMS["Pendulum-v1"]
+    models = {"truth": lambda s, a, d: system.flow(s, a, d), "nothing moves": Persistence(system.spec)}
+    return Exploration(system, models, (2.0, 0.0), 1.0)
+
+
+@pytest.mark.parametrize("rate", [5, 20, 33.3, 50])
+def test_the_true_flow_has_no_error_in_the_explorer(exploration, rate):
+    assert exploration.error("truth", rate) < 1e-3  # the comparison interpolates the truth linearly between 10 ms
+    assert exploration.error("nothing moves", rate) == pytest.approx(1.0)
+
+
+def test_the_explorer_moves_with_its_slider(exploration):
+    explorer = Explorer(exploration, [10, 20, 50])
+    before = bytes(explorer._image.value)
+    explorer._rate.value = 7.0
+    assert bytes(explorer._image.value) != before
+    assert "142.9 ms" in explorer._error.value
+
+
+def test_the_published_element_has_the_same_numbers(exploration):
+    explorer = Explorer(exploration, [10, 20, 50])
+    bundle = explorer._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    page = bundle["text/html"]
+    content = page.split("<script type=\"application/json\">")[1].split("</script>")[0]
+    data = json.loads(content)
+    np.testing.assert_allclose(data["predictions"]["truth"][1], exploration.predict("truth", 20)[1], atol=1e-4)
+    assert "http" not in page
+    assert "<label>" in page
+
+
+def test_a_diverged_prediction_leaves_numbers_that_a_page_can_read():
+    system = SYSTEMS["Pendulum-v1"]
+    exploration = Exploration(system, {"wild": lambda s, a, d: s * float("nan")}, (2.0, 0.0), 1.0)
+    data = Explorer(exploration, [20]).page_data()
+    assert data["errors"]["wild"] == [None]
+    json.dumps(data, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda e: e.predict("jmp", 20), ["name", "truth", "'jmp'"]),
+        (lambda e: e.predict("truth", -1), ["control_frequency", "positive", "-1"]),
+        (lambda e: Exploration(e.system, {}, (0, 0), 0), ["models", "at least one"]),
+        (lambda e: Exploration(e.system, e.models, (0, 0, 0), 0), ["start", "2 numbers"]),
+    ],
+)
+def test_bad_input_to_the_explorer(exploration, call, words):
+    with pytest.raises(ValueError) as error:
+        call(exploration)
+    assert all(word in str(error.value) for word in words)
+
+
+def test_the_library_writes_no_files_on_import():
+    assert not list(Path(__file__).resolve().parents[1].glob("tdlib/**/*.tmp"))
