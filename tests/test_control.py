@@ -145,6 +145,15 @@ def test_the_derived_arms_predict_what_their_classes_say():
             assert torch.allclose(found, expected, atol=1e-6)
 
 
+def test_predictions_in_double_precision():
+    stack = Stack([build_model("jump", CARTPOLE.spec, seed=0).double()])
+    settings = ControlSettings(duration=0.25)
+    result = evaluate_control(
+        stack, CARTPOLE, 16, control_starts(CARTPOLE, 2), planner=SMALL, settings=settings, dtype=torch.float64
+    )
+    assert result.states.shape == (1, 2, 5, 4) and result.num_nonfinite.sum() == 0
+
+
 @pytest.mark.parametrize("name", ["first_order_ode", "newtonian", "port_hamiltonian", "ensemble"])
 def test_recorded_models_equal_the_stack(name):
     stack = stack_of(CONTINUOUS, name, num_models=2)

@@ -173,6 +173,13 @@ def test_every_figure_is_complete_and_not_clipped(name, tmp_path):
     assert len(pd.read_csv(saved.path.with_suffix(".csv"))) > 0
 
 
+def test_a_cell_of_one_model_still_has_its_figures():
+    members = [member for member in ALL if member["model"] == "lstm"]
+    assert len(figures.draw_state_space(state_errors(members)).data) > 0
+    assert len(figures.draw_trajectories(trajectories(members, "Pendulum-v1")).data) > 0
+    assert figures.draw_limits(one_step(members), limits()).figure is not None
+
+
 def test_saving_refuses_what_cannot_be_shown(tmp_path):
     drawing = DRAWINGS["plant_change"]()
     with pytest.raises(ValueError, match="must end in .png"):

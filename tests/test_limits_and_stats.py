@@ -157,7 +157,8 @@ def test_modified_equation_has_the_designs_numbers():
 def test_one_solver_step_with_the_learned_rate_is_the_true_flow(solver):
     for rate, h in ((3.972, 0.1), (-1.3, 0.05)):
         learned = learned_rate(rate, h, solver).real
-        stepped = integrate(lambda x, k=learned: k * x, torch.ones(1).double(), torch.tensor(h, dtype=torch.float64), solver)
+        one, step = torch.ones(1, dtype=torch.float64), torch.tensor(h, dtype=torch.float64)
+        stepped = integrate(lambda x, k=learned: k * x, one, step, solver)
         assert float(stepped) == pytest.approx(math.exp(rate * h), rel=1e-12)
 
 

@@ -7,7 +7,7 @@ from tdlib.evaluation.convergence import convergence_test
 from tdlib.evaluation.errors import mse_over_horizon, relative_error, squared_error
 from tdlib.evaluation.evaluate import evaluate_stack, merge_tables
 from tdlib.evaluation.generalization import dt_generalization_test
-from tdlib.evaluation.ground_truth import plant_change_table, zero_order_hold_table
+from tdlib.evaluation.ground_truth import plant_change_table
 from tdlib.evaluation.one_step import one_step_errors, pointwise_errors
 from tdlib.evaluation.predict import predict_once, predict_steps
 from tdlib.evaluation.rollout import open_loop_rollout, rollout_errors
@@ -55,5 +55,4 @@ __all__ = [
     "velocity_field",
     "write_table",
     "write_trajectories",
-    "zero_order_hold_table",
 ]

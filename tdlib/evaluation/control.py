@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 
 from tdlib.envs.systems import System
+from tdlib.evaluation.plant import Plant
 from tdlib.integration import rk4_step
-from tdlib.models import Context, DynamicsModel, RecurrentRollout, Stack
+from tdlib.models import DynamicsModel, RecurrentRollout, Stack
 from tdlib.planning import (
     CEM,
     KnotClock,
@@ -32,9 +33,7 @@ from tdlib.planning import (
 )
 from tdlib.seeding import torch_generator
 from tdlib.trajectories import TOLERANCE, delta_t_of, steps_within
-from tdlib.trajectories import num_steps as whole_steps
 
-SCALAR_BATCH = 96  # below this many episodes plain numbers advance the real system faster than tensors
 COMPACTION_MEMBERS = 32  # smaller stacks cost the same when half of their members are left out
 ORACLE_SUCCESS = 0.9  # a cell whose oracle succeeds less often says more about the planner than about models
 
@@ -186,7 +185,7 @@ def evaluate_control(
     delta_t = delta_t_of(control_frequency)
     model_delta_t = _checked_model_step(model_delta_t, delta_t)
     clock = KnotClock.at_rate(settings.horizon, settings.knots_per_second, delta_t, model_delta_t)
-    plant = _Plant(system, _checked_starts(starts, system, num_members), delta_t, min(delta_t, model_delta_t))
+    plant = Plant(system, _checked_starts(starts, system, num_members), delta_t, min(delta_t, model_delta_t))
     num_episodes = plant.state.shape[1]
     generators = [torch_generator(seed, "planner", system.spec.name, e) for e in range(num_episodes)]
     total = steps_within(system.spec.time_limit if settings.duration is None else settings.duration, delta_t)
@@ -227,8 +226,19 @@ def evaluate_control(
             plant.step(live, plan.knots[..., held, :].to("cpu", torch.float64))
         if progress:
             progress(min(first + replan_steps, total), total)
-    return plant.result(
-        total, num_nonfinite, control_frequency, model_delta_t, planner.name, time.process_time() - started
+    states, actions, times = plant.episodes(total)
+    return ControlResult(
+        states=states,
+        actions=actions,
+        times=times,
+        episode_return=plant.episode_return,
+        success=system.success(states, times) & plant.exit_time.isinf(),
+        exit_time=plant.exit_time,
+        num_nonfinite=num_nonfinite,
+        control_frequency=control_frequency,
+        model_delta_t=model_delta_t,
+        planner=planner.name,
+        seconds=time.process_time() - started,
     )
 
 
@@ -291,83 +301,9 @@ def _prediction(
 
     def predict(actions: Tensor) -> Tensor:
         state = start.expand(*actions.shape[:3], -1).contiguous()
-        return dynamics.predict_sequence(state, actions.contiguous(), model_delta_t, context)
+        return dynamics.predict_sequence(state, actions.to(start.dtype).contiguous(), model_delta_t, context)
 
     return predict
-
-
-class _Plant:
-    """The real system under closed loop: M x E episodes in float64, recorded often enough for models with memory."""
-
-    def __init__(self, system: System, state: Tensor, delta_t: float, record_delta_t: float):
-        self.system, self.state, self.delta_t = system, state, delta_t
-        self.substeps = whole_steps(delta_t, record_delta_t)
-        self.record_delta_t = delta_t / self.substeps
-        self.states, self.actions = [state], []  # at the recording times
-        self.episode_return = torch.zeros(state.shape[:2], dtype=torch.float64)
-        self.exit_time = torch.full_like(self.episode_return, math.inf)
-
-    def step(self, live: Tensor, action: Tensor) -> None:
-        """Hold the actions (m, E, 1) of the live members for one control step; ended episodes stay where they are."""
-        full = torch.zeros(*self.state.shape[:2], action.shape[-1], dtype=torch.float64)
-        full[live] = action
-        for _ in range(self.substeps):
-            now = len(self.actions) * self.record_delta_t
-            index = self.exit_time.isinf().nonzero(as_tuple=True)
-            next_state, reward, exit_time = _advance(self.system, self.state[index], full[index], self.record_delta_t)
-            self.state = self.state.index_put(index, next_state)
-            self.episode_return[index] += reward
-            self.exit_time[index] = now + exit_time
-            self.states.append(self.state)
-            self.actions.append(full)
-
-    def context(
-        self, live: Tensor, num_steps: int, delta_t: float, dtype: torch.dtype, device: torch.device | str
-    ) -> Context:
-        """Return the last true steps of length `delta_t` [s] of the live members, masked where the episode began later.
-
-        A longer model step sees the mean of the inputs held in it, of discrete ones the majority.
-        """
-        stride, now = whole_steps(delta_t, self.record_delta_t), len(self.actions)
-        begins = [now - stride * (num_steps - c) for c in range(num_steps)]
-        states = torch.stack([self.states[max(i, 0)][live] for i in begins], dim=-2).unsqueeze(2)  # (M, E, 1, C, D)
-        actions = torch.stack([self._mean_action(max(i, 0), stride)[live] for i in begins], dim=-2).unsqueeze(2)
-        mask = (torch.tensor(begins) >= 0).expand(states.shape[:-1])
-        intervals = torch.full(states.shape[:-1], delta_t)
-        states, actions, intervals = (x.to(device, dtype) for x in (states, actions, intervals))
-        return Context(states=states, actions=actions, delta_t=intervals, mask=mask.to(device))
-
-    def _mean_action(self, begin: int, stride: int) -> Tensor:
-        held = self.actions[begin : begin + stride]
-        if not held:
-            return torch.zeros(*self.state.shape[:2], 1, dtype=torch.float64)
-        mean = torch.stack(held).mean(dim=0)
-        return mean.round() if self.system.spec.discrete else mean
-
-    def result(self, total: int, num_nonfinite: Tensor, *labels: object) -> ControlResult:
-        """Collect the episodes; if all ended early the last states are repeated up to `total` control steps."""
-        missing = total * self.substeps - len(self.actions)
-        states = torch.stack(self.states + [self.state] * missing, dim=2)[:, :, :: self.substeps]
-        actions = self.actions + [torch.zeros(*self.state.shape[:2], 1, dtype=torch.float64)] * missing
-        times = torch.arange(total + 1, dtype=torch.float64) * self.delta_t
-        success = self.system.success(states, times) & self.exit_time.isinf()
-        actions = torch.stack(actions, dim=2)[:, :, :: self.substeps]
-        return ControlResult(
-            states, actions, times, self.episode_return, success, self.exit_time, num_nonfinite, *labels
-        )
-
-
-def _advance(system: System, state: Tensor, action: Tensor, delta_t: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Solve one interval for a flat batch: (B, D), (B, 1) -> next states, rewards, exit times."""
-    if len(state) >= SCALAR_BATCH:
-        outcome = system.simulate(state, action, delta_t)
-        return outcome.next_state, outcome.reward, outcome.exit_time
-    results = [
-        system.advance(tuple(s), a, delta_t) for s, a in zip(state.tolist(), action[:, 0].tolist(), strict=True)
-    ]
-    next_state = torch.tensor([r[0] for r in results], dtype=torch.float64).reshape(state.shape)
-    reward, exit_time = (torch.tensor([r[i] for r in results], dtype=torch.float64) for i in (1, 2))
-    return next_state, reward, exit_time
 
 
 def _checked_model_step(model_delta_t: float | None, delta_t: float) -> float:

@@ -65,7 +65,9 @@ def episode_means(table: pd.DataFrame) -> pd.DataFrame:
     if "model_frequency" in table:  # a model step other than the control step is another question
         same = pd.to_numeric(table["model_frequency"]) / pd.to_numeric(table["control_frequency"])
         table = table[(same - 1).abs() < 0.02]
-    table = table[~table["planner"].str.lower().str.startswith("mppi")]  # the comparison of planners is a table's matter
+    table = table[
+        ~table["planner"].str.lower().str.startswith("mppi")
+    ]  # the comparison of planners is a table's matter
     per_seed = table.groupby([*by, "seed"], sort=False)[["episode_return", "success"]].mean().reset_index()
     grouped = per_seed.groupby(by, sort=False)
     result = grouped["episode_return"].agg(mean="mean", low="min", high="max").reset_index()

@@ -31,6 +31,15 @@ def pick(table: pd.DataFrame, arms: Sequence[tuple[str, str, str, str]]) -> pd.D
     return pd.concat(parts, ignore_index=True) if parts else table.iloc[:0]
 
 
+def pick_or_first(table: pd.DataFrame, arms: Sequence[tuple[str, str, str, str]]) -> pd.DataFrame:
+    """Keep the given arms; where a run has none of them (cells of one model), its first four arms."""
+    chosen = pick(table, arms)
+    if len(chosen):
+        return chosen
+    parts = [rows for arm, rows in arms_in(table) if arm["model"] != "none"]
+    return pd.concat(parts[: len(SHOWN_ARMS)], ignore_index=True) if parts else table
+
+
 def arms_in(table: pd.DataFrame) -> list[tuple[pd.Series, pd.DataFrame]]:
     """Return (arm, its rows) for every arm of a table, in table order."""
     return [(rows.iloc[0], rows) for _, rows in table.groupby(ARM, sort=False)]

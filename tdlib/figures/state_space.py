@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.colors import LogNorm
 
 from tdlib.figures.save import Drawing
-from tdlib.figures.selection import SHOWN_ARMS, arms_in, pick
+from tdlib.figures.selection import SHOWN_ARMS, arms_in, pick_or_first
 from tdlib.figures.style import METHOD_LABELS, MODEL_LABELS, new_figure, state_label, style
 
 RATES = ("10", "20", "50")
@@ -23,7 +23,7 @@ def draw_state_space(table: pd.DataFrame, arms: Sequence[tuple] = SHOWN_ARMS) ->
         arms: Arms as (model, method, form, train_frequency).
     """
     env, seed = str(table["env"].iloc[0]), int(table["seed"].min())
-    table = pick(table[table["seed"] == seed], arms)
+    table = pick_or_first(table[table["seed"] == seed], arms)
     horizontal, vertical = next(plane for plane in PLANES if set(plane) <= set(table))
     rates = [rate for rate in RATES if rate in set(table["test_frequency"])]
     shown = arms_in(table)

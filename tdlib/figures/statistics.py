@@ -41,11 +41,11 @@ def draw_contrasts(table: pd.DataFrame) -> Drawing:
             axis.set_yticks(range(len(names)), [_label(table, name) for name in names], fontsize=7.5)
             axis.set_ylim(len(names) - 0.4, -0.6)
             axis.tick_params(axis="y", length=0)
+    meaning = "by the declared tests" if "verdict" in table else "by the side on which the interval lies"
     caption = (
-        f"Declared contrasts: ratio of the relative one-step errors of two arms with 95 % intervals (hierarchical "
-        f"bootstrap over seeds, then pairs where given), n = {span_text(table['n_seeds'])} seeds; numbers are "
-        f"Holm-adjusted p-values of paired sign-flip tests. Green: interval on the predicted side, orange: on the "
-        "other, gray: undecided."
+        "Declared contrasts: ratio of the relative one-step errors of two arms with 95 % bootstrap intervals over "
+        f"the seeds, n = {span_text(table['n_seeds'])} seeds; p: Holm-adjusted, of paired sign-flip tests. Green: the "
+        f"prediction is confirmed, orange: refuted, gray: open, {meaning}. Few seeds cannot decide."
     )
     alt = f"Ratios of errors with intervals for {len(names)} declared contrasts in {len(envs)} environments."
     return Drawing(figure, caption, alt, table)

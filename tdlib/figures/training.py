@@ -59,7 +59,7 @@ def _curves_figure() -> tuple[Figure, list[Axes]]:
                 axis.plot([], [], color=color, label=name)
             axis.set_yscale("log")
             axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-            axis.yaxis.set_major_locator(LogLocator(subs=(1.0,)))
+            axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
             axis.yaxis.set_minor_locator(NullLocator())
             axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))  # mathtext costs 10 ms
             axis.set_xlabel("optimizer step")

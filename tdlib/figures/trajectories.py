@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from tdlib.figures.save import Drawing
-from tdlib.figures.selection import SHOWN_ARMS, arms_in, pick
+from tdlib.figures.selection import SHOWN_ARMS, arms_in, pick_or_first
 from tdlib.figures.style import arm_label, method_style, new_figure, shared_legend, state_label, style
 
 RATES = ("10", "20", "50")
@@ -21,7 +21,7 @@ def draw_trajectories(table: pd.DataFrame, *, start: int = 0, arms: Sequence[tup
     """
     env, seed = str(table["env"].iloc[0]), int(table["seed"].min())
     names = [name.removesuffix("_true") for name in table if name.endswith("_true")]
-    table = pick(table[(table["seed"] == seed) & (table["start"] == start)], arms)
+    table = pick_or_first(table[(table["seed"] == seed) & (table["start"] == start)], arms)
     rates = [rate for rate in RATES if rate in set(table["test_frequency"])]
     with style():
         figure, axes = new_figure(len(names), len(rates), width=8.8, height=1.5 * len(names) + 1.3, sharex=True)

@@ -69,7 +69,7 @@ def save_rollout_video(
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     writer = imageio_ffmpeg.write_frames(
         str(temporary), (SIZE, SIZE), fps=FRAMES_PER_SECOND, codec="libx264", pix_fmt_out="yuv420p", macro_block_size=8,
-        quality=None, output_params=["-crf", "28", "-preset", "slow", "-movflags", "+faststart", "-threads", "1"],
+        quality=None, output_params=["-crf", "28", "-preset", "medium", "-movflags", "+faststart", "-threads", "1"],
         ffmpeg_log_level="error",
     )  # fmt: skip
     try:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -114,7 +115,7 @@ class DynamicsModel(nn.Module):
             delta_t = torch.tensor(delta_t, dtype=state.dtype, device=state.device)
         if state.shape[:-1] == action.shape[:-1] == delta_t.shape:
             return state, action, delta_t  # the common case, without the cost of finding out
-        shape = torch.broadcast_shapes(state.shape[:-1], action.shape[:-1], delta_t.shape)
+        shape = np.broadcast_shapes(state.shape[:-1], action.shape[:-1], delta_t.shape)
         return state.expand(*shape, state.shape[-1]), action.expand(*shape, action.shape[-1]), delta_t.expand(shape)
 
 

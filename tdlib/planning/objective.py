@@ -39,6 +39,7 @@ def prediction_objective(
 
     def objective(plans: Tensor) -> Tensor:
         actions = plans.index_select(-2, held.to(plans.device))
-        return -(cost_rate(predict(actions), actions) @ weights.to(plans))
+        cost = cost_rate(predict(actions), actions)
+        return -(cost @ weights.to(cost)).to(plans.dtype)
 
     return objective
