@@ -11,7 +11,7 @@ from tdlib.evaluation.tables import Member, tidy
 from tdlib.models import DynamicsModel, Stack
 
 PLANES = {"Pendulum-v1": (("theta", "omega"), (3.1, 7.5))}  # dimensions and half widths of the grid
-CARTPOLE_PLANE = (("theta", "theta_dot"), (0.4, 2.0))
+CARTPOLE_PLANE = (("theta", "theta_dot"), (0.21, 1.5))  # the limits of the task
 
 
 def velocity_field(

@@ -101,5 +101,5 @@ def _draw_limits(axis: Axes, limits: pd.DataFrame, names: Sequence[str], floor: 
         rows = rows.assign(rate=pd.to_numeric(rows["test_frequency"], errors="coerce")).dropna(subset="rate")
         rows = rows.sort_values("rate")
         look = {"color": "#555555", "linewidth": 1.0, "linestyle": LIMIT_LINES[i % len(LIMIT_LINES)], "zorder": 1}
-        values = rows["relative_error"].clip(lower=floor)
+        values = rows["relative_error"].clip(lower=1e-3 * floor)  # a limit of zero leaves the panel
         axis.plot(rows["rate"], values, **look, label=f"limit: {kind.replace('_', ' ', 1)}")

@@ -18,7 +18,7 @@ def draw_velocity_field(table: pd.DataFrame) -> Drawing:
     """
     env, models = str(table["env"].iloc[0]), sort_models(table["model"])
     names = str(table["horizontal"].iloc[0]), str(table["vertical"].iloc[0])
-    scale = np.array([table["dx_true"].std(), table["dy_true"].std()])
+    scale = np.sqrt((table[["dx_true", "dy_true"]] ** 2).mean().to_numpy())  # RMS, since the mean need not be zero
     fields = []
     for model in models:
         rows = table[table["model"] == model]
@@ -45,12 +45,12 @@ def draw_velocity_field(table: pd.DataFrame) -> Drawing:
             if i + columns >= len(models) + 1:
                 panels[i].set_xlabel(state_label(names[0]))
                 panels[i].tick_params(labelbottom=True)
-        figure.colorbar(arrows, ax=axes, label="error of the arrow [std of the true rates]", shrink=0.7, pad=0.02)
+        figure.colorbar(arrows, ax=axes, label="error of the arrow [RMS of the true rates]", shrink=0.7, pad=0.02)
     arm = arm_label(fields[0].iloc[0])
     caption = (
         f"{env}: true and learned velocity on a grid of {len(fields[0])} states, other dimensions zero, held input "
         f"zero (discrete: action 1); arms {arm}, seed {int(fields[0]['seed'].iloc[0])}, n = 1 model each. Numbers are "
-        f"RMS errors over the grid, per component in units of the standard deviation of the true rates."
+        "RMS errors over the grid, both components in units of the RMS of the true rates."
     )
     alt = f"Arrow plots of the true velocity field on {env} and of {len(models)} learned ones, colored by their error."
     return Drawing(figure, caption, alt, pd.concat(fields, ignore_index=True))
