@@ -28,9 +28,10 @@ grid: setup  ## run the grid of PRESET; DRY=1 lists its jobs
 
 test: setup  ## lint, tests, notebooks and the whole grid at smoke size, strict book build
 	@$(BIN)/ruff check .
-	@$(BIN)/python -m pytest tests
+	@$(BIN)/python -m pytest tests --ignore=tests/commands
 	@$(BIN)/python -m tdlib.runs.grid smoke book --cores $(CORES)
-	@$(BIN)/python -m pytest -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeout 300 notebooks
+	@$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 300 notebooks
+	@$(BIN)/python -m pytest tests/commands
 
 lab: setup  ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks
@@ -41,9 +42,10 @@ published: setup  ## build the edition in git, without running anything
 edition: setup  ## run PRESET and take its results into book/published
 	@$(BIN)/python -m tdlib.runs.grid $(PRESET) book --cores $(CORES)
 	@$(BIN)/python -m tdlib.runs.site edition $(PRESET)
+	@$(BIN)/python book/_ext/readme_block.py
 
 bench: setup  ## measure speed and memory; prints and saves runs/bench/bench.json
-	@$(BIN)/python -m tdlib.runs.bench
+	@$(BIN)/python tests/benchmarks/run.py
 
 verify: setup  ## check the data of PRESET
-	@$(BIN)/python -m tdlib.data.verify runs/$(PRESET)/data
+	@$(BIN)/python -m tdlib.data.verify runs/$(PRESET)/data $(if $(filter full full_literal,$(PRESET)),--require-gain)

@@ -566,3 +566,13 @@ def test_bad_requests_are_named(call, words):
     with pytest.raises(ValueError) as error:
         call(SYSTEMS["Pendulum-v1"].spec)
     assert all(str(word) in str(error.value) for word in words), str(error.value)
+
+
+@pytest.mark.parametrize("env", SYSTEMS)
+def test_the_written_out_energy_gradient_is_the_gradient(env, generator):
+    spec = SYSTEMS[env].spec
+    field = build_model("port_hamiltonian", spec, seed=0).double().field
+    field.scales.normalizer.std.uniform_(0.5, 2.0, generator=generator)
+    state = torch.randn(32, spec.state_dim, dtype=torch.float64, generator=generator)
+    expected = torch.func.grad(lambda s: field.energy(s).sum())(state)
+    torch.testing.assert_close(field.energy_gradient(state), expected, rtol=0, atol=1e-12)

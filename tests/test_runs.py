@@ -1,5 +1,6 @@
 """Running: files written whole, stamps, progress, staged notebooks, and the explorer's two homes."""
 
+import base64
 import json
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import pytest
 from tdlib.envs import SYSTEMS
 from tdlib.interactive import Exploration, Explorer
 from tdlib.models.no_training import Persistence
+from tdlib.runs.edition import pack, unpack, write_stripped_notebook
 from tdlib.runs.files import Stamp, fingerprint, source_hash
 from tdlib.runs.layout import RunLayout
 from tdlib.runs.progress import Progress
-from tdlib.runs.site import gallery_page, main, write_stripped_notebook
+from tdlib.runs.site import gallery_page, main
 
 
 def test_a_stamp_is_current_only_for_its_settings(tmp_path):
@@ -71,16 +73,50 @@ def test_staged_notebooks_carry_no_times_and_no_machine(tmp_path):
     nbformat.validate(nbformat.read(tmp_path / "b.ipynb", as_version=4))
 
 
+def test_a_page_of_one_environment_says_so_in_its_title(tmp_path):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# How wrong?\n\ntext")])
+    nbformat.write(notebook, tmp_path / "03_results-CartPole-v1.ipynb")
+    write_stripped_notebook(tmp_path / "03_results-CartPole-v1.ipynb", tmp_path / "again-CartPole-v1.ipynb")
+    write_stripped_notebook(tmp_path / "again-CartPole-v1.ipynb", tmp_path / "twice-CartPole-v1.ipynb")
+    titles = [nbformat.read(tmp_path / f"{n}-CartPole-v1.ipynb", 4).cells[0].source for n in ("again", "twice")]
+    assert titles == ["# How wrong? (CartPole-v1)\n\ntext"] * 2
+
+
+def test_an_edition_stores_each_picture_once_and_gives_everything_back(tmp_path):
+    picture, table = b"\x89PNG" + bytes(range(256)), "a,b\n" + "1,2\n" * 10_000
+    run = tmp_path / "run"
+    for path in (run / "results/figures/limits", run / "results/metrics/parts", run / "notebooks"):
+        path.mkdir(parents=True)
+    (run / "results/figures/limits/x.png").write_bytes(picture)
+    (run / "results/metrics/one_step_errors.csv").write_text(table)
+    (run / "results/metrics/statistics.csv").write_text(table)
+    (run / "results/metrics/parts/left_out.csv").write_text(table)
+    address = "data:image/png;base64," + base64.b64encode(picture).decode()
+    cell = nbformat.v4.new_code_cell("show()")
+    cell.outputs = [nbformat.v4.new_output("display_data", data={"text/html": f'<img src="{address}" alt="x">'})]
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), run / "notebooks/a.ipynb")
+
+    pack(run / "notebooks", run / "results", tmp_path / "edition")
+    packed = (tmp_path / "edition/notebooks/a.ipynb").read_text()
+    assert address not in packed
+    assert (tmp_path / "edition/results/metrics/one_step_errors.csv.gz").stat().st_size < 1000
+    assert (tmp_path / "edition/results/metrics/statistics.csv").read_text() == table
+    assert not list((tmp_path / "edition").rglob("left_out*"))
+
+    unpack(tmp_path / "edition", tmp_path / "back")
+    assert address in (tmp_path / "back/notebooks/a.ipynb").read_text()
+    assert (tmp_path / "back/results/metrics/one_step_errors.csv").read_text() == table
+    assert (tmp_path / "back/results/figures/limits/x.png").read_bytes() == picture
+
+
 def test_the_gallery_shows_every_figure(tmp_path):
     for family, name in (("control", "a"), ("control", "b"), ("limits", "c")):
         folder = tmp_path / family
         folder.mkdir(exist_ok=True)
         (folder / f"{name}.png").write_bytes(b"")
-        (folder / f"{name}.json").write_text(json.dumps({"caption": f"caption {name}", "alt": f"alt {name}"}))
     page = gallery_page(tmp_path)
-    for name in "abc":
-        assert f"caption {name}" in page
-        assert f":alt: alt {name}" in page
+    for place in ("control/a", "control/b", "limits/c"):
+        assert f"{{result-figure}} ../results/figures/{place}.png" in page
 
 
 def test_an_edition_needs_a_finished_run(tmp_path, monkeypatch, capsys):

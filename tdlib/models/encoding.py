@@ -25,6 +25,17 @@ class Scales(nn.Module):
         """Standardized features, angles as (cos, sin): (..., D) -> (..., F)."""
         return self.normalizer.normalize(state_features(state, self.spec))
 
+    def pull_back(self, state: Tensor, gradient: Tensor) -> Tensor:
+        """Turn a gradient with respect to the features into one with respect to the state: (..., F) -> (..., D)."""
+        columns, parts = [], iter((gradient / self.normalizer.std).unbind(dim=-1))
+        for i, value in enumerate(state.unbind(dim=-1)):
+            if i in self.spec.angle_dims:
+                cos_part, sin_part = next(parts), next(parts)
+                columns.append(sin_part * value.cos() - cos_part * value.sin())
+            else:
+                columns.append(next(parts))
+        return torch.stack(columns, dim=-1)
+
     @torch.no_grad()
     def fit(self, transitions: Transitions) -> None:
         """Take feature statistics and σ = std of (x' − x)/Δt per dimension [unit/s]; a constant one keeps σ = 1."""

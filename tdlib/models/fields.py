@@ -110,9 +110,26 @@ class PortHamiltonianModel(nn.Module):
         """Return H: (..., D) -> (...), dimensionless."""
         return self.network(self.scales.features(state)).squeeze(-1)
 
+    def energy_gradient(self, state: Tensor) -> Tensor:
+        """Return ∂H/∂s by the chain rule written out: (..., D) -> (..., D) [1/unit].
+
+        Equal to `torch.func.grad` of `energy`, at half its cost in training: the optimizer then differentiates plain
+        operations instead of a gradient inside a gradient.
+        """
+        *hidden, last = (layer for layer in self.network if isinstance(layer, nn.Linear))
+        z, slopes = self.scales.features(state), []
+        for layer in hidden:
+            z = layer(z)
+            slopes.append(torch.sigmoid(z))  # derivative of softplus
+            z = torch.nn.functional.softplus(z)
+        gradient = last.weight[0].expand_as(z)
+        for layer, slope in zip(reversed(hidden), reversed(slopes), strict=True):
+            gradient = (gradient * slope) @ layer.weight
+        return self.scales.pull_back(state, gradient)
+
     def forward(self, t: Tensor | float, state: Tensor, action_emb: Tensor) -> Tensor:
         """Return ds/dt: (..., D), (..., E) -> (..., D) [unit/s]."""
-        gradient = torch.func.grad(lambda s: self.energy(s).sum())(state)
+        gradient = self.energy_gradient(state)
         velocity_scale = self.pairs.velocity(self.scales.rate_scale)
         unit = self.pairs.position(self.scales.rate_scale) * velocity_scale  # C
         position_rate = unit * self.pairs.velocity(gradient)

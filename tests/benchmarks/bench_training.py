@@ -77,6 +77,18 @@ def measure(run: StackRun, chunks: int, repeats: int, device: str) -> tuple[floa
     return min(wall), min(cpu), min(validation)
 
 
+def rows(repeats: int = 3) -> list[dict]:
+    """Measure the cases at their largest stack; one row each for bench.json."""
+    found = []
+    for label, arm, counts, chunks in CASES:
+        count = max(counts)
+        run = stack_run("Pendulum-v1", arm, count, "cpu")
+        wall, cpu, _ = (1e3 / count * x for x in measure(run, chunks, repeats, "cpu"))
+        name = f"train {label}, stack of {count}"
+        found.append({"name": name, "ours": wall, "cpu": cpu, "unit": "ms / model / step"})
+    return found
+
+
 def main() -> None:
     """Measure every case and print one row per stack."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

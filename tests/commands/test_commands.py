@@ -1,0 +1,90 @@
+"""Every command of ours that the seed table names, run at smoke size; needs the finished smoke run of `make test`."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+TOOL = re.compile(r"`((?:papermill|python -m|make|pip) [^`]+)`")
+NOT_RUN_HERE = {  # command -> why it is not run, and what holds in its place
+    "make book": "the same targets as the smoke grid, at another size",
+    "make test": "this is a part of it",
+    "pip install -r requirements.txt": "the environment that runs this test was made by it",
+    "make lab": "a server; its version is asked below",
+}
+
+
+def commands() -> list[str]:
+    entries = yaml.safe_load((ROOT / "book" / "seed_map.yaml").read_text(encoding="utf-8"))
+    found = (match for entry in entries for match in TOOL.findall(str(entry.get("ours", ""))))
+    return sorted(dict.fromkeys(found))
+
+
+def run(arguments: list[str], cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    return subprocess.run(arguments, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600)
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c not in NOT_RUN_HERE])
+def test_command_runs_at_smoke_size(command, tmp_path):
+    arguments = shlex.split(command.replace("runs/quick", "runs/smoke"))
+    arguments = ["PRESET=smoke" if a.startswith("PRESET=") else a for a in arguments]
+    if arguments[0] == "papermill":
+        arguments = [str(BIN / "papermill"), *arguments[1:], "--no-progress-bar", "--kernel", "python3"]
+        arguments[arguments.index("out.ipynb")] = str(tmp_path / "out.ipynb")
+    elif arguments[0] == "make":
+        arguments = [*arguments, "DRY=1"]
+    else:
+        arguments = [sys.executable, *arguments[1:]]
+    result = run(arguments)
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]
+
+
+def test_jupyterlab_is_there():
+    result = run([str(BIN / "jupyter"), "lab", "--version"])
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_dry_run_of_full_lists_its_jobs():
+    result = run(["make", "grid", "PRESET=full", "DRY=1"])
+    assert result.returncode == 0, result.stderr
+    jobs = ("cells/01_data_exploration-Pendulum-v1-seed9", "cells/02_training_analysis-CartPole-v1-jump")
+    assert all(job in result.stdout for job in jobs), result.stdout
+
+
+def test_a_second_run_does_nothing_and_says_so():
+    result = run([sys.executable, "-m", "tdlib.runs.grid", "smoke", "book"])
+    assert result.returncode == 0, result.stderr
+    assert "nothing to do" in result.stdout
+    assert "runs/smoke/html/index.html" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-m", "tdlib.runs.grid", "quickk"], ["preset must be one of", "'quickk'"]),
+        (["-m", "tdlib.runs.checks", "nonsense"], ["preset must be one of", "'nonsense'"]),
+        (["-m", "tdlib.data.verify", "no/such/folder"], ["no/such/folder"]),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_named(arguments, words):
+    result = run([sys.executable, *arguments])
+    assert result.returncode == 2
+    assert all(word in result.stderr for word in words), result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_mistake_in_a_notebook_parameter_stops_before_work(tmp_path):
+    notebook = ROOT / "notebooks" / "02_training_analysis.ipynb"
+    out = tmp_path / "out.ipynb"
+    result = run([str(BIN / "papermill"), str(notebook), str(out), "-p", "env", "Pendulum-v2", "--kernel", "python3"])
+    assert result.returncode != 0
+    assert "env must be among the preset's" in result.stderr
+    assert "Pendulum-v2" in result.stderr
