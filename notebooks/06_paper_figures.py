@@ -28,10 +28,10 @@ preset: str = "smoke"  # name of a preset in params/, or a path
 from tdlib import figures
 from tdlib.runs.evaluate import load_parts
 from tdlib.runs.run import open_run
-from tdlib.runs.statistics import load_tables
+from tdlib.runs.statistics import merge_parts
 
 run = open_run(preset)
-tables = load_tables(run)
+tables = merge_parts(run)
 states = load_parts(run, run.preset.environments[0], ["none", *run.preset.models])["state_errors"]
 
 # %%
