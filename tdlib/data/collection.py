@@ -23,7 +23,6 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from tdlib.data.atomic import atomic_path
 from tdlib.data.policy import DESCRIPTION, WEIGHTS, Policy, save_policy
 from tdlib.data.ppo_settings import NUM_ENVS, PPOSettings, ppo_settings
 from tdlib.data.recorder import EpisodeRecorder
@@ -33,6 +32,7 @@ from tdlib.data.splits import SPLITS, split_path, write_splits
 from tdlib.data.storage import read_attributes, save_dataset
 from tdlib.envs import SystemEnvironment, get_system
 from tdlib.envs.systems import MAX_SUBSTEP, System
+from tdlib.files import atomic_path
 from tdlib.seeding import derive_seed
 from tdlib.trajectories import delta_t_of, rate_label
 

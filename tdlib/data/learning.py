@@ -14,9 +14,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tdlib.data.atomic import write_text
 from tdlib.data.storage import load_dataset
 from tdlib.data.verify import returns_over_time
+from tdlib.files import write_text
 
 COLUMNS = (
     "env",

@@ -6,8 +6,8 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from tdlib.data.atomic import atomic_path, write_text
 from tdlib.data.schema import DatasetError
+from tdlib.files import atomic_path, write_text
 
 WEIGHTS, DESCRIPTION = "policy.pth", "policy.yaml"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tdlib.data.atomic import write_text
 from tdlib.data.schema import FIELDS, DatasetError, TransitionDataset
 from tdlib.data.storage import load_dataset, save_dataset
+from tdlib.files import write_text
 from tdlib.seeding import numpy_generator
 from tdlib.specs import state_features
 

@@ -17,8 +17,8 @@ import h5py
 import numpy as np
 
 import tdlib
-from tdlib.data.atomic import atomic_path
 from tdlib.data.schema import FIELDS, SCHEMA_VERSION, DatasetError, RateError, TransitionDataset, check_dataset
+from tdlib.files import atomic_path
 from tdlib.specs import EnvironmentSpec
 from tdlib.trajectories import TOLERANCE, delta_t_of
 

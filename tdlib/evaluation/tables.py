@@ -4,12 +4,13 @@ A row is one (environment, arm, test rate, seed) and what the table adds, for ex
 last. Rates are text ("33.3", "irregular", "mixed"), so every table is read with the types given here.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from tdlib.files import atomic_path
 
 ARM_COLUMNS = ("model", "method", "form", "size", "data", "train_frequency")
 KEY_COLUMNS = ("env", *ARM_COLUMNS, "test_frequency", "seed")
@@ -88,12 +89,8 @@ def write_table(path: str | Path, table: pd.DataFrame | Sequence[Mapping]) -> Pa
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     table = order_columns(table if isinstance(table, pd.DataFrame) else pd.DataFrame(list(table)))
-    temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
-    try:
+    with atomic_path(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.5g")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

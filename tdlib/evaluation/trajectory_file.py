@@ -1,11 +1,12 @@
 """Predicted and true trajectories on disk, for failure analysis: one HDF5 dataset per column of the tidy table."""
 
-import os
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
+
+from tdlib.files import atomic_path
 
 SCHEMA = "tdlib trajectories 1"
 
@@ -17,8 +18,7 @@ def write_trajectories(path: str | Path, table: pd.DataFrame) -> Path:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
-    try:
+    with atomic_path(path) as temporary:
         with h5py.File(temporary, "w") as file:
             file.attrs["schema"] = SCHEMA
             file.attrs["columns"] = list(table)
@@ -33,9 +33,6 @@ def write_trajectories(path: str | Path, table: pd.DataFrame) -> Path:
                 column = file.create_dataset(name, data=values, compression="gzip", shuffle=True)
                 if words is not None:
                     column.attrs["words"] = [str(word) for word in words]
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

@@ -4,12 +4,13 @@ import base64
 import html
 import io
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
+
+from tdlib.files import write_bytes
 
 DOTS_PER_INCH = 120
 PALETTE_SIZE = 256  # colors kept in the PNG: figures are flat, so files shrink about threefold without visible change
@@ -92,13 +93,3 @@ def png_bytes(figure: Figure, dots_per_inch: int = DOTS_PER_INCH) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replace a file in one move."""
-    temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

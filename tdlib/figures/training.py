@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from tdlib.figures.save import Drawing, write_bytes
+from tdlib.figures.save import Drawing
 from tdlib.figures.selection import ARM, arms_in, default_sizes
 from tdlib.figures.style import (
     MODEL_LABELS,
@@ -21,6 +21,7 @@ from tdlib.figures.style import (
     sort_models,
     style,
 )
+from tdlib.files import write_bytes
 
 CURVES = (("train_loss", "#999999", "training loss"), ("val_loss", "#0072B2", "validation loss"),
           ("grad_norm", "#D55E00", "gradient norm"))  # fmt: skip

@@ -4,7 +4,6 @@ import base64
 import html
 import json
 import math
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tdlib.figures.save import write_bytes
 from tdlib.figures.style import METHOD_COLORS
+from tdlib.files import atomic_path, write_bytes
 
 SIZE, FACTOR = 400, 2  # pixels of the video, and by how much frames are drawn larger and shrunk (smooth edges)
 FRAMES_PER_SECOND = 25
@@ -65,21 +64,16 @@ def save_rollout_video(
     rollouts = _rollouts(table, path, starts)
     env, method = str(table["env"].iloc[0]), str(table["method"].iloc[0])
     draw = PENDULUM if env.startswith("Pendulum") else CARTPOLE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    writer = imageio_ffmpeg.write_frames(
-        str(temporary), (SIZE, SIZE), fps=FRAMES_PER_SECOND, codec="libx264", pix_fmt_out="yuv420p", macro_block_size=8,
-        quality=None, output_params=["-crf", "28", "-preset", "medium", "-movflags", "+faststart", "-threads", "1"],
-        ffmpeg_log_level="error",
-    )  # fmt: skip
-    try:
+    with atomic_path(path) as temporary:
+        writer = imageio_ffmpeg.write_frames(
+            str(temporary), (SIZE, SIZE), fps=FRAMES_PER_SECOND, codec="libx264", pix_fmt_out="yuv420p",
+            macro_block_size=8, quality=None, ffmpeg_log_level="error",
+            output_params=["-crf", "28", "-preset", "medium", "-movflags", "+faststart", "-threads", "1"],
+        )  # fmt: skip
         writer.send(None)
         for frame in _frames(rollouts, draw, title, METHOD_COLORS.get(method, "#0072B2"), speed):
             writer.send(np.ascontiguousarray(frame))
         writer.close()
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     duration = max(float(rows["time"].max()) for rows in rollouts)
     rate = str(table["test_frequency"].iloc[0])
     caption = (

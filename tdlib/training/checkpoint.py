@@ -2,8 +2,6 @@
 
 import hashlib
 import io
-import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pandas as pd
 import torch
 import yaml
 
+from tdlib.files import write_bytes
 from tdlib.models import DynamicsModel, build_model
 from tdlib.specs import EnvironmentSpec
 from tdlib.trajectories import delta_t_of
@@ -52,9 +51,9 @@ def save_checkpoint(folder: Path | str, model: DynamicsModel, config: dict, curv
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if curves is not None:
-        _write(folder / CURVES_FILE, curves.to_csv(index=False).encode())
-    _write(folder / MODEL_FILE, weights)
-    _write(folder / CONFIG_FILE, text.encode())
+        write_bytes(folder / CURVES_FILE, curves.to_csv(index=False).encode())
+    write_bytes(folder / MODEL_FILE, weights)
+    write_bytes(folder / CONFIG_FILE, text.encode())
     return folder
 
 
@@ -110,18 +109,3 @@ def check_rate(model: DynamicsModel, control_frequency: float, allow_other_rate:
             f"control_frequency must lie within the model's training intervals [{low:g}, {high:g}] s, got "
             f"{control_frequency:g} Hz = {delta_t:g} s; pass allow_other_rate=True to ask for another rate"
         )
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -53,7 +53,9 @@ class StackRun:
             Sampler(s.member.train, s.member.train_offsets, self._pool, window, s.batches) for s in singles
         ]
         validation = [
-            Sampler(s.member.val, s.member.val_offsets, self._pool, window, s.validation).fixed(budget.validation_size)
+            Sampler(s.member.val, s.member.val_offsets, self._pool, window, s.validation).fixed(
+                max(1, budget.validation_size // window)  # transitions, not windows
+            )
             for s in singles
         ]
         self._weights = StackedWeights([m.model for m in members], self._device)

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import bench_collection
 import bench_training
 
-from tdlib.runs.files import write_text
+from tdlib.files import write_text
 from tdlib.runs.layout import runs_root
 
 BENCHMARKS = {"training": bench_training.rows, "collection": bench_collection.rows}

@@ -33,6 +33,13 @@ def write_text(path: Path | str, text: str) -> Path:
     return Path(path)
 
 
+def write_bytes(path: Path | str, content: bytes) -> Path:
+    """Write a file atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+    return Path(path)
+
+
 def _sync_folder(folder: Path) -> None:
     """Make the rename itself durable where the system allows opening a folder."""
     with contextlib.suppress(OSError):
