@@ -26,7 +26,7 @@ from tdlib.training import (
     save_checkpoint,
     trained_arms,
 )
-from tdlib.training.fit import WIDE, _stacks
+from tdlib.training.fit import _stacks
 from tdlib.training.run import Single, StackRun
 from tdlib.training.sampling import DataPool, Sampler, window_starts
 from tdlib.trajectories import Transitions
@@ -364,7 +364,7 @@ def test_wide_models_train_one_by_one_on_the_cpu_and_small_ones_together():
     spec = SYSTEMS["Pendulum-v1"].spec
     wide = Member(JUMP, 0, build_model("jump", spec, seed=0, size="small"), [TRAIN[20.0]], [VAL[20.0]])
     small = Member(JUMP, 0, build_model("jump", spec, seed=0), [TRAIN[20.0]], [VAL[20.0]])
-    assert _stacks([wide, small, wide, small], "cpu") == [[0], [2], [1, 3]] and WIDE == 256
+    assert _stacks([wide, small, wide, small], "cpu") == [[0], [2], [1, 3]]
     assert _stacks([wide, small, wide, small], "cuda") == [[0, 2], [1, 3]]
 
 

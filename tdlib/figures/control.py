@@ -105,10 +105,9 @@ def method_keys(summary: pd.DataFrame) -> list[Line2D]:
 def episode_counts(table: pd.DataFrame) -> str:
     """State seeds and episodes for a caption."""
     learned = table[~table["method"].isin(("oracle", "random"))]
-    per_cell = (
-        learned.groupby([*ARM, "control_frequency", "seed", "planner"]).size() if len(learned) else pd.Series([0])
-    )
-    seeds, episodes = learned["seed"].nunique(), int(per_cell.max())
+    # rows of other model steps and planners repeat the same episodes
+    per_cell = learned.groupby([*ARM, "control_frequency", "seed"])["episode"].nunique()
+    seeds, episodes = learned["seed"].nunique(), int(per_cell.max()) if len(per_cell) else 0
     return f"n = {seeds} seed{'' if seeds == 1 else 's'} × {episodes} episode{'' if episodes == 1 else 's'}"
 
 

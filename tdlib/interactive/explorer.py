@@ -102,7 +102,7 @@ class Explorer(ipywidgets.VBox):
     def page_element(self) -> str:
         """Return the element for a page without a kernel; its table repeats the numbers for readers without scripts."""
         data = self.page_data()
-        head = "".join(f"<th scope='col'>{rate:g} Hz</th>" for rate in data["rates"])
+        head = "".join(f"<th scope='col'>{rate:g}&nbsp;Hz</th>" for rate in data["rates"])
         rows = "".join(
             f"<tr><th scope='row'>{html.escape(name)}</th>"
             + "".join(f"<td>{'–' if e is None else format(e, '.2f')}</td>" for e in row)

@@ -18,7 +18,7 @@ from tdlib.trajectories import Transitions
 EPISODE = 100
 CASES = [  # label, arm, members, chunks of steps
     ("jump hidden64", Arm("jump", "multi_resolution", "scaled_concat", train_frequency="mixed"), (1, 10, 16, 24), 6),
-    ("lstm hidden64", Arm("lstm", "multi_resolution", "scaled_concat", train_frequency="mixed"), (1, 10), 1),
+    ("lstm hidden64", Arm("lstm", "multi_resolution", "scaled_concat", train_frequency="mixed"), (1, 10, 14), 1),
     ("newtonian rk4", Arm("newtonian", "ode", "rk4", train_frequency="mixed"), (1, 10, 24), 2),
     ("first_order_ode euler", Arm("first_order_ode", "ode", "euler", train_frequency="20"), (10,), 4),
     ("port_hamiltonian rk4", Arm("port_hamiltonian", "ode", "rk4", train_frequency="mixed"), (1, 10), 1),
