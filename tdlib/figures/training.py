@@ -2,13 +2,16 @@
 
 import functools
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
+from PIL import Image
 
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import ARM, arms_in, default_sizes
@@ -30,43 +33,49 @@ CURVES = (("train_loss", "#999999", "training loss"), ("val_loss", "#0072B2", "v
 def draw_training_curves(csv: str | Path, png: str | Path) -> Path:
     """Draw one model's `training_curves.csv` (step, train_loss, val_loss, grad_norm); quick, one per checkpoint.
 
-    The same figure serves every call, since building one costs more than drawing it.
+    All pictures of a budget share their axes, so they compare at a glance, and the frame is drawn once: a picture costs
+    its three lines. Values beyond the axes are drawn at their edge.
     """
     table, path = pd.read_csv(csv), Path(png)
-    figure, axes = _curves_figure()
-    for axis, group in zip(axes, (CURVES[:2], CURVES[2:]), strict=True):
-        values = []
+    frame = _frame(max(1.0, float(table["step"].max())))
+    frame.canvas.restore_region(frame.background)
+    for axis, group in zip(frame.axes, (CURVES[:2], CURVES[2:]), strict=True):
+        low, high = axis.get_ylim()
         for (name, _, _), line in zip(group, axis.lines, strict=True):
-            points = table[["step", name]].dropna() if name in table else table[["step"]].iloc[:0].assign(**{name: []})
-            line.set_data(points["step"], points[name])
-            values.append(points[name].to_numpy(dtype=float))
-        positive = np.concatenate(values)
-        positive = positive[np.isfinite(positive) & (positive > 0)]
-        axis.set_xlim(0, max(1.0, float(table["step"].max())))
-        axis.set_ylim(*((positive.min() / 1.3, positive.max() * 1.3) if len(positive) else (0.1, 10.0)))
+            points = table[["step", name]].dropna() if name in table else pd.DataFrame({"step": [], name: []})
+            line.set_data(points["step"], points[name].clip(low, high))
+            axis.draw_artist(line)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=70, pil_kwargs={"compress_level": 1}, metadata={"Software": None})
+    Image.fromarray(np.asarray(frame.canvas.buffer_rgba())).convert("RGB").save(buffer, "PNG", compress_level=1)
     write_bytes(path, buffer.getvalue())
     return path
 
 
+@dataclass(frozen=True)
+class _Frame:
+    """Axes without lines, drawn once, to be restored before each picture."""
+
+    canvas: FigureCanvasAgg
+    axes: list[Axes]
+    background: object
+
+
 @functools.cache
-def _curves_figure() -> tuple[Figure, list[Axes]]:
+def _frame(last_step: float) -> _Frame:
     with style():
-        figure = Figure(figsize=(7.0, 2.6))
+        figure = Figure(figsize=(7.0, 2.6), dpi=70)
+        canvas = FigureCanvasAgg(figure)
         axes = [figure.add_axes((0.09, 0.19, 0.38, 0.72)), figure.add_axes((0.59, 0.19, 0.38, 0.72))]
-        for axis, group, label in zip(axes, (CURVES[:2], CURVES[2:]), ("loss [σ²]", "gradient norm"), strict=True):
+        labels = (("loss [σ²]", (1e-5, 10.0)), ("gradient norm", (1e-3, 100.0)))
+        for axis, group, (label, limits) in zip(axes, (CURVES[:2], CURVES[2:]), labels, strict=True):
             for _, color, name in group:
-                axis.plot([], [], color=color, label=name)
-            axis.set_yscale("log")
+                axis.plot([], [], color=color, label=name, animated=True)
+            axis.set(yscale="log", xlim=(0, last_step), ylim=limits, xlabel="optimizer step", ylabel=label)
             axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-            axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
             axis.yaxis.set_minor_locator(NullLocator())
-            axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))  # mathtext costs 10 ms
-            axis.set_xlabel("optimizer step")
-            axis.set_ylabel(label)
-        axes[0].legend(loc="upper right")
-    return figure, axes
+        axes[0].legend(loc="lower left")
+        canvas.draw()
+    return _Frame(canvas, axes, canvas.copy_from_bbox(figure.bbox))
 
 
 def draw_training_overview(table: pd.DataFrame) -> Drawing:
