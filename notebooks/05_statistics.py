@@ -16,9 +16,9 @@
 # %% [markdown]
 # # Which differences are more than chance?
 #
-# Seeds are the unit of replication: each has its own agent, data, split and initialization. Intervals come from a hierarchical
-# bootstrap (seeds, then starts), contrasts from paired sign-flip tests over seeds with Holm's correction. With $m$ seeds the
-# smallest two-sided p-value is
+# Seeds are the unit of replication: each has its own agent, data, split and initialization. Intervals come from a bootstrap
+# over seeds (for control over seeds, then episodes), contrasts from paired sign-flip tests over seeds with Holm's correction.
+# With $m$ seeds the smallest two-sided p-value is
 #
 # $$p_{\min} = 2^{1-m}.$$
 
@@ -39,16 +39,17 @@ tables = merge_parts(run)
 
 # %%
 statistics = summarize(run, tables)
-statistics.query("metric == 'one_step.relative_error' and test_frequency == '50' and train_frequency == '20'").round(3)
+shown = statistics.query("metric == 'one_step.relative_error' and test_frequency == '50' and train_frequency == '20'")
+shown.set_index(["env", "model", "method", "form"])[["mean", "ci_low", "ci_high", "n_seeds"]].round(3)
 
 # %% [markdown]
 # ## Declared contrasts
 #
-# They were written down in `tdlib/runs/contrasts.py` before any run; everything else in this book is exploratory.
+# They were written down in `tdlib/runs/contrasts.py` before any run of the study; everything else in this book is exploratory.
 
 # %%
 contrasts = evaluate_contrasts(run, tables)
-contrasts.round(4)
+contrasts.set_index(["env", "name"])[["expected", "ratio", "ci_low", "ci_high", "p_holm", "p_equivalence", "verdict"]].round(3)
 
 # %%
 run.save_figure("statistics", "contrasts", draw_contrasts(contrasts))
@@ -57,7 +58,8 @@ run.save_figure("statistics", "contrasts", draw_contrasts(contrasts))
 # ## Headline numbers
 
 # %%
-write_summary(run, tables, statistics)
+headline = write_summary(run, tables, statistics)
+headline.set_index(["env", "model", "method", "form", "test_frequency"])[["mean", "ci_low", "ci_high"]].round(3).head(20)
 
 # %% [markdown]
 # ## Finding, limits, next

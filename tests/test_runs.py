@@ -60,6 +60,7 @@ def test_staged_notebooks_carry_no_times_and_no_machine(tmp_path):
     cell.outputs = [
         nbformat.v4.new_output("stream", name="stderr", text="/some/path: warning"),
         nbformat.v4.new_output("stream", name="stdout", text="kept"),
+        nbformat.v4.new_output("display_data", data={"text/html": "<p>kept</p>", "text/plain": "At('/some/path')"}),
     ]
     notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"papermill": {"start_time": "now"}})
     nbformat.write(notebook, tmp_path / "a.ipynb")

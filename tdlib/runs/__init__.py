@@ -1,0 +1,1 @@
+"""Runs of the study: presets, folders, phases, checks, the grid, and the staged book site."""
