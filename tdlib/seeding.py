@@ -1,7 +1,6 @@
 """Independent random streams from one experiment seed and the name of what the stream is for."""
 
 import hashlib
-import random
 
 import numpy as np
 import torch
@@ -29,12 +28,3 @@ def torch_generator(seed: int, *labels: object, device: torch.device | str = "cp
 def numpy_generator(seed: int, *labels: object) -> np.random.Generator:
     """Return a numpy generator for one purpose."""
     return np.random.default_rng(derive_seed(seed, *labels))
-
-
-def seed_globals(seed: int, *labels: object) -> int:
-    """Seed Python's, numpy's and torch's global generators for libraries that offer no other way; return the seed."""
-    value = derive_seed(seed, *labels) % 2**31
-    random.seed(value)
-    np.random.seed(value)
-    torch.manual_seed(value)
-    return value

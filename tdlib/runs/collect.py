@@ -1,6 +1,6 @@
 """Phase 1: the data of one environment - PPO agents per rate, random inputs per rate, and branched pairs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -98,30 +98,25 @@ def ensure_collected(run: Run, env: str, seeds: Sequence[int] | None = None) -> 
 def summarize_data(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd.DataFrame:
     """Tabulate the sets of one environment: policy, rate, seed, transitions, seconds, episodes, returns, limit hits."""
     rows = []
-    for seed in run.select_seeds(seeds):
-        for rate in run.preset.train_frequencies:
-            paths = {"random": random_dataset_path(run, env, rate, seed)}
-            if env in PPO_ENVIRONMENTS:
-                paths["ppo"] = ppo_dataset_path(run, env, rate, seed)
-            for policy, path in sorted(paths.items()):
-                dataset = load_dataset(path, rate)
-                complete = dataset.episode_returns[dataset.episode_complete]
-                tail = max(1, len(complete) // 5)
-                rows.append(
-                    {
-                        "env": env,
-                        "policy": policy,
-                        "control_frequency": f"{rate:g}",
-                        "seed": seed,
-                        "transitions": len(dataset),
-                        "seconds": round(dataset.seconds, 1),
-                        "episodes": dataset.num_episodes,
-                        "first_returns": complete[:tail].mean() if len(complete) else float("nan"),
-                        "last_returns": complete[-tail:].mean() if len(complete) else float("nan"),
-                        "limit_hits": int(dataset.limit_hit.sum()),
-                        "cut_short": dataset.num_cut_short,
-                    }
-                )
+    for seed, rate, policy, path in _whole_sets(run, env, seeds):
+        dataset = load_dataset(path, rate)
+        complete = dataset.episode_returns[dataset.episode_complete]
+        tail = max(1, len(complete) // 5)
+        rows.append(
+            {
+                "env": env,
+                "policy": policy,
+                "control_frequency": f"{rate:g}",
+                "seed": seed,
+                "transitions": len(dataset),
+                "seconds": round(dataset.seconds, 1),
+                "episodes": dataset.num_episodes,
+                "first_returns": complete[:tail].mean() if len(complete) else float("nan"),
+                "last_returns": complete[-tail:].mean() if len(complete) else float("nan"),
+                "limit_hits": int(dataset.limit_hit.sum()),
+                "cut_short": dataset.num_cut_short,
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -136,16 +131,11 @@ def check_data(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd.Dat
         DataCheckError: If a check fails.
     """
     rows = []
-    for seed in run.select_seeds(seeds):
-        for rate in run.preset.train_frequencies:
-            paths = {"random": random_dataset_path(run, env, rate, seed)}
-            if env in PPO_ENVIRONMENTS:
-                paths["ppo"] = ppo_dataset_path(run, env, rate, seed)
-            for policy, path in sorted(paths.items()):
-                require_gain = policy == "ppo" and run.preset.collection.require_gain
-                for finding in verify_dataset(load_dataset(path, rate), require_gain=require_gain):
-                    place = {"policy": policy, "control_frequency": f"{rate:g}", "seed": seed}
-                    rows.append({"env": env, **place, **asdict(finding)})
+    for seed, rate, policy, path in _whole_sets(run, env, seeds):
+        require_gain = policy == "ppo" and run.preset.collection.require_gain
+        for finding in verify_dataset(load_dataset(path, rate), require_gain=require_gain):
+            place = {"policy": policy, "control_frequency": f"{rate:g}", "seed": seed}
+            rows.append({"env": env, **place, **asdict(finding)})
     table = pd.DataFrame(rows)
     failed = table[table["ok"].eq(False)]
     if len(failed):
@@ -188,6 +178,15 @@ def load_coverage(run: Run, env: str, seeds: Sequence[int] | None = None, num_st
             place = {"env": env, "control_frequency": f"{rate:g}", "seed": seed, "source": policy}
             tables.append(pd.DataFrame(columns).assign(**place))
     return pd.concat(tables, ignore_index=True)
+
+
+def _whole_sets(run: Run, env: str, seeds: Sequence[int] | None) -> Iterator[tuple[int, float, str, Path]]:
+    """Yield (seed, rate, policy, path) of every whole set of one environment."""
+    for seed in run.select_seeds(seeds):
+        for rate in run.preset.train_frequencies:
+            if env in PPO_ENVIRONMENTS:
+                yield seed, rate, "ppo", ppo_dataset_path(run, env, rate, seed)
+            yield seed, rate, "random", random_dataset_path(run, env, rate, seed)
 
 
 def _collect_ppo(run: Run, env: str, rate: float, seed: int, progress: Progress, index: int, total: int) -> None:

@@ -183,10 +183,9 @@ def _axes_rows(
         for model_rate in frequencies:
             if model_rate != rate and _fits(rate, model_rate):
                 rows += _episodes_of(run, system, keys, dynamics, rate, oracles, model_rate=model_rate)
-    if run.preset.control.compare_mppi:
-        mppi = MPPI(population=run.preset.control.num_samples)
+    for planner in _planners(run, _settings(run)[1])[1:]:  # beside CEM, which every arm has run
         for rate in frequencies:
-            rows += _episodes_of(run, system, keys, dynamics, rate, oracles, planner=mppi)
+            rows += _episodes_of(run, system, keys, dynamics, rate, oracles, planner=planner)
     return rows
 
 

@@ -5,7 +5,7 @@ import torch
 
 from tdlib.envs import SYSTEMS
 from tdlib.evaluation.tables import frequency_label, read_table, write_table
-from tdlib.limits import fixed_step_limit, interpolation_limit, modified_equation, rescaled_limit
+from tdlib.limits import fixed_step_limit, interpolation_limit, rescaled_limit
 from tdlib.runs.evaluate import load_test_set
 from tdlib.runs.files import Stamp, source_hash
 from tdlib.runs.run import Run
@@ -34,16 +34,6 @@ def limit_curves(run: Run, env: str) -> pd.DataFrame:
         write_table(path, _curves(run, env))
         stamp.write()
     return read_table(path)
-
-
-def solver_limits(env: str) -> pd.DataFrame:
-    """Tabulate what a field trained with one solver step per sample learns instead of the truth (modified equation)."""
-    rows = []
-    for solver in ("euler", "midpoint", "rk4"):
-        for rate in (5, 10, 20, 50):
-            values = modified_equation(SYSTEMS[env], delta_t_of(rate), solver)
-            rows.append({"env": env, "solver": solver, "train_frequency": f"{rate:g}", **values})
-    return pd.DataFrame(rows)
 
 
 def _curves(run: Run, env: str) -> pd.DataFrame:
