@@ -44,8 +44,19 @@ edition: setup  ## run PRESET and take its results into book/published
 	@$(BIN)/python -m tdlib.runs.site edition $(PRESET)
 	@$(BIN)/python book/_ext/readme_block.py
 
-bench: setup  ## measure speed and memory; prints and saves runs/bench/bench.json
-	@$(BIN)/python tests/benchmarks/run.py
+bench: setup .peers/.installed .peers-mbrl/.installed  ## ours against its peers; saves runs/bench/bench.json
+	@$(BIN)/python tests/benchmarks/run.py $(if $(DEVICE),--device $(DEVICE))
+
+# peers lie beside the environment, not in it: mbrl wants an older Gymnasium, and nothing but a benchmark imports them
+.peers/.installed: tests/benchmarks/requirements-peers.txt | setup
+	@rm -rf $(@D)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(@D) -r $<
+	@touch $@
+
+.peers-mbrl/.installed: tests/benchmarks/requirements-mbrl.txt | setup
+	@rm -rf $(@D)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(@D) -r $<
+	@touch $@
 
 verify: setup  ## check the data of PRESET
 	@$(BIN)/python -m tdlib.data.verify runs/$(PRESET)/data $(if $(filter full full_literal,$(PRESET)),--require-gain)
