@@ -1,0 +1,48 @@
+"""The benchmarks' own arithmetic: units, ratios and the fraction of the peak. Their speed is measured, not tested."""
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
+import harness
+
+
+def sleeper(seconds):
+    return lambda: time.sleep(seconds)
+
+
+def test_ratio_says_how_many_times_as_fast_ours_is():
+    row = harness.compare("sleep", sleeper(0.01), sleeper(0.03), unit="ms", repeats=3, peer_name="sleep", goal=2)
+    assert row.ours == pytest.approx(10, rel=0.3) and row.peer == pytest.approx(30, rel=0.3)
+    assert row.ratio == pytest.approx(row.peer / row.ours)
+    assert row.ratio_low <= row.ratio <= row.ratio_high
+    assert row.threads == torch.get_num_threads() and row.device == "cpu"
+
+
+def test_rates_grow_with_speed_and_counts_are_per_side():
+    row = harness.compare("sleep", sleeper(0.01), sleeper(0.01), count=4, peer_count=1, unit="steps / s", repeats=3)
+    assert row.ours == pytest.approx(400, rel=0.3) and row.peer == pytest.approx(100, rel=0.3)
+    assert row.ratio == pytest.approx(4, rel=0.4)
+
+
+def test_the_sides_take_turns():
+    order = []
+    harness.compare("turns", lambda: order.append("ours"), lambda: order.append("peer"), repeats=2)
+    assert order == ["ours", "peer"] * 3  # a warm-up and two runs
+
+
+def test_fraction_of_peak_of_the_product_itself_is_near_one():
+    a = torch.randn(harness.PEAK_SIZE, harness.PEAK_SIZE)
+    out = torch.empty_like(a)
+    row = harness.compare("product", lambda: torch.mm(a, a, out=out), flops=2 * harness.PEAK_SIZE**3, repeats=5)
+    assert 0.3 < row.fraction_of_peak < 1.5  # the best of many runs against the median of a few, on a busy machine
+
+
+def test_a_row_without_a_peer_prints_and_saves():
+    row = harness.compare("alone", sleeper(0.001), repeats=2)
+    assert row.peer is None and row.ratio is None and "x" not in row.line().replace("alone", "")
+    assert row.as_dict()["unit"] == "ms"
