@@ -28,10 +28,11 @@ grid: setup  ## run the grid of PRESET; DRY=1 lists its jobs
 
 test: setup  ## lint, tests, notebooks and the whole grid at smoke size, strict book build
 	@$(BIN)/ruff check .
-	@$(BIN)/python -m pytest tests --ignore=tests/commands
+	@$(BIN)/python -m pytest tests --ignore=tests/commands --ignore=tests/browser
 	@$(BIN)/python -m tdlib.runs.grid smoke book --cores $(CORES)
 	@$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 300 notebooks
 	@$(BIN)/python -m pytest tests/commands
+	@$(BIN)/python -m pytest tests/browser
 
 lab: setup  ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks

@@ -14,14 +14,16 @@
 # ---
 
 # %% [markdown]
-# # Move Δt and see
+# # What would this model do at that Δt?
 #
-# One start, one constant input, one second. The line is the truth $\varphi_t(x_0, a)$, the dots are a model's predictions fed
-# back at the rate that you choose. The slider starts at the training rate, where the first model looks fine.
+# One start, one input, one second. The thick line is the truth, $x(t_{k+1}) = \varphi_\Delta(x(t_k), a_k)$ with the input held over
+# each step; the marks are what a trained model says when its own predictions are fed back,
+# $\hat x_{k+1} = \Phi(\hat x_k, a_k, \Delta)$. The error is $\sqrt{\sum_k |\hat x_k - x_k|^2 / \sum_k |x_k - x_0|^2}$, root mean square over
+# dimensions: 1 is what "nothing moves" scores.
 
 # %% tags=["parameters", "remove-cell"]
 preset: str = "smoke"  # name of a preset in params/, or a path
-env: str = "Pendulum-v1"  # one of the preset's environments
+env: str = "Pendulum-v1"  # environment of the first view, one of the preset's
 
 # %%
 from tdlib.runs.explore import open_explorer
@@ -29,17 +31,29 @@ from tdlib.runs.run import open_run
 from tdlib.runs.train import ensure_trained
 
 run = open_run(preset)
-ensure_trained(run, env, ["jump", "newtonian"])
+ensure_trained(run, env, ["jump"])
 
 # %% [markdown]
-# In JupyterLab the slider is continuous and runs the trained models. On the published page it moves over the test rates.
+# Move Δt. In JupyterLab every picture asks the trained models in torch: `open_explorer("quick")` shows a whole run, and
+# `Explorer([folder, ...])` any checkpoints of any runs. On the published page the same element runs the same models from
+# the page's own files.
 
 # %%
-open_explorer(run, env)
+explorer = open_explorer(run, env)
+explorer
+
+# %% [markdown]
+# `explorer.view` is the link of the present view; assigning one moves the controls. "Show the Python lines" gives the code
+# that reproduces it with `tdlib`.
+
+# %%
+explorer.environments, len(explorer.checkpoints)
 
 # %% [markdown]
 # ## Finding, limits
 #
-# * The model trained at 20 Hz moves by its own step whatever is asked: at a higher rate it runs ahead of time, at a lower rate
-#   it lags. Rescaling its increment removes most of that without any training.
+# * The model trained at 20 Hz moves by its own step whatever is asked: at a higher rate it runs ahead of time, at a lower
+#   rate it lags. Its first step misses $|1 - h/\Delta|$ of the motion, which is what perfect learning would miss too.
+# * Rescaling its increment removes most of that without any training; a model that saw several rates removes the rest
+#   between them.
 # * One start and one input are an illustration; the chapters average over many.

@@ -416,6 +416,41 @@ def test_same_seed_same_bits_and_another_seed_other_data(tmp_path):
     assert not np.array_equal(sets[0].state[:50], sets[2].state[:50])
 
 
+@pytest.mark.parametrize("env", ["Pendulum-v1", "CartPole-v1"])
+def test_the_written_out_policy_is_the_library_s(env):
+    from tdlib.data import collection
+    from tdlib.data.ppo_settings import NUM_ENVS, ppo_settings
+
+    collector = collection.MultiFrequencyDataCollector(SYSTEMS[env], 20, 500)
+    agent = collection._agent(collector, ppo_settings(env, 20), 0.05, 500, 0)
+    own, theirs = agent.policy, type(agent.policy)
+    assert own.forward.__func__ is not theirs.forward
+    if own.use_sde:
+        own.reset_noise(NUM_ENVS)
+    observation = torch.randn(NUM_ENVS, collector.observation_space.shape[0])
+    for _ in range(2):
+        torch.manual_seed(1)
+        with torch.no_grad():
+            expected = theirs.forward(own, observation)
+        torch.manual_seed(1)
+        found = own.forward(observation)
+        for x, y in zip(found, expected, strict=True):
+            assert x.shape == y.shape and x.dtype == y.dtype
+            torch.testing.assert_close(x, y, rtol=1e-5, atol=1e-5)
+        # scores, and the gradients that they give
+        many = torch.randn(64, observation.shape[1])
+        actions = torch.randint(0, 2, (64,)) if SYSTEMS[env].spec.discrete else torch.randn(64, 1)
+        gradients = []
+        for score in (own.evaluate_actions, lambda *x: theirs.evaluate_actions(own, *x)):
+            own.zero_grad()
+            parts = score(many, actions)
+            sum((i + 1) * part.pow(2).mean() for i, part in enumerate(parts)).backward()
+            gradients.append([part.detach() for part in parts] + [p.grad.clone() for p in own.parameters()])
+        for x, y in zip(*gradients, strict=True):
+            torch.testing.assert_close(x, y, rtol=1e-4, atol=1e-5)
+        own.optimizer.step()  # acting follows the parameters
+
+
 def test_the_record_is_taken_below_normalizing_wrappers():
     from stable_baselines3 import PPO
     from stable_baselines3.common.vec_env import VecNormalize

@@ -24,13 +24,13 @@ def test_delta_t_from_file_to_model_call(env, tmp_path, monkeypatch):
         parts.append(dataset.transitions(torch.float32))
 
     seen = []
-    original = StackedWeights.__call__
+    original = StackedWeights.call
 
-    def spy(self, method, state, action, delta_t):
+    def spy(self, flat, buffers, method, state, action, delta_t):
         seen.append((method, state.detach(), action, delta_t))
-        return original(self, method, state, action, delta_t)
+        return original(self, flat, buffers, method, state, action, delta_t)
 
-    monkeypatch.setattr(StackedWeights, "__call__", spy)
+    monkeypatch.setattr(StackedWeights, "call", spy)
     arm = Arm("jump", "multi_resolution", "scaled_concat", train_frequency=MIXED)
     fit([Member(arm, 0, build_arm(arm, system.spec, 0), parts, parts)], Budget(3, 1e-3, num_validations=1))
 

@@ -10,8 +10,9 @@ from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
-from tdlib.envs import ENVIRONMENTS, SYSTEMS, FixedFrequencyWrapper, make_environment
+from tdlib.envs import ENVIRONMENTS, SYSTEMS, FixedFrequencyWrapper, make_environment, systems
 from tdlib.envs.gymnasium_physics import GYMNASIUM_STEPS, plant_change
+from tdlib.envs.systems import SCALAR_ROWS
 from tdlib.integration import SOLVERS, integrate, odeint_reference
 from tdlib.seeding import derive_seed, torch_generator
 from tdlib.specs import state_difference, state_features, wrap_angle
@@ -89,6 +90,26 @@ def test_scalar_path_equals_flow(name, rate, generator):
         assert reward == pytest.approx(outcome.reward[i].item(), abs=1e-12)
         assert exit_time == pytest.approx(outcome.exit_time[i].item(), abs=1e-12)
         assert limit_hit == outcome.limit_hit[i].item()
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_few_rows_go_as_many(name, generator):
+    system = SYSTEMS[name]
+    state, action = random_pairs(system, 2 * SCALAR_ROWS, generator)
+    many = system.simulate_rows(2 * state, action, 0.1)
+    halves = zip((2 * state).split(SCALAR_ROWS), action.split(SCALAR_ROWS), strict=True)
+    few = [system.simulate_rows(*half, 0.1) for half in halves]
+    for field in ("next_state", "reward", "exit_time", "limit_hit"):
+        joined = torch.cat([getattr(outcome, field) for outcome in few])
+        torch.testing.assert_close(joined, getattr(many, field), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_the_written_out_solver_is_the_general_one(name, generator):
+    system = SYSTEMS[name]
+    state, force = random_pairs(system, 1, generator)[0][0].tolist(), 1.3
+    arguments = system.scalar_derivative, tuple(state), force, 0.01
+    assert systems._SCALAR_RK4[len(state)](*arguments) == pytest.approx(systems._scalar_rk4(*arguments), abs=1e-15)
 
 
 def test_the_pendulum_keeps_its_energy_without_torque():

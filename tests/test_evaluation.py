@@ -10,12 +10,21 @@ import torch
 from tdlib import evaluation
 from tdlib.data import collect_random
 from tdlib.envs import SYSTEMS
-from tdlib.evaluation import rollout_sets, schedules, tables
+from tdlib.evaluation import measures, rollout_sets, schedules, tables
 from tdlib.evaluation.convergence import LEVELS, passes
 from tdlib.evaluation.errors import auroc, mean_over, rank_correlation
 from tdlib.evaluation.gather import gather_pairs
+from tdlib.evaluation.queries import Query, predict_queries
 from tdlib.integration import integrate
-from tdlib.models import Persistence, RecurrentRollout, RescaledIncrement, Stack, build_model
+from tdlib.models import (
+    Context,
+    Persistence,
+    RecurrentRollout,
+    RescaledIncrement,
+    Stack,
+    build_model,
+    has_row_form,
+)
 from tdlib.training import Arm
 
 PENDULUM, CARTPOLE = SYSTEMS["Pendulum-v1"], SYSTEMS["CartPole-v1"]
@@ -170,6 +179,124 @@ def test_models_with_memory_see_the_true_past(pendulum):
     assert gap[known].abs().median() < 1e-6
     assert len(evaluation.consistency_error(model, pendulum[0], PENDULUM.spec)) == len(evaluation.FREQUENCY_PAIRS)
     evaluation.rollout_errors(model, pendulum[0], PENDULUM)
+
+
+FAMILIES = ("jump", "lstm", "ensemble", "first_order_ode", "newtonian", "velocity", "port_hamiltonian")
+
+
+def family(name, system, dtype):
+    """A stack of three models of different forms and training steps."""
+    forms = ["none", "scaled_concat", "log_tau"] if name in ("jump", "lstm", "ensemble") else [None] * 3
+    models = [
+        build_model(name, system.spec, seed=s, train_delta_t=h, **({"form": form} if form else {}))
+        for s, (form, h) in enumerate(zip(forms, (0.02, 0.05, 0.1), strict=True))
+    ]
+    return [model.to(dtype) for model in models]
+
+
+def queries_of(system, with_context, generator):
+    """Batches of different rates, lengths and owners, two with a past."""
+    spec = system.spec
+
+    def uniform(*shape):
+        return 2 * torch.rand(*shape, dtype=torch.float64, generator=generator) - 1
+
+    def inputs(*shape):
+        return torch.randint(0, 2, shape, generator=generator).double() if spec.discrete else 2 * uniform(*shape)
+
+    def query(models, samples, steps, past, only_last=False):
+        context = None
+        if past:
+            batch = models, samples, 8
+            mask = torch.rand(batch, generator=generator) < 0.8
+            context = Context(uniform(*batch, spec.state_dim), inputs(*batch, 1), 0.105 + 0.1 * uniform(*batch), mask)
+        start, delta_t = uniform(models, samples, spec.state_dim), 0.105 + 0.1 * uniform(models, samples, steps)
+        return Query(start, inputs(models, samples, steps, 1), delta_t, context, only_last)
+
+    past = with_context
+    return [query(3, 40, 1, past), query(1, 7, 5, past), query(3, 9, 13, False, True), query(1, 6, 5, False)]
+
+
+def one_by_one(models, queries):
+    """Plain calls: one model, one query, one sample after the other."""
+    answers = []
+    for query in queries:
+        rows = []
+        for k, model in enumerate(models):
+            own = [x[k if len(x) > 1 else 0] for x in (query.state, query.actions, query.delta_t)]
+            past = query.context and [x[k if len(x) > 1 else 0] for x in query.context.tensors()]
+            samples = []
+            for i in range(query.num_samples):
+                context = past and Context(*(x[i] for x in past))
+                samples.append(model.predict_sequence(*(x[i] for x in own), context))
+            rows.append(torch.stack(samples))
+        answers.append(torch.stack(rows).detach()[:, :, -1 if query.only_last else 0 :])
+    return answers
+
+
+@pytest.mark.parametrize("system", [PENDULUM, CARTPOLE], ids=lambda system: system.spec.name)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_one_batch_of_all_queries_equals_plain_calls(name, system):
+    models = family(name, system, torch.float64)
+    queries = queries_of(system, name == "lstm", torch.Generator().manual_seed(1))
+    assert has_row_form(Stack(models))
+    for part in (2**20, 64 * 64):  # everything at once; in parts that cut queries
+        answers = predict_queries(Stack(models), queries, dtype=torch.float64, part=part)
+        for answer, expected in zip(answers, one_by_one(models, queries), strict=True):
+            assert answer.shape == expected.shape
+            torch.testing.assert_close(answer, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("wrapper", [RescaledIncrement, RecurrentRollout])
+def test_derived_arms_in_one_batch_equal_plain_calls(wrapper):
+    models = [build_model("jump", PENDULUM.spec, seed=s, train_delta_t=0.03).double() for s in range(3)]
+    queries = queries_of(PENDULUM, False, torch.Generator().manual_seed(2))
+    answers = predict_queries(wrapper(Stack(models), 0.03, PENDULUM.spec), queries, dtype=torch.float64)
+    expected = one_by_one([wrapper(model, 0.03, PENDULUM.spec).double() for model in models], queries)
+    for answer, plain in zip(answers, expected, strict=True):
+        torch.testing.assert_close(answer, plain, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_prediction_does_not_depend_on_the_rest_of_the_batch(name):
+    models = family(name, PENDULUM, torch.float32)
+    queries = queries_of(PENDULUM, name == "lstm", torch.Generator().manual_seed(3))
+    together = predict_queries(Stack(models), queries)
+    for query, answer in zip(queries, together, strict=True):
+        (alone,) = predict_queries(Stack(models), [query])
+        torch.testing.assert_close(alone, answer, rtol=1e-6, atol=1e-6)
+        context = query.context and Context(*(x[:1, :2] for x in query.context.tensors()))
+        few = Query(*(x[:1, :2] for x in (query.state, query.actions, query.delta_t)), context, query.only_last)
+        (smallest,) = predict_queries(Stack(models[:1]), [few])
+        torch.testing.assert_close(smallest, answer[:1, :2], rtol=1e-6, atol=1e-6)
+
+
+def test_passes_that_memory_asks_for_change_nothing(pendulum, monkeypatch):
+    arms = [(Arm("newtonian", "ode", "rk4", train_frequency="mixed"), s) for s in (0, 1)]
+    stack = Stack([build_model("newtonian", PENDULUM.spec, seed=s) for s in (0, 1)])
+    whole = evaluation.evaluate_stack(stack, arms, pendulum, PENDULUM)
+    passes_made, predict = [], measures.predict_queries
+
+    def counted(model, queries, **options):
+        passes_made.append(len(queries))
+        return predict(model, queries, **options)
+
+    monkeypatch.setattr(measures, "predict_queries", counted)
+    evaluation.evaluate_stack(stack, arms, pendulum, PENDULUM)
+    assert len(passes_made) == 1  # all measures at all rates
+    monkeypatch.setattr(measures, "MAX_STATES", 500)
+    cut = evaluation.evaluate_stack(stack, arms, pendulum, PENDULUM)
+    assert len(passes_made) > 5
+    for name, table in whole.items():
+        if name != "convergence_test":  # its order is a quotient of rounding errors
+            pd.testing.assert_frame_equal(cut[name], table, rtol=1e-3, atol=1e-6)
+
+    def asks_twice():
+        yield []
+        yield []
+
+    with pytest.raises(RuntimeError, match="asks once"):
+        measures.take(stack, [asks_twice()], 2)
 
 
 def test_test_sets_are_decided_by_their_seed(pendulum):

@@ -1,16 +1,11 @@
-"""Running: files written whole, stamps, progress, staged notebooks, and the explorer's two homes."""
+"""Running: files written whole, stamps, progress, and staged notebooks."""
 
 import base64
 import json
 from pathlib import Path
 
 import nbformat
-import numpy as np
-import pytest
 
-from tdlib.envs import SYSTEMS
-from tdlib.interactive import Exploration, Explorer
-from tdlib.models.no_training import Persistence
 from tdlib.runs.edition import pack, unpack, write_stripped_notebook
 from tdlib.runs.files import Stamp, fingerprint, source_hash
 from tdlib.runs.layout import RunLayout
@@ -126,65 +121,6 @@ def test_an_edition_needs_a_finished_run(tmp_path, monkeypatch, capsys):
     assert "needs a finished run" in capsys.readouterr().err
     assert main(["build", "nonsense"]) == 2
     assert "preset must be one of" in capsys.readouterr().err
-
-
-# --- the explorer -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def exploration() -> Exploration:
-    system = SYSTEMS["Pendulum-v1"]
-    models = {"truth": lambda s, a, d: system.flow(s, a, d), "nothing moves": Persistence(system.spec)}
-    return Exploration(system, models, (2.0, 0.0), 1.0)
-
-
-@pytest.mark.parametrize("rate", [5, 20, 33.3, 50])
-def test_the_true_flow_has_no_error_in_the_explorer(exploration, rate):
-    assert exploration.error("truth", rate) < 1e-3  # the comparison interpolates the truth linearly between 10 ms
-    assert exploration.error("nothing moves", rate) == pytest.approx(1.0)
-
-
-def test_the_explorer_moves_with_its_slider(exploration):
-    explorer = Explorer(exploration, [10, 20, 50])
-    before = bytes(explorer._image.value)
-    explorer._rate.value = 7.0
-    assert bytes(explorer._image.value) != before
-    assert "142.9 ms" in explorer._error.value
-
-
-def test_the_published_element_has_the_same_numbers(exploration):
-    explorer = Explorer(exploration, [10, 20, 50])
-    bundle = explorer._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in bundle
-    page = bundle["text/html"]
-    content = page.split("<script type=\"application/json\">")[1].split("</script>")[0]
-    data = json.loads(content)
-    np.testing.assert_allclose(data["predictions"]["truth"][1], exploration.predict("truth", 20)[1], atol=1e-4)
-    assert "http" not in page
-    assert "<label>" in page
-
-
-def test_a_diverged_prediction_leaves_numbers_that_a_page_can_read():
-    system = SYSTEMS["Pendulum-v1"]
-    exploration = Exploration(system, {"wild": lambda s, a, d: s * float("nan")}, (2.0, 0.0), 1.0)
-    data = Explorer(exploration, [20]).page_data()
-    assert data["errors"]["wild"] == [None]
-    json.dumps(data, allow_nan=False)
-
-
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda e: e.predict("jmp", 20), ["name", "truth", "'jmp'"]),
-        (lambda e: e.predict("truth", -1), ["control_frequency", "positive", "-1"]),
-        (lambda e: Exploration(e.system, {}, (0, 0), 0), ["models", "at least one"]),
-        (lambda e: Exploration(e.system, e.models, (0, 0, 0), 0), ["start", "2 numbers"]),
-    ],
-)
-def test_bad_input_to_the_explorer(exploration, call, words):
-    with pytest.raises(ValueError) as error:
-        call(exploration)
-    assert all(word in str(error.value) for word in words)
 
 
 def test_the_library_writes_no_files_on_import():

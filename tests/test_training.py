@@ -28,7 +28,7 @@ from tdlib.training import (
 )
 from tdlib.training.fit import _stacks
 from tdlib.training.run import Single, StackRun
-from tdlib.training.sampling import DataPool, Sampler, window_starts
+from tdlib.training.sampling import DataPool, Sampler, StackSampler, columns, window_starts
 from tdlib.trajectories import Transitions
 
 EPISODE = 25  # transitions
@@ -194,14 +194,14 @@ def test_windows_never_cross_an_episode():
 
 def test_samples_cover_rates_uniformly_and_stay_in_their_sets():
     parts = [TRAIN[10.0][:100], TRAIN[50.0]]
-    pool = DataPool(2, 1)
+    pool = DataPool()
     pool.add(TRAIN[20.0])
     sampler = Sampler(parts, None, pool, 1, torch_generator(0, "test"))
     assert pool.add(parts[0]) == 400 and pool.add(TRAIN[20.0]) == 0  # stored once
     pool.build(torch.float64, "cpu")
-    index, valid = sampler.draw(200, 50)
+    index, valid = (x.squeeze(1) for x in StackSampler([sampler]).draw(200, 50))
     assert index.shape == valid.shape == (200, 50, 1) and valid.all()
-    delta_t = pool.gather(index)[3]
+    delta_t = columns(pool.gather(index), SYSTEMS["Pendulum-v1"].spec)[3]
     assert set(delta_t.unique().tolist()) == {0.1, 0.02}
     assert abs((delta_t == 0.1).double().mean() - 0.5) < 0.02  # 10 000 draws: four standard deviations
     assert index.unique().numel() == 500
@@ -210,10 +210,10 @@ def test_samples_cover_rates_uniformly_and_stay_in_their_sets():
 
 
 def test_window_batches_are_contiguous_and_mark_padding():
-    pool = DataPool(2, 1)
+    pool = DataPool()
     sampler = Sampler([TRAIN[20.0]], [torch.tensor([0, 10, 400])], pool, 16, torch_generator(0, "test"))
     pool.build(torch.float64, "cpu")
-    index, valid = sampler.draw(50, 16)
+    index, valid = (x.squeeze(1) for x in StackSampler([sampler]).draw(50, 16))
     assert index.shape == (50, 16, 16)
     first = index[..., 0] < 10
     assert first.any() and (valid.sum(-1) == torch.where(first, 10, 16)).all()
@@ -232,17 +232,27 @@ def test_the_loss_is_the_stated_one(arm, loss):
     one.model.fit_scales(Transitions.concatenate(list(one.train)))
     budget = Budget(10, 1e-3, batch_size=64, loss=loss)
     run = StackRun([Single(one, torch_generator(0, "a"), torch_generator(0, "b"))], budget, "cpu")
-    run._draw(1)
-    index, valid = run._chunk[0][0], run._chunk[1][0]
+    run.draw(1)
+    rows, valid = run._chunk[0][0], run._chunk[1][0] if arm.model == "lstm" else None
+    index, counted = again(one, budget).draw(1, budget.batch_size // (budget.window if arm.model == "lstm" else 1))
+    counted = counted[0, 0].squeeze(-1) if valid is None else valid[0]
     everything = Transitions.concatenate(list(one.train))
-    state, action, next_state, delta_t = everything[index[0]].tensors()  # training sets come first in the pool
+    index = index[0, 0] if arm.model == "lstm" else index[0, 0, :, 0]
+    state, action, next_state, delta_t = everything[index].tensors()  # training sets come first in the pool
     scale = everything.state.std(dim=0) if loss == "next_state" else delta_t.unsqueeze(-1) * one.model.rate_scale
     if arm.model == "lstm":
         predicted = one.model.teacher_forced(state, action, delta_t)
     else:
         predicted = one.model(state, action, delta_t)
-    expected = ((predicted - next_state) / scale)[valid[0]].square().mean()
-    torch.testing.assert_close(run._losses(index, valid)[0], expected, rtol=1e-10, atol=0)
+    expected = ((predicted - next_state) / scale)[counted].square().mean()
+    found = run._step.losses(run._step.weights.flat, run._step.scale, rows, valid, *run._step.weights.buffers)
+    torch.testing.assert_close(found[0], expected, rtol=1e-10, atol=0)
+
+
+def again(one, budget, name="a"):
+    """The sampler of a member that trains alone, from the start of its stream."""
+    window = budget.window if one.model.trains_on_windows else 1
+    return StackSampler([Sampler(one.train, one.train_offsets, DataPool(), window, torch_generator(0, name))])
 
 
 def test_one_step_is_adam_with_clipping():
@@ -252,18 +262,19 @@ def test_one_step_is_adam_with_clipping():
     reference.load_state_dict(one.model.state_dict())
     budget = Budget(8, 1e-2, batch_size=32, warmup_fraction=0.0, clip=0.05)
     run = StackRun([Single(one, torch_generator(0, "a"), torch_generator(0, "b"))], budget, "cpu")
-    run._draw(8)
+    run.draw(8)
+    index, _ = again(one, budget).draw(8, budget.batch_size)
     optimizer = torch.optim.Adam(reference.parameters())
     for step in range(8):
         optimizer.param_groups[0]["lr"] = budget.learning_rate_at(step)
-        state, action, next_state, delta_t = one.train[0][run._chunk[0][step][0, :, 0]].tensors()
+        state, action, next_state, delta_t = one.train[0][index[step, 0, :, 0]].tensors()
         error = (reference(state, action, delta_t) - next_state) / (delta_t.unsqueeze(-1) * reference.rate_scale)
         optimizer.zero_grad()
         error.square().mean().backward()
         torch.nn.utils.clip_grad_norm_(reference.parameters(), budget.clip)
         optimizer.step()
-        run._train_step(step, budget.learning_rate_at(step))
-    run._weights.write_back(run._weights.flat[0], one.model)
+        run.train_step(step, step)
+    run._step.weights.write_back(run._step.weights.flat[0], one.model)
     for own, theirs in zip(one.model.parameters(), reference.parameters(), strict=True):
         torch.testing.assert_close(own, theirs, rtol=0, atol=1e-12)
 
@@ -297,7 +308,7 @@ def test_stacked_training_equals_separate_training():
 
 @pytest.mark.parametrize("arm", [MIXED, PORT], ids=lambda a: a.model)
 def test_stacked_training_equals_separate_training_in_single_precision(arm):
-    budget = Budget(500 if arm is MIXED else 100, 1e-3, batch_size=64, num_validations=2, validation_size=64)
+    budget = Budget(500, 1e-3, batch_size=64, num_validations=2, validation_size=64)
 
     def members():
         return [member(arm, seed, torch.float32) for seed in range(3)]
@@ -305,7 +316,7 @@ def test_stacked_training_equals_separate_training_in_single_precision(arm):
     together = fit(members(), budget)
     alone = [fit([one], budget)[0] for one in members()]
     for left, right in zip(weights(together), weights(alone), strict=True):
-        torch.testing.assert_close(left, right, rtol=0, atol=1e-6)  # measured: 0 for jump, 2e-7 for port_hamiltonian
+        torch.testing.assert_close(left, right, rtol=0, atol=1e-6)  # measured: 1.2e-7, 0.9e-7
 
 
 def test_the_same_seed_trains_to_the_same_bits():
@@ -331,6 +342,12 @@ def test_a_member_with_nan_stops_alone():
     torch.testing.assert_close(weights(results)[3], start, rtol=0, atol=0)  # nothing was worth keeping
     for with_sick, without in zip(weights(results)[:3], weights(fit(healthy(), SHORT)), strict=True):
         torch.testing.assert_close(with_sick, without, rtol=0, atol=1e-12)
+
+
+def test_a_stack_of_which_nothing_is_left_ends():
+    results = fit([member(JUMP, seed, train=poisoned()) for seed in range(2)], SHORT)
+    assert [r.stopped for r in results] == ["non_finite"] * 2
+    assert all(len(r.curves) < 1 + SHORT.num_validations for r in results)
 
 
 def test_a_member_that_diverges_keeps_its_best_weights():
@@ -384,7 +401,7 @@ def test_ensembles_train_their_members_on_their_own_batches():
 def test_the_same_program_trains_on_cuda(arm):
     results = [fit([member(arm, seed) for seed in range(3)], SHORT, device) for device in ("cpu", "cuda")]
     for left, right in zip(*map(weights, results), strict=True):
-        torch.testing.assert_close(left, right, rtol=0, atol=1e-9)
+        torch.testing.assert_close(left, right, rtol=0, atol=1e-7)  # learning rates are single precision on a card
 
 
 def test_progress_ends_at_the_total():

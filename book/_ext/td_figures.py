@@ -6,38 +6,44 @@
     What to look at.
     ```
 
-The alt text and the end of the caption (n, interval) come from the JSON file beside the picture; its data are linked.
+The alt text and the end of the caption (n, interval) come from the JSON file beside the picture. The form for the dark
+theme, its data and the notebook that made it are found when the site is staged.
 A missing picture or alt text is a warning, and therefore an error in the strict build.
 """
 
+import functools
+import html
 import json
 import re
 import shutil
+import struct
 from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.directives.patches import Figure
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+from td_tables import read_preset
 
+DARK = ".dark.png"  # written beside each figure when the site is staged
 LOG = logging.getLogger(__name__)
 IMAGE = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
+THEMED_IMAGE = re.compile(r'<img(?=[^>]*only-(?:light|dark))(?=[^>]*src="[^"]*_images/([^"]+)")')
 ALT = re.compile(r"""\balt\s*=\s*("([^"]*)"|'([^']*)')""", re.IGNORECASE)
 
 
 class ResultFigure(Figure):
-    """A numbered figure whose alt text and caption tail come from its sidecar file."""
+    """A numbered figure whose alt text, caption tail, dark form and origin come from the files beside it."""
 
     def run(self) -> list[nodes.Node]:
-        """Read the sidecar, build the figure, append caption tail and data link."""
+        """Read the sidecar, build the figure in both themes, append caption tail and origin."""
         env = self.state.document.settings.env
         path = (Path(env.doc2path(env.docname)).parent / self.arguments[0]).resolve()
-        sidecar = path.with_suffix(".json")
-        env.note_dependency(str(sidecar))
-        words = json.loads(sidecar.read_text(encoding="utf-8")) if sidecar.exists() else {}
+        words = sidecar_of(env, path)
         if words.get("alt"):
             self.options.setdefault("alt", words["alt"])
         if not self.content:
@@ -48,20 +54,69 @@ class ResultFigure(Figure):
         if figure is None:
             return result
         figure["classes"].append("td-figure")
+        show_both_themes(figure, path)
         caption = next((node for node in figure.children if isinstance(node, nodes.caption)), None)
         if caption is not None and words.get("caption"):
             caption += nodes.inline("", " " + words["caption"], classes=["td-tail"])
-        table = path.with_suffix(".csv")
-        if caption is not None and table.exists():
-            caption += nodes.Text(" ")
-            caption += data_link(env, table)
+        figure += nodes.legend("", origin_line(env, path))
         return result
+
+
+def sidecar_of(env: object, path: Path) -> dict[str, str]:
+    """Read caption and alt text saved beside a picture or film; empty if there are none."""
+    sidecar = path.with_suffix(".json")
+    env.note_dependency(str(sidecar))
+    return json.loads(sidecar.read_text(encoding="utf-8")) if sidecar.exists() else {}
+
+
+def show_both_themes(figure: nodes.figure, path: Path) -> None:
+    """Put the dark form beside the picture; the theme hides one of them, also from screen readers."""
+    image = next(iter(figure.findall(nodes.image)), None)
+    if image is None or not path.with_suffix(DARK).exists():
+        return
+    dark = image.deepcopy()
+    dark["uri"] = str(Path(image["uri"]).with_suffix(DARK))
+    dark["classes"] = [*image["classes"], "only-dark"]
+    image["classes"] = [*image["classes"], "only-light"]
+    # a box of their own: the theme hides a caption that follows a hidden picture
+    picture = nodes.container(classes=["td-picture"])
+    parent = image.parent
+    parent[parent.index(image)] = picture  # `replace_self` would hand the classes of the picture to the box
+    picture += [image, dark]
+
+
+def origin_line(env: object, path: Path) -> nodes.paragraph:
+    """Say where a figure or film comes from: its numbers, the notebook that made it, the command."""
+    root = Path(env.srcdir).resolve()
+    parts: list[list[nodes.Node]] = []
+    if path.with_suffix(".csv").exists():
+        parts.append([data_link(env, path.with_suffix(".csv"))])
+    notebook = read_origins(root).get(path.relative_to(root / "results").as_posix()) if root in path.parents else None
+    if notebook and env.docname == f"notebooks/{notebook}":
+        parts.append([nodes.Text("made by this notebook")])
+    elif notebook:
+        words = nodes.inline("", f"notebook {notebook.partition('_')[0]}")
+        options = {"refdomain": "std", "reftype": "doc", "refexplicit": True, "refwarn": True, "refdoc": env.docname}
+        link = addnodes.pending_xref("", words, reftarget=f"/notebooks/{notebook}", **options)
+        parts.append([nodes.Text("made by "), link])
+    preset = read_preset(root).get("preset", "quick")
+    command = f"make grid PRESET={preset}" if notebook else "make book"
+    parts.append([nodes.literal("", command)])
+    line = nodes.paragraph(classes=["td-origin"])
+    for i, part in enumerate(parts):
+        line += [*([nodes.Text(" · ")] if i else []), *part]
+    return line
+
+
+@functools.lru_cache(maxsize=2)
+def read_origins(root: Path) -> dict[str, str]:
+    """Read which notebook made each file below `results/`; written when the site is staged."""
+    path = root / "results" / "origins.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def data_link(env: object, table: Path) -> nodes.Node:
     """Make a download link to the numbers behind a figure."""
-    from sphinx import addnodes
-
     target = "/" + table.relative_to(Path(env.srcdir).resolve()).as_posix()
     link = addnodes.download_reference("", "", reftarget=target, refdoc=env.docname)
     link += nodes.Text("Data (CSV)")
@@ -79,22 +134,43 @@ class Video(SphinxDirective):
         """Emit a figure with a video element; the file is copied when the build ends."""
         path = (Path(self.env.doc2path(self.env.docname)).parent / self.arguments[0]).resolve()
         self.env.note_dependency(str(path))
+        words = sidecar_of(self.env, path)
         if not path.exists():
             LOG.warning("video not found: %s", self.arguments[0], location=self.get_location())
-        relative = path.name
         up = "../" * self.env.docname.count("/")
-        alt = self.options.get("alt", "")
+        alt = html.escape(self.options.get("alt", "") or words.get("alt", ""))
         if not alt:
-            LOG.warning("video without alt: %s", relative, location=self.get_location())
-        html = (
-            f'<video controls loop muted playsinline preload="metadata" aria-label="{alt}">'
-            f'<source src="{up}_videos/{relative}" type="video/mp4">'
-            f'<a href="{up}_videos/{relative}">{alt}</a></video>'
+            LOG.warning("video without alt: %s", path.name, location=self.get_location())
+        # the fragment makes every browser show a frame before it plays; there is no sound
+        film = (
+            f'<video controls loop muted playsinline preload="metadata" width="400" height="400" aria-label="{alt}">'
+            f'<source src="{up}_videos/{path.name}#t=0.2" type="video/mp4">'
+            f'<a href="{up}_videos/{path.name}">{alt}</a></video>'
         )
         figure = nodes.container(classes=["td-video"])
-        figure += nodes.raw("", html, format="html")
+        figure += nodes.raw("", film, format="html")
         figure += self.parse_content_to_nodes()
+        if words.get("caption"):
+            figure += nodes.paragraph("", words["caption"], classes=["td-tail"])
+        figure += origin_line(self.env, path)
         return [figure]
+
+
+def measure_pictures(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: object) -> None:
+    """Give figures their size, so that text does not jump, and load those below the screen when they come near."""
+    if "td-picture" not in context.get("body", ""):
+        return
+    files = {name: source for source, name in app.builder.images.items()}
+
+    def with_size(tag: re.Match) -> str:
+        source = files.get(tag[1])
+        if source is None:
+            return tag[0]
+        head = (Path(app.srcdir) / source).open("rb").read(24)
+        width, height = struct.unpack(">II", head[16:24])
+        return f'{tag[0]} loading="lazy" width="{width}" height="{height}"'
+
+    context["body"] = THEMED_IMAGE.sub(with_size, context["body"])
 
 
 def copy_videos(app: Sphinx, error: Exception | None) -> None:
@@ -125,5 +201,6 @@ def setup(app: Sphinx) -> dict:
     app.add_directive("result-figure", ResultFigure)
     app.add_directive("video", Video)
     app.connect("doctree-resolved", check_alt)
+    app.connect("html-page-context", measure_pictures)
     app.connect("build-finished", copy_videos)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

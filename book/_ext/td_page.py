@@ -1,4 +1,4 @@
-"""What every page has: no request that leaves it, and a banner that names the preset."""
+"""What every page has: no request that leaves it, a banner that names the preset, and the scripts it needs."""
 
 import html
 import json
@@ -45,8 +45,20 @@ def stay_offline(app: Sphinx, pagename: str, templatename: str, context: dict, d
         styles.remove(file)
 
 
+def add_scripts(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: object) -> None:
+    """Load the explorer only where there is one, and the tables' script only where there are tables."""
+    body = context.get("body", "")
+    if 'class="td-explorer"' in body:
+        app.add_css_file("explorer.css")
+        for name in ("explorer_run.js", "engine.js", "explorer.js"):  # in this order
+            app.add_js_file(name, loading_method="defer")
+    if "<table" in body:
+        app.add_js_file("tables.js", loading_method="defer")
+
+
 def setup(app: Sphinx) -> dict:
-    """Connect both."""
+    """Connect all."""
+    app.connect("html-page-context", add_scripts)
     app.connect("config-inited", add_banner, priority=900)
     app.connect("html-page-context", stay_offline, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -11,7 +11,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 LOG = logging.getLogger(__name__)
-NAMES = ("pendulum", "mismatch", "euler")
+NAMES = ("pendulum", "mismatch", "euler", "interpolation", "alias", "hold")
 
 
 class Slider(SphinxDirective):

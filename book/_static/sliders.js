@@ -226,20 +226,22 @@
   }
 
   // ---------------------------------------------------------------- start
-  var BUILD = { "td-slider-pendulum": pendulum, "td-slider-mismatch": mismatchCurves, "td-slider-euler": euler };
-  function start() {
-    Object.keys(BUILD).forEach(function (name) {
-      document.querySelectorAll("." + name).forEach(function (box) {
-        var live = add(box, "div", { "class": "td-live", role: "group", "aria-label": "Interactive figure" });
-        try {
-          BUILD[name](live);
-          var fallback = box.querySelector(".td-fallback");
-          if (fallback) fallback.hidden = true;
-        } catch (error) { box.removeChild(live); throw error; } // the fallback with the same numbers stays
+  function start(builders) {
+    function go() {
+      Object.keys(builders).forEach(function (name) {
+        document.querySelectorAll(".td-slider-" + name).forEach(function (box) {
+          var live = add(box, "div", { "class": "td-live", role: "group", "aria-label": "Interactive figure" });
+          try {
+            builders[name](live);
+            var fallback = box.querySelector(".td-fallback");
+            if (fallback) fallback.hidden = true;
+          } catch (error) { box.removeChild(live); throw error; } // the fallback with the same numbers stays
+        });
       });
-    });
+    }
+    if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", go); else go();
   }
-  window.tdSliders = { flow: flow, mismatch: mismatch, rescaledStep: rescaledStep, rescaledLimit: rescaledLimit, eulerField: eulerField };
-  if (typeof document === "undefined") return;
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start); else start();
+  window.tdSliders = { flow: flow, mismatch: mismatch, rescaledStep: rescaledStep, rescaledLimit: rescaledLimit, eulerField: eulerField, grid: GRID, scale: SCALE,
+    parts: { add: add, number: number, rateText: rateText, rateSlider: rateSlider, chart: chart, legend: legend, start: start } };
+  if (typeof document !== "undefined") start({ pendulum: pendulum, mismatch: mismatchCurves, euler: euler });
 })();

@@ -30,6 +30,7 @@ from tdlib.data.schema import SCHEMA_VERSION, DatasetError
 from tdlib.data.sets import INTEGRATOR
 from tdlib.data.splits import SPLITS, split_path, write_splits
 from tdlib.data.storage import read_attributes, save_dataset
+from tdlib.data.written_out_policy import WrittenOutPolicy
 from tdlib.envs import SystemEnvironment, get_system
 from tdlib.envs.systems import MAX_SUBSTEP, System
 from tdlib.files import atomic_path
@@ -38,6 +39,7 @@ from tdlib.trajectories import delta_t_of, rate_label
 
 EPISODES_PER_CHECKPOINT = 100
 FINAL_MODEL = "final_model.zip"
+ADAM_EPSILON = 1e-5  # stable-baselines3's for actor-critics, which naming any option of Adam would drop
 logger = logging.getLogger(__name__)
 
 
@@ -228,7 +230,7 @@ def _agent(
     def learning_rate(remaining: float) -> float:
         return final + remaining * (start - final)
 
-    return PPO(
+    agent = PPO(
         "MlpPolicy",
         collector,
         n_steps=num_steps,
@@ -241,10 +243,17 @@ def _agent(
         ent_coef=settings.entropy,
         use_sde=held,
         sde_sample_freq=settings.noise_steps(delta_t) if held else -1,
-        policy_kwargs={"net_arch": list(settings.hidden), "log_std_init": settings.log_std},
+        policy_kwargs={
+            "net_arch": list(settings.hidden),
+            "log_std_init": settings.log_std,
+            "optimizer_kwargs": {"eps": ADAM_EPSILON, "fused": True},
+        },
         seed=seed,
         device="cpu",
     )
+    if held or collector.recorder.spec.discrete:
+        WrittenOutPolicy(agent.policy).install()
+    return agent
 
 
 def _plain_policy(agent: PPO, system: System) -> Policy:

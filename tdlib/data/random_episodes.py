@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tdlib.data.observations import observe
 from tdlib.data.schema import FIELDS, continue_angles
-from tdlib.envs import System
+from tdlib.envs import IntervalOutcome, System
 from tdlib.trajectories import steps_within
 
 
@@ -42,9 +42,12 @@ RANDOM_INPUTS = {
 }
 
 
-def simulated_rows(system: System, state: Tensor, action: Tensor, delta_t: Tensor, t: Tensor) -> dict[str, np.ndarray]:
-    """Simulate one interval per row and return all columns of the schema."""
-    outcome = system.simulate(state, action, delta_t)
+def simulated_rows(
+    system: System, state: Tensor, action: Tensor, delta_t: Tensor, t: Tensor, outcome: IntervalOutcome | None = None
+) -> dict[str, np.ndarray]:
+    """Simulate one interval per row, unless its outcome is known, and return all columns of the schema."""
+    if outcome is None:
+        outcome = system.simulate(state, action, delta_t)
     wrapped, next_state = continue_angles(state.numpy(), outcome.next_state.numpy(), system.spec)
     return {
         "observation": observe(wrapped, system.spec),
@@ -115,13 +118,10 @@ def _batch(
             value = noise()
         force = system.spec.action_high * value[alive] + state @ gain
         action = (force > 0).double() if system.spec.discrete else system.physical_input(force)
-        rows = simulated_rows(
-            system,
-            state,
-            action.unsqueeze(-1),
-            torch.full_like(force, delta_t),
-            torch.full_like(force, k * delta_t),
-        )
+        action = action.unsqueeze(-1)
+        outcome = system.simulate_rows(state, action, delta_t)
+        clock = (torch.full_like(force, seconds) for seconds in (delta_t, k * delta_t))
+        rows = simulated_rows(system, state, action, *clock, outcome)
         steps.append((alive, rows))
         going = ~torch.from_numpy(rows["terminated"])
         state, alive = torch.from_numpy(rows["next_state"])[going], alive[going]

@@ -2,14 +2,16 @@
 
 from tdlib.evaluation.calibration import ensemble_calibration
 from tdlib.evaluation.consistency import FREQUENCY_PAIRS, consistency_error
-from tdlib.evaluation.control import ControlResult, ControlSettings, Oracle, control_starts, evaluate_control
+from tdlib.evaluation.control import ControlResult, ControlSettings, control_starts, evaluate_control
 from tdlib.evaluation.convergence import convergence_test
+from tdlib.evaluation.dynamics import Oracle, SideBySide
 from tdlib.evaluation.errors import mse_over_horizon, relative_error, squared_error
 from tdlib.evaluation.evaluate import evaluate_stack, merge_tables
 from tdlib.evaluation.generalization import dt_generalization_test
 from tdlib.evaluation.ground_truth import plant_change_table
 from tdlib.evaluation.one_step import one_step_errors, pointwise_errors
-from tdlib.evaluation.predict import predict_once, predict_steps
+from tdlib.evaluation.predict import predict_steps
+from tdlib.evaluation.queries import Query, predict_queries
 from tdlib.evaluation.rollout import open_loop_rollout, rollout_errors
 from tdlib.evaluation.rollout_sets import RolloutSet
 from tdlib.evaluation.schedules import RATES, TRAIN_RATES
@@ -27,7 +29,9 @@ __all__ = [
     "RATES",
     "TRAIN_RATES",
     "PairSet",
+    "Query",
     "RolloutSet",
+    "SideBySide",
     "TestSet",
     "at_time",
     "build_test_set",
@@ -45,7 +49,7 @@ __all__ = [
     "open_loop_rollout",
     "plant_change_table",
     "pointwise_errors",
-    "predict_once",
+    "predict_queries",
     "predict_steps",
     "read_table",
     "read_trajectories",

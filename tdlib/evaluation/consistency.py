@@ -8,13 +8,19 @@ something only beside the relative error, which stands in the same row.
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from tdlib.evaluation.errors import mean_over, over_dimensions, relative_error, squared_error
 from tdlib.evaluation.gather import TestSets, gather_pairs, members_of
-from tdlib.evaluation.predict import Model, has_memory, predict_steps
+from tdlib.evaluation.measures import Measure, take
+from tdlib.evaluation.predict import Model, has_memory
+from tdlib.evaluation.queries import Query
 from tdlib.evaluation.tables import Member, tidy
+from tdlib.evaluation.test_sets import PairSet
+from tdlib.models import Context
 from tdlib.specs import EnvironmentSpec
 from tdlib.trajectories import delta_t_of, num_steps
 
@@ -52,32 +58,56 @@ def consistency_error(
         ValueError: If a coarse interval is not a whole number of fine ones.
     """
     members = members_of(model, test_sets, spec.name, members)
-    memory, tables = has_memory(model), []
+    measure = consistency_measure(
+        test_sets, spec, members, has_memory(model), frequency_pairs=frequency_pairs, num_pairs=num_pairs
+    )
+    return take(model, [measure], len(members), device=device)[0]
+
+
+def consistency_measure(
+    test_sets: TestSets,
+    spec: EnvironmentSpec,
+    members: Sequence[Member],
+    with_context: bool,
+    *,
+    frequency_pairs: Sequence[tuple[str, str]] = FREQUENCY_PAIRS,
+    num_pairs: int = 256,
+) -> Measure[pd.DataFrame]:
+    """`consistency_error` as a measure."""
+    queries, compared = [], []
     for fine, coarse in frequency_pairs:
         count = num_steps(delta_t_of(float(coarse)), delta_t_of(float(fine)))
         sets = [
-            gather_pairs(test_sets, members, "pooled", rates=[rate], count=num_pairs, with_context=memory)
+            gather_pairs(test_sets, members, "pooled", rates=[rate], count=num_pairs, with_context=with_context)
             for rate in (coarse, fine)
         ]
         if any(s is None or not s.rates for s in sets):
             continue
         pairs, past = sets
         state, action, delta_t = pairs.state[:, 0], pairs.action[:, 0].unsqueeze(-2), pairs.delta_t[:, 0].unsqueeze(-1)
-        contexts = [s.context and type(s.context)(*(x[:, 0] for x in s.context.tensors())) for s in (pairs, past)]
-        once = predict_steps(model, state, action, delta_t, contexts[0], device=device)[..., -1, :]
-        fine_actions, fine_delta_t = action.expand(-1, -1, count, -1), (delta_t / count).expand(-1, -1, count)
-        composed = predict_steps(model, state, fine_actions, fine_delta_t, contexts[1], device=device)[..., -1, :]
-
-        target, kept = pairs.next_state[:, 0], ~pairs.limit_hit[:, 0]
-        change = mean_over((target - state) ** 2, kept, dim=-1)
-        compared = {"defect": (once, composed), "relative_error": (once, target), "composed_error": (composed, target)}
-        values = {}
-        for name, (a, b) in compared.items():
-            mse = mean_over(squared_error(a, b, spec), kept.expand(a.shape[:2]), dim=-1)
-            values[name] = over_dimensions(mse, relative_error(mse, change))[1][:, -1:].numpy()
-        values["n"] = kept.sum(dim=1, keepdim=True).numpy()
+        contexts = [s.context and Context(*(x[:, 0] for x in s.context.tensors())) for s in sets]
+        queries.append(Query(state, action, delta_t, contexts[0]))
+        steps = action.expand(-1, -1, count, -1), (delta_t / count).expand(-1, -1, count)
+        queries.append(Query(state, *steps, contexts[1], only_last=True))
+        compared.append((fine, coarse, pairs))
+    answers = yield queries
+    tables = []
+    for (fine, coarse, pairs), once, composed in zip(compared, answers[::2], answers[1::2], strict=True):
+        values = _defect(once[:, :, 0], composed[:, :, 0], pairs, spec)
         table = tidy(members, {"test_frequency": [coarse]}, values)
         table.insert(table.columns.get_loc("defect"), "fine_frequency", fine)
         table.insert(table.columns.get_loc("defect"), "coarse_frequency", coarse)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def _defect(once: Tensor, composed: Tensor, pairs: PairSet, spec: EnvironmentSpec) -> dict[str, np.ndarray]:
+    """Columns of one comparison, (K, 1) each, from both predictions (K, N, D)."""
+    state, target, kept = pairs.state[:, 0], pairs.next_state[:, 0], ~pairs.limit_hit[:, 0]
+    change = mean_over((target - state) ** 2, kept, dim=-1)
+    compared = {"defect": (once, composed), "relative_error": (once, target), "composed_error": (composed, target)}
+    values = {}
+    for name, (a, b) in compared.items():
+        mse = mean_over(squared_error(a, b, spec), kept.expand(a.shape[:2]), dim=-1)
+        values[name] = over_dimensions(mse, relative_error(mse, change))[1][:, -1:].numpy()
+    return values | {"n": kept.sum(dim=1, keepdim=True).numpy()}

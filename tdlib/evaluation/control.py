@@ -12,67 +12,22 @@ starts and the same planner noise, and each episode has its own noise, so member
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from tdlib.envs.systems import System
+from tdlib.evaluation.dynamics import Dynamics, prepared
 from tdlib.evaluation.plant import Plant
-from tdlib.integration import rk4_step
-from tdlib.models import DynamicsModel, RecurrentRollout, Stack
-from tdlib.planning import (
-    CEM,
-    KnotClock,
-    Planner,
-    RecordedDynamics,
-    fresh_start,
-    inputs_of,
-    prediction_objective,
-)
+from tdlib.models import Context, DynamicsModel, Stack
+from tdlib.planning import CEM, KnotClock, Objective, Planner, fresh_start, inputs_of, prediction_objective
 from tdlib.seeding import torch_generator
 from tdlib.trajectories import TOLERANCE, delta_t_of, steps_within
 
 COMPACTION_MEMBERS = 32  # smaller stacks cost the same when half of their members are left out
+LARGEST_PART = 4096  # plans per member that are predicted and scored before the next ones
 ORACLE_SUCCESS = 0.9  # a cell whose oracle succeeds less often says more about the planner than about models
-
-
-class Dynamics(Protocol):
-    """What control needs of M models; `Oracle`, `RecordedDynamics` and stacks wrapped in it provide it."""
-
-    has_memory: bool
-
-    def predict_sequence(self, state: Tensor, actions: Tensor, delta_t: float, context: object = None) -> Tensor:
-        """Predict (M, E, P, T, D) states after each action from (M, E, P, D) and (M, E, P, T, A), steps of Δt [s]."""
-
-
-@dataclass(frozen=True)
-class Oracle:
-    """The true equation as a model, one member: what the planner reaches with perfect predictions.
-
-    Args:
-        system: The real system.
-        max_substep: Longest solver step [s]; RK4 with 25 ms errs by less than 1e-5, far below what planning resolves.
-    """
-
-    system: System
-    max_substep: float = 0.025
-    has_memory = False
-
-    def predict_sequence(self, state: Tensor, actions: Tensor, delta_t: float, context: object = None) -> Tensor:
-        del context
-        system, substeps = self.system, math.ceil(delta_t / self.max_substep * (1 - TOLERANCE))
-        h = torch.tensor(delta_t / substeps, dtype=state.dtype, device=state.device)
-        limit = None if system.speed_limit is None else torch.tensor(system.speed_limit).to(state)
-        states = []
-        for force in system.physical_input(actions).unbind(dim=-2):
-            for _ in range(substeps):
-                state = rk4_step(lambda s: system.derivative(s, force), state, h)  # noqa: B023  called at once
-                if limit is not None:
-                    state = torch.minimum(torch.maximum(state, -limit), limit)
-            states.append(state)
-        return torch.stack(states, dim=-2)
 
 
 @dataclass(frozen=True)
@@ -136,6 +91,11 @@ class ControlResult:
     planner: str
     seconds: float
 
+    def members(self, chosen: slice) -> "ControlResult":
+        """Return the episodes of some of the members."""
+        names = ("states", "actions", "episode_return", "success", "exit_time", "num_nonfinite")
+        return replace(self, **{name: getattr(self, name)[chosen] for name in names})
+
 
 def control_starts(system: System, num_episodes: int, seed: int = 0) -> Tensor:
     """Draw the starts that all arms share from the reset box: (E, D) float64; more episodes keep the first ones."""
@@ -163,7 +123,7 @@ def evaluate_control(
     """Run closed-loop episodes on the real system with plans made on a model.
 
     Args:
-        dynamics: Stack of M models or a wrapper of one, or `Oracle`; see `recorded` for several calls.
+        dynamics: Stack of M models or a wrapper of one, or `Oracle`; see `prepared` for several calls.
         system: The real system.
         control_frequency: Decisions per second [Hz].
         starts: (E, D) starts shared by all members, or (M, E, D).
@@ -181,7 +141,7 @@ def evaluate_control(
     """
     started = time.process_time()
     planner, settings = planner or CEM(), settings or ControlSettings()
-    dynamics = recorded(dynamics)
+    dynamics = prepared(dynamics)
     delta_t = delta_t_of(control_frequency)
     model_delta_t = _checked_model_step(model_delta_t, delta_t)
     clock = KnotClock.at_rate(settings.horizon, settings.knots_per_second, delta_t, model_delta_t)
@@ -196,9 +156,6 @@ def evaluate_control(
     warm_start = fresh_start(inputs, (num_members, num_episodes), clock.num_knots, device)
     num_nonfinite = torch.zeros(num_members, num_episodes, dtype=torch.long)
     last_knot = 0
-
-    def cost_rate(states: Tensor, actions: Tensor) -> Tensor:
-        return system.cost(states, system.physical_input(actions))
 
     def noise(population: int, knots: int) -> Tensor:
         return torch.stack([inputs.draw_noise(population, knots, g) for g in generators]).to(device)
@@ -216,8 +173,7 @@ def evaluate_control(
         if dynamics.has_memory:
             context = plant.context(live, settings.context_steps, model_delta_t, dtype, device)
         start = plant.state[live].to(device=device, dtype=dtype).unsqueeze(2)  # (M, E, 1, D)
-        predict = _prediction(dynamics, start, model_delta_t, context)
-        objective = prediction_objective(predict, cost_rate, clock, now, settings.terminal_weight)
+        objective = planning_objective(dynamics, system, start, context, clock, now, settings.terminal_weight)
         plan = planner.plan(objective, inputs, warm_start.shifted(knot - last_knot, inputs), noise)
         warm_start, last_knot = plan.warm_start, knot
         num_nonfinite[live] += plan.num_nonfinite.cpu() * plant.exit_time[live].isinf()
@@ -242,18 +198,49 @@ def evaluate_control(
     )
 
 
-def recorded(dynamics: Dynamics | Stack | DynamicsModel) -> Dynamics:
-    """Prepare models for control by recording their step; keep the result to control them at several rates.
+def planning_objective(
+    dynamics: Dynamics,
+    system: System,
+    start: Tensor,
+    context: Context | None,
+    clock: KnotClock,
+    time: float,
+    terminal_weight: float,
+) -> Objective:
+    """Return the scores of plans made at `time` [s], all from the same start, in parts that stay in cache.
 
     Args:
-        dynamics: `Oracle`, a stack, or a wrapper of one (`Persistence`, `RescaledIncrement`, `RecurrentRollout`).
+        dynamics: M models.
+        system: Gives the cost.
+        start: (M, E, 1, D) states in the precision of the predictions.
+        context: The past of models with memory, (M, E, 1, C, ...).
+        clock: Knots and model steps.
+        time: When the plans start [s].
+        terminal_weight: Time for which the last cost counts on [s].
+
+    Returns:
+        Plans (M, E, P, N, A) -> scores (M, E, P).
     """
-    if isinstance(dynamics, Oracle | RecordedDynamics):
-        return dynamics
-    if isinstance(dynamics, RecurrentRollout):  # its number of compositions depends on Δt: record what it composes
-        inner = dynamics.model if isinstance(dynamics.model, RecordedDynamics) else RecordedDynamics(dynamics.model)
-        return RecurrentRollout(inner, float(dynamics.train_delta_t), dynamics.spec)
-    return RecordedDynamics(dynamics)
+
+    def cost_rate(states: Tensor, actions: Tensor) -> Tensor:
+        return system.cost(states, system.physical_input(actions))
+
+    def of_part(part: slice) -> Objective:
+        own = None if context is None else Context(*(x[:, part] for x in context.tensors()))
+
+        def predict(actions: Tensor) -> Tensor:
+            state = start[:, part].expand(*actions.shape[:3], -1)
+            return dynamics.predict_sequence(state, actions.to(start.dtype), clock.model_delta_t, own)
+
+        return prediction_objective(predict, cost_rate, clock, time, terminal_weight)
+
+    def objective(plans: Tensor) -> Tensor:
+        size = max(1, LARGEST_PART // plans.shape[2])
+        parts = [slice(begin, begin + size) for begin in range(0, plans.shape[1], size)]
+        scores = [of_part(part)(plans[:, part]) for part in parts]
+        return scores[0] if len(scores) == 1 else torch.cat(scores, dim=1)
+
+    return objective
 
 
 def control_rows(
@@ -292,18 +279,6 @@ def control_rows(
                 }
             )
     return rows
-
-
-def _prediction(
-    dynamics: Dynamics, start: Tensor, model_delta_t: float, context: object
-) -> Callable[[Tensor], Tensor]:
-    """Return actions (M, E, P, T, A) -> states (M, E, P, T, D) from the same start for all P plans."""
-
-    def predict(actions: Tensor) -> Tensor:
-        state = start.expand(*actions.shape[:3], -1).contiguous()
-        return dynamics.predict_sequence(state, actions.to(start.dtype).contiguous(), model_delta_t, context)
-
-    return predict
 
 
 def _checked_model_step(model_delta_t: float | None, delta_t: float) -> float:

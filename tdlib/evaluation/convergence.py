@@ -18,7 +18,9 @@ from torch import Tensor
 from tdlib.envs import System
 from tdlib.evaluation.errors import mean_over, over_dimensions, relative_error, squared_error
 from tdlib.evaluation.gather import TestSets, gather_pairs, members_of
-from tdlib.evaluation.predict import Model, predict_steps
+from tdlib.evaluation.measures import Measure, take
+from tdlib.evaluation.predict import Model
+from tdlib.evaluation.queries import Query
 from tdlib.evaluation.tables import Member, tidy
 
 LEVELS = tuple(range(-2, 6))
@@ -59,9 +61,22 @@ def convergence_test(
         model), n.
     """
     members = members_of(model, test_sets, system.spec.name, members)
-    count = len(members)
     h = model.train_delta_t if train_delta_t is None else train_delta_t
-    h = torch.as_tensor(h, dtype=torch.float64).cpu().expand(count)
+    measure = convergence_measure(test_sets, system, members, h, num_pairs=num_pairs)
+    return take(model, [measure], len(members), device=device, dtype=dtype)[0]
+
+
+def convergence_measure(
+    test_sets: TestSets,
+    system: System,
+    members: Sequence[Member],
+    train_delta_t: Tensor | float,
+    *,
+    num_pairs: int = 64,
+) -> Measure[pd.DataFrame]:
+    """`convergence_test` as a measure."""
+    count = len(members)
+    h = torch.as_tensor(train_delta_t, dtype=torch.float64).cpu().expand(count)
     pairs = gather_pairs(test_sets, members, "pooled", count=num_pairs)
     state, action = (x[:, 0].expand(count, -1, -1) for x in (pairs.state, pairs.action))
     horizon = (4 * h).unsqueeze(1).expand(-1, state.shape[1])
@@ -73,12 +88,14 @@ def convergence_test(
         mse = mean_over(squared_error(a, b, system.spec), kept, dim=-1)
         return over_dimensions(mse, relative_error(mse, change))[1][:, -1].numpy()
 
-    ends = []
+    queries = []
     for k in LEVELS:
         num_steps = 2 ** (k - LEVELS[0])
         actions = action.unsqueeze(-2).expand(-1, -1, num_steps, -1)
         delta_t = (horizon / num_steps).unsqueeze(-1).expand(-1, -1, num_steps)
-        ends.append(predict_steps(model, state, actions, delta_t, device=device, dtype=dtype)[..., -1, :])
+        queries.append(Query(state, actions, delta_t, only_last=True))
+    answers = yield queries
+    ends = [answer[:, :, 0] for answer in answers]
     errors = np.stack([size(end, outcome.next_state) for end in ends], axis=1)  # (K, L)
     differences = np.stack([size(a, b) for a, b in zip(ends, ends[1:], strict=False)], axis=1)
     verdicts = np.array(["pass" if passes(row) else "fail" for row in errors], dtype=object)

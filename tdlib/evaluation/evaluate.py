@@ -1,5 +1,6 @@
 """All measures of prediction for one stack of models in one call."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -7,12 +8,13 @@ import torch
 
 from tdlib.envs import System
 from tdlib.evaluation.calibration import ensemble_calibration
-from tdlib.evaluation.consistency import FREQUENCY_PAIRS, consistency_error
-from tdlib.evaluation.convergence import convergence_test
+from tdlib.evaluation.consistency import consistency_measure
+from tdlib.evaluation.convergence import convergence_measure
 from tdlib.evaluation.gather import members_of
-from tdlib.evaluation.one_step import PAIR_SETS, one_step_errors, pointwise_errors
-from tdlib.evaluation.predict import Model
-from tdlib.evaluation.rollout import rollout_errors
+from tdlib.evaluation.measures import take
+from tdlib.evaluation.one_step import PAIR_SETS, one_step_measures, pointwise_measure
+from tdlib.evaluation.predict import Model, has_memory
+from tdlib.evaluation.rollout import join_rollouts, rollout_measures
 from tdlib.evaluation.tables import arm_of
 from tdlib.evaluation.test_sets import TestSet
 
@@ -54,27 +56,34 @@ def evaluate_stack(
     """
     members = [arm_of(arm, seed, system.spec.name) for arm, seed in arms_and_seeds]
     members_of(stack, test_sets, system.spec.name, members)
-    spec, options = system.spec, {"device": device}
-    errors, trajectories = rollout_errors(
-        stack, test_sets, system, members, rates=rates, num_saved=num_saved, **options
-    )
-    tables = {
-        "one_step_errors": one_step_errors(stack, test_sets, spec, members, sets=sets, **options),
-        "rollout_errors": errors,
-        "consistency_errors": consistency_error(
-            stack, test_sets, spec, members, frequency_pairs=FREQUENCY_PAIRS, num_pairs=num_consistency_pairs, **options
-        ),
-        "trajectories": trajectories,
+    spec, memory = system.spec, has_memory(stack)
+    shared = test_sets, spec, members
+    measures = {  # nothing is gathered before a measure's turn
+        "rollouts": list(rollout_measures(test_sets, system, members, memory, rates=rates, num_saved=num_saved)),
+        "one_step": list(one_step_measures(*shared, sets, memory)),
+        "consistency": [consistency_measure(*shared, memory, num_pairs=num_consistency_pairs)],
+        "points": [pointwise_measure(*shared, memory, num_points=num_points)],
     }
-    points = pointwise_errors(stack, test_sets, spec, members, num_points=num_points, **options)
+    is_field = all(member["method"] == "ode" for member in members)
+    if is_field:
+        h = stack.train_delta_t
+        measures["convergence"] = [convergence_measure(test_sets, system, members, h, num_pairs=num_convergence_pairs)]
+    results = iter(take(stack, itertools.chain(*measures.values()), len(members), device=device))
+    found = {name: [next(results) for _ in group] for name, group in measures.items()}
+    errors, trajectories = join_rollouts(found["rollouts"])
+    (points,) = found["points"]
     main = points["train_frequency"].isin(MAIN_RATES) & points["form"].isin(MAIN_FORMS)
-    tables["state_errors"] = points[main & (points["seed"] == min(test_sets))].reset_index(drop=True)
-    if all(member["method"] == "ode" for member in members):
-        tables["convergence_test"] = convergence_test(
-            stack, test_sets, system, members, num_pairs=num_convergence_pairs, **options
-        )
+    tables = {
+        "one_step_errors": pd.concat(found["one_step"], ignore_index=True),
+        "rollout_errors": errors,
+        "consistency_errors": found["consistency"][0],
+        "trajectories": trajectories,
+        "state_errors": points[main & (points["seed"] == min(test_sets))].reset_index(drop=True),
+    }
+    if is_field:
+        tables["convergence_test"] = found["convergence"][0]
     if getattr(stack, "num_members", 1) > 1:
-        tables["ensemble_calibration"] = ensemble_calibration(stack, test_sets, spec, members, **options)
+        tables["ensemble_calibration"] = ensemble_calibration(stack, *shared, device=device)
     return tables
 
 

@@ -1,6 +1,6 @@
 """Errors of a single prediction over one interval, at every rate."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,9 @@ from torch import Tensor
 
 from tdlib.evaluation.errors import mean_over, over_dimensions, relative_error, squared_error
 from tdlib.evaluation.gather import TestSets, gather_pairs, join_context, join_rates, members_of, rate_groups
-from tdlib.evaluation.predict import Model, has_memory, predict_once
+from tdlib.evaluation.measures import Measure, take
+from tdlib.evaluation.predict import Model, has_memory
+from tdlib.evaluation.queries import Query
 from tdlib.evaluation.tables import KEY_COLUMNS, Member, tidy
 from tdlib.evaluation.test_sets import PairSet, TestSet
 from tdlib.specs import EnvironmentSpec
@@ -43,25 +45,46 @@ def one_step_errors(
         (pairs that touch the speed limit; they count here, and are left out of consistency and convergence), n.
     """
     members = members_of(model, test_sets, spec.name, members)
+    measures = one_step_measures(test_sets, spec, members, sets, has_memory(model))
+    return pd.concat(take(model, measures, len(members), device=device), ignore_index=True)
+
+
+def one_step_measures(
+    test_sets: TestSets, spec: EnvironmentSpec, members: Sequence[Member], sets: Sequence[str], with_context: bool
+) -> Iterator[Measure[pd.DataFrame]]:
+    """Yield `one_step_errors` as measures: one per pair set and group of rates."""
     first = test_sets if isinstance(test_sets, TestSet) else test_sets[members[0]["seed"]]
-    tables = []
     for name in sets:
-        if name not in first.pairs:
+        available = first.pairs.get(name)
+        if available is None or (with_context and available.context is None):
             continue
-        available = first.pairs[name]
         for rates in rate_groups(available.rates, len(members), available.delta_t.shape[1]):
-            pairs = gather_pairs(test_sets, members, name, rates=rates, with_context=has_memory(model))
-            if pairs is not None:
-                predicted = predict_pairs(model, pairs, device=device)
-                tables.append(_table(predicted, pairs, spec, members, name))
-    return pd.concat(tables, ignore_index=True)
+            yield _one_step(test_sets, spec, members, name, rates, with_context)
 
 
-def predict_pairs(model: Model, pairs: PairSet, *, device: torch.device | str = "cpu") -> Tensor:
-    """Predict all pairs of all rates in one pass: fields (K|1, R, N, ...) -> (K, R, N, D)."""
+def _one_step(
+    test_sets: TestSets,
+    spec: EnvironmentSpec,
+    members: Sequence[Member],
+    name: str,
+    rates: Sequence[str],
+    with_context: bool,
+) -> Measure[pd.DataFrame]:
+    pairs = gather_pairs(test_sets, members, name, rates=rates, with_context=with_context)
+    (predicted,) = yield [pair_query(pairs)]
+    return _table(split_rates(predicted, pairs), pairs, spec, members, name)
+
+
+def pair_query(pairs: PairSet) -> Query:
+    """Ask for all pairs of all rates, fields (K|1, R, N, ...)."""
     context = None if pairs.context is None else join_context(pairs.context)
-    inputs = (join_rates(x) for x in (pairs.state, pairs.action, pairs.delta_t))
-    return predict_once(model, *inputs, context, device=device).unflatten(1, pairs.delta_t.shape[1:])
+    state, action, delta_t = (join_rates(x) for x in (pairs.state, pairs.action, pairs.delta_t))
+    return Query(state, action.unsqueeze(2), delta_t.unsqueeze(2), context)
+
+
+def split_rates(predicted: Tensor, pairs: PairSet) -> Tensor:
+    """Order the answer to `pair_query` by rate: (K, R·N, 1, D) -> (K, R, N, D)."""
+    return predicted.squeeze(2).unflatten(1, pairs.delta_t.shape[1:])
 
 
 def _table(
@@ -94,10 +117,23 @@ def pointwise_errors(
         error over the RMS true increment of that rate.
     """
     members = members_of(model, test_sets, spec.name, members)
-    pairs = gather_pairs(
-        test_sets, members, "pooled", rates=rates, count=num_points, with_context=has_memory(model)
-    )
-    predicted = predict_pairs(model, pairs, device=device)
+    measure = pointwise_measure(test_sets, spec, members, has_memory(model), rates=rates, num_points=num_points)
+    return take(model, [measure], len(members), device=device)[0]
+
+
+def pointwise_measure(
+    test_sets: TestSets,
+    spec: EnvironmentSpec,
+    members: Sequence[Member],
+    with_context: bool,
+    *,
+    rates: Sequence[str] = ("10", "20", "50"),
+    num_points: int = 500,
+) -> Measure[pd.DataFrame]:
+    """`pointwise_errors` as a measure."""
+    pairs = gather_pairs(test_sets, members, "pooled", rates=rates, count=num_points, with_context=with_context)
+    (predicted,) = yield [pair_query(pairs)]
+    predicted = split_rates(predicted, pairs)
     scale = (pairs.increment**2).mean(dim=-2, keepdim=True)
     error = (squared_error(predicted, pairs.next_state, spec) / scale).mean(dim=-1).sqrt()  # (K, R, N)
     states = {name: pairs.state[..., i].numpy() for i, name in enumerate(spec.state_names)}

@@ -1,4 +1,6 @@
-"""Calling models: float32 evaluation in chunks that fit the cache, results in float64 for comparison with the truth.
+"""Calling any model: float32 evaluation in chunks that fit the cache, results in float64 for comparison with the truth.
+
+Stacks of the library's own models go the faster way of `tdlib.evaluation.queries`.
 
 A "model" below is a `Stack` of K models, or one `DynamicsModel`, which counts as K = 1: both take tensors with a
 leading axis K (or 1, shared) and answer (K, ...).
@@ -67,13 +69,6 @@ def predict_steps(
             parts.append(predicted.to("cpu", torch.float64))
     # a clone outside inference mode is an ordinary tensor
     return torch.cat(parts, dim=1).clone()
-
-
-def predict_once(
-    model: Model, state: Tensor, action: Tensor, delta_t: Tensor, context: Context | None = None, **options: object
-) -> Tensor:
-    """Predict one interval: (K|1, B, D), (K|1, B, A), (K|1, B) -> (K, B, D) float64."""
-    return predict_steps(model, state, action.unsqueeze(-2), delta_t.unsqueeze(-1), context, **options).squeeze(-2)
 
 
 def _feed_back(model: Model, state: Tensor, actions: Tensor, delta_t: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Open-loop rollouts: predictions fed back over one second under a known input, and their error against time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,9 @@ from torch import Tensor
 from tdlib.envs import System
 from tdlib.evaluation.errors import mean_over, mse_over_horizon, over_dimensions, relative_error
 from tdlib.evaluation.gather import TestSets, gather_rollouts, members_of
-from tdlib.evaluation.predict import Model, has_memory, predict_steps
+from tdlib.evaluation.measures import Measure, take
+from tdlib.evaluation.predict import Model, has_memory
+from tdlib.evaluation.queries import Query, predict_queries
 from tdlib.evaluation.rollout_sets import RolloutSet
 from tdlib.evaluation.tables import Member, tidy
 from tdlib.evaluation.test_sets import TestSet
@@ -45,8 +47,8 @@ def open_loop_rollout(
     if state.dim() == 2:
         past = None if context is None else Context(*(x.unsqueeze(0) for x in context.tensors()))
         inputs = (x.unsqueeze(0) for x in (state, actions, delta_t))
-        return predict_steps(model, *inputs, past, device=device).squeeze(0)
-    return predict_steps(model, state, actions, delta_t, context, device=device)
+        return open_loop_rollout(model, *inputs, past, device=device).squeeze(0)
+    return predict_queries(model, [Query(state, actions, delta_t, context)], device=device)[0]
 
 
 def rollout_errors(
@@ -82,45 +84,45 @@ def rollout_errors(
         states.
     """
     members = members_of(model, test_sets, system.spec.name, members)
+    measures = rollout_measures(
+        test_sets, system, members, has_memory(model), rates=rates, saved_rates=saved_rates, num_saved=num_saved
+    )
+    return join_rollouts(take(model, measures, len(members), device=device))
+
+
+def rollout_measures(
+    test_sets: TestSets,
+    system: System,
+    members: Sequence[Member],
+    with_context: bool,
+    *,
+    rates: Sequence[str] | None = None,
+    saved_rates: Sequence[str] = ("10", "20", "50"),
+    num_saved: int = 0,
+) -> Iterator[Measure[tuple[pd.DataFrame, pd.DataFrame]]]:
+    """Yield `rollout_errors` as measures, one per rate, to be joined by `join_rollouts`."""
     first = test_sets if isinstance(test_sets, TestSet) else test_sets[members[0]["seed"]]
-    errors, trajectories = [], []
-    for group in step_groups(first, rates or tuple(first.rollouts)):
-        sets = [gather_rollouts(test_sets, members, rate, with_context=has_memory(model)) for rate in group]
-        for rate, rollouts, predicted in zip(group, sets, roll_out_together(model, sets, device), strict=True):
-            errors.append(_error_table(predicted, rollouts, system, members, rate))
-            if num_saved and rate in saved_rates:
-                trajectories.append(_trajectories(predicted, rollouts, system.spec, members, rate, num_saved))
-    saved = pd.concat(trajectories, ignore_index=True) if trajectories else pd.DataFrame()
-    return pd.concat(errors, ignore_index=True), saved
+    for rate in rates or tuple(first.rollouts):
+        yield _rollouts(test_sets, system, members, rate, with_context, num_saved if rate in saved_rates else 0)
 
 
-def step_groups(test_set: TestSet, rates: Sequence[str]) -> list[list[str]]:
-    """Group rates whose rollouts are of like length, so that padding them to one batch costs less than looping."""
-    groups: dict[bool, list[str]] = {}
-    for rate in rates:
-        groups.setdefault(test_set.rollouts[rate].delta_t.shape[-1] > 60, []).append(rate)
-    return list(groups.values())
+def join_rollouts(parts: Sequence[tuple[pd.DataFrame, pd.DataFrame]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Join errors and trajectories of all rates."""
+    errors = pd.concat([errors for errors, _ in parts], ignore_index=True)
+    trajectories = [saved for _, saved in parts if len(saved)]
+    return errors, pd.concat(trajectories, ignore_index=True) if trajectories else pd.DataFrame()
 
 
-def roll_out_together(model: Model, sets: Sequence[RolloutSet], device: torch.device | str) -> list[Tensor]:
-    """Roll out several rates as one batch, shorter ones repeating their last step: one (K, S, T, D) each."""
-    longest = max(s.delta_t.shape[-1] for s in sets)
-
-    def padded(name: str) -> Tensor:
-        columns = []
-        for s in sets:
-            values = getattr(s, name)
-            last = values[:, :, -1:].expand(-1, -1, longest - values.shape[2], *values.shape[3:])
-            columns.append(torch.cat([values, last], dim=2))
-        return torch.cat(columns, dim=1)
-
-    context = None
-    if all(s.context is not None for s in sets):
-        context = Context(*(torch.cat(x, dim=1) for x in zip(*(s.context.tensors() for s in sets), strict=True)))
-    state = torch.cat([s.state for s in sets], dim=1)
-    predicted = open_loop_rollout(model, state, padded("actions"), padded("delta_t"), context, device=device)
-    parts = predicted.split([s.state.shape[1] for s in sets], dim=1)
-    return [part[:, :, : s.delta_t.shape[-1]] for part, s in zip(parts, sets, strict=True)]
+def _rollouts(
+    test_sets: TestSets, system: System, members: Sequence[Member], rate: str, with_context: bool, num_saved: int
+) -> Measure[tuple[pd.DataFrame, pd.DataFrame]]:
+    rollouts = gather_rollouts(test_sets, members, rate, with_context=with_context)
+    (predicted,) = yield [Query(rollouts.state, rollouts.actions, rollouts.delta_t, rollouts.context)]
+    errors = _error_table(predicted, rollouts, system, members, rate)
+    saved = pd.DataFrame()
+    if num_saved:
+        saved = _trajectories(predicted, rollouts, system.spec, members, rate, num_saved)
+    return errors, saved
 
 
 def kept_steps(times: np.ndarray) -> np.ndarray:

@@ -7,9 +7,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from tdlib.figures.ticks import remembered_ticks
 from tdlib.files import write_bytes
 
 DOTS_PER_INCH = 120
@@ -87,9 +90,12 @@ def png_bytes(figure: Figure, dots_per_inch: int = DOTS_PER_INCH) -> bytes:
     """Render a figure as a PNG with a palette; no dates inside, so equal figures give equal files."""
     from PIL import Image  # comes with matplotlib
 
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dots_per_inch, metadata={"Software": None})
-    image = Image.open(buffer).convert("RGB").quantize(PALETTE_SIZE, dither=Image.Dither.NONE)
+    figure.dpi = dots_per_inch
+    canvas = FigureCanvasAgg(figure)
+    with remembered_ticks():
+        canvas.draw()  # lays out and draws once; `savefig` would draw a second time
+    pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    image = pixels.quantize(PALETTE_SIZE, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()

@@ -13,18 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-# Okabe and Ito's palette, distinguishable with any common color blindness
-METHOD_COLORS = {
-    "baseline": "#D55E00",
-    "dt_conditioned": "#E69F00",
-    "multi_resolution": "#0072B2",
-    "ode": "#009E73",
-    "rescaled": "#CC79A7",
-    "recurrent_rollout": "#56B4E9",
-    "persistence": "#7F7F7F",
-    "oracle": "#000000",
-    "random": "#B0B0B0",
-}
+from tdlib.figures.theme import THEME
+
+METHOD_COLORS: dict[str, str] = THEME["light"]["method"]
+RATE_COLORS: dict[str, str] = THEME["light"]["rate"]
 METHOD_LABELS = {
     "baseline": "baseline",
     "dt_conditioned": "Δt-conditioned",
@@ -43,8 +35,6 @@ FORM_LINES = {
     "none": "-", "concat": ":", "scaled": (0, (5, 1)), "scaled_concat": "-", "log_tau": "-.", "rk4": "-",
     "euler": (0, (3, 1.5)),
 }  # fmt: skip
-RATE_COLORS = {"5": "#882255", "10": "#D55E00", "20": "#E69F00", "50": "#0072B2", "mixed": "#009E73",
-               "loguniform": "#CC79A7", "": "#7F7F7F"}  # fmt: skip
 MODEL_ORDER = (
     "none", "jump", "lstm", "first_order_ode", "newtonian", "velocity", "port_hamiltonian", "ensemble",
 )  # fmt: skip
@@ -56,12 +46,18 @@ MODEL_LABELS = {
 STATE_LABELS = {"theta": "θ", "omega": "ω", "x": "x", "x_dot": "dx/dt", "theta_dot": "dθ/dt"}
 STATE_UNITS = {"theta": "rad", "omega": "rad/s", "x": "m", "x_dot": "m/s", "theta_dot": "rad/s"}
 
+NEUTRAL: dict[str, str] = THEME["light"]["neutral"]
+SMALL, NORMAL, LARGE = (THEME["type"]["figure_points"] * factor for factor in THEME["type"]["scale"].values())
+
 STYLE = {
-    "font.family": "DejaVu Sans", "font.size": 9, "axes.titlesize": 9.5, "axes.labelsize": 9, "legend.fontsize": 8,
-    "xtick.labelsize": 8, "ytick.labelsize": 8, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.grid": True, "grid.color": "#E2E2E2", "grid.linewidth": 0.6, "axes.axisbelow": True, "lines.linewidth": 1.4,
-    "lines.markersize": 4.5, "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white",
-    "legend.frameon": False, "axes.titlelocation": "left",
+    "font.family": THEME["type"]["figure_family"], "font.size": NORMAL, "axes.titlesize": NORMAL,
+    "axes.labelsize": NORMAL, "figure.titlesize": LARGE, "legend.fontsize": SMALL, "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL, "text.color": NEUTRAL["text"], "axes.labelcolor": NEUTRAL["text"],
+    "axes.titlecolor": NEUTRAL["text"], "axes.edgecolor": NEUTRAL["text"], "xtick.color": NEUTRAL["text"],
+    "ytick.color": NEUTRAL["text"], "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+    "grid.color": NEUTRAL["grid"], "grid.linewidth": 0.6, "axes.axisbelow": True, "lines.linewidth": 1.4,
+    "lines.markersize": 4.5, "figure.facecolor": NEUTRAL["background"], "axes.facecolor": NEUTRAL["background"],
+    "savefig.facecolor": NEUTRAL["background"], "legend.frameon": False, "axes.titlelocation": "left",
 }  # fmt: skip
 
 
@@ -83,12 +79,12 @@ def new_figure(
 def method_style(method: str, form: str = "none", train_frequency: str = "") -> dict[str, object]:
     """Color by method, marker and line by form; an ODE of several rates has hollow markers. For `Axes.plot`."""
     look = {
-        "color": METHOD_COLORS.get(method, "#444444"),
+        "color": METHOD_COLORS.get(method, NEUTRAL["muted"]),
         "marker": FORM_MARKERS.get(form, "o"),
         "linestyle": FORM_LINES.get(form, "-"),
     }
     several = method == "ode" and train_frequency in ("mixed", "loguniform")
-    return {**look, "markerfacecolor": "white"} if several else look
+    return {**look, "markerfacecolor": NEUTRAL["background"]} if several else look
 
 
 def arm_label(row: pd.Series, *, with_model: bool = False, with_rate: bool = True) -> str:

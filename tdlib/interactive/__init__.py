@@ -1,6 +1,6 @@
-"""One explorer, two homes: live widgets in JupyterLab, and the same sliders on the published page without a kernel."""
+"""One explorer, two homes: torch behind it in JupyterLab, the page's own weights on a published page."""
 
+from tdlib.interactive.checkpoints import find_checkpoints
 from tdlib.interactive.explorer import Explorer
-from tdlib.interactive.predictions import Exploration
 
-__all__ = ["Exploration", "Explorer"]
+__all__ = ["Explorer", "find_checkpoints"]

@@ -1,121 +1,125 @@
-"""The Δt explorer: ipywidgets in JupyterLab, and one self-contained element on a published page."""
+"""The Δt explorer in JupyterLab: the page's own canvas carried by anywidget, with torch behind it."""
 
-import html
-import json
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import ipywidgets
-import numpy as np
-from matplotlib.figure import Figure
+import anywidget
+import traitlets
 
-from tdlib.figures.save import png_bytes
-from tdlib.figures.style import METHOD_COLORS, style
-from tdlib.interactive.predictions import Exploration
+from tdlib.envs import SYSTEMS
+from tdlib.figures.theme import theme_css
+from tdlib.interactive.answers import Answers, pack_arrays
+from tdlib.interactive.assets import engine_script, explorer_script, read_asset
+from tdlib.interactive.checkpoints import Checkpoint, find_checkpoints
+from tdlib.interactive.pack import packed_model
+from tdlib.interactive.page import page_element
 
-TEMPLATE = Path(__file__).with_name("explorer.html")
-SLOWEST, FASTEST = 5.0, 200.0  # [Hz]
 
+class Explorer(anywidget.AnyWidget):
+    """Move Δt and see what trained models predict; one object in JupyterLab and on a published page.
 
-class Explorer(ipywidgets.VBox):
-    """Choose a model and a rate; see its prediction beside the truth.
-
-    In JupyterLab the slider is continuous and runs the models. A published page has no kernel: there the same object
-    becomes an element whose slider moves over the precomputed rates.
+    In JupyterLab every picture asks torch. A published page has no kernel: there the same object becomes an element
+    which runs the same models from the weight files beside the page, and shows a figure and a table without scripts.
 
     Args:
-        exploration: What is predicted.
-        frequencies: Rates stored for the published page [Hz].
-        train_frequency: Rate marked as the training rate [Hz].
+        source: Folder of a run, of models, or of one checkpoint; or several.
+        view: Part of a link after "#" that names the first view; the default view if empty. Follows the controls.
+        env: Environment of the first view if `view` names none.
+        heatmap: Environment -> rows for the train × test map, from `tdlib.interactive.page.heatmap_rows`; what has no
+            row is computed.
+        heatmap_note: Where those rows come from, for the caption.
+
+    Raises:
+        ValueError: If a folder holds no models, or the environment is not among theirs.
     """
 
-    def __init__(self, exploration: Exploration, frequencies: Sequence[float], train_frequency: float = 20.0):
-        self.exploration, self.frequencies, self.train_frequency = exploration, sorted(frequencies), train_frequency
-        self._model = ipywidgets.Dropdown(options=list(exploration.models), description="model")
-        self._rate = ipywidgets.FloatLogSlider(
-            value=train_frequency, base=10, min=np.log10(SLOWEST), max=np.log10(FASTEST), step=0.005,
-            description="rate [Hz]", readout_format=".1f", continuous_update=True,
-        )  # fmt: skip
-        self._image = ipywidgets.Image(format="png", width=640, height=320)
-        self._error = ipywidgets.HTML()
-        for control in (self._model, self._rate):
-            control.observe(self._update, names="value")
-        super().__init__([ipywidgets.HBox([self._model, self._rate]), self._image, self._error])
-        self._update()
+    view = traitlets.Unicode("").tag(sync=True)
+    config = traitlets.Dict().tag(sync=True)
 
-    def _update(self, change: object = None) -> None:
-        name, rate = self._model.value, self._rate.value
-        self._image.value = png_bytes(self.draw(name, rate), dots_per_inch=100)
-        error = self.exploration.error(name, rate)
-        self._error.value = f"Δt = {1000 / rate:.1f} ms: error over one second is {error:.2f} of the true change"
+    def __init__(
+        self,
+        source: Path | str | Sequence[Path | str],
+        view: str = "",
+        env: str | None = None,
+        *,
+        heatmap: Mapping[str, Sequence[Mapping]] | None = None,
+        heatmap_note: str = "",
+    ):
+        sources = [source] if isinstance(source, (str, os.PathLike)) else list(source)
+        self.checkpoints = find_checkpoints(sources)
+        found = [name for name in SYSTEMS if any(c.env == name for c in self.checkpoints)]
+        if env is not None and env not in found:
+            raise ValueError(f"env must be one of {found}, got {env!r}")
+        # the first environment is the one that a view without a name opens
+        self.environments = sorted(found, key=lambda name: name != env)
+        folders = {str(i): c.folder for i, c in enumerate(self.checkpoints)}
+        known = folders, {name: SYSTEMS[name].spec for name in found}
+        self.answers, self.page_answers = Answers(*known), Answers(*known, prepare=packed_model)
+        self._esm = widget_script()
+        self._css = theme_css() + read_asset("explorer.css")
+        models = {env: self._entries(env) for env in self.environments}
+        config = {"heatmap": dict(heatmap or {}), "heatmapNote": heatmap_note, "models": models}
+        super().__init__(view=view, config=config)
+        self.on_msg(self._on_message)
 
-    def draw(self, name: str, control_frequency: float) -> Figure:
-        """Draw the truth and one model's prediction."""
-        with style():
-            figure = Figure(figsize=(6.4, 3.2), layout="constrained")
-            axes = figure.subplots()
-            axes.plot(*self.exploration.truth(), color=METHOD_COLORS["oracle"], label="truth")
-            axes.plot(
-                *self.exploration.predict(name, control_frequency),
-                color=METHOD_COLORS["baseline"],
-                marker="o",
-                linestyle="--",
-                label=f"{name} at {control_frequency:.1f} Hz",
-            )
-            low, high = self._limits()
-            axes.set(xlabel="time [s]", ylabel=self.exploration.label, ylim=(low, high))
-            axes.legend(loc="upper left")
-        return figure
+    def _entries(self, env: str) -> list[dict]:
+        several = len({c.run for c in self.checkpoints}) > 1
+        return [
+            {
+                "id": str(i), "path": _from_here(c.folder), "run": c.run if several else "", "model": c.arm.model,
+                "method": c.arm.method, "form": c.arm.form, "data": c.arm.data, "size": c.arm.size,
+                "train_frequency": c.arm.train_frequency, "seed": c.seed,
+            }
+            for i, c in enumerate(self.checkpoints)
+            if c.env == env
+        ]  # fmt: skip
 
-    def _limits(self) -> tuple[float, float]:
-        """Axis limits that do not depend on the slider, so that the picture does not jump."""
-        values = self.exploration.truth()[1]
-        margin = max(0.75 * (values.max() - values.min()), 0.05)
-        return float(values.min() - margin), float(values.max() + margin)
+    def _on_message(self, widget: object, content: Mapping, buffers: object) -> None:
+        if content.get("kind") == "run":
+            reply, numbers = self.respond(content)
+            self.send(reply, buffers=[numbers])
 
-    def page_data(self) -> dict:
-        """Everything the published element shows, as plain numbers."""
-        times, truth = self.exploration.truth()
-        predictions = {
-            name: [_plain(self.exploration.predict(name, rate)[1]) for rate in self.frequencies]
-            for name in self.exploration.models
-        }
-        errors = {
-            name: [self.exploration.error(name, rate) for rate in self.frequencies] for name in self.exploration.models
-        }
-        return {
-            "rates": self.frequencies,
-            "trained": self.train_frequency,
-            "label": self.exploration.label,
-            "limits": self._limits(),
-            "times": _plain(times),
-            "truth": _plain(truth),
-            "predictions": predictions,
-            "errors": {name: [round(e, 3) if np.isfinite(e) else None for e in row] for name, row in errors.items()},
-        }
+    def respond(self, request: Mapping) -> tuple[dict, bytes]:
+        """Answer one request of the page: its `id` and the shapes of the answers, and all numbers as doubles.
 
-    def _repr_mimebundle_(self, **options: object) -> dict:
-        bundle = super()._repr_mimebundle_(**options)
-        bundle["text/html"] = self.page_element()
-        return bundle
+        A bad request is answered with a sentence, not raised, so that the page can show it.
+        """
+        try:
+            shapes, numbers = pack_arrays([self.answers.answer(request["env"], job) for job in request["jobs"]])
+        except (ValueError, KeyError, TypeError, RuntimeError) as error:
+            return {"id": request.get("id"), "error": str(error)}, b""
+        return {"id": request.get("id"), "shapes": shapes}, numbers
+
+    def find(self, env: str, **keys: object) -> tuple[str, Checkpoint]:
+        """Return the name in requests and the checkpoint of the first model whose arm has these keys.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        for i, checkpoint in enumerate(self.checkpoints):
+            if checkpoint.env == env and all(getattr(checkpoint.arm, name) == value for name, value in keys.items()):
+                return str(i), checkpoint
+        raise ValueError(f"keys must name a model found for {env}, got {keys}")
+
+    def _repr_mimebundle_(self, **options: object) -> tuple[dict, dict]:
+        data, metadata = super()._repr_mimebundle_(**options)
+        return {**data, "text/html": self.page_element()}, metadata
 
     def page_element(self) -> str:
-        """Return the element for a page without a kernel; its table repeats the numbers for readers without scripts."""
-        data = self.page_data()
-        head = "".join(f"<th scope='col'>{rate:g}&nbsp;Hz</th>" for rate in data["rates"])
-        rows = "".join(
-            f"<tr><th scope='row'>{html.escape(name)}</th>"
-            + "".join(f"<td>{'–' if e is None else format(e, '.2f')}</td>" for e in row)
-            + "</tr>"
-            for name, row in data["errors"].items()
-        )
-        table = f"<table><thead><tr><th scope='col'>error over 1 s</th>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        # "</" would end the script element
-        content = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
-        template = TEMPLATE.read_text(encoding="utf-8")
-        return template.replace("__TABLE__", table).replace("__DATA__", content)
+        """Return the element for a page without a kernel, with a figure and a table for readers without scripts.
+
+        Their numbers are those of the page's weights, which are rounded to 16 bits.
+        """
+        return page_element(self.environments[0], self.page_answers, self.find, self.view)
 
 
-def _plain(values: np.ndarray) -> list[float]:
-    """Round to what a screen shows; a diverged prediction leaves the picture instead of breaking it."""
-    return [round(float(v), 4) for v in np.nan_to_num(values, nan=1e6, posinf=1e6, neginf=-1e6)]
+def widget_script() -> str:
+    """Return the module that anywidget loads: engine, explorer and the messages to Python."""
+    head, widget = "globalThis.tdExplorerWidget = true;", read_asset("explorer_widget.js")
+    return "\n".join([head, engine_script(), explorer_script(), widget])
+
+
+def _from_here(folder: Path) -> str:
+    """Path for the Python lines, seen from where the kernel runs."""
+    return Path(os.path.relpath(folder)).as_posix()

@@ -4,10 +4,12 @@ from tdlib.models.base import Context, DynamicsModel
 from tdlib.models.build import DISCRETE, FIELDS, MODELS, SIZES, build_model, layer_widths, model_options
 from tdlib.models.discrete import JumpModel, LSTMModel
 from tdlib.models.ensemble import Ensemble
+from tdlib.models.features_first import FeaturesFirst
 from tdlib.models.fields import FirstOrderODE, NewtonianDynamicsModel, PortHamiltonianModel, VelocityDynamicsModel
 from tdlib.models.forms import FORMS, StepForm, form_coefficients
 from tdlib.models.no_training import Persistence, RecurrentRollout, RescaledIncrement
 from tdlib.models.ode import TrajectoryMatchingModel, TrajectoryShootingModel
+from tdlib.models.row_form import has_row_form
 from tdlib.models.stack import Stack
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "Context",
     "DynamicsModel",
     "Ensemble",
+    "FeaturesFirst",
     "FirstOrderODE",
     "JumpModel",
     "LSTMModel",
@@ -34,6 +37,7 @@ __all__ = [
     "VelocityDynamicsModel",
     "build_model",
     "form_coefficients",
+    "has_row_form",
     "layer_widths",
     "model_options",
 ]

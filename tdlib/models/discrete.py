@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from tdlib.models.base import Context, DynamicsModel, step_of
 from tdlib.models.encoding import ActionEncoder, Scales, mlp
 from tdlib.models.forms import StepForm
+from tdlib.models.recurrence import unroll
 from tdlib.specs import EnvironmentSpec
 
 
@@ -108,12 +109,9 @@ class LSTMModel(DynamicsModel):
         Returns:
             (..., T, D) predicted next states.
         """
-        gates, step = self._gates(states, actions, delta_t)  # the input half of all T steps in one product
-        memory, memories = self.initial_memory(states[..., 0, :]), []
-        for gate in gates.unbind(dim=-2):  # one unbind: the backward of single picks would fill T zero tensors
-            memory = self._cell(memory, gate)
-            memories.append(memory)
-        return states + step * self.scales.rate_scale * self._read(torch.stack(memories, dim=-2))
+        inputs, step = self._inputs(states, actions, delta_t)
+        outputs = unroll(inputs.movedim(-2, 0).contiguous(), self.input_gates, self.memory_gates)  # (T, ..., H)
+        return states + step * self.scales.rate_scale * self.network(outputs).movedim(0, -2)
 
     def window_predictions(self, states: Tensor, actions: Tensor, delta_t: Tensor) -> Tensor:
         """Return what training compares with the true next states: (..., T, D)."""
@@ -142,9 +140,12 @@ class LSTMModel(DynamicsModel):
         return torch.stack(predictions, dim=-2)
 
     def _gates(self, state: Tensor, action: Tensor, delta_t: Tensor) -> tuple[Tensor, Tensor]:
-        delta_t_input, step = self.form(delta_t)
-        inputs = torch.cat([self.scales.features(state), self.action_encoder(action), delta_t_input], dim=-1)
+        inputs, step = self._inputs(state, action, delta_t)
         return self.input_gates(inputs), step
+
+    def _inputs(self, state: Tensor, action: Tensor, delta_t: Tensor) -> tuple[Tensor, Tensor]:
+        delta_t_input, step = self.form(delta_t)
+        return torch.cat([self.scales.features(state), self.action_encoder(action), delta_t_input], dim=-1), step
 
     def _cell(self, memory: Tensor, gates: Tensor) -> Tensor:
         output, cell = memory.chunk(2, dim=-1)

@@ -117,12 +117,12 @@ class PortHamiltonianModel(nn.Module):
         operations instead of a gradient inside a gradient.
         """
         *hidden, last = (layer for layer in self.network if isinstance(layer, nn.Linear))
-        z, slopes = self.scales.features(state), []
-        for layer in hidden:
-            z = layer(z)
-            slopes.append(torch.sigmoid(z))  # derivative of softplus
-            z = torch.nn.functional.softplus(z)
-        gradient = last.weight[0].expand_as(z)
+        z = hidden[0](self.scales.features(state))
+        slopes = [torch.sigmoid(z)]  # derivative of softplus
+        for layer in hidden[1:]:
+            z = layer(nn.functional.softplus(z))
+            slopes.append(torch.sigmoid(z))
+        gradient = last.weight[0]
         for layer, slope in zip(reversed(hidden), reversed(slopes), strict=True):
             gradient = (gradient * slope) @ layer.weight
         return self.scales.pull_back(state, gradient)

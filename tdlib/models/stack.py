@@ -87,6 +87,15 @@ class Stack:
         """Training step of every model, (K,) [s]."""
         return self._tensors["model.train_delta_t"][:: self.num_members]
 
+    @property
+    def template(self) -> DynamicsModel:
+        """The structure that all models share, without weights."""
+        return self._template.model
+
+    def weights(self) -> dict[str, Tensor]:
+        """Parameters and buffers by their name in one model, each (K·M, ...) with the members of each ensemble."""
+        return {name.removeprefix("model."): x for name, x in self._tensors.items()}
+
     def to(self, device: torch.device | str) -> "Stack":
         """Move the weights in place and return the stack."""
         self._tensors = {name: x.to(device) for name, x in self._tensors.items()}

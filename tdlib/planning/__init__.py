@@ -15,7 +15,7 @@ from tdlib.planning.planners import (
     fresh_start,
 )
 from tdlib.planning.proposals import BoxInputs, CategoricalInputs, Proposal, inputs_of
-from tdlib.planning.recording import RecordedDynamics, StackedModels, record
+from tdlib.planning.recording import RecordedDynamics, StackedModels
 
 PLANNERS: dict[str, type] = {"cem": CEM, "mppi": MPPI, "enumeration": Enumeration, "random": RandomInputs}
 
@@ -43,7 +43,6 @@ __all__ = [
     "inputs_of",
     "make_planner",
     "prediction_objective",
-    "record",
     "shift_knots",
 ]
 

@@ -35,11 +35,12 @@ def prediction_objective(
         time: When the plan starts [s].
         terminal_weight: Time for which the last cost counts on [s].
     """
-    held, weights = clock.held_knots(time), cost_weights(clock, terminal_weight)
+    held, weights = clock.held_knots(time), -cost_weights(clock, terminal_weight)
+    every_step = held.tolist() == list(range(clock.num_knots))  # one knot per step: nothing to spread
 
     def objective(plans: Tensor) -> Tensor:
-        actions = plans.index_select(-2, held.to(plans.device))
+        actions = plans if every_step else plans.index_select(-2, held.to(plans.device))
         cost = cost_rate(predict(actions), actions)
-        return -(cost @ weights.to(cost)).to(plans.dtype)
+        return (cost @ weights.to(cost)).to(plans.dtype)
 
     return objective

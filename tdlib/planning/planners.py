@@ -38,9 +38,11 @@ class WarmStart:
         batch_shape, num_knots = self.proposal.center.shape[:-2], self.proposal.center.shape[-2]
         fresh = inputs.initial(batch_shape, num_knots)
         fresh = Proposal(*(part.to(self.proposal.center) for part in fresh))
-        fill = inputs.most_likely(fresh).unsqueeze(-3).expand_as(self.elites)
         center = shift_knots(self.proposal.center, count, fresh.center)
-        return WarmStart(Proposal(center, fresh.spread), shift_knots(self.elites, count, fill))
+        elites = self.elites
+        if elites.shape[-3]:
+            elites = shift_knots(elites, count, inputs.most_likely(fresh).unsqueeze(-3).expand_as(elites))
+        return WarmStart(Proposal(center, fresh.spread), elites)
 
     def select(self, index: Tensor) -> "WarmStart":
         """Keep some of the problems along the first batch axis."""
@@ -146,13 +148,10 @@ class MPPI:
         """Weigh every finite score: (..., P) -> (..., P)."""
         finite = scores.isfinite()
         count = finite.sum(dim=-1, keepdim=True).clamp(min=1)
-        known = torch.where(finite, scores, torch.zeros_like(scores))
-        mean = known.sum(dim=-1, keepdim=True) / count
-        variance = (torch.where(finite, scores - mean, torch.zeros_like(scores)) ** 2).sum(dim=-1, keepdim=True) / count
+        mean = torch.where(finite, scores, 0.0).sum(dim=-1, keepdim=True) / count
+        variance = torch.where(finite, scores - mean, 0.0).square().sum(dim=-1, keepdim=True) / count
         scale = self.temperature * variance.sqrt().clamp(min=1e-12)
-        best = scores.amax(dim=-1, keepdim=True)
-        raw = torch.where(finite, torch.exp((scores - best) / scale), torch.zeros_like(scores))
-        return raw / raw.sum(dim=-1, keepdim=True).clamp(min=1e-30)
+        return torch.where(finite, torch.softmax(scores / scale, dim=-1), 0.0)
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ def fresh_start(
 def finite_scores(scores: Tensor) -> tuple[Tensor, Tensor]:
     """Replace NaN and infinite scores by −inf and count them: (..., P) -> (..., P), (...)."""
     finite = scores.isfinite()
-    return torch.where(finite, scores, torch.full_like(scores, -torch.inf)), (~finite).sum(dim=-1)
+    return torch.where(finite, scores, -torch.inf), (~finite).sum(dim=-1)
 
 
 def _refine(

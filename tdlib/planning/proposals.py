@@ -53,9 +53,13 @@ class BoxInputs:
 
     def draw_noise(self, population: int, num_knots: int, generator: torch.Generator) -> Tensor:
         """Draw scaled normal numbers in pairs of opposite sign, after a zero if P is odd: (P, N, 1)."""
-        half = torch.randn(population // 2, num_knots, 1, generator=generator)
-        half = half * torch.linspace(self.smallest_scale, 1.0, len(half))[:, None, None]
-        return torch.cat([torch.zeros(population - 2 * len(half), num_knots, 1), half, -half])
+        count = population // 2
+        noise = torch.zeros(population, num_knots, 1)
+        half, opposite = noise[-2 * count : population - count], noise[population - count :]
+        torch.randn(half.shape, generator=generator, out=half)
+        half.mul_(torch.linspace(self.smallest_scale, 1.0, count)[:, None, None])
+        torch.neg(half, out=opposite)
+        return noise
 
     def sample(self, proposal: Proposal, noise: Tensor) -> Tensor:
         """Turn noise into plans: (..., N, 1) twice, (..., P, N, 1) -> (..., P, N, 1)."""

@@ -1,16 +1,12 @@
-"""Replay a prediction step without Python: planning calls the same small step thousands of times.
+"""Replay a stack's prediction step without Python: planning calls the same small step thousands of times."""
 
-A stack's step costs more in dispatch (`vmap`, `functional_call`, Python) than in arithmetic when the batch is small. It
-is recorded once as a graph of plain tensor operations, `vmap` and gradients resolved, and replayed with equal results.
-"""
-
-import warnings
 from collections.abc import Callable
 from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.fx.experimental.proxy_tensor import make_fx
+
+from tdlib.recording import record
 
 
 class StackedModels(Protocol):
@@ -24,18 +20,6 @@ class StackedModels(Protocol):
 
     def forward(self, state: Tensor, action: Tensor, delta_t: Tensor) -> Tensor:
         """Predict (M, ..., D) from (M, ..., D), (M, ..., A) and () or (M, ...) [s]."""
-
-
-def record(function: Callable, *examples: Tensor) -> Callable:
-    """Return `function` as a replayed graph, valid for the shapes, precision and device of the examples.
-
-    The function must not branch on tensor values; weights are taken as they are now.
-    """
-    with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # TorchScript announces its successor, which has no replay this light on CPU
-        examples = tuple(torch.zeros(x.shape, dtype=x.dtype, device=x.device) for x in examples)
-        graph = make_fx(lambda *arguments: function(*arguments))(*examples)  # make_fx miscounts bound methods
-        return torch.jit.freeze(torch.jit.trace(graph.eval(), examples, check_trace=False).eval())
 
 
 class RecordedDynamics:

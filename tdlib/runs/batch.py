@@ -7,11 +7,8 @@ and what a failed notebook had done is kept beside its log.
 """
 
 import argparse
-import json
 import os
-import resource
 import sys
-import time
 from pathlib import Path
 
 import yaml
@@ -21,11 +18,23 @@ sys.modules.setdefault("rfc3987_syntax", None)
 
 import papermill  # noqa: E402
 
-from tdlib.files import write_text  # noqa: E402
+from tdlib.runs.kernel import ForkedKernel, manager_class  # noqa: E402
+from tdlib.runs.preload import FORKED  # noqa: E402
+
+KERNEL = "python3"
 
 
-def execute(notebook: Path, output: Path, parameters: dict[str, object], cwd: Path) -> None:
+def execute(
+    notebook: Path, output: Path, parameters: dict[str, object], cwd: Path, kernel: ForkedKernel | None = None
+) -> None:
     """Run a notebook with parameters and write the executed copy.
+
+    Args:
+        notebook: Source notebook.
+        output: The executed copy.
+        parameters: Values of the notebook's parameters.
+        cwd: Working folder of the kernel.
+        kernel: Process that is to be the kernel; None to start one.
 
     Raises:
         ValueError: If the notebook does not know a parameter.
@@ -39,8 +48,10 @@ def execute(notebook: Path, output: Path, parameters: dict[str, object], cwd: Pa
     temporary = output.with_name(f".{output.stem}.{os.getpid()}.ipynb")
     try:
         papermill.execute_notebook(
-            str(notebook), str(temporary), parameters, kernel_name="python3", cwd=str(cwd), log_output=True,
+            str(notebook), str(temporary), parameters, kernel_name=KERNEL, cwd=str(cwd), log_output=True,
             progress_bar=False, start_timeout=120, store_widget_state=False, request_save_on_cell_execute=False,
+            extra_arguments=["--IPKernelApp.extra_extensions=tdlib.runs.parts"] if "TDLIB_JOB" in os.environ else [],
+            **({} if kernel is None else {"kernel_manager_class": manager_class(kernel)}),
         )  # fmt: skip
         os.replace(temporary, output)
     except papermill.PapermillExecutionError:
@@ -59,24 +70,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("-y", "--parameters", default="{}", help="parameters as YAML")
     parser.add_argument("--cwd", type=Path, default=Path.cwd(), help="working folder of the kernel")
     options = parser.parse_args(arguments)
-    started = time.perf_counter()
+    # before papermill starts a thread: a fork copies only the thread that forks
+    kernel = ForkedKernel() if os.environ.pop(FORKED, "") else None
     try:
-        execute(options.notebook, options.output, yaml.safe_load(options.parameters), options.cwd)
+        execute(options.notebook, options.output, yaml.safe_load(options.parameters), options.cwd, kernel)
     except (ValueError, papermill.PapermillExecutionError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    if "TDLIB_JOB" in os.environ:
-        path = Path(os.environ["TDLIB_LOGS"]) / f"{os.environ['TDLIB_JOB']}.times.json"
-        write_text(path, json.dumps(_cost(time.perf_counter() - started)))
+    finally:
+        if kernel is not None:
+            kernel.close()
     return 0
-
-
-def _cost(wall_seconds: float) -> dict[str, float]:
-    """Wall and CPU seconds and peak memory [MB] of this process and its kernel, by the system's own accounting."""
-    own, kernel = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    cpu = sum(usage.ru_utime + usage.ru_stime for usage in (own, kernel))
-    peak = max(own.ru_maxrss, kernel.ru_maxrss) / 1024  # of the larger process; Linux counts in kB
-    return {"wall_seconds": round(wall_seconds, 1), "cpu_seconds": round(cpu, 1), "peak_mb": round(peak)}
 
 
 if __name__ == "__main__":

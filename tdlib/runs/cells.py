@@ -5,6 +5,12 @@ from dataclasses import dataclass, field
 from tdlib.runs.presets import Preset
 
 PHASES = ("01_data_exploration", "02_training_analysis", "03_results_visualization", "04_control")
+AFTER = {  # open loop and closed loop need the models, not each other
+    PHASES[0]: (),
+    PHASES[1]: PHASES[:1],
+    PHASES[2]: PHASES[1:2],
+    PHASES[3]: PHASES[1:2],
+}
 
 
 @dataclass(frozen=True)
@@ -32,13 +38,11 @@ def grid_cells(preset: Preset) -> list[Cell]:
     """
     cells = [Cell("00_ground_truth", "00_ground_truth")]
     for env in preset.environments:
-        previous: tuple[str, ...] = ()
         for phase in PHASES:
-            parts = _split(phase, env, preset, previous) if preset.split_cells else []
-            whole = Cell(f"{phase}-{env}", phase, {"env": env}, previous + tuple(part.name for part in parts))
-            cells += [*parts, whole]
-            previous = (whole.name,)
-    last = tuple(f"{PHASES[-1]}-{env}" for env in preset.environments)
+            before = tuple(f"{name}-{env}" for name in AFTER[phase])
+            parts = _split(phase, env, preset, before) if preset.split_cells else []
+            cells += [*parts, Cell(f"{phase}-{env}", phase, {"env": env}, before + tuple(part.name for part in parts))]
+    last = tuple(f"{phase}-{env}" for phase in PHASES[-2:] for env in preset.environments)
     cells.append(Cell("05_statistics", "05_statistics", {}, last))
     cells.append(Cell("06_paper_figures", "06_paper_figures", {}, last))
     cells.append(Cell("07_explorer", "07_explorer", {}, (f"{PHASES[1]}-{preset.environments[0]}",)))

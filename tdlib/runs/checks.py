@@ -1,18 +1,17 @@
 """Fail the build where a model has not learned, a table misses an arm, or a figure is missing."""
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable
 
 import pandas as pd
 
 from tdlib.evaluation.tables import ARM_COLUMNS, frequency_label
-from tdlib.files import write_text
 from tdlib.runs.collect import PPO_ENVIRONMENTS
 from tdlib.runs.presets import PresetError
 from tdlib.runs.run import Run, open_run
 from tdlib.runs.statistics import load_tables
+from tdlib.runs.times import write_times
 from tdlib.training import Arm, all_arms, trained_arms
 
 LEARNING_ENVIRONMENT = "Pendulum-v1"  # the threshold is stated for it
@@ -106,19 +105,6 @@ def check_figures(run: Run) -> list[str]:
     ]
 
 
-def write_job_times(run: Run) -> None:
-    """Write `job_times.csv`: wall and CPU seconds and peak memory of every job, as the jobs measured themselves."""
-    rows = [
-        {
-            "job": path.relative_to(run.layout.logs).as_posix().removesuffix(".times.json"),
-            **json.loads(path.read_text(encoding="utf-8")),
-        }
-        for path in sorted(run.layout.logs.rglob("*.times.json"))
-    ]
-    if rows:
-        write_text(run.layout.metrics / "job_times.csv", pd.DataFrame(rows).to_csv(index=False))
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m tdlib.runs.checks", description=__doc__)
@@ -133,7 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
     for problem in problems:
         print(f"check failed: {problem}", file=sys.stderr)
     if not problems:
-        write_job_times(run)
+        write_times(run)
         print(f"checks of preset {run.preset.name}: every arm in every table, models have learned, every figure drawn")
     return 1 if problems else 0
 

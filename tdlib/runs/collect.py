@@ -20,6 +20,7 @@ from tdlib.data.splits import SPLITS
 from tdlib.data.verify import verify_dataset
 from tdlib.evaluation.tables import write_table
 from tdlib.runs.files import Stamp, source_hash
+from tdlib.runs.parts import part
 from tdlib.runs.progress import Progress
 from tdlib.runs.run import Run
 from tdlib.trajectories import rate_label
@@ -67,6 +68,7 @@ def collect_environment(run: Run, env: str, seeds: Sequence[int] | None = None) 
     return summarize_data(run, env, seeds)
 
 
+@part("collection")
 def ensure_collected(run: Run, env: str, seeds: Sequence[int] | None = None) -> None:
     """Collect what is missing of one environment."""
     env, seeds = run.select_environment(env), run.select_seeds(seeds)

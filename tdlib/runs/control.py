@@ -1,6 +1,7 @@
 """Phase 3, closed loop: every arm plans on the real system at every rate, beside the oracle and random inputs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -8,21 +9,21 @@ from tdlib.envs import SYSTEMS, System
 from tdlib.evaluation.control import (
     ControlResult,
     ControlSettings,
-    Dynamics,
-    Oracle,
     control_rows,
     control_starts,
     evaluate_control,
-    recorded,
 )
+from tdlib.evaluation.dynamics import Dynamics, Oracle, SideBySide, prepared
 from tdlib.evaluation.tables import ARM_DEFAULTS, frequency_label, read_table, write_table
 from tdlib.planning import CEM, MPPI, Planner, RandomInputs
+from tdlib.runs import parts
 from tdlib.runs.files import Stamp, source_hash
 from tdlib.runs.progress import Progress
 from tdlib.runs.run import Run
-from tdlib.runs.stacks import StackOfArms, load_arm_stacks, training_hashes
+from tdlib.runs.stacks import load_arm_stacks, training_hashes
 from tdlib.trajectories import delta_t_of, num_steps
 
+LARGEST_BATCH = 512  # episodes run together; more only grow the working set
 # the few arms whose training rate, model step and control rate vary separately, and which also run under MPPI
 AXES_ARMS = (
     ("jump", "baseline", "none", "20"),
@@ -34,6 +35,24 @@ NO_MODEL = "none"
 Oracles = dict[tuple[float, str], ControlResult]  # (control rate, planner) -> the true system's episodes
 
 
+@dataclass(frozen=True)
+class Cell:
+    """Episodes that are run together, as they share their times.
+
+    Args:
+        rate: Control rate [Hz].
+        planner: CEM or MPPI.
+        arms: `all`, only the few of `AXES_ARMS` (`axes`), or `none`.
+        model_rate: Rate of the model step [Hz]; None is the control rate, and then the oracle runs beside the arms.
+    """
+
+    rate: float
+    planner: Planner
+    arms: str = "all"
+    model_rate: float | None = None
+
+
+@parts.part("control")
 def control_environment(
     run: Run, env: str, models: Sequence[str] | None = None, seeds: Sequence[int] | None = None
 ) -> pd.DataFrame:
@@ -55,20 +74,10 @@ def control_environment(
     }
     missing = [name for name, stamp in stamps.items() if not stamp.is_current()]
     if missing:
-        system = SYSTEMS[env]
-        progress = Progress(f"control {env}")
-        oracles = _oracles(run, system)
-        for i, name in enumerate(missing):
-            progress(i, len(missing))
-            rows = _reference_rows(run, system, oracles) if name == NO_MODEL else []
-            for stack in [] if name == NO_MODEL else load_arm_stacks(run, env, [name], seeds):
-                dynamics = recorded(stack.dynamics)
-                for rate in run.preset.control.frequencies:
-                    rows += _episodes_of(run, system, stack.keys, dynamics, rate, oracles)
-                rows += _axes_rows(run, system, stack, oracles)
-            write_table(run.layout.part("control_performance", f"{env}-{name}"), pd.DataFrame(rows))
+        rows = _all_rows(run, SYSTEMS[env], missing, seeds)
+        for name in missing:
+            write_table(run.layout.part("control_performance", f"{env}-{name}"), pd.DataFrame(rows[name]))
             stamps[name].write()
-        progress(len(missing), len(missing))
     parts = [read_table(run.layout.part("control_performance", f"{env}-{name}")) for name in stamps]
     return pd.concat(parts, ignore_index=True)
 
@@ -90,10 +99,6 @@ def _episodes(run: Run) -> int:
     return run.preset.control.episodes_per_seed
 
 
-def _rates(run: Run) -> tuple[float, ...]:
-    return (*run.preset.control.frequencies, *run.preset.control.extra_frequencies)
-
-
 def _stamp(run: Run, env: str, name: str, **more: object) -> Stamp:
     return Stamp(
         run.layout.part("control_performance", f"{env}-{name}").with_suffix(".yaml"),
@@ -103,17 +108,49 @@ def _stamp(run: Run, env: str, name: str, **more: object) -> Stamp:
     )
 
 
-def _oracles(run: Run, system: System) -> Oracles:
-    """The oracle's episodes at every rate and under both planners."""
-    settings, planner = _settings(run)
-    starts = control_starts(system, _episodes(run))
-    results = {}
-    for rate in _rates(run):
-        for chosen in _planners(run, planner):
-            results[rate, chosen.name] = evaluate_control(
-                Oracle(system), system, rate, starts, planner=chosen, settings=settings
-            )
-    return results
+def _all_rows(run: Run, system: System, names: Sequence[str], seeds: Sequence[int]) -> dict[str, list[dict]]:
+    """Rows of each named part: all arms and the oracle act side by side, one cell after the other."""
+    stacks = [
+        (name, stack)
+        for name in names
+        if name != NO_MODEL
+        for stack in load_arm_stacks(run, system.spec.name, [name], seeds)
+    ]
+    chosen = [stack.select(on_axes) for _, stack in stacks]
+    ready = {
+        "all": {i: (stack.keys, prepared(stack.dynamics)) for i, (_, stack) in enumerate(stacks)},
+        "axes": {i: (stack.keys, prepared(stack.dynamics)) for i, stack in enumerate(chosen) if stack is not None},
+        "none": {},
+    }
+    found: list[list[dict]] = [[] for _ in stacks]
+    oracles: Oracles = {}
+    cells = [cell for cell in control_cells(run) if ready[cell.arms] or NO_MODEL in names]
+    progress = Progress(f"control {system.spec.name}")
+    for done, cell in enumerate(cells):
+        progress(done, len(cells))
+        for i, rows in _episodes_of(run, system, cell, ready[cell.arms], oracles):
+            found[i] += rows
+    progress(len(cells), len(cells))
+    rows = {name: [] for name in names}
+    if NO_MODEL in rows:
+        rows[NO_MODEL] = _reference_rows(run, system, oracles)
+    for (name, _), part in zip(stacks, found, strict=True):
+        rows[name] += part
+    return rows
+
+
+def control_cells(run: Run) -> list[Cell]:
+    """What is run: all arms at the main rates; the few at further rates, at other model steps, and under MPPI."""
+    main, extra = run.preset.control.frequencies, run.preset.control.extra_frequencies
+    cem, *others = _planners(run, _settings(run)[1])
+    steps = [(rate, step) for rate in main for step in main if step != rate and _fits(rate, step)]
+    return [
+        *(Cell(rate, cem) for rate in main),
+        *(Cell(rate, cem, "axes") for rate in extra),
+        *(Cell(rate, cem, "axes", step) for rate, step in steps),
+        *(Cell(rate, planner, "axes") for planner in others for rate in main),
+        *(Cell(rate, planner, "none") for planner in others for rate in extra),
+    ]
 
 
 def _planners(run: Run, planner: CEM) -> list[Planner]:
@@ -125,11 +162,13 @@ def _reference_rows(run: Run, system: System, oracles: Oracles) -> list[dict]:
     settings, _ = _settings(run)
     starts, env = control_starts(system, _episodes(run)), system.spec.name
     rows = []
-    for (rate, planner), result in oracles.items():
-        rows += control_rows(result, [_key(env, "oracle")], result)
-        if planner == "cem":
-            random = evaluate_control(Oracle(system), system, rate, starts, planner=RandomInputs(), settings=settings)
-            rows += control_rows(random, [_key(env, "random")], result)
+    for rate in (*run.preset.control.frequencies, *run.preset.control.extra_frequencies):
+        for planner in _planners(run, _settings(run)[1]):
+            result = oracles[rate, planner.name]
+            rows += control_rows(result, [_key(env, "oracle")], result)
+        # random inputs beside the oracle under CEM
+        random = evaluate_control(Oracle(system), system, rate, starts, planner=RandomInputs(), settings=settings)
+        rows += control_rows(random, [_key(env, "random")], oracles[rate, "cem"])
     return rows
 
 
@@ -138,55 +177,65 @@ def _key(env: str, method: str) -> dict[str, object]:
 
 
 def _episodes_of(
-    run: Run,
-    system: System,
-    keys: list[dict],
-    dynamics: Dynamics,
-    rate: float,
-    oracles: Oracles,
-    model_rate: float | None = None,
-    planner: Planner | None = None,
-) -> list[dict]:
-    settings, cem = _settings(run)
-    planner = planner or cem
-    result = evaluate_control(
-        dynamics,
-        system,
-        rate,
-        control_starts(system, _episodes(run)),
-        num_members=len(keys),
-        planner=planner,
-        settings=settings,
-        model_delta_t=None if model_rate is None else delta_t_of(model_rate),
-        device=run.device,
-    )
-    rows = control_rows(result, keys, oracles[rate, planner.name])
-    return [{**row, "model_frequency": frequency_label(model_rate or rate)} for row in rows]
+    run: Run, system: System, cell: Cell, arms: dict[int, tuple[list[dict], Dynamics]], oracles: Oracles
+) -> Iterator[tuple[int, list[dict]]]:
+    """Run one cell; yield the rows of each arm's stack. The oracle's episodes are kept in `oracles`.
+
+    Args:
+        run: Preset and folders.
+        system: The real system.
+        cell: Rates and planner.
+        arms: Key columns and dynamics of each stack that takes part, by its number.
+        oracles: What the regrets are taken against.
+    """
+    settings, _ = _settings(run)
+    starts = control_starts(system, _episodes(run))
+    of_oracle = (cell.rate, cell.planner.name)
+    batches = list(_batches(arms, len(starts)))
+    if cell.model_rate is None:
+        batches[0] = {NO_MODEL: ([_key(system.spec.name, "oracle")], Oracle(system)), **batches[0]}
+    for batch in batches:
+        if not batch:
+            continue
+        counts = [len(keys) for keys, _ in batch.values()]
+        result = evaluate_control(
+            SideBySide([dynamics for _, dynamics in batch.values()], counts),
+            system,
+            cell.rate,
+            starts,
+            num_members=sum(counts),
+            planner=cell.planner,
+            settings=settings,
+            model_delta_t=None if cell.model_rate is None else delta_t_of(cell.model_rate),
+            device=run.device,
+        )
+        begin = 0
+        for (number, (keys, _)), count in zip(batch.items(), counts, strict=True):
+            part = result.members(slice(begin, begin + count))
+            begin += count
+            if number == NO_MODEL:
+                oracles[of_oracle] = part
+                continue
+            rows = control_rows(part, keys, oracles[of_oracle])
+            yield number, [{**row, "model_frequency": frequency_label(cell.model_rate or cell.rate)} for row in rows]
 
 
-def _axes_rows(
-    run: Run, system: System, stack: StackOfArms, oracles: Oracles
-) -> list[dict]:
-    """Rows of the few arms at further rates, at other model steps, and under MPPI."""
-    chosen = stack.select(
-        lambda key: (key["model"], key["method"], key["form"], key["train_frequency"]) in AXES_ARMS
-        and key["size"] == "hidden64"
-        and key["data"] == "transitions"
-    )
-    if chosen is None:
-        return []
-    rows, keys, dynamics = [], chosen.keys, recorded(chosen.dynamics)
-    frequencies = run.preset.control.frequencies
-    for rate in run.preset.control.extra_frequencies:
-        rows += _episodes_of(run, system, keys, dynamics, rate, oracles)
-    for rate in frequencies:
-        for model_rate in frequencies:
-            if model_rate != rate and _fits(rate, model_rate):
-                rows += _episodes_of(run, system, keys, dynamics, rate, oracles, model_rate=model_rate)
-    for planner in _planners(run, _settings(run)[1])[1:]:  # beside CEM, which every arm has run
-        for rate in frequencies:
-            rows += _episodes_of(run, system, keys, dynamics, rate, oracles, planner=planner)
-    return rows
+def _batches(arms: dict[int, tuple[list[dict], Dynamics]], episodes: int) -> Iterator[dict]:
+    """Split arms so that no more than `LARGEST_BATCH` episodes run together, unless one stack alone has more."""
+    batch, size = {}, 0
+    for number, (keys, dynamics) in arms.items():
+        if batch and size + len(keys) * episodes > LARGEST_BATCH:
+            yield batch
+            batch, size = {}, 0
+        batch[number] = (keys, dynamics)
+        size += len(keys) * episodes
+    yield batch
+
+
+def on_axes(key: dict) -> bool:
+    """Whether an arm is one of the few that run at further rates, model steps and planners."""
+    arm = (key["model"], key["method"], key["form"], key["train_frequency"])
+    return arm in AXES_ARMS and key["size"] == "hidden64" and key["data"] == "transitions"
 
 
 def _fits(rate: float, model_rate: float) -> bool:

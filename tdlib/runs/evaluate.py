@@ -20,6 +20,7 @@ from tdlib.evaluation.tables import write_table
 from tdlib.figures.videos import SavedVideo, save_rollout_video
 from tdlib.runs.collect import PPO_ENVIRONMENTS, main_dataset_path, random_dataset_path
 from tdlib.runs.files import Stamp, source_hash
+from tdlib.runs.parts import part
 from tdlib.runs.progress import Progress
 from tdlib.runs.run import Run
 from tdlib.runs.stacks import load_arm_stacks, persistence_stack, training_hashes
@@ -49,6 +50,7 @@ VIDEOS = {  # env -> file name -> title and arm
 }
 
 
+@part("evaluation")
 def evaluate_environment(
     run: Run, env: str, models: Sequence[str] | None = None, seeds: Sequence[int] | None = None
 ) -> dict[str, pd.DataFrame]:
@@ -127,6 +129,7 @@ def load_velocity_fields(run: Run, env: str) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+@part("figures")
 def record_videos(run: Run, env: str) -> list[SavedVideo]:
     """Write the videos of one environment: rollouts of one arm of the first seed at 50 Hz."""
     table = example_rollouts(run, env) if env in VIDEOS else pd.DataFrame()

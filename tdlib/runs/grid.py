@@ -14,9 +14,12 @@ import threading
 import time
 from pathlib import Path
 
+import yaml
+
 from tdlib.runs.cells import grid_cells
 from tdlib.runs.layout import ROOT, RunLayout
-from tdlib.runs.presets import PresetError, load_preset
+from tdlib.runs.preload import preloaded
+from tdlib.runs.presets import Preset, PresetError, load_preset
 
 OUTPUT = re.compile(r"^\s*output: (.+)$")
 STARTED = re.compile(r"^\s*jobid: (\d+)")
@@ -49,11 +52,20 @@ def main(arguments: list[str] | None = None) -> int:
     command += ["--profile", options.profile] if options.profile else ["--cores", str(options.cores)]
     layout.root.mkdir(parents=True, exist_ok=True)
     if options.dry_run:
-        return _dry_run(command, preset)
-    return _run(command, layout, options.target)
+        return _dry_run(command, preset, options.cores)
+    if _runs_elsewhere(options.profile):
+        return _run(command, layout, options.target, dict(os.environ))
+    with preloaded(layout.root / f".preload-{os.getpid()}", layout.logs) as environment:
+        return _run(command, layout, options.target, environment)
 
 
-def _dry_run(command: list[str], preset: object) -> int:
+def _runs_elsewhere(profile: str | None) -> bool:
+    """Whether a Snakemake profile sends the jobs to other machines."""
+    path = Path(profile or "") / "config.yaml"
+    return bool(profile) and path.is_file() and "executor" in (yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+
+
+def _dry_run(command: list[str], preset: Preset, cores: int) -> int:
     cells = grid_cells(preset)
     result = subprocess.run([*command, "--dry-run", "--quiet", "rules"], capture_output=True, text=True)
     if result.returncode:
@@ -63,11 +75,26 @@ def _dry_run(command: list[str], preset: object) -> int:
     for cell in cells:
         print(f"  {cell.name}  {json.dumps(cell.parameters)}")
     print(result.stdout.strip() or "all of them are up to date")
+    for line in _predictions(preset, cores):
+        print(line)
     return 0
 
 
-def _run(command: list[str], layout: RunLayout, target: str) -> int:
-    subprocess.run([*command, "--unlock"], capture_output=True)  # an interrupted run leaves its lock behind
+def _predictions(preset: Preset, cores: int) -> list[str]:
+    """What the whole preset costs, where `make bench` has measured unit costs."""
+    from tdlib.runs.cost import load_units, predicted_hours  # slow to import
+
+    lines = []
+    for device, units in load_units().items():
+        hours = predicted_hours(preset, units, cores)
+        wall = f"{hours['wall']:.2g} h on {cores} cores, {hours['cpu']:.2g} h of computing"
+        lines.append(f"all of it, by the unit costs of {device}: {wall}; figures and the book come on top")
+    return lines or ["how long it takes: unknown until `make bench` has measured this machine's unit costs"]
+
+
+def _run(command: list[str], layout: RunLayout, target: str, environment: dict[str, str]) -> int:
+    if any((layout.root / ".snakemake" / "locks").glob("*")):  # an interrupted run leaves its lock behind
+        subprocess.run([*command, "--unlock"], capture_output=True)
     for stale in layout.logs.glob("*.progress"):
         stale.unlink()
     status = _Status(layout)
@@ -75,7 +102,9 @@ def _run(command: list[str], layout: RunLayout, target: str) -> int:
     started = time.monotonic()
     nothing_to_do = False
     with log.open("w", encoding="utf-8") as sink:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        )
         try:
             for line in process.stdout:
                 sink.write(line)

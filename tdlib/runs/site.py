@@ -8,31 +8,34 @@ Everything is staged into one folder, so that one `_toc.yml` serves every preset
 """
 
 import argparse
-import json
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
-
+from tdlib.figures.theme import theme_css
 from tdlib.files import write_text
 from tdlib.runs.cells import grid_cells
 from tdlib.runs.edition import copy_results, pack, unpack, write_stripped_notebook
 from tdlib.runs.layout import ROOT, RunLayout, runs_root
+from tdlib.runs.pages import build_pages
 from tdlib.runs.presets import load_preset, preset_path
+from tdlib.runs.speed_page import speed_page
+from tdlib.runs.staged_explorer import stage_explorer
+from tdlib.runs.staged_media import DARK, stage_media
 
 PUBLISHED = ROOT / "book" / "published"
 EDITION_LIMIT = 15_000_000  # [bytes]
+BENCH_FILES = ("bench.json", "scaling.json")
 
 
-def stage(notebooks: Path, results: Path, site: Path) -> None:
+def stage(notebooks: Path, results: Path, models: Path, seed: int, site: Path) -> None:
     """Lay out a book's sources in an empty folder.
 
     Args:
         notebooks: Folder of executed notebooks.
         results: Folder with `metrics`, `figures` and `videos`.
+        models: Folder of checkpoints.
+        seed: Seed of the models that the explorer carries.
         site: Folder to fill; what it held is removed.
     """
     shutil.rmtree(site, ignore_errors=True)
@@ -45,10 +48,14 @@ def stage(notebooks: Path, results: Path, site: Path) -> None:
     for path in sorted(notebooks.glob("*.ipynb")):
         write_stripped_notebook(path, site / "notebooks" / path.name)
     copy_results(results, site / "results")
-    bench = runs_root() / "bench" / "bench.json"
-    if bench.is_file() and not (site / "results" / "metrics" / "bench.json").exists():
-        shutil.copy2(bench, site / "results" / "metrics" / "bench.json")
-    write_text(site / "book" / "speed.md", speed_page(site / "results" / "metrics"))
+    for name in BENCH_FILES:
+        if (runs_root() / "bench" / name).is_file() and not (site / "results" / "metrics" / name).exists():
+            shutil.copy2(runs_root() / "bench" / name, site / "results" / "metrics" / name)
+    static = site / "book" / "_static"
+    write_text(static / "theme.css", theme_css())
+    stage_explorer(static, models, seed, site / "results" / "metrics" / "statistics.csv")
+    write_text(site / "book" / "speed.md", speed_page(site / "results"))
+    stage_media(site)
     write_text(site / "book" / "gallery.md", gallery_page(site / "results" / "figures"))
     for name in ("statistics.csv", "summary_statistics.json"):  # pages with conclusions read the published edition
         if (PUBLISHED / "results" / "metrics" / name).is_file():
@@ -67,7 +74,7 @@ def gallery_page(figures: Path) -> str:
     ]
     for folder in sorted(path for path in figures.glob("*") if path.is_dir()):
         lines += [f"## {folder.name.replace('_', ' ').capitalize()}", ""]
-        for image in sorted(folder.glob("*.png")):
+        for image in sorted(path for path in folder.glob("*.png") if not path.name.endswith(DARK)):
             lines += [
                 f":::{{result-figure}} ../results/figures/{folder.name}/{image.name}",
                 f":name: gallery-{folder.name}-{image.stem}",
@@ -77,57 +84,6 @@ def gallery_page(figures: Path) -> str:
                 "",
             ]
     return "\n".join(lines)
-
-
-def speed_page(metrics: Path) -> str:
-    """Write the page with time and memory of every job of a run, and of the benchmarks where they were run."""
-    lines = [
-        "# Speed and memory",
-        "",
-        "**Question.** What does the study cost on this machine?",
-        "",
-        "Each job of the grid is one notebook in a process of its own with one thread; import of the library and start "
-        "of the kernel are included. A job that found results in place cost only what it had left to do.",
-        "",
-    ]
-    times = metrics / "job_times.csv"
-    if times.is_file():
-        table = pd.read_csv(times)
-        total, peak = table[["wall_seconds", "cpu_seconds"]].sum(), table["peak_mb"].max()
-        lines += ["| job | wall [s] | CPU [s] | peak memory [MB] |", "|---|---:|---:|---:|"]
-        lines += [
-            f"| {row.job} | {row.wall_seconds:.0f} | {row.cpu_seconds:.0f} | {row.peak_mb:.0f} |"
-            for row in table.itertuples()
-        ]
-        lines += [f"| **all** | {total['wall_seconds']:.0f} | {total['cpu_seconds']:.0f} | {peak:.0f} |", ""]
-    bench = metrics / "bench.json"
-    if bench.is_file():
-        lines += [
-            "## Benchmarks",
-            "",
-            "`make bench`, one thread; CPU time is less disturbed by other processes than wall time.",
-            "",
-            "| what | by wall time | by CPU time | unit |",
-            "|---|---:|---:|---|",
-        ]
-        lines += [
-            f"| {row['name']} | {row['ours']:.3g} | {row['cpu']:.3g} | {row['unit']} |"
-            for row in json.loads(bench.read_text(encoding="utf-8"))
-        ]
-    lines += ["", "**Limits.** One machine, one run each; jobs of one run share its cores."]
-    return "\n".join(lines) + "\n"
-
-
-def build(site: Path, html: Path) -> int:
-    """Build a staged site strictly (every warning is an error) and move the pages to `html`; return the exit code."""
-    command = [
-        str(Path(sys.executable).parent / "jupyter-book"), "build", str(site), "--all", "-W", "-n", "--keep-going",
-    ]  # fmt: skip
-    result = subprocess.run(command, env={**os.environ, "TDLIB_SITE": str(site)})
-    if result.returncode == 0:
-        shutil.rmtree(html, ignore_errors=True)
-        shutil.move(site / "_build" / "html", html)
-    return result.returncode
 
 
 def make_edition(preset_name: str) -> int:
@@ -144,8 +100,9 @@ def make_edition(preset_name: str) -> int:
     staged = layout.root / "edition"
     shutil.rmtree(staged, ignore_errors=True)
     pack(layout.notebooks, layout.root / "results", staged)
-    if (runs_root() / "bench" / "bench.json").is_file():
-        shutil.copy2(runs_root() / "bench" / "bench.json", staged / "results" / "metrics" / "bench.json")
+    for name in BENCH_FILES:
+        if (runs_root() / "bench" / name).is_file():
+            shutil.copy2(runs_root() / "bench" / name, staged / "results" / "metrics" / name)
     seed = preset.seeds[0]
     for checkpoint in sorted(layout.models.glob(f"*/*/*/seed{seed}")):
         target = staged / "models" / checkpoint.relative_to(layout.models)
@@ -180,14 +137,16 @@ def main(arguments: list[str] | None = None) -> int:
             layout = RunLayout.of("published")
             shutil.rmtree(layout.root / "unpacked", ignore_errors=True)
             unpack(PUBLISHED, layout.root / "unpacked")
-            stage(layout.root / "unpacked" / "notebooks", layout.root / "unpacked" / "results", layout.site)
+            unpacked, seed = layout.root / "unpacked", load_preset(PUBLISHED / "preset.yaml").seeds[0]
+            stage(unpacked / "notebooks", unpacked / "results", PUBLISHED / "models", seed, layout.site)
         else:
-            layout = RunLayout.of(load_preset(options.preset).name)
-            stage(layout.notebooks, layout.root / "results", layout.site)
+            preset = load_preset(options.preset)
+            layout = RunLayout.of(preset.name)
+            stage(layout.notebooks, layout.root / "results", layout.models, preset.seeds[0], layout.site)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    code = build(layout.site, layout.html)
+    code = build_pages(layout.site, layout.html)
     if code == 0:
         print(f"the book is at {layout.html / 'index.html'}")
     return code

@@ -13,6 +13,7 @@ from tdlib.evaluation.tables import ARM_COLUMNS, at_time, read_table, write_tabl
 from tdlib.files import write_text
 from tdlib.runs.contrasts import CONTRASTS, Cell, Contrast
 from tdlib.runs.layout import ROOT
+from tdlib.runs.parts import part
 from tdlib.runs.run import Run
 from tdlib.seeding import numpy_generator
 from tdlib.stats import hierarchical_bootstrap, holm, seed_bootstrap, sign_flip_test, smallest_p_value, tost
@@ -34,6 +35,7 @@ SIGNIFICANCE = 0.05
 ROLLOUT_TIMES = (0.5, 1.0)  # [s]
 
 
+@part("statistics")
 def merge_parts(run: Run) -> dict[str, pd.DataFrame]:
     """Join the parts of every table in the order of the preset, write them to `results/metrics`, and return them.
 
@@ -59,6 +61,7 @@ def load_tables(run: Run) -> dict[str, pd.DataFrame]:
     return {name: read_table(path) for name, path in paths.items() if path.exists()}
 
 
+@part("statistics")
 def summarize(run: Run, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Compute mean and 95 % bootstrap interval over seeds of every measure; write and return `statistics.csv`.
 
@@ -91,6 +94,7 @@ def summarize(run: Run, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return table
 
 
+@part("statistics")
 def evaluate_contrasts(run: Run, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Test every declared contrast in every environment; write and return `contrasts.csv`.
 

@@ -15,6 +15,7 @@ from tdlib.evaluation.tables import write_table
 from tdlib.figures.training import draw_training_curves
 from tdlib.runs.collect import branched_path, ensure_collected, load_branched, main_dataset_path
 from tdlib.runs.files import Stamp, source_hash
+from tdlib.runs.parts import part
 from tdlib.runs.progress import Progress
 from tdlib.runs.run import Run
 from tdlib.training import Budget, FitResult, Member, delta_t_support, fit, save_checkpoint
@@ -72,6 +73,7 @@ def train_environment(
     return summary
 
 
+@part("training")
 def ensure_trained(
     run: Run, env: str, models: Sequence[str] | None = None, seeds: Sequence[int] | None = None
 ) -> None:
@@ -212,7 +214,8 @@ def _save(run: Run, env: str, result: FitResult, budget: Budget, hashes: dict[st
         },
     }
     save_checkpoint(folder, result.model, config, result.curves)
-    draw_training_curves(folder / "training_curves.csv", folder / "training_curves.png")
+    with part("figures"):
+        draw_training_curves(folder / "training_curves.csv", folder / "training_curves.png")
     _stamp(run, env, member.arm, member.seed, hashes).write()
 
 

@@ -11,6 +11,7 @@ from tdlib.seeding import torch_generator
 from tdlib.training.budget import Budget
 from tdlib.training.members import FitResult, Member, combine
 from tdlib.training.run import Single, StackRun
+from tdlib.training.step import Recordings
 from tdlib.trajectories import Transitions
 
 WIDE = 50_000  # weights from which a loop over members beats a stack on CPU: between 27 000 and 70 000 (measured)
@@ -42,6 +43,7 @@ def fit(
     flat = [single for parts in singles for single in parts]
     total, done = budget.num_steps * len(flat), 0
     results: dict[int, FitResult] = {}
+    recordings: Recordings = {}
     for stack in _stacks([single.member for single in flat], device):
         before = done
 
@@ -49,7 +51,8 @@ def fit(
             if progress is not None:
                 progress(before + step * size, total)
 
-        results.update(zip(stack, StackRun([flat[i] for i in stack], budget, device).run(report), strict=True))
+        run = StackRun([flat[i] for i in stack], budget, device, recordings)
+        results.update(zip(stack, run.run(report), strict=True))
         done += budget.num_steps * len(stack)
     ordered = iter([results[i] for i in range(len(flat))])
     collected = [[next(ordered) for _ in parts] for parts in singles]

@@ -5,19 +5,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from tdlib.specs import EnvironmentSpec
 from tdlib.trajectories import Transitions
 
 
 class DataPool:
-    """All transitions of a fit as rows (state, action, next_state, delta_t) of one table; shared sets are stored once.
+    """All transitions of a fit as rows (state, action, next_state, delta_t) of a table; shared sets are stored once."""
 
-    Args:
-        state_dim: D.
-        action_dim: A.
-    """
-
-    def __init__(self, state_dim: int, action_dim: int):
-        self.sizes = [state_dim, action_dim, state_dim, 1]
+    def __init__(self):
         self._first_row: dict[int, int] = {}
         self._parts: list[Transitions] = []  # also keeps the sets alive, so that their ids stay unique
         self._count = 0
@@ -36,15 +31,29 @@ class DataPool:
         rows = [torch.cat([p.state, p.action, p.next_state, p.delta_t.unsqueeze(-1)], dim=-1) for p in self._parts]
         self.rows = torch.cat([x.to(dtype) for x in rows]).to(device)
 
-    def gather(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Rows by number: (...) -> state (..., D), action (..., A), next_state (..., D), delta_t (...)."""
-        rows = self.rows.index_select(0, index.reshape(-1)).view(*index.shape, -1)
-        state, action, next_state, delta_t = rows.split(self.sizes, dim=-1)
-        return state, action, next_state, delta_t.squeeze(-1)
+    def gather(self, index: Tensor) -> Tensor:
+        """Transitions by number, one row per column of the table: (..., B, T) -> (..., F, B, T); T = 1 is left out."""
+        found = self.rows.index_select(0, index.reshape(-1)).view(*index.shape, -1).movedim(-1, -3)
+        return (found.squeeze(-1) if index.shape[-1] == 1 else found).contiguous()
+
+
+def columns(rows: Tensor, spec: EnvironmentSpec) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Name the rows of gathered transitions.
+
+    Args:
+        rows: (K, F, B) or (K, F, B, T) with F = 2D + A + 1.
+        spec: State and action sizes.
+
+    Returns:
+        State (K, B, T, D), action (K, B, T, A), next state (K, B, T, D) and interval (K, B, T), or without T.
+    """
+    sizes = [spec.state_dim, spec.action_dim, spec.state_dim, 1]
+    state, action, next_state, delta_t = (x.movedim(1, -1) for x in rows.split(sizes, dim=1))
+    return state, action, next_state, delta_t.squeeze(-1)
 
 
 class Sampler:
-    """Draws row numbers for one member: the rate uniformly, then a transition or a window start of it uniformly.
+    """What one member may draw: the rows of its transitions or windows, rate by rate.
 
     Args:
         parts: One set per rate.
@@ -71,29 +80,67 @@ class Sampler:
                 start, length = window_starts(torch.as_tensor(offsets[i]), window)
             starts.append(start + pool.add(part))
             lengths.append(length)
-        self._counts = torch.tensor([len(start) for start in starts])
-        self._first = self._counts.cumsum(0) - self._counts
-        self._starts, self._lengths = torch.cat(starts), torch.cat(lengths)
-
-    def draw(self, *shape: int) -> tuple[Tensor, Tensor]:
-        """Random rows and which of them count: shape -> (*shape, window) both; padding repeats a window's last row."""
-        uniform = torch.rand((2, *shape), generator=self.generator, dtype=torch.float64)
-        rate = (uniform[0] * len(self._counts)).long()
-        return self._rows(self._first[rate] + (uniform[1] * self._counts[rate]).long())
+        self.counts = torch.tensor([len(start) for start in starts])
+        self.first = self.counts.cumsum(0) - self.counts  # of every set, among the starts
+        self.starts, self.lengths = torch.cat(starts), torch.cat(lengths)
 
     def fixed(self, size: int) -> tuple[Tensor, Tensor]:
         """A fixed subset that repeats nothing, equally many of each rate, at most `size` rows: (n, window) both."""
-        windows = max(1, size // self.window // len(self._counts))
-        count = int(min(windows, self._counts.min()))
+        windows = max(1, size // self.window // len(self.counts))
+        count = int(min(windows, self.counts.min()))
         chosen = []
-        for first, available in zip(self._first.tolist(), self._counts.tolist(), strict=True):
+        for first, available in zip(self.first.tolist(), self.counts.tolist(), strict=True):
             chosen.append(first + torch.randperm(available, generator=self.generator)[:count])
-        return self._rows(torch.cat(chosen))
+        return _rows(torch.cat(chosen), self.starts, self.lengths, self.window)
 
-    def _rows(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        steps = torch.arange(self.window)
-        length = self._lengths[chosen].unsqueeze(-1)
-        return self._starts[chosen].unsqueeze(-1) + torch.minimum(steps, length - 1), steps < length
+
+class StackSampler:
+    """Draws row numbers for all members of a stack: the rate uniformly, then a transition or window start uniformly.
+
+    Random numbers come from every member's own stream on the processor, so that each device trains on the same batches;
+    what they stand for is looked up on the device.
+
+    Args:
+        samplers: One per member, of one window length.
+        device: Where the rows are wanted.
+    """
+
+    def __init__(self, samplers: Sequence[Sampler], device: torch.device | str = "cpu"):
+        self._device, self._window = torch.device(device), samplers[0].window
+        self._generators = [sampler.generator for sampler in samplers]
+        totals = torch.tensor([0] + [len(sampler.starts) for sampler in samplers]).cumsum(0)
+        rates = torch.tensor([len(sampler.counts) for sampler in samplers])
+        tables = {
+            "starts": torch.cat([sampler.starts for sampler in samplers]),
+            "lengths": torch.cat([sampler.lengths for sampler in samplers]),
+            "counts": torch.cat([sampler.counts for sampler in samplers]),
+            "first": torch.cat([s.first + start for s, start in zip(samplers, totals.tolist()[:-1], strict=True)]),
+            "rates": rates.unsqueeze(1),
+            "first_rate": (rates.cumsum(0) - rates).unsqueeze(1),
+        }
+        self._tables = {name: table.to(device) for name, table in tables.items()}
+
+    def draw(self, *shape: int) -> tuple[Tensor, Tensor]:
+        """Random rows and which of them count: (C, B) -> (C, K, B, T) both; padding repeats a window's last row."""
+        uniform = [torch.rand((2, *shape), generator=g, dtype=torch.float64) for g in self._generators]
+        uniform = torch.stack(uniform, dim=2)  # (2, C, K, B)
+        if self._device.type == "cuda":
+            uniform = uniform.pin_memory().to(self._device, non_blocking=True)  # does not wait for the steps before
+        tables = self._tables
+        rate = ((uniform[0] * tables["rates"]).long() + tables["first_rate"]).flatten()
+        first, count = (tables[name].index_select(0, rate).view(uniform.shape[1:]) for name in ("first", "counts"))
+        chosen = first + (uniform[1] * count).long()
+        return _rows(chosen, tables["starts"], tables["lengths"], self._window)
+
+
+def _rows(chosen: Tensor, starts: Tensor, lengths: Tensor, window: int) -> tuple[Tensor, Tensor]:
+    """Rows of the chosen starts, and which of them count: (...) -> (..., window) both."""
+    start = starts.index_select(0, chosen.flatten()).view(*chosen.shape, 1)
+    if window == 1:
+        return start, torch.ones((), dtype=torch.bool, device=start.device).expand(start.shape)
+    steps = torch.arange(window, device=start.device)
+    length = lengths.index_select(0, chosen.flatten()).view(*chosen.shape, 1)
+    return start + torch.minimum(steps, length - 1), steps < length
 
 
 def window_starts(offsets: Tensor, window: int) -> tuple[Tensor, Tensor]:

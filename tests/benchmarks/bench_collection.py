@@ -1,46 +1,142 @@
-"""How many transitions per second are collected, and at what peak memory; prints, never asserts.
+"""Transitions collected per second, beside stable-baselines3 on Gymnasium's own environments.
 
-    python tests/benchmarks/bench_collection.py [--transitions 20000]
+    python tests/benchmarks/bench_collection.py [--quick]
+    python tests/benchmarks/bench_collection.py --learning 100000 --seeds 2
+
+Ours is everything up to the files on disk: exact physics at the rate, PPO, the recorder, HDF5 with its splits. The peer
+only trains: the same PPO settings and number of environments, and once its own default settings. `--learning` prints
+the returns that our settings and the defaults reach with equal transitions; both returns are Gymnasium's over 10 s.
 """
 
 import argparse
-import resource
+import importlib.metadata
+import itertools
 import tempfile
 import time
 
+import harness
+import numpy as np
+from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
+
 from tdlib.data import collect_random, load_dataset
 from tdlib.data.collection import collect_ppo
+from tdlib.data.ppo_settings import NUM_ENVS, ppo_settings
+from tdlib.trajectories import delta_t_of
+
+RATES = (10, 20, 50)
+NATIVE = {"Pendulum-v1": 20, "CartPole-v1": 50}  # the rates of Gymnasium's own environments [Hz]
+PEER = f"stable-baselines3 {importlib.metadata.version('stable-baselines3')}"
+NUM_TRANSITIONS = 4096  # whole rollouts at every rate
 
 
-def rows(num_transitions: int = 20_000) -> list[dict]:
-    """Collect every kind of set once; one row each for bench.json."""
-    found = []
-    for env in ("Pendulum-v1", "CartPole-v1"):
-        for rate in (10, 20, 50):
-            with tempfile.TemporaryDirectory() as folder:
-                origin = load_dataset(collect_ppo(env, rate, 0, num_transitions, folder)).attributes
-            wall, cpu = (num_transitions / origin[f"{clock}_seconds"] for clock in ("wall", "cpu"))
-            found.append({"name": f"collect PPO {env} {rate} Hz", "ours": wall, "cpu": cpu, "unit": "transitions / s"})
-    for env in ("Pendulum-v1", "CartPoleContinuous-v1"):
-        for rate in (10, 50):
-            started = time.perf_counter(), time.process_time()
-            collect_random(env, rate, 0, num_transitions)
-            wall, cpu = time.perf_counter() - started[0], time.process_time() - started[1]
-            name = f"collect random {env} {rate} Hz"
-            found.append(
-                {"name": name, "ours": num_transitions / wall, "cpu": num_transitions / cpu, "unit": "transitions / s"}
+def ours(env: str, rate: float, num_transitions: int, seed: int = 0) -> np.ndarray:
+    """Collect as a run does and return the returns of complete episodes."""
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = load_dataset(collect_ppo(env, rate, seed, num_transitions, folder))
+    return dataset.episode_returns[dataset.episode_complete]
+
+
+def same_settings(env: str, rate: float, num_transitions: int) -> None:
+    """Train stable-baselines3's PPO with our settings on Gymnasium's own environment."""
+    settings, delta_t = ppo_settings(env, rate), delta_t_of(rate)
+    held, num_steps = settings.noise_hold is not None, settings.rollout_steps(delta_t, num_transitions)
+    start, final = settings.learning_rate, settings.final_learning_rate
+    agent = PPO(
+        "MlpPolicy",
+        make_vec_env(env, NUM_ENVS, seed=0),
+        n_steps=num_steps,
+        batch_size=min(settings.minibatch, num_steps * NUM_ENVS),
+        n_epochs=settings.num_epochs,
+        learning_rate=lambda remaining: final + remaining * (start - final),
+        gamma=settings.discount(delta_t),
+        gae_lambda=settings.trace_decay(delta_t),
+        clip_range=settings.clip_range,
+        ent_coef=settings.entropy,
+        use_sde=held,
+        sde_sample_freq=settings.noise_steps(delta_t) if held else -1,
+        policy_kwargs={"net_arch": list(settings.hidden), "log_std_init": settings.log_std},
+        seed=0,
+        device="cpu",
+    )
+    agent.learn(num_transitions)
+
+
+def default_settings(env: str, num_transitions: int, seed: int = 0) -> np.ndarray:
+    """Train stable-baselines3's PPO as it comes, on one environment; return the episodes' returns."""
+    vec_env = make_vec_env(env, 1, seed=seed)
+    PPO("MlpPolicy", vec_env, seed=seed, device="cpu").learn(num_transitions)
+    return np.array(vec_env.envs[0].get_wrapper_attr("get_episode_rewards")())
+
+
+def rows(device: str = "cpu", quick: bool = False) -> list[harness.Row]:
+    """Measure collection at every rate, against the defaults, and random inputs alone."""
+    del device  # environments and policies of 64 units stay on the processor
+    count, options = NUM_TRANSITIONS, {"unit": "transitions / s", "repeats": 1 if quick else 3}
+    found = [
+        harness.compare(
+            f"collect PPO {env} {rate} Hz, same settings",
+            lambda env=env, rate=rate: ours(env, rate, count),
+            lambda env=env, rate=rate: same_settings(env, rate, count),
+            count=count,
+            peer_name=PEER,
+            goal=0.9,
+            **options,
+        )
+        for env, rate in itertools.product(NATIVE, RATES)
+    ]
+    for env, rate in NATIVE.items():
+        found.append(
+            harness.compare(
+                f"collect PPO {env} {rate} Hz, peer's default settings",
+                lambda env=env, rate=rate: ours(env, rate, count),
+                lambda env=env: default_settings(env, count),
+                count=count,
+                peer_name=f"{PEER}, defaults",
+                goal=2.0,
+                **options,
             )
+        )
+    for env, rate in itertools.product(("Pendulum-v1", "CartPoleContinuous-v1"), (10, 50)):
+        work = harness.compare(
+            f"collect random {env} {rate} Hz", lambda env=env, rate=rate: collect_random(env, rate, 0, count),
+            count=count, **options,
+        )  # fmt: skip
+        found.append(work)
     return found
 
 
+def compare_learning(num_transitions: int, num_seeds: int) -> None:
+    """Print mean returns in the last fifth of the transitions, ours and the defaults, and the seconds both took."""
+    for (env, rate), seed in itertools.product(NATIVE.items(), range(num_seeds)):
+        line = f"{env} {rate} Hz seed {seed}, last fifth of {num_transitions} transitions:"
+        for name, collect in (
+            ("ours", lambda: ours(env, rate, num_transitions, seed)),  # noqa: B023  called at once
+            ("defaults", lambda: default_settings(env, num_transitions, seed)),  # noqa: B023
+        ):
+            started = time.perf_counter()
+            reached = _last_fifth(collect(), rate, num_transitions)
+            line += f"  {name} {reached:.0f} in {time.perf_counter() - started:.0f} s"
+        print(line, flush=True)
+
+
+def _last_fifth(returns: np.ndarray, rate: float, num_transitions: int) -> float:
+    """Mean return of the last episodes; all of Pendulum's last 10 s, CartPole's do once it has learned."""
+    return returns[-max(5, round(num_transitions / 5 / (10 * rate))) :].mean()
+
+
 def main() -> None:
-    """Print one row per set, and the peak memory."""
+    """Print one row per measurement, or the comparison of learning."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--transitions", type=int, default=20_000)
-    print(f"{'collection':<36}{'per wall second':>16}{'per CPU second':>16}")
-    for row in rows(parser.parse_args().transitions):
-        print(f"{row['name']:<36}{row['ours']:>16.0f}{row['cpu']:>16.0f}")
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--learning", type=int, default=0, help="compare returns after so many transitions")
+    parser.add_argument("--seeds", type=int, default=2)
+    options = parser.parse_args()
+    if options.learning:
+        compare_learning(options.learning, options.seeds)
+        return
+    for row in rows(quick=options.quick):
+        print(row.line(), flush=True)
 
 
 if __name__ == "__main__":

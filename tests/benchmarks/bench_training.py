@@ -1,111 +1,219 @@
-"""Milliseconds per model and optimizer step: `OMP_NUM_THREADS=1 python tests/benchmarks/bench_training.py`.
+"""Milliseconds per model and optimizer step: `python tests/benchmarks/bench_training.py [--device cuda] [--quick]`.
 
-A step is everything: drawing and gathering the batch, forward, loss, backward, clipping, Adam; validation is apart.
-Wall time is what a user waits for; CPU time is less disturbed by other processes. The best of several runs is printed.
+A step of ours is everything: drawing and gathering the batch, forward, loss, backward, clipping, Adam. Peers train one
+model with the same sizes, loss, clipping and optimizer (`training_peers`). Validation is left out on both sides.
 """
 
 import argparse
-import time
+import importlib.metadata
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
-import torch
+HERE = Path(__file__).resolve().parent
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "1000000000"}  # as in run.py
 
-from tdlib.envs import SYSTEMS
-from tdlib.seeding import torch_generator
-from tdlib.training import Arm, Budget, Member, build_arm
-from tdlib.training.run import CHUNK, Single, StackRun
-from tdlib.trajectories import Transitions
+if __name__ == "__main__" and not MALLOC.items() <= os.environ.items():  # read when a process starts
+    os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **MALLOC})
 
-EPISODE = 100
-CASES = [  # label, arm, members, chunks of steps
-    ("jump hidden64", Arm("jump", "multi_resolution", "scaled_concat", train_frequency="mixed"), (1, 10, 16, 24), 6),
-    ("lstm hidden64", Arm("lstm", "multi_resolution", "scaled_concat", train_frequency="mixed"), (1, 10, 14), 1),
-    ("newtonian rk4", Arm("newtonian", "ode", "rk4", train_frequency="mixed"), (1, 10, 24), 2),
-    ("first_order_ode euler", Arm("first_order_ode", "ode", "euler", train_frequency="20"), (10,), 4),
-    ("port_hamiltonian rk4", Arm("port_hamiltonian", "ode", "rk4", train_frequency="mixed"), (1, 10), 1),
-    ("jump small", Arm("jump", "baseline", size="small", train_frequency="20"), (1,), 2),
-    ("jump medium", Arm("jump", "baseline", size="medium", train_frequency="20"), (1,), 1),
-]
+sys.path[:0] = [str(HERE), str(HERE.parent.parent / ".peers")]
+
+import harness  # noqa: E402  (sets the threads before torch starts them)
+import torch  # noqa: E402
+import training_peers as peers  # noqa: E402
+
+from tdlib.envs import SYSTEMS  # noqa: E402
+from tdlib.models import SIZES, build_model  # noqa: E402
+from tdlib.seeding import torch_generator  # noqa: E402
+from tdlib.training import Arm, Budget, Member, build_arm  # noqa: E402
+from tdlib.training.run import CHUNK, Single, StackRun  # noqa: E402
+from tdlib.trajectories import Transitions  # noqa: E402
+
+ENV, BATCH, EPISODE = "Pendulum-v1", 256, 100
+SPEC = SYSTEMS[ENV].spec
+UNIT, RATE = "ms / model / step", "model steps / s"
+JUMP = Arm("jump", "multi_resolution", "scaled_concat", train_frequency="mixed")
+SMALL = Arm("jump", "baseline", size="small", train_frequency="20")
+LSTM = Arm("lstm", "multi_resolution", "scaled_concat", train_frequency="mixed")
+NEWTONIAN = Arm("newtonian", "ode", "rk4", train_frequency="mixed")
+PORT = Arm("port_hamiltonian", "ode", "rk4", train_frequency="mixed")
+DISTINCT = (1, 3, 10, 30, 100, 256)
 
 
-def transitions(env: str, frequency: float, count: int, seed: int) -> Transitions:
+def transitions(frequency: float, count: int, seed: int) -> Transitions:
     """Random states and inputs with their true next states."""
-    system, g = SYSTEMS[env], torch.Generator().manual_seed(seed)
+    system, g = SYSTEMS[ENV], torch.Generator().manual_seed(seed)
     state = 2 * torch.rand(count, system.spec.state_dim, generator=g) - 1
-    action = torch.randint(0, 2, (count, 1), generator=g).float()
+    action = 4 * torch.rand(count, 1, generator=g) - 2
     delta_t = torch.full((count,), 1 / frequency)
     return Transitions(state, action, system.flow(state, action, delta_t), delta_t)
 
 
-def stack_run(env: str, arm: Arm, count: int, device: str) -> StackRun:
+def training_sets(arm: Arm) -> list[Transitions]:
+    """One set per rate of the arm."""
+    return [transitions(f, 14000, 1) for f in arm.frequencies]
+
+
+def stack_run(arm: Arm, count: int, device: str, sets: list[Transitions] | None = None) -> StackRun:
     """A stack of `count` members, ready to train."""
-    spec = SYSTEMS[env].spec
-    parts = {
-        split: [transitions(env, f, size, seed) for f in arm.frequencies]
-        for split, size, seed in (("train", 14000, 1), ("val", 3000, 2))
-    }
-    offsets = {split: [torch.arange(0, len(p) + 1, EPISODE) for p in sets] for split, sets in parts.items()}
+    train = sets or training_sets(arm)
+    val = [transitions(f, 3000, 2) for f in arm.frequencies]
+    offsets = [[torch.arange(0, len(p) + 1, EPISODE) for p in parts] for parts in (train, val)]
     singles = []
     for seed in range(count):
-        model = build_arm(arm, spec, seed)
-        model.fit_scales(Transitions.concatenate(parts["train"]))
-        member = Member(arm, seed, model, parts["train"], parts["val"], offsets["train"], offsets["val"])
+        model = build_arm(arm, SPEC, seed)
+        model.fit_scales(Transitions.concatenate(train))
+        member = Member(arm, seed, model, train, val, *offsets)
         singles.append(Single(member, torch_generator(seed, "batches"), torch_generator(seed, "validation")))
-    return StackRun(singles, Budget(10_000, 1e-3), device)
+    return StackRun(singles, Budget(10_000, 1e-3, batch_size=BATCH), device)
 
 
-def measure(run: StackRun, chunks: int, repeats: int, device: str) -> tuple[float, float, float]:
-    """Best wall and CPU seconds per step, and seconds per validation, of the whole stack."""
+def stacked_steps(arm: Arm, count: int, device: str, chunks: int, sets: list[Transitions] | None = None) -> Callable:
+    """A callable that takes `chunks * CHUNK` steps of a stack; recording or capturing is done before."""
+    run = stack_run(arm, count, device, sets)
+    run.draw(CHUNK)
+    run.prepare()
 
     def steps() -> None:
         for _ in range(chunks):
-            run._draw(CHUNK)
+            run.draw(CHUNK)
             for k in range(CHUNK):
-                run._train_step(k, 1e-3)
-        if device != "cpu":
-            torch.cuda.synchronize()
+                run.train_step(k, k)
 
-    steps()
-    wall, cpu, validation = [], [], []
-    for _ in range(repeats):
-        clocks = time.perf_counter(), time.process_time()
-        steps()
-        wall.append((time.perf_counter() - clocks[0]) / chunks / CHUNK)
-        cpu.append((time.process_time() - clocks[1]) / chunks / CHUNK)
-        clock = time.perf_counter()
-        run._validate(1, 1e-3)
-        validation.append(time.perf_counter() - clock)
-    return min(wall), min(cpu), min(validation)
+    return steps
 
 
-def rows(repeats: int = 3) -> list[dict]:
-    """Measure the cases at their largest stack; one row each for bench.json."""
-    found = []
-    for label, arm, counts, chunks in CASES:
-        count = max(counts)
-        run = stack_run("Pendulum-v1", arm, count, "cpu")
-        wall, cpu, _ = (1e3 / count * x for x in measure(run, chunks, repeats, "cpu"))
-        name = f"train {label}, stack of {count}"
-        found.append({"name": name, "ours": wall, "cpu": cpu, "unit": "ms / model / step"})
+def step_flops(arm: Arm) -> float:
+    """Arithmetic of the matrix products in one step of one model, forward and backward."""
+    widths, features = SIZES[arm.size], SPEC.feature_dim
+    if arm.model == "port_hamiltonian":  # the energy's gradient: the hidden layers there and back, four times
+        layers = [features * widths[0], widths[0] * widths[1]] * 2
+        return 4 * 3 * 2 * BATCH * sum(layers)
+    if arm.model == "lstm":
+        cell = (features + peers.EMBEDDING + 1 + widths[0]) * 4 * widths[0]
+        return 3 * 2 * BATCH * (cell + widths[0] * widths[1] + widths[1] * SPEC.state_dim)
+    ode = arm.method == "ode"
+    sizes = [features + peers.EMBEDDING + (not ode), *widths, 1 if ode else SPEC.state_dim]
+    layers = [a * b for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+    return (4 if ode else 1) * 2 * BATCH * (3 * sum(layers) - layers[0])
+
+
+def rows(device: str = "cpu", quick: bool = False) -> list[harness.Row]:
+    """Measure every case; on a card, stacks against one-model loops there and against the processor."""
+    repeats = 3 if quick else 7
+    return _on_card(device, repeats) if device != "cpu" else _discrete(repeats) + _fields(repeats) + _irregular(repeats)
+
+
+def version(package: str) -> str:
+    """Name and version of a peer."""
+    return f"{package} {importlib.metadata.version(package)}"
+
+
+def _row(arm: Arm, count: int, name: str, peer: Callable | None, peer_steps: int, **how: object) -> harness.Row:
+    chunks = how.pop("chunks", 2)
+    steps = chunks * CHUNK
+    ours = stacked_steps(arm, count, "cpu", chunks, how.pop("sets", None))
+    about = {"count": count * steps, "peer_count": peer_steps, "unit": UNIT, "flops": count * steps * step_flops(arm)}
+    return harness.compare(f"train {name}", ours, peer, **about, **how)
+
+
+def _discrete(repeats: int) -> list[harness.Row]:
+    torch_name = f"torch {torch.__version__.split('+')[0]}"
+    plain = peers.PlainNetwork(SPEC, SIZES["hidden64"])
+    data = peers.prepared(training_sets(JUMP), SPEC, "cpu")
+    loader = peers.loader_loop(data, plain, BATCH, 100)
+    found = [
+        _row(JUMP, 16, "jump [64,64], stack of 16", loader, 100, repeats=repeats, goal=8,
+             peer_name=f"DataLoader and Adam, {torch_name}"),
+        _row(JUMP, 1, "jump [64,64], one model", loader, 100, repeats=repeats, chunks=4,
+             peer_name=f"DataLoader and Adam, {torch_name}"),
+    ]  # fmt: skip
+    data = peers.prepared(training_sets(SMALL), SPEC, "cpu")
+    for adam in ({"foreach": True}, {"fused": True}):
+        loop = peers.gather_loop(data, peers.PlainNetwork(SPEC, SIZES["small"]), BATCH, 64, **adam)
+        name = f"tensor loop, Adam({next(iter(adam))}), {torch_name}"
+        found.append(_row(SMALL, 1, "jump [256,256], one model", loop, 64, repeats=repeats, goal=1, peer_name=name))
+    return [*found, _row(LSTM, 14, "lstm 64, stack of 14", None, 1, repeats=repeats, chunks=1)]
+
+
+def _fields(repeats: int) -> list[harness.Row]:
+    found, name = [], version("torchdiffeq")
+    solvers = {"rk4": peers.once_per_interval(method="rk4"), "default dopri5": peers.once_per_interval()}
+    for arm, count, goals in ((NEWTONIAN, 30, (3.5, 20)), (PORT, 10, (3.5, 18))):
+        sets = training_sets(arm)
+        data = Transitions.concatenate(sets)
+        for (solver, solve), goal, steps in zip(solvers.items(), goals, (20, 5), strict=True):
+            model = build_arm(arm, SPEC, 0)
+            model.fit_scales(data)
+            loop = peers.field_loop(data, model, solve, None, BATCH, steps)
+            title = f"{arm.model} rk4, three rates, stack of {count}"
+            found.append(_row(arm, count, title, loop, steps, repeats=repeats, chunks=1, goal=goal, sets=sets,
+                              peer_name=f"{name} {solver} per rate"))  # fmt: skip
     return found
 
 
+def _irregular(repeats: int) -> list[harness.Row]:
+    """How the cost of a batch depends on the number of distinct intervals in it."""
+    found = []
+    if not importlib.util.find_spec("torchode"):
+        print("torchode is not installed (tests/benchmarks/requirements-peers.txt): its rows are left out")
+    for count in DISTINCT:
+        delta_ts = [0.02 + 0.08 * (i + 1) / count for i in range(count)]
+        sets = [_with_intervals(delta_ts)]
+        rivals = {f"{version('torchdiffeq')} rk4, union of times": (peers.union_of_times, max(1, 20 // count))}
+        if importlib.util.find_spec("torchode"):
+            rivals[f"{version('torchode')} Dopri5, one step"] = (peers.torchode_one_step, 10)
+        for name, (solve, steps) in rivals.items():
+            model = build_model("newtonian", SPEC, seed=0)
+            model.fit_scales(sets[0])
+            loop = peers.field_loop(sets[0], model, solve, delta_ts, BATCH, steps)
+            title = f"newtonian rk4, irregular Δt, {count} distinct, stack of 10"
+            how = {"repeats": min(repeats, 5 if steps > 1 else 3), "chunks": 1, "sets": sets, "peer_name": name}
+            found.append(_row(NEWTONIAN, 10, title, loop, steps, **how))
+    return found
+
+
+def _with_intervals(delta_ts: list[float]) -> Transitions:
+    base = transitions(20, 14000, 1)
+    delta_t = torch.tensor(delta_ts).repeat(-(-len(base) // len(delta_ts)))[: len(base)]
+    return Transitions(base.state, base.action, SYSTEMS[ENV].flow(base.state, base.action, delta_t), delta_t)
+
+
+def _on_card(device: str, repeats: int) -> list[harness.Row]:
+    found = []
+    data = peers.prepared(training_sets(JUMP), SPEC, device)
+    for arm, width in ((JUMP, "hidden64"), (SMALL, "small")):
+        for count in (1, 16, 256):
+            plain = peers.PlainNetwork(SPEC, SIZES[width]).to(device)
+            loop = peers.gather_loop(data, plain, BATCH, 100, fused=True)
+            found.append(_card_row(arm, count, device, loop, 100, "one-model loop on this card", repeats))
+    for arm, count, cpu_count in ((JUMP, 256, 16), (NEWTONIAN, 240, 24), (PORT, 240, 10), (LSTM, 140, 14)):
+        cpu = stacked_steps(arm, cpu_count, "cpu", 1)
+        found.append(_card_row(arm, count, device, cpu, cpu_count * CHUNK, "this library on the processor", repeats))
+    return found
+
+
+def _card_row(
+    arm: Arm, count: int, device: str, peer: Callable, peer_steps: int, peer_name: str, repeats: int
+) -> harness.Row:
+    name = f"train {arm.model} {arm.size}, stack of {count}"
+    ours = stacked_steps(arm, count, device, 2)
+    steps = count * 2 * CHUNK
+    about = {"count": steps, "peer_count": peer_steps, "unit": RATE, "flops": steps * step_flops(arm)}
+    return harness.compare(name, ours, peer, peer_name=peer_name, repeats=repeats, device=device, **about)
+
+
 def main() -> None:
-    """Measure every case and print one row per stack."""
+    """Print every row."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--env", default="Pendulum-v1", choices=sorted(SYSTEMS))
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--only", default="", help="substring of the case's name")
+    parser.add_argument("--quick", action="store_true", help="few repeats: a look")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    print("per model and step, batch 256")
-    print(f"{'model':24}{'members':>8}{'wall ms':>10}{'cpu ms':>10}{'validation ms':>15}")
-    for label, arm, counts, chunks in CASES:
-        if options.only in label:
-            for count in counts:
-                run = stack_run(options.env, arm, count, options.device)
-                wall, cpu, validation = (1e3 / count * x for x in measure(run, chunks, options.repeats, options.device))
-                print(f"{label:24}{count:8d}{wall:10.3f}{cpu:10.3f}{validation:15.2f}", flush=True)
+    for row in rows(options.device, options.quick):
+        print(row.line(), flush=True)
 
 
 if __name__ == "__main__":

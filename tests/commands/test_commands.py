@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -57,6 +58,15 @@ def test_a_dry_run_of_full_lists_its_jobs():
     assert result.returncode == 0, result.stderr
     jobs = ("cells/01_data_exploration-Pendulum-v1-seed9", "cells/02_training_analysis-CartPole-v1-jump")
     assert all(job in result.stdout for job in jobs), result.stdout
+    assert "unit costs" in result.stdout  # what it costs, or that nothing was measured here
+
+
+def test_the_smoke_run_measured_its_jobs_and_their_parts():
+    metrics = ROOT / "runs" / "smoke" / "results" / "metrics"
+    jobs, parts = (pd.read_csv(metrics / f"{name}_times.csv") for name in ("job", "part"))
+    assert {"preload", "05_statistics", "04_control-Pendulum-v1"} <= set(jobs["job"])
+    assert {"imports", "figures", "process and kernel start"} <= set(parts["part"])
+    assert parts["cpu_seconds"].sum() == pytest.approx(jobs["cpu_seconds"].sum(), rel=0.05)
 
 
 def test_a_second_run_does_nothing_and_says_so():

@@ -1,0 +1,72 @@
+"""Where the time of a run goes, and how the cost of its parts grows."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from tdlib.figures.save import Drawing
+from tdlib.figures.style import METHOD_COLORS, NEUTRAL, new_figure, style
+
+COLORS = [color for color in METHOD_COLORS.values() if color != NEUTRAL["text"]]  # no methods in these figures
+
+
+def draw_time_split(parts: pd.DataFrame) -> Drawing:
+    """Draw the CPU seconds of every job, split by part.
+
+    Args:
+        parts: Columns job, part, cpu_seconds.
+    """
+    wide = parts.pivot_table(index="job", columns="part", values="cpu_seconds", aggfunc="sum", fill_value=0.0)
+    wide = wide[wide.sum().sort_values(ascending=False).index].iloc[::-1]
+    with style():
+        figure, axes = new_figure(height=1.4 + 0.24 * len(wide))
+        axis, left = axes[0, 0], np.zeros(len(wide))
+        for place, (part, seconds) in enumerate(wide.items()):  # the largest first; small ones share the last color
+            color = COLORS[place] if place < len(COLORS) else NEUTRAL["muted"]
+            axis.barh(wide.index, seconds, left=left, color=color, label=part, height=0.72)
+            left = left + seconds.to_numpy()
+        axis.set_xlabel("CPU time [s]")
+        axis.grid(visible=False, axis="y")
+        figure.legend(loc="outside lower center", ncols=4)
+    caption = "CPU seconds of every job of this run by what they were spent on; n = 1 run on this machine."
+    alt = f"Stacked bars of CPU seconds of {len(wide)} jobs; the largest part is {wide.sum().idxmax()}."
+    return Drawing(figure, caption, alt, parts)
+
+
+def draw_growth(series: Sequence[Mapping[str, object]], device: str) -> Drawing:
+    """Draw measured times against what was increased, in logarithms, each with its fitted power.
+
+    Args:
+        series: Each with `name`, `axis` (what was increased), `x`, `y` [s], `exponent`, `low`, `high`.
+        device: Where it was measured.
+    """
+    axes_of = list(dict.fromkeys(str(line["axis"]) for line in series))
+    columns = min(2, len(axes_of))
+    rows = -(-len(axes_of) // columns)
+    with style():
+        figure, grid = new_figure(rows, columns, height=0.4 + 2.9 * rows)
+        for axis, name in zip(np.ravel(grid), axes_of, strict=False):
+            for color, line in zip(COLORS, (line for line in series if line["axis"] == name), strict=False):
+                x, y, power = np.array(line["x"], float), np.array(line["y"], float), float(line["exponent"])
+                label = f"{line['name']}: power {power:.2f} [{line['low']:.2f}, {line['high']:.2f}]"
+                axis.loglog(x, y, "o", color=color, label=label)
+                axis.loglog(x, np.exp(np.log(y).mean()) * (x / np.exp(np.log(x).mean())) ** power, color=color)
+            axis.set_xlabel(name)
+            axis.set_ylabel("time [s]")
+            axis.legend(loc="upper left", bbox_to_anchor=(0, -0.22))
+        for axis in np.ravel(grid)[len(axes_of) :]:
+            axis.set_visible(False)
+    data = pd.DataFrame(
+        [
+            {"name": line["name"], "axis": line["axis"], "x": x, "y": y}
+            for line in series
+            for x, y in zip(line["x"], line["y"], strict=True)
+        ]
+    )
+    caption = (
+        f"Measured time (dots, best of several runs on {device}) against what was increased, and the fitted power law "
+        "(lines). In brackets: 95 % interval of the exponent over the points; 1 is proportional, 0 is for free."
+    )
+    powers = ", ".join(f"{line['name']} {float(line['exponent']):.2f}" for line in series)
+    return Drawing(figure, caption, f"Log-log lines of time against {', '.join(axes_of)}; exponents: {powers}.", data)

@@ -1,0 +1,221 @@
+/* tdEngine: the study's systems and models in plain JavaScript, without page, import or request; all numbers float64.
+   Parts, in order: engine_{numbers,systems,parts,discrete,fields,weights}.js and this file; `assets.engine_script()` joins
+   them.
+
+   The same text runs as a classic script on a page (also from file://), in JupyterLab and in quickjs (tests/test_engine.py
+   compares it with torch). States and results are plain arrays; an action is the physical input [N m], [N] where the
+   environment takes a number, and the index of the action where it is discrete, as in tdlib. Times are in seconds.
+
+   tdEngine.systems[env]          env: "Pendulum-v1", "CartPole-v1", "CartPoleContinuous-v1"
+     .name .stateNames .stateUnits .angleDims .positionDims .velocityDims
+     .action                      {kind: "continuous" | "discrete", name, unit, low, high, num}; num is null for numbers
+     .limits                      {speed: |state| <= speed after each substep, end: |state| > end ends an episode}; or null
+     .reset                       {low, high}, the box of random starts
+     .flow(state, action, dt)     state after dt with the action held: SYSTEMS[env].flow; negative dt goes back in time
+     .truth(state, actions, dts)  array of states after each action; dts is an array or one number
+     .field(state, action)        ds/dt
+     .energy(state)               kinetic + potential energy [J]
+     .physical(action)            the input that the action holds, within its limits
+
+   tdEngine.load(env, payload)    take the models of a weight file (pack.py); weights are decoded when first used. A broken
+                                  payload is remembered, and models(env) throws the sentence that says what is wrong
+   tdEngine.models(env)           [{id, model, method, form, size, data, train_frequency, seed, support: [s, s], delta_t,
+                                  solver, substeps}], [] before load; solver and substeps are null where there is none
+   tdEngine.predict(env, id, {state, actions, deltaTs, derive, solver, substeps})
+                                  array of states after each action, as DynamicsModel.predict_sequence without context:
+                                  open loop, memory empty at the start, angles not wrapped. deltaTs: array or one number.
+                                  derive: "rescaled" | "recurrent_rollout" of the model's training step delta_t.
+                                  solver: "euler" | "midpoint" | "rk4", substeps >= 1: of fields; default as trained.
+                                  id null is persistence
+   tdEngine.steps(env, id, {states, actions, deltaTs, derive, solver, substeps})
+                                  one step from each state; actions and deltaTs: one per state, or one for all
+   tdEngine.spread(env, id, {state, actions, deltaTs})
+                                  standard deviation over an ensemble's members along its rollout; null for other models
+   tdEngine.field(env, id, state, action, {deltaT, derive, solver, substeps})
+                                  learned ds/dt of fields; mean rate (x' − x)/deltaT over one step for the others, and
+                                  for fields where deltaT is given; without it the others use their delta_t
+   tdEngine.energy(env, id, state)  learned energy H, dimensionless, of a port-Hamiltonian model; null for other models
+
+   Bad arguments throw a RangeError, unreadable weights an Error; each message is a sentence for the reader. */
+(function (root) {
+  "use strict";
+  const td = (root.tdEngine = root.tdEngine || {});
+  const { SOLVERS, at } = td.numbers, { jumpModel, lstmModel, ensembleModel, DERIVED, PERSISTENCE } = td.discrete;
+  const { fieldModel } = td.fields, { VERSION, size, decodeWeights } = td.weights, systems = td.systems;
+
+  const FAMILIES = {
+    jump: jumpModel, lstm: lstmModel, ensemble: ensembleModel, first_order_ode: fieldModel, newtonian: fieldModel,
+    velocity: fieldModel, port_hamiltonian: fieldModel,
+  };
+
+  const packs = {}; // env -> {entries by id, order of ids, base64 text, decoded models, problem}
+  const SHOWN = [
+    "id", "model", "method", "form", "size", "data", "train_frequency", "seed", "support", "delta_t", "solver", "substeps",
+  ];
+
+  /** Say that an argument breaks its rule. */
+  function refuse(rule, got) { throw new RangeError(rule + ", got " + got); }
+  function oneOf(table) { return "one of " + Object.keys(table).join(", "); }
+  function has(table, name) { return Object.prototype.hasOwnProperty.call(table, name); }
+
+  function systemOf(env) {
+    if (!has(systems, env)) refuse("the environment must be " + oneOf(systems), env);
+    return systems[env];
+  }
+
+  /** What is wrong with a payload, or null. */
+  function problemOf(env, payload) {
+    if (!payload || !Array.isArray(payload.index) || typeof payload.weights !== "string")
+      return "index or weights are missing";
+    if (payload.version !== VERSION) return "it has version " + payload.version + ", this page reads " + VERSION;
+    if (payload.env !== env) return "it belongs to " + payload.env;
+    let end = 0;
+    for (const entry of payload.index) {
+      const whole = entry && Array.isArray(entry.tensors) && entry.constants && entry.offset === end;
+      if (!whole) return "its index is damaged";
+      if (!has(FAMILIES, entry.model)) return "the model " + entry.model + " is unknown";
+      for (const tensor of entry.tensors) end += size(tensor[1]);
+    }
+    return payload.weights.length === 4 * Math.ceil((2 * end) / 3) ? null : "it is incomplete";
+  }
+
+  function load(env, payload) {
+    systemOf(env);
+    const problem = problemOf(env, payload), pack = { entries: {}, order: [], text: "", models: {}, problem: null };
+    packs[env] = pack;
+    if (problem) {
+      pack.problem = "the weight file of " + env + " cannot be used: " + problem;
+      return;
+    }
+    pack.text = payload.weights;
+    payload.index.forEach(function (entry) {
+      pack.entries[entry.id] = entry;
+      pack.order.push(entry.id);
+    });
+  }
+
+  function models(env) {
+    systemOf(env);
+    const pack = packs[env];
+    if (!pack) return [];
+    if (pack.problem) throw new Error(pack.problem);
+    return pack.order.map(function (id) {
+      const shown = {};
+      SHOWN.forEach(function (key) { shown[key] = pack.entries[id][key]; });
+      return shown;
+    });
+  }
+
+  /** The model of an id, decoded once; derived ones are kept too. */
+  function modelOf(env, id, derive) {
+    const system = systemOf(env), pack = packs[env], name = id + "|" + (derive || "");
+    if (id === null || id === undefined) return PERSISTENCE;
+    if (!pack) throw new Error("the weights of " + env + " are not loaded");
+    if (pack.problem) throw new Error(pack.problem);
+    if (pack.models[name]) return pack.models[name];
+    const entry = entryOf(env, id);
+    if (derive) {
+      if (!has(DERIVED, derive)) refuse("derive must be " + oneOf(DERIVED), derive);
+      return (pack.models[name] = DERIVED[derive](modelOf(env, id), entry.delta_t, system.stateNames.length));
+    }
+    let part;
+    try { part = decodeWeights(entry, pack.text); } catch (error) {
+      throw new Error("the weights of " + id + " in " + env + " are damaged: " + error.message);
+    }
+    return (pack.models[name] = FAMILIES[entry.model](system, part, entry));
+  }
+  function entryOf(env, id) {
+    const entries = packs[env].entries;
+    if (!has(entries, id)) refuse("the model must be one of tdEngine.models(" + JSON.stringify(env) + ")", id);
+    return entries[id];
+  }
+
+  function checkState(system, state) {
+    const n = system.stateNames.length, count = state ? state.length : "none";
+    if (count !== n) refuse("a state of " + system.name + " must have " + n + " numbers", count);
+  }
+  function checkAction(system, action) {
+    const num = system.action.num, rule = num === null ? "a finite number" : "a whole number from 0 to " + (num - 1);
+    const good = num === null ? Number.isFinite(action) : Number.isInteger(action) && action >= 0 && action < num;
+    if (!good) refuse("an action of " + system.name + " must be " + rule, action);
+  }
+  function checkDeltaT(deltaT) {
+    if (!(deltaT > 0 && deltaT < Infinity)) refuse("deltaTs must be positive times in seconds", deltaT);
+  }
+  function checkSolver(solver, substeps) {
+    if (solver && !has(SOLVERS, solver)) refuse("solver must be " + oneOf(SOLVERS), solver);
+    if (substeps !== undefined && substeps !== null && !(Number.isInteger(substeps) && substeps >= 1))
+      refuse("substeps must be a whole number >= 1", substeps);
+  }
+
+  /** Follow a model through a sequence of actions; after(model, state) is called with the state after each. */
+  function rollout(env, id, request, after) {
+    const system = systemOf(env), model = modelOf(env, id, request.derive), actions = request.actions;
+    checkState(system, request.state);
+    checkSolver(request.solver, request.substeps);
+    const x = Float64Array.from(request.state);
+    model.reset();
+    for (let k = 0; k < actions.length; k++) {
+      const deltaT = at(request.deltaTs, k);
+      checkAction(system, actions[k]);
+      checkDeltaT(deltaT);
+      model.step(x, actions[k], deltaT, x, request.solver, request.substeps);
+      after(model, x);
+    }
+  }
+
+  function predict(env, id, request) {
+    const states = [];
+    rollout(env, id, request, function (model, x) { states.push(Array.from(x)); });
+    return states;
+  }
+
+  function steps(env, id, request) {
+    const one = Object.assign({}, request);
+    return request.states.map(function (state, k) {
+      one.state = state;
+      one.actions = [at(request.actions, k)];
+      one.deltaTs = at(request.deltaTs, k);
+      return predict(env, id, one)[0];
+    });
+  }
+
+  function spread(env, id, request) {
+    if (!modelOf(env, id, request.derive).members) return null;
+    const spreads = [];
+    rollout(env, id, request, function (model, mean) {
+      const members = model.members();
+      spreads.push(Array.from(mean, function (center, i) {
+        const squares = members.reduce(function (sum, member) { return sum + Math.pow(member[i] - center, 2); }, 0);
+        return Math.sqrt(squares / (members.length - 1));
+      }));
+    });
+    return spreads;
+  }
+
+  function field(env, id, state, action, options) {
+    const system = systemOf(env), asked = options || {}, model = modelOf(env, id, asked.derive);
+    checkState(system, state);
+    checkAction(system, action);
+    const dx = new Float64Array(state.length);
+    if (model.rate && asked.deltaT === undefined) {
+      model.hold(action);
+      model.rate(state, dx);
+      return Array.from(dx);
+    }
+    if (model === PERSISTENCE) return Array.from(dx);
+    const deltaT = asked.deltaT === undefined ? entryOf(env, id).delta_t : asked.deltaT;
+    const end = predict(env, id, Object.assign({}, asked, { state: state, actions: [action], deltaTs: deltaT }))[0];
+    return end.map(function (value, i) { return (value - state[i]) / deltaT; });
+  }
+
+  function energy(env, id, state) {
+    const system = systemOf(env), model = modelOf(env, id);
+    checkState(system, state);
+    return model.energy ? model.energy(Float64Array.from(state)) : null;
+  }
+
+  Object.assign(td, {
+    load: load, models: models, predict: predict, steps: steps, spread: spread, field: field, energy: energy,
+  });
+})(globalThis);

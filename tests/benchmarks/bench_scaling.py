@@ -1,0 +1,255 @@
+"""Unit costs of this machine, and how cost grows with models, seeds, transitions and rates.
+
+    python tests/benchmarks/bench_scaling.py [--device cuda] [--preset full]
+
+Unit costs (one optimizer step of one model, one predicted, planned or collected transition) go to
+`runs/bench/scaling.json`; `tdlib.runs.cost` multiplies them with what a preset asks for. On the processor CPU time is
+measured, which other processes disturb least; on a card wall time. Differences of a long and a short run leave out what
+is paid once.
+"""
+
+import argparse
+import functools
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE)]
+
+from harness import Row, device_name  # noqa: E402, I001  (sets the threads before torch starts them)
+import torch  # noqa: E402
+
+from tdlib.data import collect_random  # noqa: E402
+from tdlib.data.collection import collect_ppo  # noqa: E402
+from tdlib.envs import SYSTEMS  # noqa: E402
+from tdlib.evaluation import build_test_set, evaluate_stack  # noqa: E402
+from tdlib.evaluation.control import ControlSettings, control_starts, evaluate_control  # noqa: E402
+from tdlib.evaluation.dynamics import Oracle  # noqa: E402
+from tdlib.files import write_text  # noqa: E402
+from tdlib.models import Stack  # noqa: E402
+from tdlib.planning import CEM, KnotClock  # noqa: E402
+from tdlib.runs.cost import ORACLE, family, growth_exponent, load_units, predicted_hours  # noqa: E402
+from tdlib.runs.layout import runs_root  # noqa: E402
+from tdlib.runs.presets import load_preset  # noqa: E402
+from tdlib.training import Arm, Budget, Member, build_arm, fit  # noqa: E402
+
+ENV = "Pendulum-v1"
+RATES = (10.0, 20.0, 50.0)
+TEST_RATES = (10.0, 20.0, 50.0, 5.0, 25.0, 100.0, 16.0, 33.3)  # the first two divide each other
+MIXED = "mixed"
+TRAINED = [  # arm, models in the stack, optimizer steps of the long run
+    (Arm("jump", "multi_resolution", "scaled_concat", train_frequency=MIXED), 16, 200),
+    (Arm("lstm", "multi_resolution", "scaled_concat", train_frequency=MIXED), 14, 40),
+    (Arm("ensemble", "multi_resolution", "scaled_concat", train_frequency=MIXED), 4, 120),
+    *(
+        (Arm(field, "ode", solver, train_frequency=MIXED), 10, steps)
+        for field, steps in (("first_order_ode", 60), ("newtonian", 60), ("velocity", 60), ("port_hamiltonian", 30))
+        for solver in ("rk4", "euler")
+    ),
+    (Arm("jump", "baseline", size="small", train_frequency="20"), 1, 150),
+    (Arm("jump", "baseline", size="medium", train_frequency="20"), 1, 30),
+    (Arm("jump", "baseline", size="large", train_frequency="20"), 1, 9),
+]
+STACK = 4  # models that are evaluated and planned with together
+PLANNER = CEM()
+REPLAN = 0.1  # [s] between plans
+REPEATS = 1
+
+
+def rows(device: str = "cpu", quick: bool = False) -> list[Row]:
+    """Measure unit costs and growth, save both for `tdlib.runs.cost`, and return the unit costs."""
+    torch.set_num_threads(1)
+    clock = Clock(device, 1 if quick else REPEATS)
+    units = [{"kind": kind, "what": what, "seconds": seconds} for kind, what, seconds in unit_costs(clock)]
+    series = [] if quick else list(growth(clock))
+    name = device_name(device)
+    path = runs_root() / "bench" / "scaling.json"
+    saved = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    saved[name] = {"units": units, "series": series or saved.get(name, {}).get("series", [])}
+    write_text(path, json.dumps(saved, indent=1) + "\n")
+    return [_row(unit, name, clock.repeats) for unit in units]
+
+
+class Clock:
+    """Times programs: CPU seconds on the processor, wall seconds on a card; the best of some runs.
+
+    Args:
+        device: Where models are.
+        repeats: Runs, after one that is not counted.
+    """
+
+    def __init__(self, device: str, repeats: int):
+        self.device, self.repeats = device, repeats
+
+    def seconds(self, program: Callable[[], object]) -> float:
+        """Seconds of the best run."""
+        return min(self._once(program) for _ in range(self.repeats + 1))
+
+    def _once(self, program: Callable[[], object]) -> float:
+        on_card = self.device.startswith("cuda")
+        now = time.perf_counter if on_card else time.process_time
+        started = now()
+        program()
+        if on_card:
+            torch.cuda.synchronize()
+        return now() - started
+
+
+def unit_costs(clock: Clock) -> Iterator[tuple[str, str, float]]:
+    """Yield (kind, what, seconds per unit)."""
+    if clock.device == "cpu":  # agents and their environments are on the processor
+        with tempfile.TemporaryDirectory() as folder:
+            yield "collection", "PPO transitions", _slope(lambda n: _ppo(clock, n, folder), 2048, 6144)
+        yield "collection", "random transitions", _slope(lambda n: _random(clock, n), 2000, 12_000)
+    for arm, count, steps in TRAINED:
+        seconds = _slope(lambda n, a=arm, k=count: train_seconds(clock, a, k, n), steps // 3, steps)
+        yield "training", family(arm), max(seconds, 0.0) / count
+    for arm, _, _ in TRAINED:
+        count, sizes = (STACK, (128, 1024)) if arm.size == "hidden64" else (1, (32, 256))
+        small, large = (evaluate_seconds(clock, arm, count, pairs) for pairs in sizes)
+        each = max(0.0, (large[0] - small[0]) / (large[1] - small[1]))
+        yield "evaluation", family(arm), each
+        yield "evaluation", f"{family(arm)}, per model", max(0.0, small[0] - each * small[1]) / count
+    for arm, _, _ in TRAINED:
+        count, duration = (STACK, 1.0) if arm.size == "hidden64" else (1, 0.2)
+        stack = Stack(models(arm, count)).to(clock.device)
+        yield "control", family(arm), plan_seconds(clock, stack, count, duration)
+    yield "control", ORACLE, plan_seconds(clock, Oracle(SYSTEMS[ENV]), 1, 1.0)
+
+
+def growth(clock: Clock) -> Iterator[dict]:
+    """Yield how seconds grow with models, seeds, transitions and rates."""
+    jump, field = TRAINED[0][0], TRAINED[5][0]
+    for arm, counts, steps in ((jump, (1, 2, 4, 8, 16, 32), 90), (field, (1, 2, 4, 8, 16), 30)):
+        per_step = [
+            max(1e-6, _slope(lambda n, a=arm, k=count: train_seconds(clock, a, k, n), steps // 3, steps))
+            for count in counts
+        ]
+        yield _series(f"training step, {family(arm)}", "models in the stack", counts, per_step)
+    seeds = (1, 2, 4, 8)
+    yield _series("evaluation, jump", "seeds", seeds, [evaluate_seconds(clock, jump, n, 512, n)[0] for n in seeds])
+    pairs = (256, 1024, 4096, 16_384)
+    found = [evaluate_seconds(clock, jump, 2, n)[0] for n in pairs]
+    yield _series("evaluation, jump", "test transitions", pairs, found)
+    counts = (4000, 8000, 16_000, 32_000)
+    yield _series("random collection", "transitions", counts, [_random(clock, n) for n in counts])
+    rates = (2, 3, 5, 8)
+    found = [evaluate_seconds(clock, jump, 2, 2048, rates=TEST_RATES[:n])[0] for n in rates]
+    yield _series("evaluation, jump", "test rates", rates, found)
+
+
+def train_seconds(clock: Clock, arm: Arm, count: int, steps: int) -> float:
+    """Seconds to train `count` models for some steps."""
+    train, val = (data_sets(seed) for seed in (0, 1))
+
+    def program() -> None:
+        members = []
+        for seed, model in enumerate(models(arm, count)):
+            rates = arm.frequencies
+            parts = [[sets[rate].transitions_with_offsets(torch.float32) for rate in rates] for sets in (train, val)]
+            offsets = [[torch.as_tensor(part[1]) for part in split] for split in parts]
+            members.append(Member(arm, seed, model, *([part[0] for part in split] for split in parts), *offsets))
+        fit(members, Budget(steps, 1e-3, num_validations=1), clock.device)
+
+    return clock.seconds(program)
+
+
+def evaluate_seconds(
+    clock: Clock, arm: Arm, count: int, pairs: int, seeds: int = 1, rates: tuple[float, ...] = TEST_RATES
+) -> tuple[float, int]:
+    """Seconds to evaluate `count` models, and the test transitions that they predict together."""
+    system = SYSTEMS[ENV]
+    size = {"rates": rates, "num_pairs": pairs, "num_starts": 4}
+    sets = {seed: build_test_set(system, list(data_sets(seed).values()), seed=seed, **size) for seed in range(seeds)}
+    stack = Stack(models(arm, count)).to(clock.device)
+    members = [(arm, number % seeds) for number in range(count)]
+    with torch.no_grad():
+        seconds = clock.seconds(lambda: evaluate_stack(stack, members, sets, system, device=clock.device))
+    one = sum(part.state.shape[0] * part.state.shape[1] for part in sets[0].pairs.values())
+    one += sum(part.states.shape[0] * (part.states.shape[1] - 1) for part in sets[0].rollouts.values())
+    return seconds, count * one
+
+
+def plan_seconds(clock: Clock, dynamics: object, count: int, duration: float) -> float:
+    """Seconds per imagined transition in closed-loop control at 20 Hz, for some seconds."""
+    system, episodes = SYSTEMS[ENV], 2
+    settings = ControlSettings(duration=duration, replan_interval=REPLAN)
+    starts = control_starts(system, episodes)
+
+    def program() -> None:
+        evaluate_control(
+            dynamics, system, 20.0, starts, num_members=count, planner=PLANNER, settings=settings, device=clock.device
+        )
+
+    steps = KnotClock.at_rate(settings.horizon, settings.knots_per_second, 0.05).num_steps
+    plans = round(duration / REPLAN)
+    return clock.seconds(program) / (count * episodes * plans * PLANNER.population * PLANNER.num_iterations * steps)
+
+
+def models(arm: Arm, count: int) -> list[torch.nn.Module]:
+    """Untrained models with the scales of the data; cost does not depend on weights."""
+    parts = [dataset.transitions_with_offsets(torch.float32)[0] for dataset in data_sets(0).values()]
+    found = [build_arm(arm, SYSTEMS[ENV].spec, seed) for seed in range(count)]
+    for model in found:
+        model.fit_scales(type(parts[0]).concatenate(parts))
+    return found
+
+
+@functools.cache
+def data_sets(seed: int) -> dict[float, object]:
+    """Random-input sets of one seed by rate."""
+    return {rate: collect_random(ENV, rate, seed, 2000) for rate in RATES}
+
+
+def _ppo(clock: Clock, count: int, folder: str) -> float:
+    return clock.seconds(lambda: collect_ppo(ENV, 20.0, 0, count, Path(folder), resume=False))
+
+
+def _random(clock: Clock, count: int) -> float:
+    return clock.seconds(lambda: collect_random(ENV, 20.0, 0, count))
+
+
+def _slope(seconds: Callable[[int], float], few: int, many: int) -> float:
+    return (seconds(many) - seconds(few)) / (many - few)
+
+
+def _series(name: str, axis: str, x: tuple, y: list[float]) -> dict:
+    exponent, low, high = growth_exponent(x, y)
+    return {"name": name, "axis": axis, "x": list(x), "y": y, "exponent": exponent, "low": low, "high": high}
+
+
+def _row(unit: dict, device: str, repeats: int) -> Row:
+    name = f"{unit['kind']}: {unit['what']}"
+    per = "model / step" if unit["kind"] == "training" else "transition"
+    per = "model" if unit["what"].endswith("per model") else per
+    scale, prefix = (1e3, "ms") if per != "transition" else (1e6, "µs")
+    clock = "CPU" if device == "cpu" else "wall"
+    shown = f"{prefix} of {clock} time / {per}"
+    return Row(name, scale * unit["seconds"], None, shown, None, None, torch.get_num_threads(), device, repeats=repeats)
+
+
+def main() -> None:
+    """Print the unit costs, the exponents, and what a preset costs."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--preset", nargs="*", default=["quick", "full", "full_literal"])
+    options = parser.parse_args()
+    for row in rows(options.device, options.quick):
+        print(row.line())
+    path = runs_root() / "bench" / "scaling.json"
+    for line in json.loads(path.read_text(encoding="utf-8"))[device_name(options.device)]["series"]:
+        interval = f"[{line['low']:.2f}, {line['high']:.2f}]"
+        print(f"{line['name']} against {line['axis']}: power {line['exponent']:.2f} {interval}")
+    for device, units in load_units(path).items():
+        for name in options.preset:
+            hours = predicted_hours(load_preset(name), units, 2)
+            print(f"{name} by unit costs of {device}: {hours['cpu']:.2f} h in all, {hours['wall']:.2f} h on 2 cores")
+
+
+if __name__ == "__main__":
+    main()

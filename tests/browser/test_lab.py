@@ -1,0 +1,101 @@
+"""The explorer in JupyterLab: a server of our own, the explorer's notebook, its slider moved in the browser."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from conftest import LAYOUT, MAKE_PAGES, Watch, open_window
+from torch_reference import assert_equals_torch, settle, shown
+
+from tdlib.runs.layout import ROOT
+
+BIN = Path(sys.executable).parent
+TOKEN = "browser-test"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """Address of a JupyterLab over a copy of the explorer's notebook; its whole process group ends with the test."""
+    if not LAYOUT.models.is_dir():
+        pytest.fail(f"there are no models in {LAYOUT.models}: {MAKE_PAGES}", pytrace=False)
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copy2(ROOT / "notebooks" / "07_explorer.ipynb", folder / "explorer.ipynb")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = {name: str(folder / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
+    environment = {**os.environ, **own, "OMP_NUM_THREADS": "1", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    command = [
+        str(BIN / "jupyter"), "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
+        "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={TOKEN}",
+        # nothing outside is asked: no news, no look for updates, no list of extensions
+        "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.extension_manager=readonly",
+    ]  # fmt: skip
+    log = (folder / "lab.log").open("w")
+    server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=2).close()
+                break
+            except OSError:
+                assert server.poll() is None, (folder / "lab.log").read_text()[-2000:]
+                time.sleep(0.25)
+        yield address
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)  # kernels are its children
+        try:
+            server.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+        log.close()
+
+
+def test_the_explorer_moves_in_jupyterlab_and_equals_torch(lab, browser, report):
+    watching = Watch()
+    # Lab itself asks for what need not be there: settings of this user, other server extensions
+    watching.expected += ["Failed to load resource", "ERR_ABORTED"]
+    page = open_window(browser, watching, f"{lab}/lab/tree/explorer.ipynb?token={TOKEN}", width=1400, server=lab)
+    page.set_default_timeout(60_000)
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", state="attached")
+    page.locator(".jp-NotebookPanel .jp-CodeCell").first.click()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    live = ".jp-NotebookPanel .td-explorer-live"
+    settle(page, live)
+    first = shown(page, live)
+    assert_equals_torch(first, LAYOUT.models, rounded=False)
+
+    slider = page.locator(live).get_by_label("Δt, the length of one step")
+    slider.scroll_into_view_if_needed()
+    slider.focus()
+    times = []
+    for key in ["ArrowRight"] * 6 + ["ArrowLeft"] * 3 + ["End", "Home"]:
+        slider.press(key)
+        seen = shown(page, live)
+        times.append(seen["milliseconds"])
+    assert seen["state"]["rate"] == 5
+    assert_equals_torch(seen, LAYOUT.models, rounded=False)
+    page.locator(live).get_by_role("button", name="50 Hz", exact=True).click()
+    seen = shown(page, live)
+    assert seen["state"]["rate"] == 50
+    assert_equals_torch(seen, LAYOUT.models, rounded=False)
+    for _ in range(7):
+        slider.press("ArrowLeft")
+        times.append(shown(page, live)["milliseconds"])
+    page.locator(live).get_by_label("Model A", exact=True).select_option("jump")
+    assert_equals_torch(shown(page, live), LAYOUT.models, rounded=False)
+    assert watching.unexpected() == []
+    report(f"explorer in JupyterLab, slider to picture: {sorted(times)[len(times) // 2]:.0f} ms (median of {len(times)}, longest {max(times):.0f})")
+    page.context.close()

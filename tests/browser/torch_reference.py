@@ -1,0 +1,116 @@
+"""What an explorer shows, read from the page, and the same numbers by torch."""
+
+import re
+from pathlib import Path
+
+import torch
+
+from tdlib.envs import SYSTEMS
+from tdlib.interactive.pack import packed_model
+from tdlib.interactive.page import motion_error
+from tdlib.interactive.signals import held_inputs
+from tdlib.models.no_training import Persistence, RecurrentRollout, RescaledIncrement
+from tdlib.training import load_checkpoint
+from tdlib.trajectories import delta_t_of, steps_within
+
+DERIVED = {"rescaled": RescaledIncrement, "recurrent_rollout": RecurrentRollout}
+SETTLED = """element => {
+  const explorer = element.tdExplorer, view = explorer && explorer.view();
+  return Boolean(view) && !element.hasAttribute("aria-busy") && JSON.stringify(view.state) === JSON.stringify(explorer.getState());
+}"""
+SHOWN = """element => {
+  const view = element.tdExplorer.view(), rows = states => states.map(state => Array.from(state));
+  return {
+    state: view.state, delta_t: view.plan.deltaT, actions: Array.from(view.plan.actions), truth: rows(view.truthSteps),
+    updates: element.tdExplorer.updates, milliseconds: element.tdExplorer.lastUpdateMs,
+    arms: view.arms.map(arm => ({
+      side: arm.side, entry: arm.entry, solver: arm.solver, substeps: arm.substeps, states: rows(arm.states),
+      errors: Array.from(arm.errors), text: element.querySelector(`.td-x-arm[data-side=${arm.side}] .td-x-value`).textContent,
+    })),
+    readout: element.querySelector(".td-x-readout").textContent,
+  };
+}"""
+
+
+def settle(page, selector: str = ".td-explorer"):
+    """Wait until the picture is that of the present state; return the element."""
+    element = page.wait_for_selector(selector, state="attached")
+    page.wait_for_function(SETTLED, arg=element)
+    return element
+
+
+def shown(page, selector: str = ".td-explorer") -> dict:
+    """Everything the explorer shows once it has settled."""
+    return settle(page, selector).evaluate(SHOWN)
+
+
+def set_state(page, **changes) -> dict:
+    """Change parts of the state; a change of environment starts from its first view."""
+    page.evaluate(
+        """changes => {
+          const explorer = document.querySelector(".td-explorer").tdExplorer;
+          explorer.setState(Object.assign(changes.env ? tdExplorer.defaultState(changes.env) : explorer.getState(), changes));
+        }""",
+        changes,
+    )
+    page.wait_for_function(
+        """changes => {
+          const state = document.querySelector(".td-explorer").tdExplorer.getState();
+          return Object.keys(changes).every(key => JSON.stringify(state[key]) === JSON.stringify(changes[key]));
+        }""",
+        arg=changes,
+    )
+    return shown(page)
+
+
+def reference_model(env: str, arm: dict, models: Path, rounded: bool):
+    """The torch model of one side: a checkpoint in double precision, for a page with its weights as they are packed."""
+    entry = arm["entry"]
+    if entry["method"] == "persistence":
+        return Persistence(SYSTEMS[env].spec)
+    model = load_checkpoint(models.joinpath(*entry["path"].split("/")[-4:]))
+    model = packed_model(model) if rounded else model.double()
+    if entry["method"] in DERIVED:
+        model = DERIVED[entry["method"]](model, delta_t_of(float(entry["train_frequency"])))
+    if entry["method"] == "ode":
+        model = model.with_solver(arm["solver"], arm["substeps"])
+    return model
+
+
+def assert_equals_torch(seen: dict, models: Path, rounded: bool = True) -> None:
+    """Compare truth, predictions, errors and readouts with torch's for the same state."""
+    state, env = seen["state"], seen["state"]["env"]
+    system, delta_t = SYSTEMS[env], delta_t_of(state["rate"])
+    actions = held_inputs(state["input"], system.spec, delta_t, steps_within(1.0, delta_t))
+    assert seen["delta_t"] == delta_t and seen["actions"] == actions
+    start, held = torch.tensor(state["start"], dtype=torch.float64), torch.tensor(actions, dtype=torch.float64)[:, None]
+    truth = [start]
+    for action in held:
+        truth.append(system.flow(truth[-1], action, delta_t))
+    truth = torch.stack(truth[1:])
+    _assert_close(seen["truth"], truth)
+    for arm in seen["arms"]:
+        with torch.inference_mode():
+            predicted = reference_model(env, arm, models, rounded).predict_sequence(start, held, delta_t)
+        _assert_close(arm["states"], predicted)
+        error = motion_error(predicted, truth, start, system)
+        assert abs(arm["errors"][-1] - error) <= 1e-6 * max(1, error)
+        assert reads(arm["text"], error), f"{arm['text']!r} for {error}"
+    milliseconds = re.match(r"([\d.]+) ms", seen["readout"])[1]
+    assert reads(milliseconds, 1000 * delta_t)
+
+
+def _assert_close(numbers: list, expected: torch.Tensor) -> None:
+    """Equal to 1e-6 of the size of the numbers; a rollout that leaves the window grows them."""
+    difference = (torch.tensor(numbers, dtype=torch.float64) - expected).abs()
+    assert float((difference / expected.abs().clamp(min=1)).max()) < 1e-6
+
+
+def reads(text: str, value: float) -> bool:
+    """Whether a printed number is the value, rounded to the digits that are printed."""
+    if text.startswith("<"):
+        return value < float(text[1:])
+    if text.startswith("over"):
+        return value >= float(text.split()[1])
+    digits = len(text.partition(".")[2])
+    return abs(float(text) - value) <= 0.5001 * 10**-digits

@@ -1,0 +1,232 @@
+"""Recorded and captured steps: equal to the plain ones, and nothing in them reads back from the device."""
+
+import copy
+
+import pytest
+import torch
+from test_training import JUMP, LSTM, MIXED, PORT, SHORT, VAL, member, weights
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from tdlib.models import Stack
+from tdlib.models.recurrence import _Unroll
+from tdlib.recording import record
+from tdlib.seeding import torch_generator
+from tdlib.training import Arm, Budget, fit
+from tdlib.training import step as step_module
+from tdlib.training.capture import Captured
+from tdlib.training.run import Single, StackRun
+from tdlib.trajectories import Transitions
+
+ARMS = [JUMP, MIXED, LSTM, PORT] + [
+    Arm(model, "ode", solver, train_frequency="mixed" if solver == "rk4" else "20")
+    for model, solver in (("newtonian", "rk4"), ("first_order_ode", "euler"), ("velocity", "rk4"))
+]
+BUDGET = Budget(num_steps=200, learning_rate=3e-3, batch_size=64)
+
+
+def stack_run(arm, count=2, dtype=torch.float64, device="cpu", budget=BUDGET):
+    singles = []
+    for seed in range(count):
+        one = member(arm, seed, dtype)
+        one.model.fit_scales(Transitions.concatenate(list(one.train)))
+        singles.append(Single(one, torch_generator(seed, "batches"), torch_generator(seed, "validation")))
+    run = StackRun(singles, budget, device)
+    run.draw(4)
+    return run
+
+
+def arguments_of(run, k=0):
+    step = run._step
+    return [step.weights.flat, step.scale, *(x[k] for x in run._chunk), *step.weights.buffers]
+
+
+def name_of(arm):
+    return f"{arm.model}-{arm.folder}"
+
+
+# --- recordings ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("arm", ARMS, ids=name_of)
+def test_a_recorded_gradient_equals_the_plain_one(arm, dtype):
+    """On other batches and weights than those of the recording; relative to the largest element of a row."""
+    run = stack_run(arm, dtype=dtype)
+    recorded = record(run._step.gradient, *arguments_of(run))
+    run.draw(4)
+    for k in range(2):
+        run._step.weights.flat.mul_(1.1)
+        (found, gradient), (expected, plain) = (f(*arguments_of(run, k)) for f in (recorded, run._step.gradient))
+        tolerance = 1e-12 if dtype is torch.float64 else 1e-5
+        torch.testing.assert_close(found, expected, rtol=tolerance, atol=0)
+        assert ((gradient - plain).abs().amax(dim=1) <= tolerance * plain.abs().amax(dim=1)).all()
+
+
+@pytest.mark.parametrize("arm", [MIXED, LSTM, PORT], ids=name_of)
+def test_recorded_training_equals_plain_training(arm, monkeypatch):
+    """Weights after 40 steps of three members, of which one has stopped and left the stack."""
+
+    def trained(threshold):
+        monkeypatch.setattr(step_module, "WORTH_RECORDING", threshold)
+        return fit([member(arm, seed) for seed in range(3)], SHORT)
+
+    recorded, plain = trained(1), trained(SHORT.num_steps + 1)
+    for a, b in zip(weights(recorded), weights(plain), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+
+
+def test_stacks_of_one_shape_share_a_recording():
+    recordings = {}
+    for count in (2, 2, 3):
+        run = stack_run(JUMP, count)
+        run._recordings = recordings
+        run.prepare()
+    assert len(recordings) == 2
+
+
+@pytest.mark.parametrize("shape", [(3, 40, 5), (3, 5, 40), (3, 16, 16), (2, 7, 1), (1, 1, 6)])
+@pytest.mark.parametrize("width", [1, 2, 16, 33])
+def test_cheaper_forms_are_equal(shape, width):
+    """Products of every shape, in both storage orders, with a bias, joined, and bent; to the last bits of double."""
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(shape, generator=g, dtype=torch.float64)
+    w = torch.randn(shape[0], shape[2], width, generator=g, dtype=torch.float64)
+    b = torch.randn(shape[0], 1, width, generator=g, dtype=torch.float64)
+
+    def function(x, w, b):
+        joined = torch.cat([torch.bmm(x, w) + b, b + torch.bmm(x, w)], dim=-1)
+        columns = torch.stack(joined.unbind(dim=-1)[::-1], dim=-1)
+        product = torch.bmm(x, w)
+        return columns.tanh(), torch.bmm(columns.mT, x) * 1.0, product + b + product  # used twice: not fused
+
+    for start in (x, x.mT.contiguous().mT):
+        for found, expected in zip(record(function, start, w, b)(start, w, b), function(start, w, b), strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-13)
+
+
+def test_the_cheaper_tanh_saturates_and_passes_zero():
+    x = torch.tensor([-torch.inf, -50.0, -1e-8, 0.0, 1e-8, 50.0, torch.inf])
+    torch.testing.assert_close(record(torch.tanh, x)(x), x.tanh(), rtol=0, atol=1e-7)
+    assert record(torch.tanh, x)(torch.full((7,), torch.nan)).isnan().all()
+
+
+def test_the_written_out_recurrence_has_the_right_gradient():
+    g = torch.Generator().manual_seed(0)
+    gates = torch.randn(5, 2, 12, generator=g, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(12, 3, generator=g, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda a, w: _Unroll.apply(a, w)[0], (gates, weight))
+
+
+@pytest.mark.parametrize("arm", ARMS, ids=name_of)
+def test_a_sample_does_not_depend_on_the_rest_of_the_batch(arm):
+    """Single precision: kernels choose another order of summation for another batch size."""
+    run = stack_run(arm, dtype=torch.float32)
+    stack = Stack([single.member.model for single in run._singles])
+    state, action, _, delta_t = (x.unsqueeze(0) for x in VAL[20.0].to(torch.float32).tensors())
+    predict = record(stack.forward, state, action, delta_t)
+    first = stack.forward(state[:, :3], action[:, :3], delta_t[:, :3])
+    for whole in (stack.forward(state, action, delta_t), predict(state, action, delta_t)):
+        torch.testing.assert_close(whole[:, :3], first, rtol=1e-6, atol=1e-6)
+
+
+# --- captured steps ------------------------------------------------------------------------------------------------
+
+
+class NoHostAccess(TorchDispatchMode):
+    """Fails where a device would have to wait for the host, or the host for the device."""
+
+    FORBIDDEN = ("_local_scalar_dense", "is_nonzero", "nonzero", "masked_select", "lift_fresh", "item", "equal")
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        name = function.overloadpacket.__name__
+        assert name not in self.FORBIDDEN, f"{name} needs the host"
+        return function(*arguments, **(keywords or {}))
+
+
+@pytest.mark.parametrize("arm", ARMS, ids=name_of)
+def test_a_step_needs_nothing_from_the_host(arm):
+    run = stack_run(arm)
+    with NoHostAccess():
+        for k in range(2):
+            run.train_step(k, k)
+    with pytest.raises(AssertionError, match="needs the host"), NoHostAccess():
+        float(run._step.scale.sum())
+
+
+@pytest.mark.parametrize("arm", ARMS, ids=name_of)
+def test_a_step_works_on_tensors_of_another_device(arm):
+    """Meta tensors have no values: a tensor made on the host, or a value read, is an error."""
+    run = stack_run(arm)
+    measured, gradient = run._step.gradient(*(x.to("meta") for x in arguments_of(run)))
+    assert measured.device.type == gradient.device.type == "meta"
+    assert gradient.shape == run._step.weights.flat.shape
+
+
+def test_the_learning_rate_may_be_a_tensor():
+    """Adam on the matrix of all weights, rates as tensors, equals torch.optim.Adam with numbers, row by row."""
+    run = stack_run(JUMP, count=2)
+    held = run._step.weights
+    parameters = [row.clone().requires_grad_() for row in held.flat]
+    optimizer = torch.optim.Adam(parameters, foreach=False, fused=False)
+    for k in range(20):
+        gradient = torch.randn(held.flat.shape, generator=torch.Generator().manual_seed(k), dtype=torch.float64)
+        for parameter, row in zip(parameters, gradient, strict=True):
+            parameter.grad = row.clone()
+        optimizer.param_groups[0]["lr"] = 1e-2 / (k + 1)
+        optimizer.step()
+        held.adam_step(gradient, torch.tensor(1e-2 / (k + 1), dtype=torch.float64))
+    torch.testing.assert_close(held.flat, torch.stack(parameters).detach(), rtol=0, atol=1e-12)
+
+
+def test_on_a_processor_a_captured_step_is_the_plain_call():
+    total = torch.zeros(3)
+    captured = Captured(lambda x: total.add_(x), [total], torch.ones(3))
+    assert torch.equal(total, torch.zeros(3))  # nothing ran yet
+    captured(torch.ones(3))
+    captured(2 * torch.ones(3))
+    assert torch.equal(total, 3 * torch.ones(3))
+
+
+# --- on a card -----------------------------------------------------------------------------------------------------
+
+needs_card = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@needs_card
+@pytest.mark.parametrize("arm", ARMS, ids=name_of)
+def test_a_captured_step_equals_the_plain_one_on_a_card(arm):
+    found = []
+    for captured in (True, False):
+        run = stack_run(arm, device="cuda")
+        if captured:
+            run.prepare()
+        start = run._step.weights.flat.clone()
+        for k in range(4):
+            run.train_step(k, k)
+        assert not torch.equal(start, run._step.weights.flat)
+        found.append((run._step.weights.flat.clone(), *copy.deepcopy(run._step.read_sums())))
+    for left, right in zip(*found, strict=True):
+        torch.testing.assert_close(left, right, rtol=0, atol=1e-9)
+
+
+@needs_card
+@pytest.mark.parametrize("arm", [MIXED, LSTM], ids=name_of)
+def test_nothing_waits_for_the_card_between_validations(arm):
+    run = stack_run(arm, device="cuda")
+    run.prepare()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        run.draw(4)
+        for k in range(4):
+            run.train_step(k, k)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@needs_card
+def test_training_on_a_card_ends_where_the_processor_ends():
+    budget = Budget(num_steps=150, learning_rate=1e-3, batch_size=64, num_validations=3, validation_size=64)
+    for arm in (MIXED, LSTM, PORT):
+        results = [fit([member(arm, seed) for seed in range(3)], budget, device) for device in ("cpu", "cuda")]
+        for left, right in zip(*map(weights, results), strict=True):
+            torch.testing.assert_close(left, right.cpu(), rtol=0, atol=1e-6)  # rates are single precision on a card

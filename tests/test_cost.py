@@ -1,0 +1,166 @@
+"""Counts of work equal what a tiny run does, and predictions are those counts times the unit costs."""
+
+import json
+import math
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from tdlib.data import collect_random, load_dataset
+from tdlib.envs import SYSTEMS
+from tdlib.evaluation import build_test_set
+from tdlib.evaluation.control import ControlSettings, control_starts, evaluate_control
+from tdlib.evaluation.dynamics import Oracle
+from tdlib.planning import CEM, MPPI
+from tdlib.runs.collect import ensure_collected, ppo_dataset_path, random_dataset_path
+from tdlib.runs.cost import (
+    family,
+    growth_exponent,
+    load_units,
+    num_planned_transitions,
+    num_test_transitions,
+    optimizer_steps,
+    predict,
+    predicted_hours,
+    preset_work,
+)
+from tdlib.runs.layout import RunLayout
+from tdlib.runs.presets import PRESET_FOLDER, load_preset
+from tdlib.runs.run import Run
+from tdlib.runs.train import load_curves, train_environment
+from tdlib.training import trained_arms
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    content = yaml.safe_load((PRESET_FOLDER / "smoke.yaml").read_text())
+    content |= {"name": "tiny", "environments": ["Pendulum-v1"], "models": ["first_order_ode"], "seeds": [3]}
+    content["collection"] = {"num_transitions": 512, "num_random_transitions": 640}
+    content["training"] = {"num_steps": 4, "learning_rate": 0.001}
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return Run(load_preset(path), RunLayout(tmp_path / "tiny"))
+
+
+def counts(preset, kind):
+    work = preset_work(preset)
+    return work[work["kind"] == kind].groupby("what")["count"].sum().to_dict()
+
+
+def test_collected_and_trained_as_much_as_counted(tiny):
+    env, seed = "Pendulum-v1", 3
+    ensure_collected(tiny, env)
+    found = {"PPO transitions": 0, "random transitions": 0}
+    for rate in tiny.preset.train_frequencies:
+        for name, path in (("PPO transitions", ppo_dataset_path), ("random transitions", random_dataset_path)):
+            found[name] += len(load_dataset(path(tiny, env, rate, seed), rate))
+    assert counts(tiny.preset, "collection") == found
+
+    train_environment(tiny, env)
+    curves = load_curves(tiny, env)
+    arms = trained_arms(tiny.preset.models, tiny.preset.sizes)
+    last = curves.groupby(["form", "train_frequency"])["step"].max()
+    assert len(last) == len(arms)
+    assert counts(tiny.preset, "training") == {
+        f"first_order_ode {form}": int(last[form].sum()) for form in last.index.unique("form")
+    }
+
+
+@pytest.mark.parametrize("env", ["Pendulum-v1", "CartPoleContinuous-v1"])
+def test_test_sets_hold_as_many_transitions_as_counted(env):
+    preset = load_preset("smoke")
+    sets = [collect_random(env, rate, 0, 400) for rate in preset.train_frequencies]
+    other = sets if env == "Pendulum-v1" else ()
+    sizes = {"num_pairs": preset.evaluation.num_pairs, "num_starts": preset.evaluation.num_starts}
+    rates = (*preset.test_frequencies, "irregular")
+    found = build_test_set(SYSTEMS[env], sets, seed=0, rates=rates, shift=other, horizon=1.0, **sizes)
+    pairs = sum(part.delta_t.numel() for part in found.pairs.values())
+    steps = sum(part.actions.shape[0] * part.actions.shape[1] for part in found.rollouts.values())
+    assert num_test_transitions(preset, env) == pairs + steps
+
+
+class Counting(Oracle):
+    """The true system, which counts the transitions that a planner asks for."""
+
+    count = 0
+
+    def predict_sequence(self, state, actions, delta_t, context=None):
+        Counting.count += actions[..., 0].numel()
+        return super().predict_sequence(state, actions, delta_t, context)
+
+
+@pytest.mark.parametrize(("rate", "model_rate"), [(20.0, None), (50.0, 10.0), (10.0, 50.0)])
+@pytest.mark.parametrize("planner", [CEM(population=8, num_iterations=2), MPPI(population=8)])
+def test_planners_imagine_as_many_transitions_as_counted(rate, model_rate, planner):
+    preset = load_preset("smoke")
+    control = preset.control
+    system, Counting.count = SYSTEMS["Pendulum-v1"], 0
+    settings = ControlSettings(duration=control.episode_seconds, replan_interval=control.replan_seconds)
+    with torch.no_grad():
+        evaluate_control(
+            Counting(system), system, rate, control_starts(system, 3), planner=planner, settings=settings,
+            model_delta_t=None if model_rate is None else 1 / model_rate,
+        )  # fmt: skip
+    assert Counting.count == 3 * num_planned_transitions(preset, rate, planner, model_rate)
+
+
+def test_an_epoch_budget_counts_batches():
+    literal = load_preset("full_literal")
+    batches = math.ceil(0.7 * literal.collection.num_transitions / literal.training.batch_size)
+    assert optimizer_steps(literal, "hidden64") == literal.training.num_epochs * batches
+    full = load_preset("full")
+    assert optimizer_steps(full, "large") == full.training.num_steps_large
+
+
+def test_predictions_are_counts_times_unit_costs():
+    preset = load_preset("quick")
+    work = preset_work(preset)
+    units = work[["kind", "what"]].drop_duplicates().assign(seconds=2e-6)
+    table = predict(preset, units)
+    assert table["cpu_seconds"].sum() == pytest.approx(2e-6 * work["count"].sum())
+    hours = predicted_hours(preset, units, cores=2)
+    assert hours["cpu"] == pytest.approx(table["cpu_seconds"].sum() / 3600)
+    assert hours["cpu"] / 2 <= hours["wall"] <= hours["cpu"]
+    # many cores do not make the longest chain of jobs shorter
+    assert predicted_hours(preset, units, cores=1000)["wall"] == pytest.approx(
+        max(rows["cpu_seconds"].sum() - min(rows.groupby("kind")["cpu_seconds"].sum()[["evaluation", "control"]])
+            for _, rows in table.groupby("env")) / 3600
+    )  # fmt: skip
+    assert predict(preset, units.iloc[1:])["cpu_seconds"].isna().any()  # not measured is not zero
+
+
+def test_twice_the_seeds_cost_twice_as_much():
+    one = load_preset("smoke")
+    two = one.model_copy(update={"seeds": (0, 1)})
+    for kind in ("collection", "training", "evaluation"):
+        first, second = counts(one, kind), counts(two, kind)
+        assert {what: 2 * count for what, count in first.items()} == second
+
+
+def test_every_family_has_a_name_of_its_own():
+    names = {(arm.model, arm.size, arm.form if arm.method == "ode" else ""): family(arm) for arm in trained_arms()}
+    assert len(set(names.values())) == len(names)
+
+
+def test_units_are_read_by_device(tmp_path):
+    assert load_units(tmp_path / "scaling.json") == {}
+    units = [{"kind": "training", "what": "lstm", "seconds": 0.25}]
+    path = tmp_path / "scaling.json"
+    path.write_text(json.dumps({"cpu": {"units": units, "series": []}, "a card": {"units": [], "series": []}}))
+    found = load_units(path)
+    assert list(found) == ["cpu"]
+    assert found["cpu"].equals(pd.DataFrame(units))
+
+
+def test_the_exponent_of_a_power_is_found_with_its_interval():
+    x = [1, 2, 4, 8, 16]
+    power, low, high = growth_exponent(x, [3 * v**0.7 for v in x])
+    assert power == pytest.approx(0.7) and low == pytest.approx(0.7) and high == pytest.approx(0.7)
+    power, low, high = growth_exponent(x, [1.1, 1.9, 4.4, 7.5, 16.2])
+    assert low < 1 < high and low < power < high
+    with pytest.raises(ValueError, match="at least three pairs of positive numbers"):
+        growth_exponent([1, 2], [1, 2])
+    with pytest.raises(ValueError, match="positive"):
+        growth_exponent([1, 2, 3], [1, 0, 2])

@@ -1,0 +1,447 @@
+"""The JavaScript engine computes what torch computes: run by quickjs, in float64, with the same rounded weights."""
+
+import base64
+import functools
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import quickjs
+import torch
+
+from tdlib.envs import SYSTEMS
+from tdlib.interactive.assets import engine_script
+from tdlib.interactive.pack import (
+    LSTM_ARMS,
+    SIZE_LIMIT,
+    pack_models,
+    packed_model,
+    published_arms,
+    write_pack,
+    write_weights,
+)
+from tdlib.models import RecurrentRollout, RescaledIncrement, build_model
+from tdlib.seeding import torch_generator
+from tdlib.training import load_checkpoint, save_checkpoint
+from tdlib.training.arms import Arm, build_arm, trained_arms
+from tdlib.trajectories import Transitions
+
+ROOT = Path(__file__).resolve().parents[1]
+PUBLISHED = ROOT / "book" / "published" / "models"
+ENVIRONMENTS = list(SYSTEMS)
+REGULAR = [0.1] * 10
+IRREGULAR = [0.005, 0.2, 0.03, 0.0125, 0.1, 0.05, 0.18, 0.02, 0.0625, 0.1, 0.04, 0.1, 0.1]  # [s]; 1 s in all
+FINE = [0.005] * 200
+FIELDS = ("first_order_ode", "newtonian", "velocity", "port_hamiltonian")
+
+
+class Engine:
+    """tdEngine in quickjs; arguments and results travel as JSON."""
+
+    def __init__(self):
+        self.context = quickjs.Context()
+        self.context.set_memory_limit(400_000_000)
+        self.context.eval(engine_script())
+
+    def __call__(self, function: str, *arguments: object):
+        text = ", ".join(json.dumps(x) for x in arguments)
+        return json.loads(self.context.eval(f"JSON.stringify({{value: tdEngine{function}({text})}})")).get("value")
+
+    def system(self, env: str, function: str, *arguments: object):
+        return self(f".systems[{env!r}].{function}", *arguments)
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return Engine()
+
+
+def seeded_model(arm: Arm, env: str):
+    """An arm's model with weights of the size of trained ones and statistics that are not the identity."""
+    system = SYSTEMS[env]
+    model, generator = build_arm(arm, system.spec, seed=0), torch_generator(0, env, arm.folder)
+    state, action = random_states(env, 500, generator), random_actions(env, 500, generator)
+    delta_t = torch.full((500,), 0.05, dtype=torch.float64)
+    model.fit_scales(Transitions(state, action, system.flow(state, action, delta_t), delta_t))
+    with torch.no_grad():
+        for values in model.parameters():
+            values.mul_(1 + torch.rand(values.shape, generator=generator))
+    model.config = {**arm.keys(), "seed": 0}
+    return model
+
+
+def random_states(env: str, count: int, generator: torch.Generator) -> torch.Tensor:
+    scale = {"Pendulum-v1": [3.0, 6.0]}.get(env, [1.5, 1.5, 0.5, 1.5])
+    return (2 * torch.rand(count, len(scale), dtype=torch.float64, generator=generator) - 1) * torch.tensor(scale)
+
+
+def random_actions(env: str, count: int, generator: torch.Generator) -> torch.Tensor:
+    spec = SYSTEMS[env].spec
+    if spec.discrete:
+        return torch.randint(spec.num_actions, (count, 1), generator=generator).double()
+    return spec.action_low + (spec.action_high - spec.action_low) * torch.rand(
+        count, 1, dtype=torch.float64, generator=generator
+    )
+
+
+def plain(actions: torch.Tensor, env: str) -> list:
+    return [int(a) if SYSTEMS[env].spec.discrete else float(a) for a in actions.flatten()]
+
+
+def assert_rollout(engine, env, name, model, delta_ts, *, tolerance=1e-9, label="", **options):
+    """Compare one rollout of the engine with torch's; errors relative to the scale of the states."""
+    generator = torch_generator(1, env, name, label)
+    state = 0.5 * random_states(env, 1, generator)[0]
+    actions = random_actions(env, len(delta_ts), generator)
+    with torch.no_grad():
+        expected = model.predict_sequence(state, actions, torch.tensor(delta_ts, dtype=torch.float64)).numpy()
+    request = {"state": state.tolist(), "actions": plain(actions, env), "deltaTs": delta_ts, **options}
+    found = np.array(engine(".predict", env, name, request), dtype=float)
+    scale = max(1.0, np.abs(expected).max())
+    assert np.isfinite(expected).all()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * scale, err_msg=f"{env} {name} {options}")
+
+
+@functools.cache
+def loaded(env: str) -> tuple[Engine, dict]:
+    """An engine with every trained arm of one environment, all seven of the LSTM, and the torch models it holds."""
+    models = {f"{arm.model}/{arm.folder}": seeded_model(arm, env) for arm in trained_arms()}
+    engine = Engine()
+    engine(".load", env, pack_models(env, models))
+    return engine, {name: packed_model(model) for name, model in models.items()}
+
+
+# ------------------------------------------------------------------------------------------------------------ models
+@pytest.mark.parametrize("env", ["Pendulum-v1", "CartPole-v1"])
+@pytest.mark.parametrize("name", [f"{arm.model}/{arm.folder}" for arm in trained_arms()])
+def test_every_arm_equals_torch_over_one_second(env, name):
+    engine, models = loaded(env)
+    for delta_ts in (REGULAR, IRREGULAR):
+        assert_rollout(engine, env, name, models[name], delta_ts)
+
+
+@pytest.mark.parametrize("env", ["Pendulum-v1", "CartPole-v1"])
+@pytest.mark.parametrize(
+    "name", ["jump/multi_resolution_scaled_concat", "lstm/baseline_20hz", "port_hamiltonian/ode_rk4_mixed"]
+)
+def test_200_steps_of_5_ms_equal_torch(env, name):
+    engine, models = loaded(env)
+    assert_rollout(engine, env, name, models[name], FINE)
+
+
+@pytest.mark.parametrize("family", FIELDS)
+@pytest.mark.parametrize("env", ["Pendulum-v1", "CartPole-v1"])
+def test_the_reader_chooses_solver_and_substeps_of_a_field(env, family):
+    engine, models = loaded(env)
+    name = f"{family}/ode_euler_20hz"
+    for solver, substeps in (("euler", 1), ("euler", 5), ("midpoint", 2), ("rk4", 1), ("rk4", 3)):
+        model = models[name].with_solver(solver, substeps)
+        assert_rollout(engine, env, name, model, REGULAR, solver=solver, substeps=substeps)
+
+
+@pytest.mark.parametrize("family", FIELDS)
+@pytest.mark.parametrize("env", ["Pendulum-v1", "CartPole-v1"])
+def test_learned_fields_equal_torch(env, family):
+    engine, models = loaded(env)
+    name = f"{family}/ode_rk4_mixed"
+    states, generator = random_states(env, 40, torch_generator(2, env)), torch_generator(3, env)
+    actions = random_actions(env, 40, generator)
+    with torch.no_grad():
+        expected = models[name].derivative(states, actions).numpy()
+    found = [engine(".field", env, name, s.tolist(), a) for s, a in zip(states, plain(actions, env), strict=True)]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+    if family == "port_hamiltonian":
+        with torch.no_grad():
+            energy = models[name].field.energy(states).numpy()
+        learned = [engine(".energy", env, name, s.tolist()) for s in states]
+        np.testing.assert_allclose(learned, energy, rtol=0, atol=1e-12 * np.abs(energy).max())
+    else:
+        assert engine(".energy", env, name, states[0].tolist()) is None
+
+
+def test_softplus_is_linear_where_torch_makes_it_linear():
+    env, arm = "Pendulum-v1", Arm("port_hamiltonian", "ode", "rk4", train_frequency="20")
+    model, engine = seeded_model(arm, env), Engine()
+    with torch.no_grad():
+        model.field.network[0].bias.add_(20.0)  # about half of the units above the threshold
+    engine(".load", env, pack_models(env, {"high": model}))
+    model = packed_model(model)
+    for state in random_states(env, 10, torch_generator(8)):
+        with torch.no_grad():
+            energy, rate = model.field.energy(state), model.derivative(state, torch.zeros(1, dtype=torch.float64))
+        assert engine(".energy", env, "high", state.tolist()) == pytest.approx(float(energy), rel=1e-13)
+        found = engine(".field", env, "high", state.tolist(), 0)
+        np.testing.assert_allclose(found, rate.numpy(), rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", ["jump/baseline_20hz", "lstm/baseline_20hz"])
+@pytest.mark.parametrize("derive", ["rescaled", "recurrent_rollout"])
+def test_derived_methods_equal_torch(name, derive):
+    env, wrapper = "Pendulum-v1", {"rescaled": RescaledIncrement, "recurrent_rollout": RecurrentRollout}[derive]
+    engine, models = loaded(env)
+    model = wrapper(models[name], 0.05)
+    almost = [0.05 * (1 + 1e-7), 0.05 * (1 - 1e-7), 0.1 * (1 - 1e-7)] * 4  # counts of steps within rounding
+    for delta_ts in ([0.02, 0.05, 0.1, 0.17, 0.03, 0.2, 0.25, 0.18], almost):
+        assert_rollout(engine, env, name, model, delta_ts, derive=derive)
+
+
+def test_persistence_and_one_number_for_all_intervals():
+    engine, models = loaded("Pendulum-v1")
+    assert engine(".predict", "Pendulum-v1", None, {"state": [1, 2], "actions": [0, 1], "deltaTs": 0.1}) == [[1, 2]] * 2
+    name = "jump/multi_resolution_concat"
+    request = {"state": [1, 2], "actions": [0.5, 1], "deltaTs": 0.04}
+    each = engine(".predict", "Pendulum-v1", name, {**request, "deltaTs": [0.04, 0.04]})
+    assert engine(".predict", "Pendulum-v1", name, request) == each
+    steps = engine(".steps", "Pendulum-v1", name, {"states": [[1, 2], each[0]], "actions": [0.5, 1], "deltaTs": 0.04})
+    assert steps == each
+    rate = engine(".field", "Pendulum-v1", name, [1, 2], 0.5, {"deltaT": 0.04})
+    np.testing.assert_allclose(rate, (np.array(each[0]) - [1, 2]) / 0.04, rtol=1e-12)
+
+
+@pytest.mark.parametrize("env", ["Pendulum-v1", "CartPole-v1"])
+def test_the_spread_of_an_ensemble_equals_torch(env):
+    engine, models = loaded(env)
+    name, generator = "ensemble/multi_resolution_scaled_concat", torch_generator(5, env)
+    state, actions = random_states(env, 1, generator)[0], random_actions(env, 3, generator)
+    request = {"state": state.tolist(), "actions": plain(actions, env), "deltaTs": [0.1, 0.05, 0.02]}
+    expected = []
+    with torch.no_grad():
+        for action, delta_t in zip(actions, request["deltaTs"], strict=True):
+            expected.append(models[name].spread(state, action, delta_t).numpy())
+            state = models[name](state, action, delta_t)
+    np.testing.assert_allclose(engine(".spread", env, name, request), expected, rtol=1e-9, atol=1e-12)
+    assert engine(".spread", env, "jump/baseline_20hz", request) is None
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_the_published_checkpoints_equal_torch(env, tmp_path):
+    engine, path = Engine(), tmp_path / "weights.js"
+    size = write_pack(PUBLISHED, env, 0, path)
+    assert size == path.stat().st_size
+    engine.context.eval(path.read_text(encoding="utf-8"))
+    entries = engine(".models", env)
+    assert [(e["model"], e["method"], e["form"], e["train_frequency"], e["data"]) for e in entries] == [
+        (a.model, a.method, a.form, a.train_frequency, a.data) for a in published_arms()
+    ]
+    for entry in entries:
+        model = packed_model(load_checkpoint(PUBLISHED / env.replace("-", "_") / entry["id"] / "seed0"))
+        assert_rollout(engine, env, entry["id"], model, [0.03, 0.1, 0.02, 0.05])
+
+
+# ------------------------------------------------------------------------------------------------------------- truth
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_the_truth_is_the_flow_of_tdlib(engine, env):
+    system, generator = SYSTEMS[env], torch_generator(4, env)
+    for rate in (5, 10, 16, 20, 25, 1 / 0.03, 50, 77.7, 100, 200):
+        states, actions = random_states(env, 12, generator), 1.2 * random_actions(env, 12, generator)
+        if system.spec.discrete:
+            actions = random_actions(env, 12, generator)
+        outcome = system.simulate(states, actions, 1 / rate)
+        found = [
+            engine.system(env, "flow", s.tolist(), a, 1 / rate)
+            for s, a in zip(states, plain(actions, env), strict=True)
+        ]
+        expected = outcome.next_state.numpy()
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * max(1, np.abs(expected).max()))
+        field = system.derivative(states, system.physical_input(actions)).numpy()
+        found = [engine.system(env, "field", s.tolist(), a) for s, a in zip(states, plain(actions, env), strict=True)]
+        np.testing.assert_allclose(found, field, rtol=0, atol=1e-12 * max(1, np.abs(field).max()))
+
+
+def test_the_speed_limit_acts_after_every_substep(engine):
+    start, action = torch.tensor([1.5, 7.5], dtype=torch.float64), torch.tensor([2.0], dtype=torch.float64)
+    outcome = SYSTEMS["Pendulum-v1"].simulate(start, action, 0.2)
+    assert bool(outcome.limit_hit)
+    found = engine.system("Pendulum-v1", "flow", [1.5, 7.5], 2, 0.2)
+    np.testing.assert_allclose(found, outcome.next_state.numpy(), rtol=1e-13)
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_truth_follows_a_sequence_of_intervals_also_backward(engine, env):
+    system, generator = SYSTEMS[env], torch_generator(6, env)
+    state, actions = 0.3 * random_states(env, 1, generator)[0], random_actions(env, len(IRREGULAR), generator)
+    found = engine.system(env, "truth", state.tolist(), plain(actions, env), IRREGULAR)
+    expected, at = [], state
+    for action, delta_t in zip(actions, IRREGULAR, strict=True):
+        at = system.flow(at, action, delta_t)
+        expected.append(at.numpy())
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * max(1, np.abs(expected).max()))
+    back = engine.system(env, "flow", found[0], plain(actions[:1], env)[0], -IRREGULAR[0])
+    np.testing.assert_allclose(back, state.numpy(), atol=1e-9)
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_the_descriptions_are_those_of_tdlib(engine, env):
+    system = json.loads(engine.context.eval(f"JSON.stringify(tdEngine.systems[{env!r}])"))
+    spec = SYSTEMS[env].spec
+    assert system["name"] == env
+    for ours, theirs in (
+        ("stateNames", spec.state_names), ("stateUnits", spec.state_units), ("angleDims", spec.angle_dims),
+        ("positionDims", spec.position_dims), ("velocityDims", spec.velocity_dims),
+    ):  # fmt: skip
+        assert tuple(system[ours]) == theirs
+    action = system["action"]
+    assert (action["low"], action["high"], action["num"]) == (spec.action_low, spec.action_high, spec.num_actions)
+    assert action["kind"] == ("discrete" if spec.discrete else "continuous")
+    assert (action["name"], action["unit"]) == (spec.action_name, spec.action_unit)
+    assert system["reset"] == {"low": list(SYSTEMS[env].reset_low), "high": list(SYSTEMS[env].reset_high)}
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_energy_is_conserved_without_input_and_changes_by_the_power_of_the_input(engine, env):
+    generator = torch_generator(7, env)
+    moved = {"Pendulum-v1": 1}.get(env, 1)  # the velocity that the input works on: ω, or the cart's
+    for state in random_states(env, 5, generator) * 0.5:
+        start = engine.system(env, "energy", state.tolist())
+        if env == "CartPole-v1":  # it knows ±10 N only
+            power = [(0, -10 * float(state[moved])), (1, 10 * float(state[moved]))]
+        else:
+            end = engine.system(env, "flow", state.tolist(), 0, 0.1)
+            assert engine.system(env, "energy", end) == pytest.approx(start, abs=1e-6)
+            power = [(0, 0.0), (1.5, 1.5 * float(state[moved]))]
+        for action, expected in power:
+            ahead, behind = (engine.system(env, "flow", state.tolist(), action, t) for t in (1e-4, -1e-4))
+            slope = (engine.system(env, "energy", ahead) - engine.system(env, "energy", behind)) / 2e-4
+            assert slope == pytest.approx(expected, rel=1e-5, abs=1e-5)
+    upright = engine.system(env, "energy", [0.0] * len(SYSTEMS[env].spec.state_names))
+    assert upright == pytest.approx({"Pendulum-v1": 5.0}.get(env, 0.1 * 9.8 * 0.5))  # m g times height
+
+
+# ------------------------------------------------------------------------------------------------------ weight files
+def test_every_half_precision_number_is_decoded_exactly(engine):
+    numbers = np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float64)
+    text = engine.context.eval("JSON.stringify(Array.from({length: 65536}, (_, k) => `${tdEngine.weights.half(k)}`))")
+    found = np.array([float(x.replace("Infinity", "inf")) for x in json.loads(text)])
+    np.testing.assert_array_equal(found, numbers)
+
+
+def test_base64_is_decoded_from_any_byte(engine):
+    content = bytes(range(256)) + b"\xff"
+    text = base64.b64encode(content).decode()
+    for start, end in ((0, 257), (1, 5), (2, 2), (3, 257), (100, 256)):
+        call = f"JSON.stringify(Array.from(tdEngine.weights.decodeBytes({text!r}, {start}, {end})))"
+        assert bytes(json.loads(engine.context.eval(call))) == content[start:end]
+
+
+def jump(env: str = "Pendulum-v1", **config):
+    arm = Arm("jump", "baseline", train_frequency="20")
+    model = build_arm(arm, SYSTEMS[env].spec, seed=0)
+    model.config = {**arm.keys(), "seed": 0, **config}
+    return model
+
+
+def test_equal_models_give_equal_files(tmp_path):
+    for name in ("one", "two"):
+        save_checkpoint(tmp_path / name / "Pendulum_v1/jump/baseline_20hz/seed0", jump(), jump().config)
+        sizes = write_weights(tmp_path / name, 0, tmp_path / name / "page")
+        assert list(sizes) == ["weights-Pendulum_v1.js"]
+    one, two = ((tmp_path / name / "page/weights-Pendulum_v1.js").read_bytes() for name in ("one", "two"))
+    assert one == two and len(one) == sizes["weights-Pendulum_v1.js"]
+    assert one.startswith(b'tdEngine.load("Pendulum-v1", {')
+
+
+def test_the_published_weights_fit_the_page(tmp_path):
+    sizes = write_weights(PUBLISHED, 0, tmp_path)
+    assert list(sizes) == [f"weights-{env.replace('-', '_')}.js" for env in ENVIRONMENTS]
+    assert sum(sizes.values()) < SIZE_LIMIT
+    assert sum(arm.model == "lstm" for arm in published_arms()) == len(LSTM_ARMS)
+
+
+def test_a_shooting_model_is_packed_as_its_flow():
+    spec = SYSTEMS["Pendulum-v1"].spec
+    model = build_model("newtonian", spec, seed=3, trajectory="shooting", substeps=2)
+    model.config = {**Arm("newtonian", "ode", "rk4", train_frequency="20").keys(), "seed": 0}
+    engine = Engine()
+    engine(".load", "Pendulum-v1", pack_models("Pendulum-v1", {"shot": model}))
+    assert_rollout(engine, "Pendulum-v1", "shot", packed_model(model), IRREGULAR)
+
+
+def broken(change):
+    payload = pack_models("Pendulum-v1", {"jump": jump()})
+    return change(payload) or payload
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p: {"version": 1}, "index or weights are missing"),
+        (lambda p: {**p, "weights": p["weights"][:-400]}, "it is incomplete"),
+        (lambda p: {**p, "version": 9}, "version 9"),
+        (lambda p: {**p, "env": "CartPole-v1"}, "belongs to CartPole-v1"),
+        (lambda p: {**p, "index": [{**p["index"][0], "model": "crystal"}]}, "crystal is unknown"),
+        (lambda p: {**p, "index": [{**p["index"][0], "tensors": None}]}, "its index is damaged"),
+        (lambda p: {**p, "index": [{**p["index"][0], "offset": 8}]}, "its index is damaged"),
+    ],
+)
+def test_a_broken_weight_file_says_what_is_wrong(change, message):
+    engine = Engine()
+    engine(".load", "Pendulum-v1", broken(change))
+    with pytest.raises(quickjs.JSException, match="the weight file of Pendulum-v1 cannot be used: .*" + message):
+        engine(".models", "Pendulum-v1")
+    with pytest.raises(quickjs.JSException, match="cannot be used"):
+        engine(".predict", "Pendulum-v1", "jump", {"state": [0, 0], "actions": [0], "deltaTs": 0.1})
+    engine(".load", "Pendulum-v1", broken(lambda p: None))  # a good file heals it
+    assert [entry["id"] for entry in engine(".models", "Pendulum-v1")] == ["jump"]
+
+
+def test_damaged_weights_are_noticed_when_they_are_used():
+    for damage in ("A", "*"):
+        payload = broken(lambda p: None)
+        at = 1000 if payload["weights"][1000] != damage else 1001
+        payload["weights"] = payload["weights"][:at] + damage + payload["weights"][at + 1 :]
+        engine = Engine()
+        engine(".load", "Pendulum-v1", payload)
+        with pytest.raises(quickjs.JSException, match="the weights of jump in Pendulum-v1 are damaged"):
+            engine(".predict", "Pendulum-v1", "jump", {"state": [0, 0], "actions": [0], "deltaTs": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "message"),
+    [
+        (".models", ["Acrobot-v1"], "environment must be one of Pendulum-v1, .*Acrobot"),
+        (".predict", ["CartPole-v1", "jump", {}], "weights of CartPole-v1 are not loaded"),
+        (".predict", ["Pendulum-v1", "jump/x", {}], "model must be one of .* got jump/x"),
+        (".predict", [{"state": [1, 2, 3]}], "must have 2 numbers, got 3"),
+        (".predict", [{"actions": ["a"]}], "action of Pendulum-v1 must be a finite number"),
+        (".predict", [{"deltaTs": 0}], "deltaTs must be positive times in seconds, got 0"),
+        (".predict", [{"deltaTs": [0.1, -1]}], "deltaTs must be positive"),
+        (".predict", [{"solver": "heun"}], "solver must be one of euler, midpoint, rk4, got heun"),
+        (".predict", [{"substeps": 1.5}], "substeps must be a whole number >= 1, got 1.5"),
+        (".predict", [{"derive": "guessed"}], "derive must be one of rescaled, recurrent_rollout, got guessed"),
+    ],
+)
+def test_bad_arguments_are_named(function, arguments, message):
+    engine, _ = loaded("Pendulum-v1")
+    if isinstance(arguments[0], dict):
+        request = {"state": [1, 2], "actions": [0, 1], "deltaTs": 0.1, **arguments[0]}
+        arguments = ["Pendulum-v1", "jump/baseline_20hz", request]
+    with pytest.raises(quickjs.JSException, match=message):
+        engine(function, *arguments)
+
+
+def test_an_index_outside_the_actions_is_named():
+    engine, _ = loaded("CartPole-v1")
+    request = {"state": [0, 0, 0, 0], "actions": [2], "deltaTs": 0.1}
+    with pytest.raises(quickjs.JSException, match="whole number from 0 to 1, got 2"):
+        engine(".predict", "CartPole-v1", "jump/baseline_20hz", request)
+
+
+def test_packing_refuses_what_it_cannot_pack(tmp_path):
+    with pytest.raises(ValueError, match="environment CartPole-v1, jump is of Pendulum-v1"):
+        pack_models("CartPole-v1", {"jump": jump()})
+    with pytest.raises(ValueError, match="config, jump lacks .*seed"):
+        model = jump()
+        del model.config["seed"]
+        pack_models("Pendulum-v1", {"jump": model})
+    for value in (math.nan, 1e6):
+        model = jump()
+        with torch.no_grad():
+            model.network[0].weight[0, 0] = value
+        with pytest.raises(ValueError, match="network.0.weight has not"):
+            pack_models("Pendulum-v1", {"jump": model})
+    with pytest.raises(ValueError, match="models_root must hold checkpoints with seed 4"):
+        write_weights(PUBLISHED, 4, tmp_path)
+    with pytest.raises(ValueError, match="models_root must hold checkpoints of Pendulum-v1 with seed 4"):
+        write_pack(PUBLISHED, "Pendulum-v1", 4, tmp_path / "x.js")

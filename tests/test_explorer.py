@@ -1,0 +1,595 @@
+"""The explorer: links, inputs, limits and Python lines of its script; models, messages and numbers of its widget."""
+
+import json
+import math
+import re
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import quickjs
+import torch
+
+from tdlib import limits
+from tdlib.envs import SYSTEMS
+from tdlib.figures.theme import TEXT_CONTRAST, contrast
+from tdlib.interactive import Explorer, find_checkpoints
+from tdlib.interactive.answers import Answers, pack_arrays
+from tdlib.interactive.assets import (
+    EXPLORER_PARTS,
+    STATE_PARTS,
+    defaults,
+    engine_script,
+    explorer_script,
+    read_asset,
+    write_assets,
+)
+from tdlib.interactive.explorer import widget_script
+from tdlib.interactive.pack import pack_models
+from tdlib.interactive.page import heatmap_rows, motion_error, page_script
+from tdlib.interactive.signals import held_inputs
+from tdlib.models.no_training import RecurrentRollout, RescaledIncrement
+from tdlib.runs.explore import open_explorer
+from tdlib.training import load_checkpoint, save_checkpoint
+from tdlib.training.arms import Arm, build_arm
+from tdlib.trajectories import delta_t_of
+
+BASELINE = Arm("jump", "baseline", train_frequency="20")
+MIXED = Arm("jump", "multi_resolution", "scaled_concat", train_frequency="mixed")
+ARMS = [
+    BASELINE, MIXED,
+    Arm("lstm", "baseline", train_frequency="20"), Arm("newtonian", "ode", "rk4", train_frequency="20"),
+    Arm("port_hamiltonian", "ode", "euler", train_frequency="10"),
+    Arm("ensemble", "multi_resolution", "scaled_concat", train_frequency="mixed"),
+]  # fmt: skip
+ENVS = list(SYSTEMS)
+INPUTS = [
+    {"kind": "constant", "value": 1.0}, {"kind": "random", "seed": 3},
+    {"kind": "sine", "amplitude": 1.7, "frequency": 2.3}, {"kind": "drawn", "values": [math.sin(k) for k in range(50)]},
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run's folder with one checkpoint of every kind; untrained weights predict as well as trained ones for this."""
+    root = tmp_path_factory.mktemp("runs") / "tiny"
+    for env in ENVS:
+        for arm in ARMS:
+            place = root / "models" / SYSTEMS[env].spec.folder / arm.model / arm.folder / "seed0"
+            config = {"env": env, **arm.keys(), "seed": 0}
+            save_checkpoint(place, build_arm(arm, SYSTEMS[env].spec, 0), config)
+    return root
+
+
+@pytest.fixture(scope="module")
+def explorer(folder):
+    return Explorer(folder, env="Pendulum-v1")
+
+
+@pytest.fixture(scope="module")
+def script():
+    """The script's parts that need no page, beside the engine."""
+    context = quickjs.Context()
+    context.eval(engine_script())
+    context.eval(explorer_script((*STATE_PARTS, "explorer_dom.js", "explorer_map.js", "explorer_page.js")))
+    context.eval("var td = globalThis.tdExplorer;")
+    return context
+
+
+def call(context, expression: str):
+    return json.loads(context.eval(f"JSON.stringify({expression})"))
+
+
+def state_of(context, env: str, **changes) -> dict:
+    return {**call(context, f"td.defaultState({json.dumps(env)})"), **changes}
+
+
+def entries_of(explorer, env: str) -> str:
+    return f"td.withDerived({json.dumps(explorer.config['models'][env])})"
+
+
+# --- rates and links --------------------------------------------------------------------------------------------------
+
+
+def test_the_slider_reaches_the_rates_of_the_study_exactly(script):
+    rates = call(script, "td.TEST_RATES.map(function (r) { return td.rateAt(td.positionOf(r)); })")
+    assert rates == [5, 10, 16, 20, 25, 33.3, 50, 100, 200]
+    assert call(script, "td.TEST_RATES.map(td.deltaTOf)") == pytest.approx([delta_t_of(rate) for rate in rates])
+    every = call(script, "Array.from({length: td.SLIDER_STEPS + 1}, function (_, k) { return td.rateAt(k); })")
+    assert every[0] == 5 and every[-1] == 200 and every == sorted(set(every))
+
+
+@pytest.mark.parametrize("env", ENVS)
+@pytest.mark.parametrize("signal", INPUTS, ids=lambda s: s["kind"])
+def test_a_link_restores_the_state(script, env, signal):
+    low, high = SYSTEMS[env].spec.action_low, SYSTEMS[env].spec.action_high
+    kept = {**signal, **({"values": [round(v, 4) for v in signal["values"]]} if "values" in signal else {})}
+    state = state_of(script, env, rate=42.0, input=kept, solver="midpoint", substeps=3)
+    state["start"][0] = -0.321
+    state["a"] = {"model": "newtonian", "how": "ode.rk4.transitions", "train_frequency": "50", "seed": "4"}
+    link = call(script, f"td.toFragment({json.dumps(state)})")
+    assert call(script, f"td.fromFragment('#' + {json.dumps(link)}, {json.dumps(ENVS)})") == {
+        "state": state,
+        "problems": [],
+    }
+    assert low < high and re.fullmatch(r"[\w&=~.,%-]+", link)
+
+
+@pytest.mark.parametrize(
+    ("link", "words"),
+    [
+        ("env=Pendulum-v1&hz=500", ["Δt must lie between 5 ms", "2 ms"]),
+        ("env=Pendulum-v1&hz=zebra", ["Δt must lie between", "zebra"]),
+        ("env=Acrobot-v1", ["env must be one of Pendulum-v1", "Acrobot-v1"]),
+        ("env=Pendulum-v1&x0=1,2,3", ["x0 must have 2 numbers, got 3"]),
+        ("env=Pendulum-v1&x0=1,99", ["x0[1] must lie within ±8", "99"]),
+        ("env=Pendulum-v1&u=noise~2", ["u must be constant, random, sine or drawn", "noise"]),
+        ("env=Pendulum-v1&u=drawn~1,2", ["50 values", "2"]),
+        ("env=Pendulum-v1&dim=7", ["dim must be 0 to 1", "7"]),
+        ("env=Pendulum-v1&solver=verlet", ["solver must be one of euler, midpoint, rk4", "verlet"]),
+        ("env=Pendulum-v1&substeps=0", ["substeps must be a whole number from 1 to 16", "0"]),
+        ("env=Pendulum-v1&a=jump", ["a model must be named", "jump"]),
+        ("env=Pendulum-v1&color=red", ["unknown part", "color"]),
+        ("env=Pendulum-v1&hz=%E0%A4%A", ["unreadable part"]),
+    ],
+)
+def test_a_broken_link_is_named_and_keeps_its_defaults(script, link, words):
+    read = call(
+        script,
+        f"td.fromFragment({json.dumps('#dt-explorer&b=none~persistence&' + link)}, {json.dumps(ENVS)})",
+    )
+    assert len(read["problems"]) == 1
+    assert all(word in read["problems"][0] for word in words)
+    expected = state_of(script, "Pendulum-v1")
+    assert {k: read["state"][k] for k in ("env", "rate", "start", "input", "dim", "solver", "substeps", "a")} == {
+        k: expected[k] for k in ("env", "rate", "start", "input", "dim", "solver", "substeps", "a")
+    }
+
+
+def test_a_foreign_fragment_is_left_alone(script):
+    assert call(script, f"td.fromFragment('#the-result', {json.dumps(ENVS)})") is None
+
+
+def test_the_default_view_is_among_the_arms_and_its_labels_are_words(script, explorer):
+    for env in ENVS:
+        for side, arm in (("a", BASELINE), ("b", MIXED)):
+            wanted = json.dumps(state_of(script, env)[side])
+            entry = call(script, f"td.choose({entries_of(explorer, env)}, {wanted})")
+            assert {key: entry[key] for key in ("model", "method", "form", "train_frequency")} == {
+                key: value for key, value in arm.keys().items() if key in ("model", "method", "form", "train_frequency")
+            }
+    labels = call(script, f"{entries_of(explorer, 'Pendulum-v1')}.map(td.label)")
+    assert len(set(labels)) == len(labels) == len(ARMS) + 3  # two derived arms and persistence
+    assert all("undefined" not in label for label in labels)
+
+
+# --- inputs, errors, limits -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("env", ENVS)
+@pytest.mark.parametrize("signal", INPUTS, ids=lambda s: s["kind"])
+@pytest.mark.parametrize("rate", [5, 20, 33.3, 47.3, 200])
+def test_held_inputs_are_the_same_in_both_languages(script, env, signal, rate):
+    plan = call(script, f"td.plan({json.dumps({'rate': rate, 'input': signal})}, tdEngine.systems[{json.dumps(env)}])")
+    expected = held_inputs(signal, SYSTEMS[env].spec, delta_t_of(rate), plan["steps"])
+    assert plan["actions"] == pytest.approx(expected, abs=0)
+    assert sum(plan["fineDeltaTs"]) == pytest.approx(plan["steps"] * plan["deltaT"])
+    assert max(plan["fineDeltaTs"]) <= 0.01 * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("env", ENVS)
+def test_errors_are_those_of_the_library(script, env):
+    system, generator = SYSTEMS[env], torch.Generator().manual_seed(1)
+    start = torch.tensor(defaults()["environments"][env]["start"], dtype=torch.float64)
+    truth = start + torch.randn(20, len(start), generator=generator, dtype=torch.float64).cumsum(dim=0)
+    predicted = truth + 4 * torch.randn(20, len(start), generator=generator, dtype=torch.float64)
+    values = json.dumps([start.tolist(), truth.tolist(), predicted.tolist()])
+    errors = call(script, f"td.relativeErrors(tdEngine.systems[{json.dumps(env)}], ...{values})")
+    for k in (1, 7, 20):
+        assert errors[k - 1] == pytest.approx(motion_error(predicted[:k], truth[:k], start, system), rel=1e-12)
+
+
+@pytest.mark.parametrize("env", ENVS)
+@pytest.mark.parametrize("rate", [8, 33.3, 150])
+@pytest.mark.parametrize(
+    ("arm", "expected"),
+    [
+        (BASELINE, lambda s, x, a, d: limits.fixed_step_limit(s, x, a, 0.05, d)),
+        (Arm("jump", "rescaled", train_frequency="20"), lambda s, x, a, d: limits.rescaled_limit(s, x, a, 0.05, d)),
+        *[
+            (
+                Arm("jump", "multi_resolution", form, train_frequency="mixed"),
+                lambda s, x, a, d, form=form: limits.interpolation_limit(s, x, a, d, form),
+            )
+            for form in ("scaled", "scaled_concat", "concat", "log_tau")
+        ],
+        (
+            Arm("first_order_ode", "ode", "euler", train_frequency="20"),
+            lambda s, x, a, d: limits.rescaled_limit(s, x, a, 0.05, d),
+        ),
+    ],
+    ids=lambda value: value.folder if isinstance(value, Arm) else "",
+)  # fmt: skip
+def test_limits_drawn_at_the_first_step_are_those_of_the_library(script, env, rate, arm, expected):
+    system, state = SYSTEMS[env], state_of(script, env, rate=rate)
+    if env == "Pendulum-v1":
+        state["start"] = [1.0, 0.5]  # slow enough that the speed limit, which limits leave out, is not touched
+    code = f"""(function () {{
+      var state = {json.dumps(state)}, system = tdEngine.systems[state.env], plan = td.plan(state, system);
+      var truth = system.truth(state.start, plan.actions, plan.actions.map(function () {{ return plan.deltaT; }}));
+      var limit = td.limitOf({json.dumps(arm.keys())}, system, {json.dumps(arm.form)}, 1);
+      var states = td.followLimit(limit, state.start, plan);
+      return {{errors: td.relativeErrors(system, state.start, truth, states), action: plan.actions[0]}};
+    }})()"""
+    drawn = call(script, code)
+    x = torch.tensor([state["start"]], dtype=torch.float64)
+    a = torch.tensor([[drawn["action"]]], dtype=torch.float64)
+    assert drawn["errors"][0] == pytest.approx(expected(system, x, a, delta_t_of(rate)), rel=1e-6, abs=1e-9)
+
+
+def test_persistence_scores_one_at_every_step(script):
+    code = """(function () {
+      var state = td.defaultState("CartPoleContinuous-v1"), system = tdEngine.systems[state.env];
+      var plan = td.plan(state, system);
+      var truth = system.truth(state.start, plan.actions, plan.actions.map(function () { return plan.deltaT; }));
+      return td.relativeErrors(system, state.start, truth, truth.map(function () { return state.start; }));
+    })()"""
+    assert call(script, code) == pytest.approx([1.0] * 33)
+
+
+# --- Python lines -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("env", ENVS)
+@pytest.mark.parametrize(
+    ("a", "b", "changes"),
+    [
+        (BASELINE, MIXED, {}),
+        (
+            Arm("jump", "rescaled", train_frequency="20"),
+            Arm("jump", "recurrent_rollout", train_frequency="20"),
+            {"rate": 12.3, "input": INPUTS[1]},
+        ),
+        (ARMS[2], ARMS[5], {"rate": 100, "input": INPUTS[2]}),
+        (ARMS[3], ARMS[4], {"rate": 25, "solver": "midpoint", "substeps": 2}),
+        (ARMS[4], Arm("none", "persistence", size="none", data="none"), {"rate": 33.3, "input": INPUTS[3]}),
+    ],
+    ids=["default", "derived", "memory and ensemble", "another solver", "persistence"],
+)  # fmt: skip
+def test_the_python_lines_run_and_give_what_the_view_shows(script, explorer, env, a, b, changes, capsys):
+    def wanted(arm):
+        how = f"{arm.method}.{arm.form}.transitions"
+        return {"model": arm.model, "how": how, "train_frequency": arm.train_frequency}
+
+    state = state_of(script, env, a=wanted(a), b=wanted(b), **changes)
+    script.eval(
+        f"var state = {json.dumps(state)}, entries = {entries_of(explorer, env)}, system = tdEngine.systems[state.env];"
+    )
+    script.eval(
+        "var plan = td.plan(state, system), pair = {a: td.choose(entries, state.a), b: td.choose(entries, state.b)};"
+    )
+    script.eval("pair.discrete = system.action.kind === 'discrete';")
+    plan, pair = call(script, "plan"), call(script, "pair")
+    names = {}
+    exec(call(script, "td.pythonLines(state, pair, plan, '')"), names)
+    printed = [float(value) for value in capsys.readouterr().out.split()]
+    for i, side in enumerate("ab"):
+        entry = pair[side]
+        solver = call(script, f"td.isField(pair.{side}) ? td.solverOf(pair.{side}, state) : ''")
+        job = {"kind": "rollout", "id": entry.get("id"), "derive": entry.get("derive"), "solver": solver,
+               "substeps": state["substeps"], "states": [state["start"]], "actions": plan["actions"],
+               "deltaT": plan["deltaT"]}  # fmt: skip
+        shown = explorer.answers.answer(env, job)
+        assert np.abs(shown - names[f"predicted_{side}"].numpy()).max() < 1e-12
+        fine = "system.truth(state.start, plan.fineActions, plan.fineDeltaTs)"
+        fine += ".filter(function (_, k) { return (k + 1) % plan.parts === 0; })"
+        errors = call(script, f"td.relativeErrors(system, state.start, {fine}, {json.dumps(shown.tolist())})")
+        assert printed[i] == names[f"error_{side}"] == pytest.approx(errors[-1], rel=1e-9)
+
+
+@pytest.mark.parametrize("env", ENVS)
+def test_the_python_lines_of_a_page_give_the_numbers_of_its_weights(script, folder, env, capsys):
+    models = {
+        f"{arm.model}/{arm.folder}": load_checkpoint(
+            folder / "models" / SYSTEMS[env].spec.folder / arm.model / arm.folder / "seed0"
+        )
+        for arm in ARMS
+    }
+    script.eval(f"tdEngine.load({json.dumps(env)}, {json.dumps(pack_models(env, models))});")
+    script.eval(
+        f"var page = td.pageBackend(tdEngine, ''), found = []; page.open({json.dumps(env)}).then(e => (found = e));"
+    )
+    while script.execute_pending_job():
+        pass
+    script.eval(f"""
+      var entries = td.withDerived(found), state = td.defaultState({json.dumps(env)});
+      var system = tdEngine.systems[state.env], plan = td.plan(state, system);
+      var pair = {{a: td.choose(entries, state.a), b: td.choose(entries, state.b)}};
+      var job = {{kind: "rollout", states: [state.start], actions: plan.actions, deltaT: plan.deltaT, substeps: 1}};
+    """)
+    lines = call(script, f"td.pythonLines(state, pair, plan, {json.dumps(str(folder / 'models'))}, page.rounded)")
+    names = {}
+    exec(lines, names)
+    assert "packed_model" in lines and len(capsys.readouterr().out.split()) == 2
+    for side in "ab":
+        shown = call(script, f"page.run(state.env, [Object.assign({{entry: pair.{side}}}, job)])[0]")
+        assert np.abs(np.array(shown) - names[f"predicted_{side}"].numpy()).max() < 1e-9
+
+
+# --- Python's answers -------------------------------------------------------------------------------------------------
+
+
+def test_checkpoints_are_known_from_their_places(folder):
+    found = find_checkpoints([folder])
+    assert len(found) == len(ENVS) * len(ARMS)
+    assert {(c.env, c.arm) for c in found} == {(env, arm) for env in ENVS for arm in ARMS}
+    one = find_checkpoints([found[0].folder])
+    assert one == [found[0]] and one[0].run == "tiny"
+    assert one[0].name.endswith("/seed0") and one[0].name.count("/") == 3
+
+
+def test_a_checkpoint_elsewhere_is_known_from_its_description(folder, tmp_path):
+    source = find_checkpoints([folder])[0].folder
+    target = tmp_path / "a" / "b" / "c" / "mine"
+    target.mkdir(parents=True)
+    for name in ("model.pt", "config.yaml"):
+        (target / name).write_bytes((source / name).read_bytes())
+    assert find_checkpoints([target])[0].arm == find_checkpoints([source])[0].arm
+
+
+@pytest.mark.parametrize("arm", ARMS, ids=lambda arm: f"{arm.model}-{arm.folder}")
+@pytest.mark.parametrize("env", ENVS)
+def test_recorded_steps_equal_the_models(explorer, env, arm):
+    name, checkpoint = explorer.find(env, **arm.keys())
+    model = load_checkpoint(checkpoint.folder).double()
+    start = torch.tensor(defaults()["environments"][env]["start"], dtype=torch.float64)
+    actions = torch.tensor(held_inputs(INPUTS[1], SYSTEMS[env].spec, 0.02, 50), dtype=torch.float64)
+    variants = [(None, model)]
+    if arm == BASELINE:
+        variants += [("rescaled", RescaledIncrement(model, 0.05)), ("recurrent_rollout", RecurrentRollout(model, 0.05))]
+    for derive, reference in variants:
+        job = {
+            "kind": "rollout",
+            "id": name,
+            "derive": derive,
+            "states": [start.tolist()],
+            "actions": actions.tolist(),
+            "deltaT": 0.02,
+        }
+        with torch.inference_mode():
+            expected = reference.predict_sequence(start, actions[:, None], 0.02)
+            states = start + 0.1 * torch.randn(17, len(start), dtype=torch.float64)
+            one_step = reference(states, actions[:17, None], 0.07)
+        assert np.abs(explorer.answers.answer(env, job) - expected.numpy()).max() < 1e-12
+        job = {**job, "kind": "steps", "states": states.tolist(), "actions": actions[:17].tolist(), "deltaT": 0.07}
+        assert np.abs(explorer.answers.answer(env, job) - one_step.numpy()).max() < 1e-12
+
+
+def test_a_request_is_answered_by_one_buffer(explorer):
+    name, _ = explorer.find("Pendulum-v1", **MIXED.keys())
+    job = {"kind": "rollout", "id": name, "states": [[2.0, 0.0]], "actions": [1.0] * 20, "deltaT": 0.05}
+    steps = {"kind": "steps", "id": None, "states": [[0.1, 0.2]] * 3, "actions": [0.0] * 3, "deltaT": 0.05}
+    reply, numbers = explorer.respond({"id": "7", "env": "Pendulum-v1", "jobs": [job, steps]})
+    assert reply == {"id": "7", "shapes": [[20, 2], [3, 2]]}
+    values = np.frombuffer(numbers, dtype="<f8")
+    np.testing.assert_array_equal(values[:40].reshape(20, 2), explorer.answers.answer("Pendulum-v1", job))
+    np.testing.assert_array_equal(values[40:], [0.1, 0.2] * 3)
+    assert pack_arrays([]) == ([], b"")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"id": "999"}, ["model must be one of", "999"]),
+        ({"kind": "plot"}, ["kind must be", "plot"]),
+        ({"deltaT": 0}, ["deltaT must lie in (0, 1]", "0"]),
+        ({"deltaT": float("nan")}, ["deltaT must lie in"]),
+        ({"states": [[1.0, 2.0, 3.0]]}, ["states must have 2 numbers"]),
+        ({"actions": []}, ["actions must be 1 to"]),
+        ({"solver": "verlet", "model": "newtonian"}, ["solver must be one of", "verlet"]),
+        ({"derive": "squared"}, ["derive must be one of", "squared"]),
+    ],
+)
+def test_a_bad_request_is_answered_with_a_sentence(explorer, change, words):
+    arm = ARMS[3] if change.pop("model", None) else BASELINE
+    name, _ = explorer.find("Pendulum-v1", **arm.keys())
+    job = {"kind": "rollout", "id": name, "states": [[2.0, 0.0]], "actions": [1.0], "deltaT": 0.05, **change}
+    reply, numbers = explorer.respond({"id": "1", "env": "Pendulum-v1", "jobs": [job]})
+    assert numbers == b"" and all(word in reply["error"] for word in words), reply
+
+
+def test_sources_must_hold_models(tmp_path, folder):
+    with pytest.raises(ValueError, match="source must be a folder"):
+        Explorer(tmp_path / "nothing")
+    with pytest.raises(ValueError, match="source must hold checkpoints"):
+        Explorer(tmp_path)
+    with pytest.raises(ValueError, match="env must be one of"):
+        Explorer(folder, env="Acrobot-v1")
+
+
+def test_a_slider_move_takes_python_less_than_100_ms(explorer):
+    """A and B of the dearest kind at 50 Hz with both fields; the second request, since the first records the steps."""
+    pair = [explorer.find("Pendulum-v1", **arm.keys())[0] for arm in (ARMS[4], ARMS[3])]
+    grid = [[0.1 * k, 0.2] for k in range(77)]
+    jobs = []
+    for name in pair:
+        jobs.append(
+            {
+                "kind": "rollout",
+                "id": name,
+                "states": [[2.0, 0.0]],
+                "actions": [1.0] * 50,
+                "deltaT": 0.02,
+                "solver": "rk4",
+            }
+        )
+        jobs.append(
+            {"kind": "steps", "id": name, "states": grid, "actions": [1.0] * 77, "deltaT": 0.02, "solver": "rk4"}
+        )
+    for _ in range(3):
+        explorer.respond({"id": "1", "env": "Pendulum-v1", "jobs": jobs})
+    seconds = []
+    for _ in range(5):
+        began = time.process_time()
+        explorer.respond({"id": "1", "env": "Pendulum-v1", "jobs": jobs})
+        seconds.append(time.process_time() - began)
+    assert min(seconds) < 0.1
+
+
+# --- messages ---------------------------------------------------------------------------------------------------------
+
+
+def test_only_the_newest_waiting_request_is_sent(script):
+    script.eval("""
+      var sent = [], shown = [], failed = [], open = [];
+      var ask = td.newestWins(function (request) {
+        sent.push(request);
+        return new Promise(function (resolve, reject) { open.push({resolve: resolve, reject: reject}); });
+      });
+      function request(k) {
+        ask(k, function (answer) { shown.push(answer); }, function (error) { failed.push(error.message); });
+      }
+      [1, 2, 3, 4].forEach(request);
+    """)
+
+    def settle(action=""):
+        script.eval(action)
+        while script.execute_pending_job():
+            pass
+
+    settle()
+    assert call(script, "sent") == [1]  # one on its way, the rest waits
+    settle("open[0].resolve('one')")
+    assert call(script, "[sent, shown]") == [[1, 4], ["one"]]  # 2 and 3 were overtaken
+    settle("request(5); open[1].reject(new Error('lost'))")
+    assert call(script, "[sent, shown, failed]") == [[1, 4, 5], ["one"], ["lost"]]  # a failure does not block
+    settle("open[2].resolve('five')")
+    assert call(script, "shown") == ["one", "five"]
+
+
+# --- the two homes ----------------------------------------------------------------------------------------------------
+
+
+def test_the_widget_carries_engine_explorer_and_models(explorer):
+    module = widget_script()
+    assert engine_script() in module and explorer_script() in module
+    assert module.count("export default") == 1
+    assert not re.search(r"https?://|\bfetch\(|\bimport\(|XMLHttpRequest", module)
+    assert explorer._esm == module
+    assert ".td-x-slider" in explorer._css and "--td-baseline" in explorer._css
+    assert set(explorer.config["models"]) == set(ENVS)
+    assert list(explorer.config["models"])[0] == "Pendulum-v1"
+    bundle, _ = explorer._repr_mimebundle_()
+    assert {"application/vnd.jupyter.widget-view+json", "text/html"} <= set(bundle)
+
+
+def test_page_files_are_written_whole(tmp_path):
+    names = {path.name for path in write_assets(tmp_path)}
+    assert names == {"engine.js", "explorer.js", "explorer.css"} == {path.name for path in tmp_path.iterdir()}
+    text = (tmp_path / "explorer.js").read_text()
+    assert all(read_asset(name) in text for name in EXPLORER_PARTS)
+
+
+@pytest.mark.parametrize("env", ENVS)
+def test_the_page_without_scripts_shows_the_numbers_of_the_first_view(script, folder, env):
+    explorer = Explorer(folder, env=env)
+    page = explorer.page_element()
+    assert f'data-env="{env}"' in page and "http" not in page.replace("http://www.w3.org", "")
+    assert 'role="img"' in page and "aria-label=" in page and "<caption>" in page
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', page)
+    assert len(rows) == 2
+    for (label, cells), side in zip(rows, "ab", strict=True):
+        assert label.startswith(f"{side.upper()}: ")
+        shown = re.findall(r"<td>(.*?)</td>", cells)
+        for rate, number in zip((5, 10, 16, 20, 25, 33.3, 50, 100, 200), shown, strict=True):
+            state = state_of(script, env, rate=rate)
+            script.eval(
+                f"var state = {json.dumps(state)}, system = tdEngine.systems[state.env], plan = td.plan(state, system);"
+            )
+            entry = call(script, f"td.choose({entries_of(explorer, env)}, state.{side})")
+            job = {
+                "kind": "rollout",
+                "id": entry["id"],
+                "states": [state["start"]],
+                "actions": call(script, "plan.actions"),
+                "deltaT": call(script, "plan.deltaT"),
+            }
+            predicted = explorer.page_answers.answer(env, job).tolist()
+            truth = "system.truth(state.start, plan.actions, plan.actions.map(function () { return plan.deltaT; }))"
+            errors = call(script, f"td.relativeErrors(system, state.start, {truth}, {json.dumps(predicted)})")
+            assert number == call(script, f"td.errorText({errors[-1]!r})").replace("<", "&lt;")
+
+
+def test_a_view_cannot_break_out_of_the_page_element(folder):
+    page = Explorer(folder, view='"><script>').page_element()
+    assert "<script" not in page and "data-view=" in page
+
+
+def test_the_heat_map_takes_whole_rows_of_the_statistics():
+    keys = {
+        "env": "Pendulum-v1",
+        "model": "jump",
+        "method": "baseline",
+        "form": "none",
+        "size": "hidden64",
+        "data": "transitions",
+    }
+    rates = ["5", "10", "16", "20", "25", "33.3", "50", "100", "200"]
+    rows = [
+        {
+            **keys,
+            "train_frequency": "20",
+            "test_frequency": r,
+            "metric": "one_step.relative_error",
+            "detail": None,
+            "mean": i / 10,
+            "n_seeds": 2,
+        }
+        for i, r in enumerate(rates)
+    ]
+    rows += [
+        {**rows[0], "train_frequency": "10"},
+        {**rows[0], "metric": "one_step.mse"},
+    ]  # one rate only; another metric
+    table = pd.DataFrame(rows)
+    assert heatmap_rows(table) == {
+        "Pendulum-v1": [
+            {
+                "model": "jump",
+                "method": "baseline",
+                "form": "none",
+                "data": "transitions",
+                "train_frequency": "20",
+                "values": [i / 10 for i in range(9)],
+            }
+        ]
+    }
+    text = page_script(table, "runs/tiny/models")
+    assert text.startswith("globalThis.tdExplorerPage = ") and "mean of 2 seeds" in text
+    assert json.loads(page_script(None, "runs/tiny/models").split(" = ")[1].rstrip(";\n")) == {
+        "models": "runs/tiny/models"
+    }
+
+
+def test_numbers_in_the_heat_map_stand_out_from_their_color(script):
+    for value in np.geomspace(0.005, 50, 200):
+        look = call(script, f"td.heatColors({value})")
+        back = "#" + "".join(f"{int(x):02x}" for x in re.findall(r"\d+", look["back"]))
+        assert contrast(look["front"], back) >= TEXT_CONTRAST, value
+
+
+def test_a_run_opens_its_explorer(tmp_path, monkeypatch, folder):
+    monkeypatch.setenv("TDLIB_RUNS", str(tmp_path))
+    with pytest.raises(ValueError, match="run must have trained models"):
+        open_explorer("smoke")
+    (tmp_path / "smoke").mkdir()
+    (tmp_path / "smoke" / "models").symlink_to(folder / "models")
+    opened = open_explorer("smoke", "CartPole-v1", view="dt-explorer&env=CartPole-v1&hz=50")
+    assert opened.environments[0] == "CartPole-v1" and opened.view.endswith("hz=50")
+
+
+def test_every_answer_is_for_a_known_environment(folder):
+    answers = Answers({}, {"Pendulum-v1": SYSTEMS["Pendulum-v1"].spec})
+    with pytest.raises(ValueError, match="env must be one of"):
+        answers.answer("CartPole-v1", {"kind": "steps"})

@@ -1,0 +1,170 @@
+"""Where time goes: parts that add up, times gathered from jobs, the chapter on speed, and figures drawn once."""
+
+import io
+import json
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from tdlib.figures.save import png_bytes
+from tdlib.figures.speed import draw_growth, draw_time_split
+from tdlib.figures.ticks import remembered_ticks
+from tdlib.runs.cost import preset_work
+from tdlib.runs.parts import CELLS, Clock, part_of_cell
+from tdlib.runs.presets import load_preset
+from tdlib.runs.speed_page import speed_page
+from tdlib.runs.times import REST, gather_times, split_of
+
+
+def test_a_second_counts_once_for_the_innermost_part():
+    clock = Clock()
+    started = time.perf_counter()
+    clock.begin("outer")
+    time.sleep(0.03)
+    clock.begin("inner")
+    time.sleep(0.06)
+    clock.end()
+    time.sleep(0.03)
+    clock.end()
+    whole = time.perf_counter() - started
+    wall = {name: seconds[0] for name, seconds in clock.seconds.items()}
+    assert sum(wall.values()) == pytest.approx(whole, abs=0.01)
+    assert wall["inner"] == pytest.approx(0.06, abs=0.02) and wall["outer"] == pytest.approx(0.06, abs=0.02)
+    assert sum(seconds[1] for seconds in clock.seconds.values()) < 0.05  # sleeping costs no CPU time
+
+
+def test_cells_are_told_apart_by_what_they_call():
+    assert part_of_cell("run = open_run(preset)") == "imports"
+    assert part_of_cell("run.save_figure('a', 'b', draw(x))") == "figures"
+    assert part_of_cell("summary.round(3)") == "other"
+    assert {name for _, name in CELLS} == {"imports", "figures"}
+
+
+def write_job(logs, name, wall, cpu, parts=None):
+    path = logs / f"{name}.times.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"wall_seconds": wall, "cpu_seconds": cpu, "peak_mb": 300}))
+    if parts:
+        (logs / f"{name}.parts.json").write_text(json.dumps(parts))
+
+
+def test_the_parts_of_a_job_add_up_to_its_whole(tmp_path):
+    write_job(tmp_path, "02-Pendulum-v1", 12.0, 10.0, {"training": [8.0, 7.5], "figures": [2.0, 1.5]})
+    write_job(tmp_path, "cells/02-Pendulum-v1-jump", 3.0, 3.0, {"training": [2.0, 2.0]})
+    write_job(tmp_path, "preload", 5.0, 4.0)
+    jobs, parts = gather_times(tmp_path)
+    assert list(jobs["job"]) == ["02-Pendulum-v1", "cells/02-Pendulum-v1-jump", "preload"]
+    for column in ("wall_seconds", "cpu_seconds"):
+        summed = parts.groupby("job")[column].sum()
+        assert summed.to_dict() == pytest.approx(jobs.set_index("job")[column].to_dict())
+    assert set(parts[parts["job"] == "02-Pendulum-v1"]["part"]) == {"training", "figures", REST}
+    split = split_of(parts)
+    assert split["part"].iloc[0] == "training" and split["share"].sum() == pytest.approx(1)
+    assert split.set_index("part").loc["imports", "cpu_seconds"] == 4.0
+
+
+@pytest.fixture
+def results(tmp_path):
+    metrics = tmp_path / "metrics"
+    write_job(tmp_path / "logs", "02-Pendulum-v1", 12.0, 10.0, {"training": [8.0, 7.5]})
+    jobs, parts = gather_times(tmp_path / "logs")
+    metrics.mkdir()
+    jobs.to_csv(metrics / "job_times.csv", index=False)
+    parts.to_csv(metrics / "part_times.csv", index=False)
+    row = {"name": "train 16", "ours": 0.22, "peer": 1.36, "unit": "ms / model / step", "ratio": 6.2, "ratio_low": 6.0,
+           "ratio_high": 6.5, "fraction_of_peak": 0.61, "threads": 1, "device": "cpu", "peer_name": "a loop",
+           "goal": 6.0, "group": "training", "torch": "2.13"}  # fmt: skip
+    late = {**row, "name": "train 4", "ratio": 3.1, "ratio_low": 3.0, "ratio_high": 3.2}
+    alone = {**row, "name": "unit", "peer": None, "ratio": None, "ratio_low": None, "ratio_high": None, "goal": None,
+             "fraction_of_peak": None, "peer_name": "", "group": "scaling"}  # fmt: skip
+    (metrics / "bench.json").write_text(json.dumps([row, late, alone]))
+    kinds = pd.concat([preset_work(load_preset(name)) for name in ("quick", "full", "full_literal")])
+    units = kinds[["kind", "what"]].drop_duplicates().assign(seconds=1e-6).to_dict("records")
+    line = {"name": "step", "axis": "models", "x": [1, 2, 4], "y": [0.1, 0.19, 0.41], "exponent": 1.02, "low": 0.9,
+            "high": 1.1}  # fmt: skip
+    (metrics / "scaling.json").write_text(json.dumps({"cpu": {"units": units, "series": [line]}}))
+    return tmp_path
+
+
+def test_the_chapter_shows_what_was_measured(results):
+    page = speed_page(results)
+    assert "| training | 8 | 8 | 75 % |" in page
+    assert "6.20 (6.00–6.50) | 6 |" in page
+    assert "3.10 (3.00–3.20) | 6 **missed** |" in page
+    assert page.count("**missed**") == 1
+    assert "| unit | 0.22 | – |" in page
+    assert "| step | models | 1.02 | 0.90 to 1.10 | 3 |" in page
+    for name in ("time_split", "growth"):
+        assert f"../results/figures/speed/{name}.png" in page
+        assert json.loads((results / "figures" / "speed" / f"{name}.json").read_text())["alt"]
+    predicted = next(line for line in page.splitlines() if line.startswith("| full |")).split(" | ")
+    work = preset_work(load_preset("full"))
+    assert float(predicted[5]) == pytest.approx(1e-6 * work["count"].sum() / 3600, rel=0.05)
+
+
+@pytest.mark.parametrize("missing", ["bench.json", "scaling.json", "part_times.csv", "job_times.csv"])
+def test_the_chapter_survives_what_is_missing(results, missing):
+    (results / "metrics" / missing).unlink()
+    page = speed_page(results)
+    assert "**Limits.**" in page
+    gone = {
+        "bench.json": "No benchmark was run",
+        "scaling.json": "Unit costs were not measured",
+        "part_times.csv": "kept no times by part",
+        "job_times.csv": None,
+    }
+    assert [words for words in gone.values() if words and words in page] == [w for w in [gone[missing]] if w]
+
+
+def test_a_family_without_a_unit_cost_is_no_zero(results):
+    path = results / "metrics" / "scaling.json"
+    content = json.loads(path.read_text())
+    content["cpu"]["units"] = [unit for unit in content["cpu"]["units"] if unit["kind"] != "training"]
+    path.write_text(json.dumps(content))
+    row = next(line for line in speed_page(results).splitlines() if line.startswith("| quick |"))
+    assert row.split(" | ")[2] == "–" and row.endswith("| – | – |")
+
+
+def test_a_chapter_of_nothing_says_what_to_run(tmp_path):
+    page = speed_page(tmp_path)
+    assert page.count("make bench DEVICE=cuda") == 3
+    assert "{result-figure}" not in page
+
+
+def test_remembered_ticks_change_no_pixel():
+    def figure():
+        drawn = Figure(figsize=(5, 4), layout="constrained")
+        axes = drawn.subplots(2, 2, sharex="col")
+        for axis in axes.flat:
+            axis.plot(np.geomspace(1e-3, 20, 30), np.linspace(-4, 1234.5, 30), label="a line")
+            axis.set_title("title")
+        axes[0, 1].set_yscale("symlog")
+        axes[1, 0].set_xscale("log")
+        axes[1, 1].twinx().plot([0, 1], [1e-7, 3e-7])
+        drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center")
+        return drawn
+
+    def pixels(drawn):
+        buffer = io.BytesIO()
+        drawn.savefig(buffer, format="raw", dpi=90)
+        return buffer.getvalue()
+
+    plain = pixels(figure())
+    with remembered_ticks():
+        assert pixels(figure()) == plain
+    assert png_bytes(figure()) == png_bytes(figure())
+
+
+def test_speed_figures_say_what_they_show():
+    rows = [("a", "training", 3.0), ("a", "figures", 1.0), ("b", "figures", 4.0)]
+    parts = pd.DataFrame(rows, columns=["job", "part", "cpu_seconds"])
+    drawing = draw_time_split(parts)
+    assert "figures" in drawing.alt and "n = 1 run" in drawing.caption
+    line = {"name": "step", "axis": "models", "x": [1, 2, 4], "y": [1.0, 2, 4], "exponent": 1, "low": 1, "high": 1}
+    drawing = draw_growth([line], "cpu")
+    axis = drawing.figure.axes[0]
+    np.testing.assert_allclose(axis.lines[1].get_ydata(), line["y"])  # the fitted power goes through exact points
+    assert axis.get_xlabel() == "models"
