@@ -52,8 +52,8 @@
         })),
       ]);
       // models
-      ["a", "b"].forEach(function (side) { ui.arms[side] = buildArm(side); });
-      ui.add = h("button", { type: "button", class: "td-x-add", text: "+ compare with a second model", onclick: function () { act.compare(true); ui.arms.b.selects.how.focus(); } });
+      ["a", "b"].forEach(function (side) { ui.arms[side] = buildArm(side, ui); });
+      ui.add = h("button", { type: "button", class: "td-x-add", text: "+ compare with a second model", onclick: function () { act.compare(true); ui.arms.b.box.hidden = false; ui.arms.b.selects.how.focus(); } });
       // views
       ui.scene = canvasFigure("scene", "What happens");
       ui.play = h("button", { type: "button", class: "td-x-play", onclick: act.toggleMotion });
@@ -103,7 +103,7 @@
         h("div", { class: "td-x-foot" }, [ui.linkButton, ui.codeButton, ui.reset, ui.done]), ui.linkText, ui.code, ui.source]);
       return ui;
     }
-    function buildArm(side) {
+    function buildArm(side, ui) {
       var arm = { selects: {} }, letter = side.toUpperCase();
       function select(key, label) {
         arm.selects[key] = h("select", { onchange: function () { act.pick(side, key, arm.selects[key].value); } });
@@ -111,7 +111,7 @@
       }
       arm.value = h("strong", { class: "td-x-value" });
       arm.first = h("p", { class: "td-x-first" });
-      arm.remove = side === "b" ? h("button", { type: "button", class: "td-x-remove", "aria-label": "remove model B", text: "×", onclick: function () { act.compare(false); ui.add.focus(); } }) : null;
+      arm.remove = side === "b" ? h("button", { type: "button", class: "td-x-remove", "aria-label": "remove model B", text: "×", onclick: function () { act.compare(false); ui.add.hidden = false; ui.add.focus(); } }) : null;
       arm.box = h("div", { class: "td-x-arm", "data-side": side, role: "group", "aria-label": "model " + letter }, [
         h("div", { class: "td-x-arm-head" }, [h("span", { class: "td-x-swatch", "aria-hidden": "true" }), h("b", { text: letter }), arm.value,
           h("span", { class: "td-x-unit", text: "error ÷ true motion" }), arm.remove]),

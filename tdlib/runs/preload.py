@@ -63,6 +63,8 @@ def preloaded(folder: Path, logs: Path) -> Iterator[dict[str, str]]:
             start_new_session=True,  # Ctrl-C reaches jobs through their commands, once
         )  # fmt: skip
     try:
+        while not (folder / SOCKET).exists() and process.poll() is None:  # a job that came now would run by itself
+            time.sleep(0.01)
         yield {**environment, FOLDER: str(folder)}
     finally:
         process.stdin.close()  # its sign to end

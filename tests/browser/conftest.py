@@ -41,7 +41,9 @@ def pytest_terminal_summary(terminalreporter):
     for line in measured:
         terminalreporter.write_line(f"measured: {line}")
     if chromium() is None:
-        terminalreporter.write_line(f"The browser tests were SKIPPED: there is no Chromium. Get it with {HOW_TO_GET_IT}.")
+        terminalreporter.write_line(
+            f"The browser tests were SKIPPED: there is no Chromium. Get it with {HOW_TO_GET_IT}."
+        )
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Bad input of the explorer in a browser: a sentence for the reader, and what worked before still works."""
 
-
 import pytest
 from conftest import LAYOUT
 from torch_reference import assert_equals_torch, settle, shown
@@ -97,14 +96,15 @@ def test_a_damaged_weight_file_is_told_apart_from_a_good_one(html, new_page, wat
     watch.expected += ["SyntaxError", "RangeError", "Uncaught", "page error"]
     text = (html / "_static" / "weights" / WEIGHTS).read_text()
     middle = len(text) // 2
-    damaged = {"cut off": text[:middle], "one letter": text[:middle] + ("A" if text[middle] != "A" else "B") + text[middle + 1 :],
-               "empty": ""}[damage]  # fmt: skip
+    other = "A" if text[middle] != "A" else "B"
+    damaged = {"cut off": text[:middle], "one letter": text[:middle] + other + text[middle + 1 :], "empty": ""}[damage]
     folder = copied(html, tmp_path, WEIGHTS)
     (folder / "_static" / "weights" / WEIGHTS).write_text(damaged)
     page = new_page((folder / PAGE).as_uri())
     page.wait_for_function("""() => {
       const shown = Array.from(document.querySelectorAll(".td-x-problem, .td-explorer-problem"));
-      return shown.some(p => p.offsetParent && p.textContent) || document.querySelector(".td-explorer").tdExplorer.view();
+      const view = document.querySelector(".td-explorer").tdExplorer.view();
+      return Boolean(view) || shown.some(p => p.offsetParent && p.textContent);
     }""")  # fmt: skip
     if page.evaluate("Boolean(document.querySelector('.td-explorer').tdExplorer.view())"):
         assert damage == "one letter"  # it may lie in a model that is not on show; asking for that one tells
@@ -126,12 +126,17 @@ def test_without_scripts_figure_and_table_show_the_same_numbers(html, new_page):
         settle(live).evaluate(
             "(element, rate) => element.tdExplorer.setState(Object.assign(element.tdExplorer.getState(), {rate}))", rate
         )
-        live.wait_for_function("rate => document.querySelector('.td-explorer').tdExplorer.getState().rate === rate", arg=rate)
+        live.wait_for_function(
+            "rate => document.querySelector('.td-explorer').tdExplorer.getState().rate === rate", arg=rate
+        )
         table[rate] = [arm["errors"][-1] for arm in shown(live)["arms"]]
     static = new_page((html / PAGE).as_uri(), scripts=False)
     figure = static.locator(".td-explorer-fallback svg")
     assert figure.is_visible() and figure.get_attribute("aria-label")
-    rows = [[cell.strip() for cell in row.split("\t")] for row in static.locator(".td-explorer-fallback table").inner_text().split("\n")]
+    rows = [
+        [cell.strip() for cell in row.split("\t")]
+        for row in static.locator(".td-explorer-fallback table").inner_text().split("\n")
+    ]
     rows = [row for row in rows if len(row) == 10]
     assert [float(text.removesuffix(" Hz")) for text in rows[0][1:]] == list(table)
     for side, row in enumerate(rows[1:]):

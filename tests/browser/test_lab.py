@@ -30,7 +30,10 @@ def lab(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    own = {name: str(folder / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
+    own = {
+        name: str(folder / name.lower())
+        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    }
     environment = {**os.environ, **own, "OMP_NUM_THREADS": "1", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     command = [
         str(BIN / "jupyter"), "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
@@ -97,5 +100,8 @@ def test_the_explorer_moves_in_jupyterlab_and_equals_torch(lab, browser, report)
     page.locator(live).get_by_label("Model A", exact=True).select_option("jump")
     assert_equals_torch(shown(page, live), LAYOUT.models, rounded=False)
     assert watching.unexpected() == []
-    report(f"explorer in JupyterLab, slider to picture: {sorted(times)[len(times) // 2]:.0f} ms (median of {len(times)}, longest {max(times):.0f})")
+    median, longest = sorted(times)[len(times) // 2], max(times)
+    report(
+        f"explorer in JupyterLab, slider to picture: {median:.0f} ms (median of {len(times)}, longest {longest:.0f})"
+    )
     page.context.close()

@@ -16,7 +16,8 @@ from tdlib.trajectories import delta_t_of, steps_within
 DERIVED = {"rescaled": RescaledIncrement, "recurrent_rollout": RecurrentRollout}
 SETTLED = """element => {
   const explorer = element.tdExplorer, view = explorer && explorer.view();
-  return Boolean(view) && !element.hasAttribute("aria-busy") && JSON.stringify(view.state) === JSON.stringify(explorer.getState());
+  if (!view || element.hasAttribute("aria-busy")) return false;
+  return JSON.stringify(view.state) === JSON.stringify(explorer.getState());
 }"""
 SHOWN = """element => {
   const view = element.tdExplorer.view(), rows = states => states.map(state => Array.from(state));
@@ -25,7 +26,8 @@ SHOWN = """element => {
     updates: element.tdExplorer.updates, milliseconds: element.tdExplorer.lastUpdateMs,
     arms: view.arms.map(arm => ({
       side: arm.side, entry: arm.entry, solver: arm.solver, substeps: arm.substeps, states: rows(arm.states),
-      errors: Array.from(arm.errors), text: element.querySelector(`.td-x-arm[data-side=${arm.side}] .td-x-value`).textContent,
+      errors: Array.from(arm.errors),
+      text: element.querySelector(`.td-x-arm[data-side=${arm.side}] .td-x-value`).textContent,
     })),
     readout: element.querySelector(".td-x-readout").textContent,
   };
@@ -49,7 +51,8 @@ def set_state(page, **changes) -> dict:
     page.evaluate(
         """changes => {
           const explorer = document.querySelector(".td-explorer").tdExplorer;
-          explorer.setState(Object.assign(changes.env ? tdExplorer.defaultState(changes.env) : explorer.getState(), changes));
+          const base = changes.env ? tdExplorer.defaultState(changes.env) : explorer.getState();
+          explorer.setState(Object.assign(base, changes));
         }""",
         changes,
     )
