@@ -22,6 +22,7 @@ GROUPS = {
     "collection": "Collection",
     "evaluation": "Evaluation",
     "scaling": "Unit costs",
+    "browser": "The explorer on the page",
 }
 
 
@@ -85,11 +86,12 @@ def _jobs(jobs: pd.DataFrame | None) -> list[str]:
         return []
     rows = [[r.job, f"{r.wall_seconds:.0f}", f"{r.cpu_seconds:.0f}", f"{r.peak_mb:.0f}"] for r in jobs.itertuples()]
     wall, cpu, peak = jobs["wall_seconds"].sum(), jobs["cpu_seconds"].sum(), jobs["peak_mb"].max()
-    rows.append(["**all**", f"{wall:.0f}", f"{cpu:.0f}", f"{peak:.0f}"])
     return [
         "## Every job",
         "",
-        "One thread each. Peak memory is that of the larger of a job's two processes and counts shared pages in each.",
+        f"All jobs together took {wall:.0f} s of wall time and {cpu:.0f} s of CPU time, side by side on the run's cores; "
+        f"the largest process took {peak:.0f} MB. One thread each. Peak memory is that of the larger of a job's two "
+        "processes and counts shared pages in each.",
         "",
         *_table(["job", "wall [s]", "CPU [s]", "peak memory [MB]"], rows),
     ]
@@ -201,7 +203,8 @@ def _figure(drawing: Drawing, path: Path, title: str) -> list[str]:
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
     rule = ["---" if i in left else "---:" for i in range(len(header))]
-    return ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in (header, rule, *rows)]
+    lines = ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in (header, rule, *rows)]
+    return ["::::{div} td-sortable", *lines, "::::"]
 
 
 def _read_table(path: Path) -> pd.DataFrame | None:

@@ -51,10 +51,9 @@ def rows(device: str = "cpu", quick: bool = False) -> list[Row]:
                     slider.press("ArrowLeft" if k % 2 == 0 else "ArrowRight")
                     times.append(shown(page)["milliseconds"])
                 median = sorted(times)[len(times) // 2]
-                found.append(
-                    Row(f"explorer, slider to picture, {name}, {rate:g} Hz (goal {GOALS[rate]:g} ms)", median, None, "ms / update", None, None, 1,
-                        f"Chromium {version}", repeats=repeats)
-                )  # fmt: skip
+                title = f"explorer, slider to picture, {name}, {rate:g} Hz (goal {GOALS[rate]:g} ms)"
+                browser_name = f"Chromium {version}"
+                found.append(Row(title, median, None, "ms / update", None, None, 1, browser_name, repeats=repeats))
         browser.close()
     return found
 

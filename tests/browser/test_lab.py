@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import LAYOUT, MAKE_PAGES, Watch, open_window
+from playwright.sync_api import TimeoutError
 from torch_reference import assert_equals_torch, settle, shown
 
 from tdlib.runs.layout import ROOT
@@ -64,6 +65,20 @@ def lab(tmp_path_factory):
         log.close()
 
 
+def run_all(page) -> None:
+    """Run all cells; asked again while the kernel has not taken the first one."""
+    started = """() => Array.from(document.querySelectorAll(".jp-NotebookPanel .jp-CodeCell .jp-InputArea-prompt"))
+      .some(prompt => /[0-9*]/.test(prompt.textContent))"""
+    for _ in range(4):
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        try:
+            return page.wait_for_function(started, timeout=15_000)
+        except TimeoutError:
+            continue
+    pytest.fail("the kernel takes no cell")
+
+
 def test_the_explorer_moves_in_jupyterlab_and_equals_torch(lab, browser, report):
     watching = Watch()
     # Lab itself asks for what need not be there: settings of this user, other server extensions
@@ -73,9 +88,12 @@ def test_the_explorer_moves_in_jupyterlab_and_equals_torch(lab, browser, report)
     page.wait_for_selector(".jp-Notebook .jp-CodeCell")
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", state="attached")
     page.locator(".jp-NotebookPanel .jp-CodeCell").first.click()
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    run_all(page)
     live = ".jp-NotebookPanel .td-explorer-live"
+    try:
+        page.wait_for_selector(live, timeout=120_000)  # training again, where the models are of older code
+    except TimeoutError:
+        pytest.fail("no explorer; the cells say: " + page.locator(".jp-NotebookPanel").inner_text()[-3000:])
     settle(page, live)
     first = shown(page, live)
     assert_equals_torch(first, LAYOUT.models, rounded=False)
