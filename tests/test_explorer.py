@@ -147,6 +147,41 @@ def test_a_broken_link_is_named_and_keeps_its_defaults(script, link, words):
     }
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("{start: [1]}", ["x0 must have 2 numbers, got 1"]),
+        ("{start: ['1', 0]}", ["x0[0] must lie within"]),
+        ("{start: null}", ["x0 must be a list"]),
+        ("{rate: 1e9}", ["Δt must lie between"]),
+        ("{env: 'Acrobot-v1'}", ["env must be one of", "Acrobot-v1"]),
+        ("{dim: 2}", ["dim must be 0 to 1, got 2"]),
+        ("{solver: 'verlet'}", ["solver must be one of", "verlet"]),
+        ("{substeps: 0.5}", ["substeps must be a whole number"]),
+        ("{input: {kind: 'sine', amplitude: 'a', frequency: 1}}", ["amplitude of the input must be finite, got a"]),
+        ("{input: {kind: 'drawn', values: [1, 2]}}", ["50 values, got 2"]),
+        ("{input: null}", ["u must be constant, random, sine or drawn"]),
+        ("{a: null}", ["a model must be"]),
+        ("{b: {model: 3}}", ["a model must be", "3"]),
+    ],
+)
+def test_a_broken_state_is_refused_with_a_sentence(script, change, words):
+    said = call(
+        script,
+        f"(function () {{ try {{ td.checkState(Object.assign(td.defaultState('Pendulum-v1'), {change}), {ENVS}); }}"
+        " catch (error) { return [error.name, error.message]; } })()",
+    )
+    assert said[0] == "RangeError" and all(word in said[1] for word in words), said
+
+
+@pytest.mark.parametrize("env", ENVS)
+@pytest.mark.parametrize("signal", INPUTS, ids=lambda s: s["kind"])
+def test_a_good_state_is_taken_as_it_is(script, env, signal):
+    state = state_of(script, env, rate=42.0, input=signal, solver="midpoint", substeps=3, b=None)
+    assert call(script, f"td.checkState({json.dumps(state)}, {ENVS})") == state
+    assert call(script, f"td.checkState({{env: {json.dumps(env)}}}, {ENVS})") == state_of(script, env)
+
+
 def test_a_foreign_fragment_is_left_alone(script):
     assert call(script, f"td.fromFragment('#the-result', {json.dumps(ENVS)})") is None
 

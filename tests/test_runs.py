@@ -5,7 +5,10 @@ import json
 from pathlib import Path
 
 import nbformat
+import pytest
+import yaml
 
+from tdlib.files import parse_yaml, yaml_text
 from tdlib.runs.edition import pack, unpack, write_stripped_notebook
 from tdlib.runs.files import Stamp, fingerprint, source_hash
 from tdlib.runs.layout import RunLayout
@@ -125,3 +128,13 @@ def test_an_edition_needs_a_finished_run(tmp_path, monkeypatch, capsys):
 
 def test_the_library_writes_no_files_on_import():
     assert not list(Path(__file__).resolve().parents[1].glob("tdlib/**/*.tmp"))
+
+
+def test_yaml_of_files_is_plain_and_safe():
+    content = {"b": [1, 2.5, None, "33.3", "Δt"], "a": {"nested": True}}
+    assert parse_yaml(yaml_text(content)) == content
+    assert list(parse_yaml(yaml_text(content))) == ["b", "a"]  # dicts keep their order
+    with pytest.raises(yaml.YAMLError):
+        parse_yaml("!!python/object/apply:os.getcwd []")
+    with pytest.raises(yaml.YAMLError):
+        yaml_text({"path": Path("x")})

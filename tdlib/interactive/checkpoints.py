@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from tdlib.envs import SYSTEMS
+from tdlib.files import parse_yaml
 from tdlib.training.arms import Arm, trained_arms
 from tdlib.training.checkpoint import CONFIG_FILE, MODEL_FILE
 
@@ -69,7 +68,7 @@ def _checkpoint(folder: Path, arms: dict[tuple[str, str], Arm]) -> Checkpoint | 
 
 
 def _described(folder: Path) -> Checkpoint | None:
-    config = yaml.safe_load((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    config = parse_yaml((folder / CONFIG_FILE).read_text(encoding="utf-8"))
     if not isinstance(config, dict) or config.get("env") not in SYSTEMS or "model" not in config:
         return None
     arm = Arm(**{key: str(config[key]) for key in Arm.__dataclass_fields__ if key in config})

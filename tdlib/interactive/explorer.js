@@ -84,13 +84,13 @@
       }
     }
     function getState() { return JSON.parse(JSON.stringify(state)); }
-    /** Restore a state or a link's text; broken parts are named and keep their defaults. */
+    /** Restore a state or a link's text. Broken parts of a link are named and keep their defaults; a broken state changes nothing. */
     function setState(next) {
       if (typeof next === "string") {
         var read = td.fromFragment(next, environments);
-        if (!read) return problem("the link is not one of this explorer. Showing the default view");
+        if (!read) return problem("This link is not one of the explorer. Nothing was changed.");
         openEnvironment(read.state.env, read.state, read.problems);
-      } else openEnvironment(next.env, JSON.parse(JSON.stringify(next)), []);
+      } else tryTo(function () { openEnvironment(next && next.env, td.checkState(next, environments), []); }, function () {});
     }
     function openEnvironment(env, next, problems) {
       element.setAttribute("aria-busy", "true");
@@ -380,15 +380,15 @@
         var words = "first step " + td.errorText(arm.errors[0]);
         if (arm.limit) words += " · perfect learning " + td.errorText(arm.limit.errors[0]);
         var ratio = Math.abs(1 - Number(arm.entry.train_frequency ? td.deltaTOf(Number(arm.entry.train_frequency)) : NaN) / view.plan.deltaT);
-        if (arm.entry.method === "baseline" && isFinite(ratio)) words += " · |1 − h/Δ| " + td.errorText(ratio);
+        if (arm.entry.method === "baseline" && isFinite(ratio)) words += "\n|1 − h/Δ| " + td.errorText(ratio); // a line of its own: no width makes it jump
         setText(box.first, words);
       });
       var limits = view.arms.filter(function (arm) { return arm.limit; });
-      setText(ui.errorNote, "RMS error over RMS true change, all steps so far; 1 is what “nothing moves” scores. " + (limits.length ? "Dotted: " + limits.map(function (arm) {
+      setText(ui.errorNote, "RMS error over RMS true change, all steps so far; 1 is what “nothing moves” scores. " + (limits.length ? "Wide and dotted, the limits: " + limits.map(function (arm) {
         return arm.side.toUpperCase() + ", " + arm.limit.text;
       }).join("; ") + "." : "For these models no limit is defined."));
       if (!ui.code.hidden) setText(ui.code.firstChild, pythonText());
-      ui.map.mark();
+      ui.map.update();
     }
     function inputControls(system) {
       var input = state.input, key = input.kind + state.env;
@@ -441,7 +441,6 @@
       describe(ui.scene.canvas, "The " + (view.state.env === "Pendulum-v1" ? "pendulum" : "cart with its pole") + " in truth and the predictions as ghosts over it.");
       if (view.energyLimits) describe(ui.energy.canvas, "Energy over one second: true " + signed(view.system.energy(view.state.start), 2) + " to " + signed(view.system.energy(end), 2) + " joule.");
       if (view.state.input.kind !== "drawn") describe(ui.input.canvas, "Input over one second, " + view.state.input.kind + ", held over " + view.plan.steps + " steps.");
-      ui.map.update();
       if (options.onView) options.onView(td.toFragment(state));
     }, 350);
 

@@ -66,11 +66,20 @@
     function update() {
       var state = owner.state(), entry = owner.entry(), found = rows(), system = owner.engine.systems[state.env];
       var key = [state.env, entry.model, td.how(entry), entry.seed, entry.run, state.solver, state.substeps].join("|");
-      if (figure.dataset.key === key) return mark();
+      if (figure.dataset.key === key) { computeLater(); return mark(); }
       figure.dataset.key = key;
       var saved = found.map(stored), asTrained = !td.isField(entry) || (!state.solver && state.substeps === 1);
-      if (asTrained && saved.every(Boolean))
+      if (asTrained && saved.every(Boolean)) {
+        asked = null;
         return show(found, saved.map(function (row) { return row.values; }), "One step: RMS error / RMS true change, " + owner.config.heatmapNote + ".");
+      }
+      var text = "One step: RMS error / RMS true change, computed here for this one model from " + FIXED + " fixed states.";
+      show(found, found.map(function () { return []; }), text); // empty at first, so that what is below it stays where it is
+      asked = function () { compute(key, found, state, system, text); };
+      computeLater();
+    }
+    var asked = null, computeLater = td.dom.quiet(function () { var run = asked; asked = null; if (run) run(); }, 350);
+    function compute(key, found, state, system, text) {
       var fixed = td.fixedStarts(state.env, system), jobs = [];
       found.forEach(function (row) {
         td.TEST_RATES.forEach(function (rate) {
@@ -83,7 +92,7 @@
         var values = found.map(function (_, i) {
           return td.TEST_RATES.map(function (rate, j) { return td.oneStepError(system, fixed, results[i * td.TEST_RATES.length + j], td.deltaTOf(rate)); });
         });
-        show(found, values, "One step: RMS error / RMS true change, computed here for this one model from " + FIXED + " fixed states.");
+        show(found, values, text);
       });
     }
     function show(found, values, text) {

@@ -90,8 +90,8 @@
     c.setLineDash([]);
   }
   /** Filled circles for A, hollow squares for B; thinned where they would touch. */
-  function marks(f, xs, ys, look, background) {
-    var c = f.c, size = look.side === "b" ? 3.2 : 3.4, last = -FAR, lastY = -FAR;
+  function marks(f, xs, ys, look, background, radius) {
+    var c = f.c, size = radius || (look.side === "b" ? 3.2 : 3.4), last = -FAR, lastY = -FAR;
     c.fillStyle = look.side === "b" ? background : look.color;
     c.strokeStyle = look.color;
     c.lineWidth = 1.6;
@@ -218,21 +218,30 @@
   }
 
   td.drawError = function (canvas, view) {
-    var theme = view.theme, f = axes(canvas, theme, {
-      x: [0, td.HORIZON], y: [0.001, 20], log: true, yTicks: [0.001, 0.01, 0.1, 1, 10], xLabel: "time [s]",
-      yLabel: "error / true motion, so far",
-    });
+    var theme = view.theme, low = 2e-5, f = axes(canvas, theme, {
+      x: [0, td.HORIZON], y: [low, 20], log: true, yTicks: [0.0001, 0.001, 0.01, 0.1, 1, 10], xLabel: "time [s]",
+      yLabel: "error / true motion, so far", left: 54,
+    }), under = [];
     clip(f, function () {
       line(f, [0, td.HORIZON], [1, 1], { color: theme.text, width: 1.2, dash: [2, 3] });
+      var times = view.plan.times.slice(1);
+      view.arms.forEach(function (arm) { // limits are wide and lie below, so that they show where a model reaches its own
+        if (!arm.limit) return;
+        f.c.globalAlpha = 0.5;
+        line(f, times, arm.limit.errors, { color: arm.color, width: 10, dash: [2, 3] });
+        f.c.globalAlpha = 1;
+        if (arm.limit.errors.every(function (error) { return !(error >= low); })) under.push(arm.side.toUpperCase());
+      });
       view.arms.forEach(function (arm) {
-        var times = view.plan.times.slice(1);
-        if (arm.limit) line(f, times, arm.limit.errors, { color: arm.color, width: 1.3, dash: [1.5, 3] });
-        if (arm.errors) {
-          line(f, times, arm.errors, { color: arm.color, width: 1.8, dash: arm.side === "b" ? [6, 4] : [] });
-          marks(f, times, arm.errors, arm, theme.background);
-        }
+        if (!arm.errors) return;
+        line(f, times, arm.errors, { color: arm.color, width: 1.8, dash: arm.side === "b" ? [6, 4] : [] });
+        marks(f, times, arm.errors, arm, theme.background, 2.4);
       });
     });
+    if (under.length) {
+      f.c.fillStyle = theme.text;
+      f.c.fillText("↓ limit of " + under.join(" and ") + ": below the axis", f.left + 6, f.bottom - 7);
+    }
     return f;
   };
 

@@ -179,15 +179,9 @@
       a: function (v) { state.a = readArm(v); },
       b: function (v) { state.b = readArm(v); },
       x0: function (v) { state.start = td.checkStart(env, v.split(",").map(readNumber)); },
-      dim: function (v) {
-        if (!(Number(v) in state.start) || v.trim() === "") throw new RangeError("dim must be 0 to " + (state.start.length - 1) + ", got " + v);
-        state.dim = Number(v);
-      },
+      dim: function (v) { state.dim = checkDim(state.start, v); },
       u: function (v) { state.input = readInput(v); },
-      solver: function (v) {
-        if (td.SOLVERS.indexOf(v) < 0) throw new RangeError("solver must be one of " + td.SOLVERS.join(", ") + ", got " + v);
-        state.solver = v;
-      },
+      solver: function (v) { state.solver = checkSolver(v); },
       substeps: function (v) { state.substeps = td.checkSubsteps(v); },
     };
     if (fields.b === undefined) state.b = null;
@@ -223,6 +217,45 @@
     }
     throw new RangeError("u must be constant, random, sine or drawn, got " + kind.slice(0, 20));
   }
+  function checkDim(start, dim) {
+    if (!(Number(dim) in start) || String(dim).trim() === "") throw new RangeError("dim must be 0 to " + (start.length - 1) + ", got " + dim);
+    return Number(dim);
+  }
+  function checkSolver(solver) {
+    if (td.SOLVERS.indexOf(solver) < 0) throw new RangeError("solver must be one of " + td.SOLVERS.join(", ") + ", got " + solver);
+    return solver;
+  }
+  /** Check a whole state by the rules of links; parts left out take their defaults. Returns a copy, throws a sentence. */
+  td.checkState = function (given, environments) {
+    if (!given || typeof given !== "object") throw new RangeError("a state must be an object or a link, got " + given);
+    if (environments.indexOf(given.env) < 0) throw new RangeError("env must be one of " + environments.join(", ") + ", got " + given.env);
+    var state = Object.assign(td.defaultState(given.env), given), next = { env: state.env, rate: td.checkRate(state.rate) };
+    next.start = td.checkStart(state.env, state.start);
+    next.dim = checkDim(next.start, state.dim);
+    next.input = checkInput(state.input);
+    next.solver = state.solver ? checkSolver(state.solver) : "";
+    next.substeps = td.checkSubsteps(state.substeps);
+    next.a = checkArm(state.a);
+    next.b = state.b ? checkArm(state.b) : null;
+    return copy(next);
+  };
+  function checkInput(input) {
+    var kind = input && input.kind, names = { constant: ["value"], random: ["seed"], sine: ["amplitude", "frequency"], drawn: ["values"] }[kind];
+    if (!names) throw new RangeError("u must be constant, random, sine or drawn, got " + kind);
+    if (kind === "drawn" && !(Array.isArray(input.values) && input.values.length === td.DRAWN))
+      throw new RangeError("a drawn input must have " + td.DRAWN + " values, got " + (input.values ? input.values.length : "none"));
+    names.forEach(function (name) {
+      [].concat(input[name]).forEach(function (x) {
+        if (typeof x !== "number" || !isFinite(x)) throw new RangeError(name + " of the input must be finite, got " + x);
+      });
+    });
+    return input;
+  }
+  function checkArm(arm) {
+    if (!arm || typeof arm.model !== "string" || typeof arm.how !== "string")
+      throw new RangeError("a model must be {model, how, train_frequency}, got " + JSON.stringify(arm));
+    return arm;
+  }
   td.checkSubsteps = function (text) {
     var count = Number(text);
     if (!(count >= 1 && count <= td.MAX_SUBSTEPS && count === Math.floor(count)))
@@ -231,9 +264,10 @@
   };
   td.checkStart = function (env, start) {
     var limits = td.environment(env).start_limits;
+    if (!Array.isArray(start)) throw new RangeError("x0 must be a list of numbers, got " + start);
     if (start.length !== limits.length) throw new RangeError("x0 must have " + limits.length + " numbers, got " + start.length);
     start.forEach(function (x, i) {
-      if (!(Math.abs(x) <= limits[i] + 1e-4))
+      if (!(typeof x === "number" && Math.abs(x) <= limits[i] + 1e-4))
         throw new RangeError("x0[" + i + "] must lie within ±" + td.number(limits[i], 3) + ", got " + x);
     });
     return start;

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from tdlib.files import write_text
+from tdlib.files import parse_yaml, write_text, yaml_text
 from tdlib.runs.layout import ROOT
 
 
@@ -48,10 +48,10 @@ class Stamp:
     def is_current(self) -> bool:
         """Whether the result was made with these settings."""
         try:
-            return yaml.safe_load(self.path.read_text(encoding="utf-8")).get("fingerprint") == self.value
+            return parse_yaml(self.path.read_text(encoding="utf-8")).get("fingerprint") == self.value
         except (OSError, AttributeError, yaml.YAMLError):
             return False
 
     def write(self) -> None:
         """Record that the result now stands."""
-        write_text(self.path, yaml.safe_dump({"fingerprint": self.value}))
+        write_text(self.path, yaml_text({"fingerprint": self.value}))

@@ -89,9 +89,9 @@ def _jobs(jobs: pd.DataFrame | None) -> list[str]:
     return [
         "## Every job",
         "",
-        f"All jobs together took {wall:.0f} s of wall time and {cpu:.0f} s of CPU time, side by side on the run's cores; "
-        f"the largest process took {peak:.0f} MB. One thread each. Peak memory is that of the larger of a job's two "
-        "processes and counts shared pages in each.",
+        f"All jobs together took {wall:.0f} s of wall time and {cpu:.0f} s of CPU time, side by side on the run's "
+        f"cores; the largest process took {peak:.0f} MB. One thread each. Peak memory is that of the larger of a "
+        "job's two processes and counts shared pages in each.",
         "",
         *_table(["job", "wall [s]", "CPU [s]", "peak memory [MB]"], rows),
     ]

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import yaml
-
 from tdlib.envs import SYSTEMS
 from tdlib.evaluation.tables import arm_of
+from tdlib.files import parse_yaml
 from tdlib.models import DynamicsModel, Stack
 from tdlib.models.no_training import Persistence, RecurrentRollout, RescaledIncrement
 from tdlib.runs.run import Run
@@ -96,7 +95,7 @@ def training_hashes(run: Run, env: str, model: str, seeds: Sequence[int]) -> lis
     for arm in trained_arms([model], run.preset.sizes):
         for seed in seeds:
             stamp = model_folder(run, env, arm, seed) / "stamp.yaml"
-            found.append(yaml.safe_load(stamp.read_text(encoding="utf-8"))["fingerprint"])
+            found.append(parse_yaml(stamp.read_text(encoding="utf-8"))["fingerprint"])
     return found
 
 

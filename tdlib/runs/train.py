@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-import yaml
 
 from tdlib.data import TransitionDataset, load_splits, read_attributes, split_path, subset_seconds, subset_transitions
 from tdlib.envs import SYSTEMS
 from tdlib.evaluation.tables import write_table
 from tdlib.figures.training import draw_training_curves
+from tdlib.files import parse_yaml
 from tdlib.runs.collect import branched_path, ensure_collected, load_branched, main_dataset_path
 from tdlib.runs.files import Stamp, source_hash
 from tdlib.runs.parts import part
@@ -220,6 +220,6 @@ def _save(run: Run, env: str, result: FitResult, budget: Budget, hashes: dict[st
 
 
 def _summary_row(run: Run, env: str, arm: Arm, seed: int) -> pd.DataFrame:
-    config = yaml.safe_load((model_folder(run, env, arm, seed) / "config.yaml").read_text(encoding="utf-8"))
+    config = parse_yaml((model_folder(run, env, arm, seed) / "config.yaml").read_text(encoding="utf-8"))
     row = {"env": env, **arm.keys(), "seed": seed, **config["metrics"], "n": config["num_transitions"]}
     return pd.DataFrame([row])

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 import yaml
 
-from tdlib.files import write_bytes
+from tdlib.files import parse_yaml, write_bytes, yaml_text
 from tdlib.models import DynamicsModel, build_model
 from tdlib.specs import EnvironmentSpec
 from tdlib.trajectories import delta_t_of
@@ -45,7 +45,7 @@ def save_checkpoint(folder: Path | str, model: DynamicsModel, config: dict, curv
         "model_sha256": hashlib.sha256(weights).hexdigest(),
     }
     try:
-        text = yaml.safe_dump(described, sort_keys=False, allow_unicode=True)
+        text = yaml_text(described)
     except yaml.YAMLError as error:
         raise ValueError(f"config must hold plain numbers, texts, lists and dicts only: {error}") from error
     folder = Path(folder)
@@ -70,7 +70,7 @@ def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Dyn
         if not (folder / name).is_file():
             raise ValueError(f"path must be a checkpoint folder with {MODEL_FILE} and {CONFIG_FILE}, got {path}")
     try:
-        config = yaml.safe_load((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        config = parse_yaml((folder / CONFIG_FILE).read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{folder / CONFIG_FILE} must be YAML: {error}") from error
     if not isinstance(config, dict) or config.get("checkpoint_version") != CHECKPOINT_VERSION:

@@ -67,6 +67,26 @@ def test_a_delta_t_out_of_range_is_refused(html, new_page):
     assert not page.locator(".td-x-problem").is_visible()  # what was wrong is over
 
 
+def test_a_broken_state_changes_nothing(html, new_page):
+    page = new_page((html / PAGE).as_uri())
+    before = shown(page)["state"]
+    for bad in ({**before, "start": [1]}, {**before, "input": {"kind": "sine"}}, {**before, "rate": 0}, {}, None):
+        page.evaluate("bad => document.querySelector('.td-explorer').tdExplorer.setState(bad)", bad)
+        assert "Nothing was changed" in page.locator(".td-x-problem").inner_text()
+        assert shown(page)["state"] == before
+    page.get_by_label("Δt, the length of one step").press("End")
+    assert_equals_torch(shown(page), LAYOUT.models)
+
+
+def test_the_page_below_the_map_stays_where_it_is(html, new_page):
+    height = "document.querySelector('.td-x').offsetHeight"
+    page = new_page((html / PAGE).as_uri(), width=375, height=812)
+    page.wait_for_function("Boolean(document.querySelector('.td-explorer').tdExplorer.view())")
+    first = page.evaluate(height)
+    page.wait_for_timeout(700)  # the map's numbers may come once the slider rests
+    assert page.evaluate(height) == first
+
+
 def test_without_its_weights_the_static_figure_stays(html, new_page, watch, tmp_path):
     watch.expected.append(WEIGHTS)
     page = new_page((copied(html, tmp_path, WEIGHTS) / PAGE).as_uri())
