@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from tdlib.figures.ticks import remembered_ticks
 from tdlib.files import write_bytes
@@ -91,6 +92,7 @@ def png_bytes(figure: Figure, dots_per_inch: int = DOTS_PER_INCH) -> bytes:
     from PIL import Image  # comes with matplotlib
 
     figure.dpi = dots_per_inch
+    _leave_out_minor_ticks(figure)
     canvas = FigureCanvasAgg(figure)
     with remembered_ticks():
         canvas.draw()  # lays out and draws once; `savefig` would draw a second time
@@ -99,3 +101,12 @@ def png_bytes(figure: Figure, dots_per_inch: int = DOTS_PER_INCH) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
+
+
+def _leave_out_minor_ticks(figure: Figure) -> None:
+    """Drop the minor ticks of logarithmic axes over two decades or more: a third of the time to draw, and clutter."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            if axis.get_scale() == "log" and low > 0 and high / low >= 100:
+                axis.set_minor_locator(NullLocator())

@@ -119,7 +119,7 @@ def _frames(rollouts: list[pd.DataFrame], draw: "Scene", title: str, color: str,
             canvas.text((10 * FACTOR, 30 * FACTOR), note, font=fonts[1], fill=INK)
             canvas.text((10 * FACTOR, (SIZE - 24) * FACTOR), "truth", font=fonts[1], fill=INK)
             canvas.text((60 * FACTOR, (SIZE - 24) * FACTOR), "prediction", font=fonts[1], fill=color)
-            yield np.asarray(image.resize((SIZE, SIZE), Image.Resampling.LANCZOS))
+            yield np.asarray(image.reduce(FACTOR))
 
 
 @dataclass(frozen=True)
