@@ -12,6 +12,7 @@ from tdlib import figures
 from tdlib.envs import SYSTEMS
 from tdlib.evaluation.schedules import RATES
 from tdlib.evaluation.tables import arm_of, tidy
+from tdlib.figures.save import png_bytes
 from tdlib.training import all_arms
 
 ENV = "CartPole-v1"
@@ -227,3 +228,15 @@ def test_importing_figures_needs_neither_torch_nor_pyplot():
     code = "import sys, tdlib.figures; print(sorted({'torch', 'matplotlib.pyplot', 'gymnasium'} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_minor_ticks_go_only_where_decades_carry_the_scale():
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    wide, narrow = figure.subplots(1, 2)
+    for axes, top in ((wide, 1e3), (narrow, 5.0)):
+        axes.set(yscale="log", ylim=(1.0, top))
+    png_bytes(figure)
+    assert len(wide.yaxis.get_minorticklocs()) == 0
+    assert len(narrow.yaxis.get_minorticklocs()) > 0  # without them one label would be left
