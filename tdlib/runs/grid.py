@@ -87,8 +87,11 @@ def _predictions(preset: Preset, cores: int) -> list[str]:
     lines = []
     for device, units in load_units().items():
         hours = predicted_hours(preset, units, cores)
-        wall = f"{hours['wall']:.2g} h on {cores} cores, {hours['cpu']:.2g} h of computing"
-        lines.append(f"all of it, by the unit costs of {device}: {wall}; figures and the book come on top")
+        wall, cpu = (f"{x:.0f}" if x >= 10 else f"{x:.2g}" for x in (hours["wall"], hours["cpu"]))
+        lines.append(
+            f"all of it, by the unit costs of {device}: {wall} h on {cores} cores, {cpu} h of computing; "
+            "figures and the book come on top"
+        )
     return lines or ["how long it takes: unknown until `make bench` has measured this machine's unit costs"]
 
 
