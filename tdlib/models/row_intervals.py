@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tdlib.models.forms import LOG_OFFSET
 from tdlib.models.no_training import TOLERANCE
-from tdlib.models.row_steps import TABLEAUS, Columns, FieldSteps, MapSteps, MemorySteps, RowSteps, StepSize
+from tdlib.models.row_steps import Columns, FieldSteps, MapSteps, MemorySteps, RowSteps, StepSize
 
 IntervalAdvance = Callable[[Tensor, Tensor, Tensor], None]
 
@@ -76,26 +76,15 @@ def _shares(delta_t: Tensor, h: float) -> list[Tensor]:
 
 def _start_field(steps: FieldSteps, columns: Columns, memory: list[Tensor] | None) -> IntervalAdvance:
     del memory
-    weights, nodes = TABLEAUS[steps.solver]
-    change, buffers = columns.change, steps.field.buffers(columns.increment.shape[-1])
-    total = torch.empty_like(columns.increment).transpose(0, 1)
+
+    def add(state: Tensor, change: Tensor, h: Tensor, factor: float, out: Tensor) -> None:
+        torch.addcmul(state, change, h, value=factor, out=out)
+
+    solve = steps.solve(columns, add)
 
     def advance(state: Tensor, delta_t: Tensor, out: Tensor) -> None:
         columns.delta_t.copy_(delta_t)
-        h = delta_t / steps.substeps
-        for _ in range(steps.substeps):
-            columns.load(state)
-            for i, weight in enumerate(weights):
-                steps.field.into(columns.increment, columns.matrix, buffers)
-                if i == 0:
-                    torch.mul(change, weight, out=total)
-                else:
-                    total.add_(change, alpha=weight)
-                if i < len(nodes):
-                    torch.addcmul(state, change, h, value=nodes[i], out=columns.state)
-                    columns.update_angles()
-            torch.addcmul(state, total, h, out=out)
-            state = out
+        solve(state, delta_t / steps.substeps, out)
 
     return advance
 

@@ -171,12 +171,26 @@ class FieldSteps:
     def start(self, delta_t: float, columns: Columns, memory: list[Tensor] | None = None) -> Advance:
         del memory
         columns.delta_t.fill_(delta_t)
+        h = delta_t / self.substeps
+
+        def add(state: Tensor, change: Tensor, h: float, factor: float, out: Tensor) -> None:
+            torch.add(state, change, alpha=factor * h, out=out)
+
+        solve = self.solve(columns, add)
+        return lambda state, out: solve(state, h, out)
+
+    def solve(self, columns: Columns, add: Callable) -> Callable:
+        """Return the solver (state, h, out), all substeps of one interval.
+
+        Args:
+            columns: Where the field reads its numbers.
+            add: (state, change, h, factor, out) writes state + factor·h·change; h is whatever the caller solves with.
+        """
         weights, nodes = TABLEAUS[self.solver]
-        h, change = delta_t / self.substeps, columns.change
-        buffers = self.field.buffers(columns.increment.shape[-1])
+        change, buffers = columns.change, self.field.buffers(columns.increment.shape[-1])
         total = torch.empty_like(columns.increment).transpose(0, 1)
 
-        def advance(state: Tensor, out: Tensor) -> None:
+        def solve(state: Tensor, h: float | Tensor, out: Tensor) -> None:
             for _ in range(self.substeps):
                 columns.load(state)
                 for i, weight in enumerate(weights):
@@ -186,12 +200,12 @@ class FieldSteps:
                     else:
                         total.add_(change, alpha=weight)
                     if i < len(nodes):
-                        torch.add(state, change, alpha=nodes[i] * h, out=columns.state)
+                        add(state, change, h, nodes[i], columns.state)
                         columns.update_angles()
-                torch.add(state, total, alpha=h, out=out)
+                add(state, total, h, 1.0, out)
                 state = out
 
-        return advance
+        return solve
 
 
 @dataclass(frozen=True)
