@@ -222,36 +222,15 @@ def _complete(path: Path, settings_hash: str) -> bool:
 def _agent(
     collector: MultiFrequencyDataCollector, settings: PPOSettings, delta_t: float, num_transitions: int, seed: int
 ) -> PPO:
-    held = settings.noise_hold is not None
-    num_steps = settings.rollout_steps(delta_t, num_transitions)
-
-    start, final = settings.learning_rate, settings.final_learning_rate
-
-    def learning_rate(remaining: float) -> float:
-        return final + remaining * (start - final)
-
     agent = PPO(
         "MlpPolicy",
         collector,
-        n_steps=num_steps,
-        batch_size=min(settings.minibatch, num_steps * collector.num_envs),
-        n_epochs=settings.num_epochs,
-        learning_rate=learning_rate,
-        gamma=settings.discount(delta_t),
-        gae_lambda=settings.trace_decay(delta_t),
-        clip_range=settings.clip_range,
-        ent_coef=settings.entropy,
-        use_sde=held,
-        sde_sample_freq=settings.noise_steps(delta_t) if held else -1,
-        policy_kwargs={
-            "net_arch": list(settings.hidden),
-            "log_std_init": settings.log_std,
-            "optimizer_kwargs": {"eps": ADAM_EPSILON, "fused": True},
-        },
+        **settings.algorithm_options(delta_t, num_transitions),
+        policy_kwargs={**settings.policy_options, "optimizer_kwargs": {"eps": ADAM_EPSILON, "fused": True}},
         seed=seed,
         device="cpu",
     )
-    if held or collector.recorder.spec.discrete:
+    if settings.noise_hold is not None or collector.recorder.spec.discrete:
         WrittenOutPolicy(agent.policy).install()
     return agent
 

@@ -68,6 +68,28 @@ class PPOSettings:
         """Return steps between draws of the exploration noise, at least 1."""
         return max(1, round((self.noise_hold or delta_t) / delta_t))
 
+    def algorithm_options(self, delta_t: float, num_transitions: int) -> dict[str, object]:
+        """Return what stable-baselines3's `PPO` is told at one interval [s] for a collection of a given size."""
+        num_steps, held = self.rollout_steps(delta_t, num_transitions), self.noise_hold is not None
+        start, final = self.learning_rate, self.final_learning_rate
+        return {
+            "n_steps": num_steps,
+            "batch_size": min(self.minibatch, num_steps * NUM_ENVS),
+            "n_epochs": self.num_epochs,
+            "learning_rate": lambda remaining: final + remaining * (start - final),
+            "gamma": self.discount(delta_t),
+            "gae_lambda": self.trace_decay(delta_t),
+            "clip_range": self.clip_range,
+            "ent_coef": self.entropy,
+            "use_sde": held,
+            "sde_sample_freq": self.noise_steps(delta_t) if held else -1,
+        }
+
+    @property
+    def policy_options(self) -> dict[str, object]:
+        """Shape and first noise of the policy, as stable-baselines3's `policy_kwargs`."""
+        return {"net_arch": list(self.hidden), "log_std_init": self.log_std}
+
 
 def _pendulum(rollout: float) -> PPOSettings:
     return PPOSettings(

@@ -39,23 +39,12 @@ def ours(env: str, rate: float, num_transitions: int, seed: int = 0) -> np.ndarr
 
 def same_settings(env: str, rate: float, num_transitions: int) -> None:
     """Train stable-baselines3's PPO with our settings on Gymnasium's own environment."""
-    settings, delta_t = ppo_settings(env, rate), delta_t_of(rate)
-    held, num_steps = settings.noise_hold is not None, settings.rollout_steps(delta_t, num_transitions)
-    start, final = settings.learning_rate, settings.final_learning_rate
+    settings = ppo_settings(env, rate)
     agent = PPO(
         "MlpPolicy",
         make_vec_env(env, NUM_ENVS, seed=0),
-        n_steps=num_steps,
-        batch_size=min(settings.minibatch, num_steps * NUM_ENVS),
-        n_epochs=settings.num_epochs,
-        learning_rate=lambda remaining: final + remaining * (start - final),
-        gamma=settings.discount(delta_t),
-        gae_lambda=settings.trace_decay(delta_t),
-        clip_range=settings.clip_range,
-        ent_coef=settings.entropy,
-        use_sde=held,
-        sde_sample_freq=settings.noise_steps(delta_t) if held else -1,
-        policy_kwargs={"net_arch": list(settings.hidden), "log_std_init": settings.log_std},
+        **settings.algorithm_options(delta_t_of(rate), num_transitions),
+        policy_kwargs=settings.policy_options,
         seed=0,
         device="cpu",
     )
