@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import torch
-import yaml
 from torch import Tensor, nn
 
 from tdlib.data.schema import DatasetError
-from tdlib.files import atomic_path, write_text
+from tdlib.files import atomic_path, parse_yaml, write_text, yaml_text
 
 WEIGHTS, DESCRIPTION = "policy.pth", "policy.yaml"
 
@@ -44,7 +43,7 @@ def save_policy(folder: Path, policy: Policy, description: dict) -> None:
     network = {"sizes": sizes, "discrete": policy.discrete, "low": policy.low, "high": policy.high}
     with atomic_path(folder / WEIGHTS) as temporary:
         torch.save(policy.state_dict(), temporary)
-    write_text(folder / DESCRIPTION, yaml.safe_dump({"network": network, **description}, sort_keys=False))
+    write_text(folder / DESCRIPTION, yaml_text({"network": network, **description}))
 
 
 def load_policy(folder: Path | str) -> Policy:
@@ -57,6 +56,6 @@ def load_policy(folder: Path | str) -> Policy:
     for name in (WEIGHTS, DESCRIPTION):
         if not (folder / name).is_file():
             raise DatasetError(f"folder must hold {WEIGHTS} and {DESCRIPTION}, missing {name} in {str(folder)!r}")
-    policy = Policy(**yaml.safe_load((folder / DESCRIPTION).read_text(encoding="utf-8"))["network"])
+    policy = Policy(**parse_yaml((folder / DESCRIPTION).read_text(encoding="utf-8"))["network"])
     policy.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True))
     return policy

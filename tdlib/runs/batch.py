@@ -11,13 +11,12 @@ import os
 import sys
 from pathlib import Path
 
-import yaml
-
 # an optional checker of URLs that takes two thirds of papermill's import time; nothing here checks URLs
 sys.modules.setdefault("rfc3987_syntax", None)
 
 import papermill  # noqa: E402
 
+from tdlib.files import parse_yaml  # noqa: E402
 from tdlib.runs.kernel import ForkedKernel, manager_class  # noqa: E402
 from tdlib.runs.preload import FORKED  # noqa: E402
 
@@ -73,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
     # before papermill starts a thread: a fork copies only the thread that forks
     kernel = ForkedKernel() if os.environ.pop(FORKED, "") else None
     try:
-        execute(options.notebook, options.output, yaml.safe_load(options.parameters), options.cwd, kernel)
+        execute(options.notebook, options.output, parse_yaml(options.parameters), options.cwd, kernel)
     except (ValueError, papermill.PapermillExecutionError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

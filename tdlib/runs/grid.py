@@ -14,8 +14,7 @@ import threading
 import time
 from pathlib import Path
 
-import yaml
-
+from tdlib.files import parse_yaml
 from tdlib.runs.cells import grid_cells
 from tdlib.runs.layout import ROOT, RunLayout
 from tdlib.runs.preload import preloaded
@@ -62,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _runs_elsewhere(profile: str | None) -> bool:
     """Whether a Snakemake profile sends the jobs to other machines."""
     path = Path(profile or "") / "config.yaml"
-    return bool(profile) and path.is_file() and "executor" in (yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    return bool(profile) and path.is_file() and "executor" in (parse_yaml(path.read_text(encoding="utf-8")) or {})
 
 
 def _dry_run(command: list[str], preset: Preset, cores: int) -> int:

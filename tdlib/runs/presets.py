@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tdlib.envs import SYSTEMS
+from tdlib.files import parse_yaml
 from tdlib.models import MODELS
 from tdlib.runs.layout import ROOT
 from tdlib.trajectories import delta_t_of, num_steps
@@ -180,7 +181,7 @@ def load_preset(name_or_path: str | os.PathLike) -> Preset:
     """
     path = preset_path(name_or_path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise PresetError(f"preset {path.name} must be valid YAML: {error}") from error
     if not isinstance(content, dict):
