@@ -21,15 +21,15 @@ setup: .venv/.installed
 	@touch $@
 
 book: setup  ## run preset `quick` end to end and build its book
-	@$(BIN)/python -m tdlib.runs.grid $(PRESET) book --cores $(CORES)
+	@$(BIN)/python -m tdlib.grid.command $(PRESET) book --cores $(CORES)
 
 grid: setup  ## run the grid of PRESET; DRY=1 lists its jobs
-	@$(BIN)/python -m tdlib.runs.grid $(PRESET) grid --cores $(CORES) $(if $(DRY),--dry-run)
+	@$(BIN)/python -m tdlib.grid.command $(PRESET) grid --cores $(CORES) $(if $(DRY),--dry-run)
 
 test: setup  ## lint, tests, notebooks and the whole grid at smoke size, strict book build
 	@$(BIN)/ruff check .
 	@$(BIN)/python -m pytest tests --ignore=tests/commands --ignore=tests/browser
-	@$(BIN)/python -m tdlib.runs.grid smoke book --cores $(CORES)
+	@$(BIN)/python -m tdlib.grid.command smoke book --cores $(CORES)
 	@$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 300 notebooks
 	@$(BIN)/python -m pytest tests/commands
 	@$(BIN)/python -m pytest tests/browser
@@ -38,11 +38,11 @@ lab: setup  ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks
 
 published: setup  ## build the edition in git, without running anything
-	@$(BIN)/python -m tdlib.runs.site published
+	@$(BIN)/python -m tdlib.publish.site published
 
 edition: setup  ## run PRESET and take its results into book/published
-	@$(BIN)/python -m tdlib.runs.grid $(PRESET) book --cores $(CORES)
-	@$(BIN)/python -m tdlib.runs.site edition $(PRESET)
+	@$(BIN)/python -m tdlib.grid.command $(PRESET) book --cores $(CORES)
+	@$(BIN)/python -m tdlib.publish.site edition $(PRESET)
 	@$(BIN)/python book/_ext/readme_block.py
 
 bench: setup .peers/.installed .peers-mbrl/.installed  ## ours against its peers; saves runs/bench/bench.json

@@ -29,10 +29,10 @@ preset: str = "smoke"  # which run the figures belong to
 # %%
 import pandas as pd
 
-from tdlib.envs import SYSTEMS
 from tdlib.evaluation import plant_change_table
 from tdlib.figures import draw_plant_change, draw_zero_order_hold
-from tdlib.runs.run import open_run
+from tdlib.study.run import open_run
+from tdlib.systems import SYSTEMS
 
 run = open_run(preset)
 

@@ -30,8 +30,8 @@ seeds: list = []  # some of the preset's seeds; empty for all
 
 # %%
 from tdlib.figures import draw_coverage, draw_returns
-from tdlib.runs.collect import check_data, collect_environment, load_coverage, load_returns
-from tdlib.runs.run import open_run
+from tdlib.study.phases.collect import check_data, collect_environment, load_coverage, load_returns
+from tdlib.study.run import open_run
 
 run = open_run(preset)
 

@@ -31,9 +31,9 @@ seeds: list = []  # some of the preset's seeds; empty for all
 
 # %%
 from tdlib.figures import draw_training_overview, draw_velocity_field
-from tdlib.runs.evaluate import load_velocity_fields
-from tdlib.runs.run import open_run
-from tdlib.runs.train import load_curves, train_environment
+from tdlib.study.phases.evaluate import load_velocity_fields
+from tdlib.study.phases.train import load_curves, train_environment
+from tdlib.study.run import open_run
 
 run = open_run(preset)
 

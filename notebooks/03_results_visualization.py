@@ -32,10 +32,10 @@ seeds: list = []  # some of the preset's seeds; empty for all
 from IPython.display import display
 
 from tdlib import figures
-from tdlib.runs.evaluate import evaluate_environment, example_rollouts, record_videos
-from tdlib.runs.limit_tables import limit_curves
-from tdlib.runs.run import open_run
-from tdlib.runs.train import ensure_trained
+from tdlib.study.phases.evaluate import evaluate_environment, example_rollouts, record_videos
+from tdlib.study.phases.limit_tables import limit_curves
+from tdlib.study.phases.train import ensure_trained
+from tdlib.study.run import open_run
 
 run = open_run(preset)
 ensure_trained(run, env, models, seeds)

@@ -30,9 +30,9 @@ seeds: list = []  # some of the preset's seeds; empty for all
 
 # %%
 from tdlib.figures import draw_control
-from tdlib.runs.control import control_environment, control_summary
-from tdlib.runs.run import open_run
-from tdlib.runs.train import ensure_trained
+from tdlib.study.phases.control import control_environment, control_summary
+from tdlib.study.phases.train import ensure_trained
+from tdlib.study.run import open_run
 
 run = open_run(preset)
 ensure_trained(run, env, models, seeds)

@@ -27,8 +27,8 @@ preset: str = "smoke"  # name of a preset in params/, or a path
 
 # %%
 from tdlib.figures import draw_contrasts
-from tdlib.runs.run import open_run
-from tdlib.runs.statistics import evaluate_contrasts, merge_parts, summarize, write_summary
+from tdlib.study.run import open_run
+from tdlib.study.statistics import evaluate_contrasts, merge_parts, summarize, write_summary
 
 run = open_run(preset)
 tables = merge_parts(run)
@@ -45,7 +45,7 @@ shown.set_index(["env", "model", "method", "form"])[["mean", "ci_low", "ci_high"
 # %% [markdown]
 # ## Declared contrasts
 #
-# They were written down in `tdlib/runs/contrasts.py` before any run of the study; everything else in this book is exploratory.
+# They were written down in `tdlib/study/contrasts.py` before any run of the study; everything else in this book is exploratory.
 
 # %%
 contrasts = evaluate_contrasts(run, tables)

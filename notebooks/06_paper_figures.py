@@ -26,9 +26,9 @@ preset: str = "smoke"  # name of a preset in params/, or a path
 
 # %%
 from tdlib import figures
-from tdlib.runs.evaluate import load_parts
-from tdlib.runs.run import open_run
-from tdlib.runs.statistics import merge_parts
+from tdlib.study.phases.evaluate import load_parts
+from tdlib.study.run import open_run
+from tdlib.study.statistics import merge_parts
 
 run = open_run(preset)
 tables = merge_parts(run)

@@ -26,9 +26,9 @@ preset: str = "smoke"  # name of a preset in params/, or a path
 env: str = "Pendulum-v1"  # environment of the first view, one of the preset's
 
 # %%
-from tdlib.runs.explore import open_explorer
-from tdlib.runs.run import open_run
-from tdlib.runs.train import ensure_trained
+from tdlib.publish.explore import open_explorer
+from tdlib.study.phases.train import ensure_trained
+from tdlib.study.run import open_run
 
 run = open_run(preset)
 ensure_trained(run, env, ["jump"])

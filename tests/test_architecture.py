@@ -7,24 +7,12 @@ import jupytext
 import papermill
 import pytest
 
+from tdlib.core.layers import LAYERS
+
 ROOT = Path(__file__).resolve().parents[1]
-LAYERS = [  # a package may import its own layer's base only if it stands earlier, never a sibling on its line
-    {"specs", "trajectories", "integration", "normalizer", "seeding", "files", "lowering", "recording"},
-    {"envs", "models", "planning", "stats", "limits"},
-    {"data", "training"},
-    {"evaluation"},
-    {"figures"},
-    {"interactive"},
-    {"runs"},
-]
-# limits compare learned steps with the exact flow, so they read the systems
-ALLOWED = {("limits", "envs")}
+FORMER = {"specs", "limits", "metrics", "runs"}  # names that others import, each one line that leads to its place
 ONE_FILE = {"torchdiffeq": 1, "stable_baselines3": 1, "papermill": 1, "ipywidgets": 1, "anywidget": 1}
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
-
-
-def level(name: str) -> int:
-    return next(i for i, layer in enumerate(LAYERS) if name in layer)
 
 
 def imported_modules(path: Path) -> set[str]:
@@ -44,14 +32,11 @@ def test_a_layer_imports_only_those_before_it(path):
     if parts == ("__init__",):
         return
     own = parts[0]
+    if own in FORMER:
+        return
     for module in imported_modules(path):
-        if not module.startswith("tdlib.") or module.split(".")[1].startswith("_"):
-            continue
-        other = module.split(".")[1]
-        if other == own or (own, other) in ALLOWED:
-            continue
-        siblings_of_base = level(own) == level(other) == 0
-        assert siblings_of_base or level(other) < level(own), f"{path.name} imports {module}"
+        other = module.split(".")[1] if module.startswith("tdlib.") else own
+        assert other == own or LAYERS.index(other) < LAYERS.index(own), f"{path.name} imports {module}"
 
 
 @pytest.mark.parametrize("package", ONE_FILE)
@@ -86,8 +71,8 @@ def test_notebooks_are_short_and_call_the_library(path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_grid_parameters_exist_in_the_notebook(path):
-    from tdlib.runs.cells import grid_cells
-    from tdlib.runs.presets import load_preset
+    from tdlib.grid.cells import grid_cells
+    from tdlib.study.presets import load_preset
 
     known = set(papermill.inspect_notebook(str(path.with_suffix(".ipynb"))))
     for preset in ("quick", "full"):

@@ -226,7 +226,7 @@ def test_predictions_are_complete_and_judged_by_their_interval():
 def test_numbers_in_predictions_follow_from_the_true_flow():
     """The values that theory.md and predictions.yaml state are those of the exact maps."""
     torch = pytest.importorskip("torch")
-    from tdlib.envs import SYSTEMS
+    from tdlib.systems import SYSTEMS
 
     system = SYSTEMS["Pendulum-v1"]
     generator = torch.Generator().manual_seed(0)
@@ -263,7 +263,7 @@ def test_tables_of_the_sliders_are_their_formulas():
 def test_slider_physics_equals_the_library():
     quickjs = pytest.importorskip("quickjs")
     torch = pytest.importorskip("torch")
-    from tdlib.envs import SYSTEMS
+    from tdlib.systems import SYSTEMS
 
     context = quickjs.Context()
     context.eval("var window = {};" + text(BOOK / "_static/sliders.js"))
@@ -287,8 +287,8 @@ def sliders():
 
 def test_interpolation_slider_equals_the_library():
     torch = pytest.importorskip("torch")
-    from tdlib.envs import SYSTEMS
-    from tdlib.limits import interpolation_limit
+    from tdlib.study.limits import interpolation_limit
+    from tdlib.systems import SYSTEMS
 
     context, page = sliders(), text(BOOK / "theory.md")
     grid, scale = (

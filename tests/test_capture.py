@@ -7,15 +7,16 @@ import torch
 from test_training import JUMP, LSTM, MIXED, PORT, SHORT, VAL, member, weights
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tdlib.models import Stack
+from tdlib.core.seeding import torch_generator
+from tdlib.core.transitions import Transitions
 from tdlib.models.recurrence import _Unroll
-from tdlib.recording import record
-from tdlib.seeding import torch_generator
-from tdlib.training import Arm, Budget, fit
+from tdlib.speed import Stack
+from tdlib.speed.capture import Captured
+from tdlib.speed.record import record
+from tdlib.study.arms import Arm
+from tdlib.training import Budget, fit
 from tdlib.training import step as step_module
-from tdlib.training.capture import Captured
 from tdlib.training.run import Single, StackRun
-from tdlib.trajectories import Transitions
 
 ARMS = [JUMP, MIXED, LSTM, PORT] + [
     Arm(model, "ode", solver, train_frequency="mixed" if solver == "rk4" else "20")

@@ -5,20 +5,13 @@ import math
 import pytest
 import torch
 
-from tdlib.envs import SYSTEMS, make_environment
-from tdlib.evaluation.control import ControlSettings, control_rows, control_starts, evaluate_control
-from tdlib.evaluation.dynamics import Oracle, SideBySide, prepared
-from tdlib.models import (
-    Context,
-    FeaturesFirst,
-    JumpModel,
-    Persistence,
-    RecurrentRollout,
-    RescaledIncrement,
-    Stack,
-    build_model,
-)
-from tdlib.planning import CEM, MPPI, Enumeration, RandomInputs, RecordedDynamics
+from tdlib.envs import make_environment
+from tdlib.evaluation.control.dynamics import Oracle, SideBySide, prepared
+from tdlib.evaluation.control.episodes import ControlSettings, control_rows, control_starts, evaluate_control
+from tdlib.models import Context, JumpModel, Persistence, RecurrentRollout, RescaledIncrement, build_model
+from tdlib.planning import CEM, MPPI, Enumeration, RandomInputs
+from tdlib.speed import FeaturesFirst, RecordedDynamics, Stack
+from tdlib.systems import SYSTEMS
 
 QUICK = ControlSettings(replan_interval=0.2, duration=6.0)
 SMALL = CEM(population=16, num_elites=4)
@@ -292,7 +285,7 @@ def test_members_that_are_through_are_left_out():
     stack, starts = stack_of(CONTINUOUS, num_models=40), control_starts(CONTINUOUS, 1)
     settings = ControlSettings(duration=2.0, replan_interval=0.1)
     result = evaluate_control(stack, CONTINUOUS, 10, starts, num_members=40, planner=SMALL, settings=settings)
-    import tdlib.evaluation.control as control
+    import tdlib.evaluation.control.episodes as control
 
     original, control.COMPACTION_MEMBERS = control.COMPACTION_MEMBERS, 1000
     try:

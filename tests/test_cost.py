@@ -9,13 +9,12 @@ import torch
 import yaml
 
 from tdlib.data import collect_random, load_dataset
-from tdlib.envs import SYSTEMS
 from tdlib.evaluation import build_test_set
-from tdlib.evaluation.control import ControlSettings, control_starts, evaluate_control
-from tdlib.evaluation.dynamics import Oracle
+from tdlib.evaluation.control.dynamics import Oracle
+from tdlib.evaluation.control.episodes import ControlSettings, control_starts, evaluate_control
 from tdlib.planning import CEM, MPPI
-from tdlib.runs.collect import ensure_collected, ppo_dataset_path, random_dataset_path
-from tdlib.runs.cost import (
+from tdlib.study.arms import trained_arms
+from tdlib.study.cost import (
     family,
     growth_exponent,
     load_units,
@@ -26,11 +25,12 @@ from tdlib.runs.cost import (
     predicted_hours,
     preset_work,
 )
-from tdlib.runs.layout import RunLayout
-from tdlib.runs.presets import PRESET_FOLDER, load_preset
-from tdlib.runs.run import Run
-from tdlib.runs.train import load_curves, train_environment
-from tdlib.training import trained_arms
+from tdlib.study.layout import RunLayout
+from tdlib.study.phases.collect import ensure_collected, ppo_dataset_path, random_dataset_path
+from tdlib.study.phases.train import load_curves, train_environment
+from tdlib.study.presets import PRESET_FOLDER, load_preset
+from tdlib.study.run import Run
+from tdlib.systems import SYSTEMS
 
 
 @pytest.fixture

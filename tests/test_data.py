@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from tdlib.core.specs import state_difference
 from tdlib.data import (
     DatasetError,
     RateError,
@@ -37,8 +38,7 @@ from tdlib.data import (
 )
 from tdlib.data import verify as verification
 from tdlib.data.schema import FIELDS
-from tdlib.envs import SYSTEMS
-from tdlib.specs import state_difference
+from tdlib.systems import SYSTEMS
 
 ENVS = ("Pendulum-v1", "CartPole-v1", "CartPoleContinuous-v1")
 
@@ -330,7 +330,7 @@ def test_histories_in_a_batch_equal_single_ones_and_take_irregular_steps(random_
 
 @pytest.fixture(scope="module", params=[("Pendulum-v1", 20), ("CartPole-v1", 50)])
 def collected(request, tmp_path_factory):
-    from tdlib.data.collection import collect_ppo
+    from tdlib.data.sources.ppo import collect_ppo
 
     env, rate = request.param
     folder = tmp_path_factory.mktemp("ppo")
@@ -359,7 +359,7 @@ def test_collection_has_exactly_n_true_transitions(collected):
 
 
 def test_collection_leaves_its_files(collected):
-    from tdlib.data.policy import load_policy
+    from tdlib.data.sources.policy import load_policy
 
     env, rate, path = collected
     names = {p.name for p in path.parent.iterdir()}
@@ -383,7 +383,7 @@ def test_collection_leaves_its_files(collected):
 
 
 def test_a_complete_collection_is_not_done_again(collected, monkeypatch):
-    from tdlib.data import collection
+    from tdlib.data.sources import ppo as collection
 
     env, rate, path = collected
     before = path.stat().st_mtime_ns
@@ -396,7 +396,7 @@ def test_a_complete_collection_is_not_done_again(collected, monkeypatch):
 
 
 def test_learning_table_has_a_row_per_fifth(collected, tmp_path):
-    from tdlib.data.learning import main
+    from tdlib.data.sources.learning import main
 
     env, rate, path = collected
     assert main([str(tmp_path / "learning.csv"), str(path)]) == 0
@@ -409,7 +409,7 @@ def test_learning_table_has_a_row_per_fifth(collected, tmp_path):
 
 
 def test_same_seed_same_bits_and_another_seed_other_data(tmp_path):
-    from tdlib.data.collection import collect_ppo
+    from tdlib.data.sources.ppo import collect_ppo
 
     sets = [load_dataset(collect_ppo("CartPole-v1", 20, s, 400, tmp_path / str(i))) for i, s in enumerate((0, 0, 1))]
     assert same_rows(sets[0], sets[1]) and sets[0].attributes["content_hash"] == sets[1].attributes["content_hash"]
@@ -418,8 +418,8 @@ def test_same_seed_same_bits_and_another_seed_other_data(tmp_path):
 
 @pytest.mark.parametrize("env", ["Pendulum-v1", "CartPole-v1"])
 def test_the_written_out_policy_is_the_library_s(env):
-    from tdlib.data import collection
-    from tdlib.data.ppo_settings import NUM_ENVS, ppo_settings
+    from tdlib.data.sources import ppo as collection
+    from tdlib.data.sources.ppo_settings import NUM_ENVS, ppo_settings
 
     collector = collection.MultiFrequencyDataCollector(SYSTEMS[env], 20, 500)
     agent = collection._agent(collector, ppo_settings(env, 20), 0.05, 500, 0)
@@ -455,7 +455,7 @@ def test_the_record_is_taken_below_normalizing_wrappers():
     from stable_baselines3 import PPO
     from stable_baselines3.common.vec_env import VecNormalize
 
-    from tdlib.data.collection import MultiFrequencyDataCollector
+    from tdlib.data.sources.ppo import MultiFrequencyDataCollector
 
     collector = MultiFrequencyDataCollector(SYSTEMS["Pendulum-v1"], 10, 900, reward_scale=0.01)
     PPO("MlpPolicy", VecNormalize(collector), n_steps=64, batch_size=64, n_epochs=1, seed=0, device="cpu").learn(1024)
@@ -469,8 +469,8 @@ def test_the_record_is_taken_below_normalizing_wrappers():
 
 
 def test_settings_are_in_seconds_and_bad_arguments_are_named(tmp_path):
-    from tdlib.data.collection import collect_ppo, main
-    from tdlib.data.ppo_settings import PPO_SETTINGS, ppo_settings
+    from tdlib.data.sources.ppo import collect_ppo, main
+    from tdlib.data.sources.ppo_settings import PPO_SETTINGS, ppo_settings
 
     settings = ppo_settings("Pendulum-v1", 20)
     assert settings.discount(0.1) == pytest.approx(settings.discount(0.05) ** 2)
@@ -528,7 +528,7 @@ def test_verify_command_has_an_exit_code(tmp_path, capsys):
 
 @pytest.mark.parametrize("env", ["Pendulum-v1", "CartPole-v1"])
 def test_minari_round_trip(env, tmp_path):
-    from tdlib.data.minari import export_minari, import_minari
+    from tdlib.data.sources.minari import export_minari, import_minari
 
     dataset = collect_random(env, 10, 0, 300)
     folder = export_minari(dataset, tmp_path, "tdlib/random-10hz-v0")
@@ -542,7 +542,7 @@ def test_minari_round_trip(env, tmp_path):
 def test_foreign_minari_set_recovers_the_angle(tmp_path):
     import json
 
-    from tdlib.data.minari import export_minari, import_minari
+    from tdlib.data.sources.minari import export_minari, import_minari
 
     dataset = collect_random("Pendulum-v1", 20, 0, 400)
     folder = export_minari(dataset, tmp_path, "foreign-v0")
@@ -570,7 +570,7 @@ def test_csv_import_continues_angles_and_sorts_columns_by_number(tmp_path):
     columns = {"qvel_1": np.ones(50), "qpos_1": angle, "ctrl_0": times, "qpos_0": times, "qvel_0": np.ones(50)}
     write_csv(tmp_path / "a.csv", times, columns)
     write_csv(tmp_path / "b.csv", times + 7, columns)
-    from tdlib.data.csv_import import import_csv
+    from tdlib.data.sources.csv import import_csv
 
     dataset = import_csv(tmp_path, name="two", angle_positions=(1,), control_frequency=20)
     assert dataset.num_episodes == 2 and len(dataset) == 98 and dataset.control_frequency == 20
@@ -582,7 +582,7 @@ def test_csv_import_continues_angles_and_sorts_columns_by_number(tmp_path):
 
 
 def test_csv_import_names_what_is_wrong(tmp_path):
-    from tdlib.data.csv_import import import_csv
+    from tdlib.data.sources.csv import import_csv
 
     times, ones = np.arange(10) * 0.1, np.ones(10)
     full = {"qpos_0": ones, "qvel_0": ones, "ctrl_0": ones}

@@ -3,12 +3,13 @@
 import pytest
 import torch
 
+from tdlib.core.time_grid import delta_t_of
 from tdlib.data import collect_random, load_dataset, save_dataset
-from tdlib.envs import SYSTEMS
 from tdlib.evaluation import build_test_set
-from tdlib.training import MIXED, Arm, Budget, Member, build_arm, fit
-from tdlib.training.stacked import StackedWeights
-from tdlib.trajectories import delta_t_of
+from tdlib.speed.stacked_weights import StackedWeights
+from tdlib.study.arms import MIXED, Arm, build_arm
+from tdlib.systems import SYSTEMS
+from tdlib.training import Budget, Member, fit
 
 RATES = (10.0, 20.0, 50.0)
 

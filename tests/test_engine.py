@@ -11,9 +11,10 @@ import pytest
 import quickjs
 import torch
 
-from tdlib.envs import SYSTEMS
-from tdlib.interactive.assets import engine_script
-from tdlib.interactive.pack import (
+from tdlib.core.seeding import torch_generator
+from tdlib.core.transitions import Transitions
+from tdlib.explorer.assets import engine_script
+from tdlib.explorer.python.pack import (
     LSTM_ARMS,
     SIZE_LIMIT,
     pack_models,
@@ -23,10 +24,9 @@ from tdlib.interactive.pack import (
     write_weights,
 )
 from tdlib.models import RecurrentRollout, RescaledIncrement, build_model
-from tdlib.seeding import torch_generator
+from tdlib.study.arms import Arm, build_arm, trained_arms
+from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint, save_checkpoint
-from tdlib.training.arms import Arm, build_arm, trained_arms
-from tdlib.trajectories import Transitions
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "book" / "published" / "models"

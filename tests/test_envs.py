@@ -10,13 +10,15 @@ from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
-from tdlib.envs import ENVIRONMENTS, SYSTEMS, FixedFrequencyWrapper, make_environment, systems
+from tdlib.core.seeding import derive_seed, torch_generator
+from tdlib.core.solvers import SOLVERS, integrate, odeint_reference
+from tdlib.core.specs import state_difference, state_features, wrap_angle
+from tdlib.core.time_grid import delta_t_of, num_steps, rate_label, steps_within, time_grid
+from tdlib.envs import ENVIRONMENTS, FixedFrequencyWrapper, make_environment
 from tdlib.envs.gymnasium_physics import GYMNASIUM_STEPS, plant_change
-from tdlib.envs.systems import SCALAR_ROWS
-from tdlib.integration import SOLVERS, integrate, odeint_reference
-from tdlib.seeding import derive_seed, torch_generator
-from tdlib.specs import state_difference, state_features, wrap_angle
-from tdlib.trajectories import delta_t_of, num_steps, rate_label, steps_within, time_grid
+from tdlib.systems import SYSTEMS
+from tdlib.systems import system as systems
+from tdlib.systems.system import SCALAR_ROWS
 
 RATES = (5, 10, 16, 20, 25, 33.3, 50, 100, 200)
 

@@ -8,24 +8,19 @@ import pytest
 import torch
 
 from tdlib import evaluation
+from tdlib.core.solvers import integrate
 from tdlib.data import collect_random
-from tdlib.envs import SYSTEMS
-from tdlib.evaluation import measures, rollout_sets, schedules, tables
-from tdlib.evaluation.convergence import LEVELS, passes
+from tdlib.evaluation import tables
 from tdlib.evaluation.errors import auroc, mean_over, rank_correlation
-from tdlib.evaluation.gather import gather_pairs
-from tdlib.evaluation.queries import Query, predict_queries
-from tdlib.integration import integrate
-from tdlib.models import (
-    Context,
-    Persistence,
-    RecurrentRollout,
-    RescaledIncrement,
-    Stack,
-    build_model,
-    has_row_form,
-)
-from tdlib.training import Arm
+from tdlib.evaluation.measures import take as measures
+from tdlib.evaluation.measures.convergence import LEVELS, passes
+from tdlib.evaluation.sets import rollout_sets, schedules
+from tdlib.evaluation.sets.gather import gather_pairs
+from tdlib.models import Context, Persistence, RecurrentRollout, RescaledIncrement, build_model
+from tdlib.speed import Stack, has_row_form
+from tdlib.speed.queries import Query, predict_queries
+from tdlib.study.arms import Arm
+from tdlib.systems import SYSTEMS
 
 PENDULUM, CARTPOLE = SYSTEMS["Pendulum-v1"], SYSTEMS["CartPole-v1"]
 

@@ -11,12 +11,9 @@ import pytest
 import quickjs
 import torch
 
-from tdlib import limits
-from tdlib.envs import SYSTEMS
-from tdlib.figures.theme import TEXT_CONTRAST, contrast
-from tdlib.interactive import Explorer, find_checkpoints
-from tdlib.interactive.answers import Answers, pack_arrays
-from tdlib.interactive.assets import (
+from tdlib.core.time_grid import delta_t_of
+from tdlib.explorer import Explorer, find_checkpoints
+from tdlib.explorer.assets import (
     EXPLORER_PARTS,
     STATE_PARTS,
     defaults,
@@ -25,15 +22,18 @@ from tdlib.interactive.assets import (
     read_asset,
     write_assets,
 )
-from tdlib.interactive.explorer import widget_script
-from tdlib.interactive.pack import pack_models
-from tdlib.interactive.page import heatmap_rows, motion_error, page_script
-from tdlib.interactive.signals import held_inputs
+from tdlib.explorer.python.answers import Answers, pack_arrays
+from tdlib.explorer.python.explorer import widget_script
+from tdlib.explorer.python.pack import pack_models
+from tdlib.explorer.python.page import heatmap_rows, motion_error, page_script
+from tdlib.explorer.python.signals import held_inputs
+from tdlib.figures.theme import TEXT_CONTRAST, contrast
 from tdlib.models.no_training import RecurrentRollout, RescaledIncrement
-from tdlib.runs.explore import open_explorer
+from tdlib.publish.explore import open_explorer
+from tdlib.study import limits
+from tdlib.study.arms import Arm, build_arm
+from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint, save_checkpoint
-from tdlib.training.arms import Arm, build_arm
-from tdlib.trajectories import delta_t_of
 
 BASELINE = Arm("jump", "baseline", train_frequency="20")
 MIXED = Arm("jump", "multi_resolution", "scaled_concat", train_frequency="mixed")

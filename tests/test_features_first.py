@@ -3,19 +3,9 @@
 import pytest
 import torch
 
-from tdlib.envs import SYSTEMS
-from tdlib.models import (
-    Context,
-    FeaturesFirst,
-    JumpModel,
-    Persistence,
-    RecurrentRollout,
-    RescaledIncrement,
-    Stack,
-    build_model,
-    features_first,
-    has_row_form,
-)
+from tdlib.models import Context, JumpModel, Persistence, RecurrentRollout, RescaledIncrement, build_model
+from tdlib.speed import FeaturesFirst, Stack, features_first, has_row_form
+from tdlib.systems import SYSTEMS
 
 ENVIRONMENTS = ("Pendulum-v1", "CartPole-v1", "CartPoleContinuous-v1")
 CASES = [

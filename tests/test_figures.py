@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from tdlib import figures
-from tdlib.envs import SYSTEMS
-from tdlib.evaluation.schedules import RATES
+from tdlib.evaluation.sets.schedules import RATES
 from tdlib.evaluation.tables import arm_of, tidy
 from tdlib.figures.save import png_bytes
-from tdlib.training import all_arms
+from tdlib.study.arms import all_arms
+from tdlib.systems import SYSTEMS
 
 ENV = "CartPole-v1"
 ALL = [arm_of(arm, seed, ENV) for arm in all_arms() for seed in (0, 1)]

@@ -8,9 +8,17 @@ import pytest
 import torch
 from scipy import stats as scipy_stats
 
-from tdlib.envs import SYSTEMS
-from tdlib.integration import integrate
-from tdlib.limits import (
+from tdlib.core.solvers import integrate
+from tdlib.core.time_grid import delta_t_of
+from tdlib.study.inference import (
+    hierarchical_bootstrap,
+    holm,
+    ratio_of_sums_bootstrap,
+    sign_flip_test,
+    smallest_p_value,
+    tost,
+)
+from tdlib.study.limits import (
     box_scale,
     composition_bound,
     fixed_step_limit,
@@ -23,15 +31,7 @@ from tdlib.limits import (
     rescaled_limit,
     sample_uniform,
 )
-from tdlib.stats import (
-    hierarchical_bootstrap,
-    holm,
-    ratio_of_sums_bootstrap,
-    sign_flip_test,
-    smallest_p_value,
-    tost,
-)
-from tdlib.trajectories import delta_t_of
+from tdlib.systems import SYSTEMS
 
 # the design's tables: (train rate, method) -> relative error at 5, 10, 20, 25, 33.3, 50, 100 Hz, or {form: ...}
 TEST_RATES = (5, 10, 20, 25, 33.3, 50, 100)

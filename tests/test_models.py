@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tdlib.envs import SYSTEMS
-from tdlib.integration import integrate, odeint_reference
+from tdlib.core.solvers import integrate, odeint_reference
+from tdlib.core.specs import wrap_angle
+from tdlib.core.transitions import Transitions
 from tdlib.models import (
     DISCRETE,
     FIELDS,
@@ -18,12 +19,11 @@ from tdlib.models import (
     Persistence,
     RecurrentRollout,
     RescaledIncrement,
-    Stack,
     build_model,
     form_coefficients,
 )
-from tdlib.specs import wrap_angle
-from tdlib.trajectories import Transitions
+from tdlib.speed import Stack
+from tdlib.systems import SYSTEMS
 
 ENVS = ("Pendulum-v1", "CartPole-v1", "CartPoleContinuous-v1")
 VARIANTS = (

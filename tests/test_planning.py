@@ -6,6 +6,7 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
+from tdlib.core.time_grid import delta_t_of
 from tdlib.planning import (
     CEM,
     MPPI,
@@ -24,8 +25,7 @@ from tdlib.planning import (
     prediction_objective,
     shift_knots,
 )
-from tdlib.recording import record
-from tdlib.trajectories import delta_t_of
+from tdlib.speed.record import record
 
 BOX = BoxInputs(-2.0, 2.0)
 
@@ -288,7 +288,7 @@ def test_bad_settings_are_refused(call, message):
 
 
 def test_inputs_of_a_spec():
-    from tdlib.envs import SYSTEMS
+    from tdlib.systems import SYSTEMS
 
     assert inputs_of(SYSTEMS["CartPole-v1"].spec) == CategoricalInputs(2)
     assert inputs_of(SYSTEMS["Pendulum-v1"].spec) == BoxInputs(-2.0, 2.0)

@@ -13,8 +13,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tdlib.runs.job import FOLDER, SETTINGS, SOCKET
-from tdlib.runs.preload import check_untouched, preloaded
+from tdlib.grid.job import FOLDER, SETTINGS, SOCKET
+from tdlib.grid.preload import check_untouched, preloaded
 
 PROBE = '''
 import json, os, random, signal, sys, threading, time
@@ -83,7 +83,7 @@ def write_notebook(path, sources):
 
 
 def job(environment, *arguments, cwd=None, **more):
-    command = [sys.executable, "-m", "tdlib.runs.job", *map(str, arguments)]
+    command = [sys.executable, "-m", "tdlib.grid.job", *map(str, arguments)]
     return subprocess.run(
         command, env={**environment, **more}, cwd=cwd, capture_output=True, text=True, timeout=120, check=False
     )
@@ -158,7 +158,7 @@ def test_a_job_measures_itself_and_nobody_else(served, tmp_path):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 128 + 15), (signal.SIGINT, 128 + 2)])
 def test_a_signal_to_the_command_reaches_the_job(served, tmp_path, number, code):
-    command = [sys.executable, "-m", "tdlib.runs.job", "probe", "sleep", str(tmp_path / "pid")]
+    command = [sys.executable, "-m", "tdlib.grid.job", "probe", "sleep", str(tmp_path / "pid")]
     process = subprocess.Popen(command, env=served, stderr=subprocess.DEVNULL)
     pid = pid_of(tmp_path / "pid")
     process.send_signal(number)
@@ -167,7 +167,7 @@ def test_a_signal_to_the_command_reaches_the_job(served, tmp_path, number, code)
 
 
 def test_a_command_that_is_killed_takes_its_job_along(served, tmp_path):
-    command = [sys.executable, "-m", "tdlib.runs.job", "probe", "sleep", str(tmp_path / "pid")]
+    command = [sys.executable, "-m", "tdlib.grid.job", "probe", "sleep", str(tmp_path / "pid")]
     process = subprocess.Popen(command, env=served)
     pid = pid_of(tmp_path / "pid")
     process.kill()
@@ -196,7 +196,7 @@ def test_without_the_process_a_job_runs_all_the_same(alone, tmp_path):
 def test_the_process_ends_with_its_block_and_leaves_nothing(alone, place, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(place))
     with preloaded(tmp_path / "socket", tmp_path / "logs") as environment:
-        command = [sys.executable, "-m", "tdlib.runs.job", "probe", "sleep", str(tmp_path / "pid")]
+        command = [sys.executable, "-m", "tdlib.grid.job", "probe", "sleep", str(tmp_path / "pid")]
         process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
         pid = pid_of(tmp_path / "pid")
     assert process.wait(timeout=20) != 0
@@ -212,7 +212,7 @@ def test_a_notebook_gives_the_same_in_a_forked_kernel(served, alone, place, tmp_
         out = tmp_path / f"{name}.ipynb"
         named = {"TDLIB_JOB": name, "TDLIB_LOGS": str(tmp_path)}
         result = job(
-            environment, "tdlib.runs.batch", place / "good.ipynb", out, "-y", "{seed: 5}", "--cwd", place, **named
+            environment, "tdlib.grid.batch", place / "good.ipynb", out, "-y", "{seed: 5}", "--cwd", place, **named
         )
         assert result.returncode == 0, result.stderr
         cells = nbformat.read(out, as_version=4).cells
@@ -228,7 +228,7 @@ def test_a_failed_notebook_is_kept_and_named(served, place, tmp_path):
     out, logs = tmp_path / "out.ipynb", tmp_path / "logs"
     logs.mkdir()
     named = {"TDLIB_JOB": "bad", "TDLIB_LOGS": str(logs)}
-    result = job(served, "tdlib.runs.batch", place / "bad.ipynb", out, **named)
+    result = job(served, "tdlib.grid.batch", place / "bad.ipynb", out, **named)
     assert result.returncode == 1
     assert "KeyError: 'lost'" in result.stderr and "Traceback" in result.stderr
     assert not out.exists() and (logs / "out-failed.ipynb").exists()
@@ -236,7 +236,7 @@ def test_a_failed_notebook_is_kept_and_named(served, place, tmp_path):
 
 
 def test_a_wrong_parameter_leaves_no_kernel_behind(served, place, tmp_path):
-    result = job(served, "tdlib.runs.batch", place / "good.ipynb", tmp_path / "out.ipynb", "-y", "{sed: 5}")
+    result = job(served, "tdlib.grid.batch", place / "good.ipynb", tmp_path / "out.ipynb", "-y", "{sed: 5}")
     assert result.returncode == 1
     assert "must be among ['seed'], got ['sed']" in result.stderr
 

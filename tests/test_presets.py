@@ -3,10 +3,10 @@
 import pytest
 import yaml
 
-from tdlib.runs.cells import PHASES, grid_cells
-from tdlib.runs.layout import ROOT
-from tdlib.runs.presets import PRESET_FOLDER, PresetError, load_preset
-from tdlib.runs.run import open_run
+from tdlib.grid.cells import PHASES, grid_cells
+from tdlib.study.layout import ROOT
+from tdlib.study.presets import PRESET_FOLDER, PresetError, load_preset
+from tdlib.study.run import open_run
 
 PRESETS = sorted(path.stem for path in PRESET_FOLDER.glob("*.yaml"))
 

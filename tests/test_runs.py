@@ -8,12 +8,12 @@ import nbformat
 import pytest
 import yaml
 
-from tdlib.files import parse_yaml, yaml_text
-from tdlib.runs.edition import pack, unpack, write_stripped_notebook
-from tdlib.runs.files import Stamp, fingerprint, source_hash
-from tdlib.runs.layout import RunLayout
-from tdlib.runs.progress import Progress
-from tdlib.runs.site import gallery_page, main
+from tdlib.core.files import parse_yaml, yaml_text
+from tdlib.publish.edition import pack, unpack, write_stripped_notebook
+from tdlib.publish.site import gallery_page, main
+from tdlib.study.layout import RunLayout
+from tdlib.study.progress import Progress
+from tdlib.study.provenance import Stamp, fingerprint, source_hash
 
 
 def test_a_stamp_is_current_only_for_its_settings(tmp_path):

@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from tdlib.figures.save import png_bytes
 from tdlib.figures.speed import draw_growth, draw_time_split
 from tdlib.figures.ticks import remembered_ticks
-from tdlib.runs.cost import preset_work
-from tdlib.runs.parts import CELLS, Clock, part_of_cell
-from tdlib.runs.presets import load_preset
-from tdlib.runs.speed_page import speed_page
-from tdlib.runs.times import REST, gather_times, split_of
+from tdlib.grid.times import REST, gather_times, split_of
+from tdlib.publish.speed_page import speed_page
+from tdlib.study.clock import CELLS, Clock, part_of_cell
+from tdlib.study.cost import preset_work
+from tdlib.study.presets import load_preset
 
 
 def test_a_second_counts_once_for_the_innermost_part():

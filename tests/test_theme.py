@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tdlib.figures import dark, save, style, theme
-from tdlib.runs.staged_media import show_files, write_dark_figures
+from tdlib.publish.staged_media import show_files, write_dark_figures
 
 TEXT = ("text", "muted", "accent", "focus", "good", "warn", "truth")
 # Machado, Oliveira and Fernandes (2009), severity 1, for linear RGB

@@ -7,29 +7,24 @@ import pytest
 import torch
 import yaml
 
-from tdlib.envs import SYSTEMS
+from tdlib.core.seeding import torch_generator
+from tdlib.core.transitions import Transitions
 from tdlib.models import FORMS, MODELS, RescaledIncrement, build_model
-from tdlib.seeding import torch_generator
+from tdlib.study.arms import DERIVED_ARMS, PERSISTENCE, Arm, all_arms, build_arm, trained_arms
+from tdlib.systems import SYSTEMS
 from tdlib.training import (
     CURVE_COLUMNS,
-    DERIVED_ARMS,
-    PERSISTENCE,
-    Arm,
     Budget,
     Member,
-    all_arms,
-    build_arm,
     check_rate,
     delta_t_support,
     fit,
     load_checkpoint,
     save_checkpoint,
-    trained_arms,
 )
 from tdlib.training.fit import _stacks
 from tdlib.training.run import Single, StackRun
 from tdlib.training.sampling import DataPool, Sampler, StackSampler, columns, window_starts
-from tdlib.trajectories import Transitions
 
 EPISODE = 25  # transitions
 

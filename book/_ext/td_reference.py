@@ -11,12 +11,11 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from td_results import make_table
 
+from tdlib.core.layers import LAYERS
+
 LOG = logging.getLogger(__name__)
 SEED_MAP = Path("book/seed_map.yaml")
 STATUS = ("kept", "replaced", "left out")
-# layers in the order in which they may import each other
-LAYERS = ("specs", "trajectories", "integration", "normalizer", "seeding", "envs", "models", "planning", "stats",
-          "limits", "data", "training", "evaluation", "figures", "interactive", "runs")  # fmt: skip
 
 
 def public_names(source: str) -> list[tuple[str, str, str]]:

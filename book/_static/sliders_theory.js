@@ -1,5 +1,5 @@
 /* More sliders of the book, built from the parts of sliders.js: interpolation between training rates, aliasing, the hold.
-   Formulas as in tdlib/limits.py; the tests compare both. */
+   Formulas as in tdlib/study/limits.py; the tests compare both. */
 (function () {
   "use strict";
   var td = window.tdSliders, parts = td.parts, number = parts.number, rateText = parts.rateText;

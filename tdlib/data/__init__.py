@@ -1,6 +1,6 @@
 """Transitions on disk: schema, files, splits, exact histories, checks, and import and export.
 
-Collection is not imported here: `tdlib.data.collection` (stable-baselines3) and `tdlib.data.minari` are heavy.
+Collection is not imported here: `tdlib.data.sources.ppo` (stable-baselines3) and `tdlib.data.sources.minari` are heavy.
 """
 
 from tdlib.data.history import History, true_histories, true_history

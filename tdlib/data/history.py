@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tdlib.data.schema import DatasetError, TransitionDataset
-from tdlib.envs import get_system
+from tdlib.systems import get_system
 
 CLOCK_TOLERANCE = 1e-7  # [s]; below it two times are the same instant
 

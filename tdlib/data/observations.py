@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tdlib.specs import EnvironmentSpec
+from tdlib.core.specs import EnvironmentSpec
 
 
 def observe(state: np.ndarray, spec: EnvironmentSpec) -> np.ndarray:

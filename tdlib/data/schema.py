@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from tdlib.specs import EnvironmentSpec, wrap_angle
-from tdlib.trajectories import TOLERANCE, Transitions, delta_t_of
+from tdlib.core.specs import EnvironmentSpec, wrap_angle
+from tdlib.core.time_grid import TOLERANCE, delta_t_of
+from tdlib.core.transitions import Transitions
 
 SCHEMA_VERSION = 1
 KINDS = ("episodes", "branched")  # branched: the rows of one "episode" share a start and differ in delta_t

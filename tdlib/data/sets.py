@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tdlib.data.random_episodes import RANDOM_INPUTS, random_episodes, simulated_rows
+from tdlib.core.seeding import derive_seed, numpy_generator, torch_generator
+from tdlib.core.time_grid import delta_t_of, rate_label
 from tdlib.data.schema import FIELDS, DatasetError, TransitionDataset
+from tdlib.data.sources.random_inputs import RANDOM_INPUTS, random_episodes, simulated_rows
 from tdlib.data.splits import SPLITS, split_path, write_splits
 from tdlib.data.storage import content_hash, read_attributes, save_dataset
-from tdlib.envs import get_system
-from tdlib.envs.systems import MAX_SUBSTEP
-from tdlib.seeding import derive_seed, numpy_generator, torch_generator
-from tdlib.trajectories import delta_t_of, rate_label
+from tdlib.systems import get_system
+from tdlib.systems.system import MAX_SUBSTEP
 
 SHORTEST_EPISODE, FEWEST_EPISODES = 2.0, 16  # [s], count; a small set has shorter episodes, not fewer
 INTEGRATOR = "RK4, ceil(delta_t / 10 ms) equal substeps, float64"

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tdlib.core.files import write_text
+from tdlib.core.seeding import numpy_generator
+from tdlib.core.specs import state_features
 from tdlib.data.schema import FIELDS, DatasetError, TransitionDataset
 from tdlib.data.storage import load_dataset, save_dataset
-from tdlib.files import write_text
-from tdlib.seeding import numpy_generator
-from tdlib.specs import state_features
 
 SPLITS = ("train", "val", "test")
 FRACTIONS = {"train": 0.70, "val": 0.15, "test": 0.15}

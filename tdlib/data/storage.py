@@ -17,10 +17,10 @@ import h5py
 import numpy as np
 
 import tdlib
+from tdlib.core.files import atomic_path
+from tdlib.core.specs import EnvironmentSpec
+from tdlib.core.time_grid import TOLERANCE, delta_t_of
 from tdlib.data.schema import FIELDS, SCHEMA_VERSION, DatasetError, RateError, TransitionDataset, check_dataset
-from tdlib.files import atomic_path
-from tdlib.specs import EnvironmentSpec
-from tdlib.trajectories import TOLERANCE, delta_t_of
 
 SCHEMA = "tdlib transitions"
 PACKAGES = ("numpy", "torch", "gymnasium", "stable-baselines3", "h5py")

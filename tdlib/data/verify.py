@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tdlib.core.specs import state_difference
 from tdlib.data.schema import DatasetError, TransitionDataset, check_dataset
 from tdlib.data.splits import SPLITS
 from tdlib.data.storage import load_dataset
-from tdlib.envs import SYSTEMS
-from tdlib.specs import state_difference
+from tdlib.systems import SYSTEMS
 
 NUM_FLOWS = 2000  # transitions whose flow is computed again
 FLOW_TOLERANCE = 1e-9

@@ -6,14 +6,11 @@
 
 import gymnasium
 
-from tdlib.envs.cartpole import CARTPOLE, CARTPOLE_CONTINUOUS
+from tdlib.core.specs import EnvironmentSpec
 from tdlib.envs.environments import SystemEnvironment
 from tdlib.envs.frequency_wrapper import FixedFrequencyWrapper
-from tdlib.envs.pendulum import PENDULUM
-from tdlib.envs.systems import IntervalOutcome, System
-from tdlib.specs import EnvironmentSpec
+from tdlib.systems import SYSTEMS, IntervalOutcome, System, get_system
 
-SYSTEMS: dict[str, System] = {system.spec.name: system for system in (PENDULUM, CARTPOLE, CARTPOLE_CONTINUOUS)}
 ENVIRONMENTS: dict[str, str] = {name: f"tdlib/{name}" for name in SYSTEMS}
 
 __all__ = [
@@ -28,17 +25,6 @@ __all__ = [
     "make_environment",
     "make_system_environment",
 ]
-
-
-def get_system(name: str) -> System:
-    """Look a system up by name.
-
-    Raises:
-        ValueError: If there is no such system; the message lists the names.
-    """
-    if name not in SYSTEMS:
-        raise ValueError(f"environment must be one of {sorted(SYSTEMS)}, got {name!r}")
-    return SYSTEMS[name]
 
 
 def make_system_environment(system: str, control_frequency: float, **options: object) -> SystemEnvironment:

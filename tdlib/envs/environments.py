@@ -6,8 +6,8 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from tdlib.envs.systems import System
-from tdlib.trajectories import TOLERANCE, delta_t_of
+from tdlib.core.time_grid import TOLERANCE, delta_t_of
+from tdlib.systems.system import System
 
 
 class SystemEnvironment(gymnasium.Env):
@@ -84,7 +84,7 @@ def _observation_space(system: System) -> spaces.Box:
         high = np.array([1.0, 1.0, system.speed_limit[1]], dtype=np.float32)
         return spaces.Box(-high, high, dtype=np.float32)
     # Gymnasium's bounds: twice the limits of position and angle, no bound on speeds
-    from tdlib.envs.cartpole import THETA_LIMIT, X_LIMIT
+    from tdlib.systems.cartpole import THETA_LIMIT, X_LIMIT
 
     high = np.array([2 * X_LIMIT, np.inf, 2 * THETA_LIMIT, np.inf], dtype=np.float32)
     return spaces.Box(-high, high, dtype=np.float32)

@@ -3,7 +3,7 @@
 import gymnasium
 import numpy as np
 
-from tdlib.trajectories import TOLERANCE, delta_t_of, num_steps
+from tdlib.core.time_grid import TOLERANCE, delta_t_of, num_steps
 
 
 class FixedFrequencyWrapper(gymnasium.Wrapper):

@@ -6,11 +6,11 @@ One step of Gymnasium's integrators as batched maps, so that chapter 0 can measu
 import torch
 from torch import Tensor
 
-from tdlib.envs.cartpole import derivative as cartpole_derivative
-from tdlib.envs.pendulum import MAX_SPEED
-from tdlib.envs.pendulum import derivative as pendulum_derivative
-from tdlib.envs.systems import System
-from tdlib.specs import state_difference
+from tdlib.core.specs import state_difference
+from tdlib.systems.cartpole import derivative as cartpole_derivative
+from tdlib.systems.pendulum import MAX_SPEED
+from tdlib.systems.pendulum import derivative as pendulum_derivative
+from tdlib.systems.system import System
 
 # boxes over which the change is measured: moderate states that both tasks visit
 BOXES = {

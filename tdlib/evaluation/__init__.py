@@ -1,24 +1,27 @@
 """How well models predict: one step, open loop, against themselves at other steps, and in control."""
 
-from tdlib.evaluation.calibration import ensemble_calibration
-from tdlib.evaluation.consistency import FREQUENCY_PAIRS, consistency_error
-from tdlib.evaluation.control import ControlResult, ControlSettings, control_starts, evaluate_control
-from tdlib.evaluation.convergence import convergence_test
-from tdlib.evaluation.dynamics import Oracle, SideBySide
+from tdlib.evaluation.control.dynamics import Oracle, SideBySide
+from tdlib.evaluation.control.episodes import (
+    ControlResult,
+    ControlSettings,
+    control_starts,
+    evaluate_control,
+)
 from tdlib.evaluation.errors import mse_over_horizon, relative_error, squared_error
 from tdlib.evaluation.evaluate import evaluate_stack, merge_tables
-from tdlib.evaluation.generalization import dt_generalization_test
-from tdlib.evaluation.ground_truth import plant_change_table
-from tdlib.evaluation.one_step import one_step_errors, pointwise_errors
-from tdlib.evaluation.predict import predict_steps
-from tdlib.evaluation.queries import Query, predict_queries
-from tdlib.evaluation.rollout import open_loop_rollout, rollout_errors
-from tdlib.evaluation.rollout_sets import RolloutSet
-from tdlib.evaluation.schedules import RATES, TRAIN_RATES
+from tdlib.evaluation.measures.calibration import ensemble_calibration
+from tdlib.evaluation.measures.consistency import FREQUENCY_PAIRS, consistency_error
+from tdlib.evaluation.measures.convergence import convergence_test
+from tdlib.evaluation.measures.generalization import dt_generalization_test
+from tdlib.evaluation.measures.ground_truth import plant_change_table
+from tdlib.evaluation.measures.one_step import one_step_errors, pointwise_errors
+from tdlib.evaluation.measures.rollout import open_loop_rollout, rollout_errors
+from tdlib.evaluation.measures.velocity_field import velocity_field
+from tdlib.evaluation.sets.rollout_sets import RolloutSet
+from tdlib.evaluation.sets.schedules import RATES, TRAIN_RATES
+from tdlib.evaluation.sets.test_sets import PairSet, TestSet, build_test_set, flow_pairs
 from tdlib.evaluation.tables import KEY_COLUMNS, at_time, read_table, write_table
-from tdlib.evaluation.test_sets import PairSet, TestSet, build_test_set, flow_pairs
 from tdlib.evaluation.trajectory_file import read_trajectories, write_trajectories
-from tdlib.evaluation.velocity_field import velocity_field
 
 __all__ = [
     "FREQUENCY_PAIRS",
@@ -29,7 +32,6 @@ __all__ = [
     "RATES",
     "TRAIN_RATES",
     "PairSet",
-    "Query",
     "RolloutSet",
     "SideBySide",
     "TestSet",
@@ -49,8 +51,6 @@ __all__ = [
     "open_loop_rollout",
     "plant_change_table",
     "pointwise_errors",
-    "predict_queries",
-    "predict_steps",
     "read_table",
     "read_trajectories",
     "relative_error",

@@ -9,7 +9,7 @@ scores (persistence), 0 is exact. Differences of angles are wrapped.
 import torch
 from torch import Tensor
 
-from tdlib.specs import EnvironmentSpec, state_difference
+from tdlib.core.specs import EnvironmentSpec, state_difference
 
 
 def squared_error(predicted: Tensor, target: Tensor, spec: EnvironmentSpec) -> Tensor:

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import torch
 
-from tdlib.envs import System
-from tdlib.evaluation.calibration import ensemble_calibration
-from tdlib.evaluation.consistency import consistency_measure
-from tdlib.evaluation.convergence import convergence_measure
-from tdlib.evaluation.gather import members_of
-from tdlib.evaluation.measures import take
-from tdlib.evaluation.one_step import PAIR_SETS, one_step_measures, pointwise_measure
-from tdlib.evaluation.predict import Model, has_memory
-from tdlib.evaluation.rollout import join_rollouts, rollout_measures
+from tdlib.evaluation.measures.calibration import ensemble_calibration
+from tdlib.evaluation.measures.consistency import consistency_measure
+from tdlib.evaluation.measures.convergence import convergence_measure
+from tdlib.evaluation.measures.one_step import PAIR_SETS, one_step_measures, pointwise_measure
+from tdlib.evaluation.measures.rollout import join_rollouts, rollout_measures
+from tdlib.evaluation.measures.take import take
+from tdlib.evaluation.sets.gather import members_of
+from tdlib.evaluation.sets.test_sets import TestSet
 from tdlib.evaluation.tables import arm_of
-from tdlib.evaluation.test_sets import TestSet
+from tdlib.speed.predict import Model, has_memory
+from tdlib.systems import System
 
 MAIN_RATES, MAIN_FORMS = ("20", "mixed"), ("none", "scaled_concat", "rk4")  # arms whose single errors are kept
 

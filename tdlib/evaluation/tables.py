@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tdlib.files import atomic_path
+from tdlib.core.files import atomic_path
 
 ARM_COLUMNS = ("model", "method", "form", "size", "data", "train_frequency")
 KEY_COLUMNS = ("env", *ARM_COLUMNS, "test_frequency", "seed")

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from tdlib.files import atomic_path
+from tdlib.core.files import atomic_path
 
 SCHEMA = "tdlib trajectories 1"
 

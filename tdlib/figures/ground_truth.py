@@ -7,10 +7,18 @@ import numpy as np
 import pandas as pd
 
 from tdlib.figures.save import Drawing
-from tdlib.figures.style import RATE_COLORS, STATE_LABELS, log_rate_axis, new_figure, shared_legend, state_label, style
+from tdlib.figures.style import (
+    RATE_COLORS,
+    STATE_LABELS,
+    log_rate_axis,
+    new_figure,
+    shared_legend,
+    state_label,
+    style,
+)
 
 if TYPE_CHECKING:
-    from tdlib.envs import System
+    from tdlib.systems import System
 
 DIMENSION_LOOKS = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"))
 HOLD, HORIZON = 0.2, 2.0  # [s]
@@ -63,7 +71,7 @@ def draw_zero_order_hold(system: "System", frequencies: Sequence[float] = (10, 2
     """
     import torch  # only this figure asks the system itself
 
-    from tdlib.trajectories import delta_t_of, num_steps
+    from tdlib.core.time_grid import delta_t_of, num_steps
 
     spec = system.spec
     levels = np.array([0.6, -0.9, 0.2, 0.9, -0.5, -0.2, 0.7, -0.7, 0.4, -0.3])

@@ -13,8 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from tdlib.core.files import write_bytes
 from tdlib.figures.ticks import remembered_ticks
-from tdlib.files import write_bytes
 
 DOTS_PER_INCH = 120
 PALETTE_SIZE = 256  # colors kept in the PNG: figures are flat, so files shrink about threefold without visible change

@@ -13,18 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 from PIL import Image
 
+from tdlib.core.files import write_bytes
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import ARM, arms_in, default_sizes
-from tdlib.figures.style import (
-    MODEL_LABELS,
-    arm_label,
-    method_style,
-    new_figure,
-    shared_legend,
-    sort_models,
-    style,
-)
-from tdlib.files import write_bytes
+from tdlib.figures.style import MODEL_LABELS, arm_label, method_style, new_figure, shared_legend, sort_models, style
 
 CURVES = (("train_loss", "#999999", "training loss"), ("val_loss", "#0072B2", "validation loss"),
           ("grad_norm", "#D55E00", "gradient norm"))  # fmt: skip

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tdlib.core.files import atomic_path, write_bytes
 from tdlib.figures.style import METHOD_COLORS
-from tdlib.files import atomic_path, write_bytes
 
 SIZE, FACTOR = 400, 2  # pixels of the video, and by how much frames are drawn larger and shrunk (smooth edges)
 FRAMES_PER_SECOND = 25

@@ -3,12 +3,12 @@
 import torch
 from torch import nn
 
-from tdlib.models.base import DynamicsModel
+from tdlib.core.specs import EnvironmentSpec
+from tdlib.models.contract import DynamicsModel
 from tdlib.models.discrete import JumpModel, LSTMModel
 from tdlib.models.ensemble import Ensemble
 from tdlib.models.fields import FirstOrderODE, NewtonianDynamicsModel, PortHamiltonianModel, VelocityDynamicsModel
 from tdlib.models.ode import TrajectoryMatchingModel, TrajectoryShootingModel
-from tdlib.specs import EnvironmentSpec
 
 DISCRETE: dict[str, type[DynamicsModel]] = {"jump": JumpModel, "lstm": LSTMModel}
 FIELDS: dict[str, type[nn.Module]] = {

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from tdlib.models.base import Context, DynamicsModel, step_of
-from tdlib.models.encoding import ActionEncoder, Scales, mlp
+from tdlib.core.specs import EnvironmentSpec
+from tdlib.models.contract import Context, DynamicsModel, step_of
+from tdlib.models.encoders import ActionEncoder, Scales, mlp
 from tdlib.models.forms import StepForm
 from tdlib.models.recurrence import unroll
-from tdlib.specs import EnvironmentSpec
 
 
 class JumpModel(DynamicsModel):

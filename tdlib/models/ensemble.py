@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from tdlib.models.base import DynamicsModel
-from tdlib.models.encoding import Scales
-from tdlib.trajectories import Transitions
+from tdlib.core.transitions import Transitions
+from tdlib.models.contract import DynamicsModel
+from tdlib.models.encoders import Scales
 
 
 class Ensemble(DynamicsModel):

@@ -7,8 +7,8 @@ The fields are autonomous under a zero-order hold; t is there so that any ODE so
 import torch
 from torch import Tensor, nn
 
-from tdlib.models.encoding import Scales, mlp
-from tdlib.specs import EnvironmentSpec
+from tdlib.core.specs import EnvironmentSpec
+from tdlib.models.encoders import Scales, mlp
 
 
 class FirstOrderODE(nn.Module):

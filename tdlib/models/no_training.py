@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from tdlib.models.base import DynamicsModel
-from tdlib.specs import EnvironmentSpec
+from tdlib.core.specs import EnvironmentSpec
+from tdlib.models.contract import DynamicsModel
 
 OneStep = Callable[[Tensor, Tensor, Tensor], Tensor]
 TOLERANCE = 1e-5  # relative; keeps floor(0.1 / 0.02) at 5 in single precision

@@ -4,10 +4,10 @@ import copy
 
 from torch import Tensor, nn
 
-from tdlib.integration import integrate, solver_step
-from tdlib.models.base import DynamicsModel
-from tdlib.models.encoding import ActionEncoder, Scales
-from tdlib.specs import EnvironmentSpec
+from tdlib.core.solvers import integrate, solver_step
+from tdlib.core.specs import EnvironmentSpec
+from tdlib.models.contract import DynamicsModel
+from tdlib.models.encoders import ActionEncoder, Scales
 
 
 class TrajectoryMatchingModel(DynamicsModel):
@@ -18,7 +18,7 @@ class TrajectoryMatchingModel(DynamicsModel):
         spec: State and action sizes and units of the environment.
         train_delta_t: Training step [s].
         action_embedding_dim: Length of the action embedding.
-        solver: Name in `tdlib.integration.SOLVERS`.
+        solver: Name in `tdlib.core.solvers.SOLVERS`.
         substeps: Equal solver steps inside every interval.
 
     Raises:

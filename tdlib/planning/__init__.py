@@ -15,7 +15,6 @@ from tdlib.planning.planners import (
     fresh_start,
 )
 from tdlib.planning.proposals import BoxInputs, CategoricalInputs, Proposal, inputs_of
-from tdlib.planning.recording import RecordedDynamics, StackedModels
 
 PLANNERS: dict[str, type] = {"cem": CEM, "mppi": MPPI, "enumeration": Enumeration, "random": RandomInputs}
 
@@ -33,8 +32,6 @@ __all__ = [
     "Planner",
     "Proposal",
     "RandomInputs",
-    "RecordedDynamics",
-    "StackedModels",
     "WarmStart",
     "all_sequences",
     "cost_weights",

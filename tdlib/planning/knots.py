@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tdlib.trajectories import TOLERANCE, steps_within
+from tdlib.core.time_grid import TOLERANCE, steps_within
 
 
 @dataclass(frozen=True)

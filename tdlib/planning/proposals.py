@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tdlib.specs import EnvironmentSpec
+from tdlib.core.specs import EnvironmentSpec
 
 
 class Proposal(NamedTuple):

@@ -1,1 +1,1 @@
-"""Runs of the study: presets, folders, phases, checks, the grid, and the staged book site."""
+"""Former place of what lies in `tdlib.study` and `tdlib.grid` now; kept for those who import it from here."""

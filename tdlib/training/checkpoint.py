@@ -9,10 +9,10 @@ import pandas as pd
 import torch
 import yaml
 
-from tdlib.files import parse_yaml, write_bytes, yaml_text
+from tdlib.core.files import parse_yaml, write_bytes, yaml_text
+from tdlib.core.specs import EnvironmentSpec
+from tdlib.core.time_grid import delta_t_of
 from tdlib.models import DynamicsModel, build_model
-from tdlib.specs import EnvironmentSpec
-from tdlib.trajectories import delta_t_of
 
 MODEL_FILE, CONFIG_FILE, CURVES_FILE = "model.pt", "config.yaml", "training_curves.csv"
 CHECKPOINT_VERSION = 1

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import torch
 
+from tdlib.core.seeding import torch_generator
+from tdlib.core.transitions import Transitions
 from tdlib.models import Ensemble
-from tdlib.seeding import torch_generator
 from tdlib.training.budget import Budget
 from tdlib.training.members import FitResult, Member, combine
 from tdlib.training.run import Single, StackRun
 from tdlib.training.step import Recordings
-from tdlib.trajectories import Transitions
 
 WIDE = 50_000  # weights from which a loop over members beats a stack on CPU: between 27 000 and 70 000 (measured)
 CPU_STACK, DEVICE_STACK = 24, 256  # most members per stack; beyond, caches or memory suffer

@@ -3,15 +3,22 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import pandas as pd
 from torch import Tensor
 
+from tdlib.core.transitions import Transitions
 from tdlib.models import DynamicsModel
-from tdlib.training.arms import Arm
-from tdlib.trajectories import Transitions
 
 CURVE_COLUMNS = ("step", "train_loss", "val_loss", "grad_norm", "learning_rate")
+
+
+class Named(Protocol):
+    """What training needs to know of an arm: how to call it in messages."""
+
+    model: str
+    folder: str
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class Member:
         val_offsets: Episode offsets of every validation set.
     """
 
-    arm: Arm
+    arm: Named
     seed: int
     model: DynamicsModel
     train: Sequence[Transitions]

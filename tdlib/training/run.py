@@ -9,10 +9,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from tdlib.speed.stacked_weights import RATE_DTYPE, StackedWeights
 from tdlib.training.budget import Budget
 from tdlib.training.members import CURVE_COLUMNS, FitResult, Member
 from tdlib.training.sampling import DataPool, Sampler, StackSampler
-from tdlib.training.stacked import RATE_DTYPE, StackedWeights
 from tdlib.training.step import Recordings, StackedStep
 
 CHUNK = 32  # steps whose batches are drawn ahead

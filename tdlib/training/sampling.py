@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tdlib.specs import EnvironmentSpec
-from tdlib.trajectories import Transitions
+from tdlib.core.specs import EnvironmentSpec
+from tdlib.core.transitions import Transitions
 
 
 class DataPool:

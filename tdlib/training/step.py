@@ -5,12 +5,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from tdlib.recording import record
-from tdlib.specs import EnvironmentSpec, state_difference
+from tdlib.core.specs import EnvironmentSpec, state_difference
+from tdlib.speed.capture import Captured
+from tdlib.speed.record import record
+from tdlib.speed.stacked_weights import StackedWeights, clip_rows
 from tdlib.training.budget import Budget
-from tdlib.training.capture import Captured
 from tdlib.training.sampling import columns
-from tdlib.training.stacked import StackedWeights, clip_rows
 
 WORTH_RECORDING = 100  # steps: fewer take less time than recording one
 

@@ -16,8 +16,8 @@ from conftest import LAYOUT, MAKE_PAGES, Watch, chromium, open_window  # noqa: E
 from harness import Row  # noqa: E402
 from torch_reference import set_state, settle, shown  # noqa: E402
 
-from tdlib.files import write_text  # noqa: E402
-from tdlib.runs.layout import runs_root  # noqa: E402
+from tdlib.core.files import write_text  # noqa: E402
+from tdlib.study.layout import runs_root  # noqa: E402
 
 DEAREST = {  # the families whose step costs most
     "the first view": {},

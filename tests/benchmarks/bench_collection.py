@@ -19,10 +19,10 @@ import numpy as np
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 
+from tdlib.core.time_grid import delta_t_of
 from tdlib.data import collect_random, load_dataset
-from tdlib.data.collection import collect_ppo
-from tdlib.data.ppo_settings import NUM_ENVS, ppo_settings
-from tdlib.trajectories import delta_t_of
+from tdlib.data.sources.ppo import collect_ppo
+from tdlib.data.sources.ppo_settings import NUM_ENVS, ppo_settings
 
 RATES = (10, 20, 50)
 NATIVE = {"Pendulum-v1": 20, "CartPole-v1": 50}  # the rates of Gymnasium's own environments [Hz]

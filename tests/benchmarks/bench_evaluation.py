@@ -15,13 +15,14 @@ import harness
 import torch
 from torch import Tensor
 
+from tdlib.core.time_grid import delta_t_of, num_steps
 from tdlib.data import collect_random
-from tdlib.envs import SYSTEMS
 from tdlib.evaluation import FREQUENCY_PAIRS, TestSet, build_test_set, evaluate_stack, mse_over_horizon, squared_error
-from tdlib.evaluation.convergence import LEVELS
-from tdlib.models import Context, DynamicsModel, Stack, build_model
-from tdlib.training import Arm
-from tdlib.trajectories import delta_t_of, num_steps
+from tdlib.evaluation.measures.convergence import LEVELS
+from tdlib.models import Context, DynamicsModel, build_model
+from tdlib.speed import Stack
+from tdlib.study.arms import Arm
+from tdlib.systems import SYSTEMS
 
 ENV, SEEDS, RATES = "Pendulum-v1", (0, 1), (10.0, 20.0, 50.0)
 NUM_PAIRS, NUM_STARTS, NUM_CONSISTENCY, NUM_CONVERGENCE = 512, 10, 256, 64  # as in the preset `quick`

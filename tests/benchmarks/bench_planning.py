@@ -24,21 +24,18 @@ import torch  # noqa: E402
 from harness import Row, compare  # noqa: E402
 from plain_pendulum import DELTA_T, HORIZON, SAMPLES, PlainPendulum, cost  # noqa: E402
 
-from tdlib.envs import SYSTEMS  # noqa: E402
-from tdlib.evaluation.control import (  # noqa: E402
-    ControlSettings,
-    control_starts,
-    evaluate_control,
-    planning_objective,
-)
-from tdlib.evaluation.dynamics import Dynamics, Oracle, prepared  # noqa: E402
-from tdlib.models import DynamicsModel, Stack, has_row_form  # noqa: E402
-from tdlib.models.row_form import row_steps  # noqa: E402
-from tdlib.models.rows import RowLayout  # noqa: E402
+from tdlib.core.seeding import torch_generator  # noqa: E402
+from tdlib.core.transitions import Transitions  # noqa: E402
+from tdlib.evaluation.control.dynamics import Dynamics, Oracle, prepared  # noqa: E402
+from tdlib.evaluation.control.episodes import ControlSettings, control_starts, evaluate_control, planning_objective  # noqa: E402
+from tdlib.models import DynamicsModel  # noqa: E402
 from tdlib.planning import CEM, MPPI, KnotClock, fresh_start, inputs_of  # noqa: E402
-from tdlib.seeding import torch_generator  # noqa: E402
-from tdlib.training import Arm, Budget, Member, build_arm, fit  # noqa: E402
-from tdlib.trajectories import Transitions  # noqa: E402
+from tdlib.speed import Stack, has_row_form  # noqa: E402
+from tdlib.speed.row_form import row_steps  # noqa: E402
+from tdlib.speed.rows import RowLayout  # noqa: E402
+from tdlib.study.arms import Arm, build_arm  # noqa: E402
+from tdlib.systems import SYSTEMS  # noqa: E402
+from tdlib.training import Budget, Member, fit  # noqa: E402
 
 PENDULUM = SYSTEMS["Pendulum-v1"]
 EPISODES = 50

@@ -3,7 +3,7 @@
     python tests/benchmarks/bench_scaling.py [--device cuda] [--preset full]
 
 Unit costs (one optimizer step of one model, one predicted, planned or collected transition) go to
-`runs/bench/scaling.json`; `tdlib.runs.cost` multiplies them with what a preset asks for. On the processor CPU time is
+`runs/bench/scaling.json`; `tdlib.study.cost` multiplies them with what a preset asks for. On the processor CPU time is
 measured, which other processes disturb least; on a card wall time. Differences of a long and a short run leave out what
 is paid once.
 """
@@ -24,18 +24,19 @@ from harness import Row, device_name  # noqa: E402, I001  (sets the threads befo
 import torch  # noqa: E402
 
 from tdlib.data import collect_random  # noqa: E402
-from tdlib.data.collection import collect_ppo  # noqa: E402
-from tdlib.envs import SYSTEMS  # noqa: E402
+from tdlib.data.sources.ppo import collect_ppo  # noqa: E402
+from tdlib.systems import SYSTEMS  # noqa: E402
 from tdlib.evaluation import build_test_set, evaluate_stack  # noqa: E402
-from tdlib.evaluation.control import ControlSettings, control_starts, evaluate_control  # noqa: E402
-from tdlib.evaluation.dynamics import Oracle  # noqa: E402
-from tdlib.files import write_text  # noqa: E402
-from tdlib.models import Stack  # noqa: E402
+from tdlib.evaluation.control.episodes import ControlSettings, control_starts, evaluate_control  # noqa: E402
+from tdlib.evaluation.control.dynamics import Oracle  # noqa: E402
+from tdlib.core.files import write_text  # noqa: E402
+from tdlib.speed import Stack  # noqa: E402
 from tdlib.planning import CEM, KnotClock  # noqa: E402
-from tdlib.runs.cost import ORACLE, family, growth_exponent, load_units, predicted_hours  # noqa: E402
-from tdlib.runs.layout import runs_root  # noqa: E402
-from tdlib.runs.presets import load_preset  # noqa: E402
-from tdlib.training import Arm, Budget, Member, build_arm, fit  # noqa: E402
+from tdlib.study.cost import ORACLE, family, growth_exponent, load_units, predicted_hours  # noqa: E402
+from tdlib.study.layout import runs_root  # noqa: E402
+from tdlib.study.presets import load_preset  # noqa: E402
+from tdlib.study.arms import Arm, build_arm  # noqa: E402
+from tdlib.training import Budget, Member, fit  # noqa: E402
 
 ENV = "Pendulum-v1"
 RATES = (10.0, 20.0, 50.0)
@@ -61,7 +62,7 @@ REPEATS = 1
 
 
 def rows(device: str = "cpu", quick: bool = False) -> list[Row]:
-    """Measure unit costs and growth, save both for `tdlib.runs.cost`, and return the unit costs."""
+    """Measure unit costs and growth, save both for `tdlib.study.cost`, and return the unit costs."""
     torch.set_num_threads(1)
     clock = Clock(device, 1 if quick else REPEATS)
     units = [{"kind": kind, "what": what, "seconds": seconds} for kind, what, seconds in unit_costs(clock)]

@@ -24,12 +24,13 @@ import harness  # noqa: E402  (sets the threads before torch starts them)
 import torch  # noqa: E402
 import training_peers as peers  # noqa: E402
 
-from tdlib.envs import SYSTEMS  # noqa: E402
+from tdlib.core.seeding import torch_generator  # noqa: E402
+from tdlib.core.transitions import Transitions  # noqa: E402
 from tdlib.models import SIZES, build_model  # noqa: E402
-from tdlib.seeding import torch_generator  # noqa: E402
-from tdlib.training import Arm, Budget, Member, build_arm  # noqa: E402
+from tdlib.study.arms import Arm, build_arm  # noqa: E402
+from tdlib.systems import SYSTEMS  # noqa: E402
+from tdlib.training import Budget, Member  # noqa: E402
 from tdlib.training.run import CHUNK, Single, StackRun  # noqa: E402
-from tdlib.trajectories import Transitions  # noqa: E402
 
 ENV, BATCH, EPISODE = "Pendulum-v1", 256, 100
 SPEC = SYSTEMS[ENV].spec

@@ -25,8 +25,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent.parent / ".peers")]
 import harness  # noqa: E402  (sets the threads before torch starts them)
 import torch  # noqa: E402
 
-from tdlib.files import write_text  # noqa: E402
-from tdlib.runs.layout import runs_root  # noqa: E402
+from tdlib.core.files import write_text  # noqa: E402
+from tdlib.study.layout import runs_root  # noqa: E402
 
 
 def main() -> None:

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 from torchdiffeq import odeint
 
+from tdlib.core.specs import EnvironmentSpec, state_features
+from tdlib.core.transitions import Transitions
 from tdlib.models import DynamicsModel
-from tdlib.specs import EnvironmentSpec, state_features
-from tdlib.trajectories import Transitions
 
 CLIP, LEARNING_RATE = 10.0, 1e-3
 EMBEDDING = 8

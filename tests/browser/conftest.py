@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from tdlib.runs.layout import RunLayout
+from tdlib.study.layout import RunLayout
 
 HERE = Path(__file__).resolve().parent
 LAYOUT = RunLayout.of("smoke")
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 HOW_TO_GET_IT = "`apt-get install chromium`, or set TDLIB_CHROMIUM to a Chromium or Chrome"
-MAKE_PAGES = "make the pages with `python -m tdlib.runs.grid smoke book`"
+MAKE_PAGES = "make the pages with `python -m tdlib.grid.command smoke book`"
 LOCAL = ("file://", "data:", "blob:", "about:")
 measured = []  # lines for the end of the report: what is timed here is told, not judged
 

@@ -6,8 +6,8 @@ import pytest
 from conftest import LAYOUT, Watch, open_window
 from torch_reference import assert_equals_torch, set_state, settle, shown
 
-from tdlib.envs import SYSTEMS
-from tdlib.runs.layout import ROOT
+from tdlib.study.layout import ROOT
+from tdlib.systems import SYSTEMS
 
 PAGE = "notebooks/07_explorer.html"
 ENVS = list(SYSTEMS)

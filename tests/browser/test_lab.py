@@ -15,7 +15,7 @@ from conftest import LAYOUT, MAKE_PAGES, Watch, open_window
 from playwright.sync_api import TimeoutError
 from torch_reference import assert_equals_torch, settle, shown
 
-from tdlib.runs.layout import ROOT
+from tdlib.study.layout import ROOT
 
 BIN = Path(sys.executable).parent
 TOKEN = "browser-test"

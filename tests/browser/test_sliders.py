@@ -6,8 +6,8 @@ import re
 import pytest
 import torch
 
-from tdlib import limits
-from tdlib.envs import SYSTEMS
+from tdlib.study import limits
+from tdlib.systems import SYSTEMS
 
 PENDULUM = SYSTEMS["Pendulum-v1"]
 KEYS = ("Home", "End", "ArrowLeft", "ArrowLeft", "ArrowLeft")

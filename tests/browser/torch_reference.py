@@ -5,13 +5,13 @@ from pathlib import Path
 
 import torch
 
-from tdlib.envs import SYSTEMS
-from tdlib.interactive.pack import packed_model
-from tdlib.interactive.page import motion_error
-from tdlib.interactive.signals import held_inputs
+from tdlib.core.time_grid import delta_t_of, steps_within
+from tdlib.explorer.python.pack import packed_model
+from tdlib.explorer.python.page import motion_error
+from tdlib.explorer.python.signals import held_inputs
 from tdlib.models.no_training import Persistence, RecurrentRollout, RescaledIncrement
+from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint
-from tdlib.trajectories import delta_t_of, steps_within
 
 DERIVED = {"rescaled": RescaledIncrement, "recurrent_rollout": RecurrentRollout}
 SETTLED = """element => {

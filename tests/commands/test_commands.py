@@ -70,7 +70,7 @@ def test_the_smoke_run_measured_its_jobs_and_their_parts():
 
 
 def test_a_second_run_does_nothing_and_says_so():
-    result = run([sys.executable, "-m", "tdlib.runs.grid", "smoke", "book"])
+    result = run([sys.executable, "-m", "tdlib.grid.command", "smoke", "book"])
     assert result.returncode == 0, result.stderr
     assert "nothing to do" in result.stdout
     assert "runs/smoke/html/index.html" in result.stdout
@@ -79,8 +79,8 @@ def test_a_second_run_does_nothing_and_says_so():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["-m", "tdlib.runs.grid", "quickk"], ["preset must be one of", "'quickk'"]),
-        (["-m", "tdlib.runs.checks", "nonsense"], ["preset must be one of", "'nonsense'"]),
+        (["-m", "tdlib.grid.command", "quickk"], ["preset must be one of", "'quickk'"]),
+        (["-m", "tdlib.grid.checks", "nonsense"], ["preset must be one of", "'nonsense'"]),
         (["-m", "tdlib.data.verify", "no/such/folder"], ["no/such/folder"]),
     ],
 )

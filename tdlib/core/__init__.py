@@ -1,0 +1,1 @@
+"""What every layer stands on: names and units, time grids, solvers, seeds, files."""

@@ -1,0 +1,18 @@
+"""The library's folders in the order in which they may import each other: a layer imports only those before it."""
+
+LAYERS = (
+    "core",
+    "systems",
+    "envs",
+    "models",
+    "speed",
+    "data",
+    "training",
+    "planning",
+    "evaluation",
+    "figures",
+    "study",
+    "explorer",
+    "grid",
+    "publish",
+)

@@ -1,0 +1,42 @@
+"""Batches of transitions under a zero-order hold."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """A flat batch of transitions under a zero-order hold.
+
+    Args:
+        state: (N, D) physical state at the start of the interval.
+        action: (N, A) physical input or action index held over the interval.
+        next_state: (N, D) flow over the whole interval; angles continue from `state`, they are not wrapped.
+        delta_t: (N,) interval [s].
+    """
+
+    state: Tensor
+    action: Tensor
+    next_state: Tensor
+    delta_t: Tensor
+
+    def __len__(self) -> int:
+        return len(self.state)
+
+    def __getitem__(self, index: Tensor | slice) -> "Transitions":
+        return Transitions(self.state[index], self.action[index], self.next_state[index], self.delta_t[index])
+
+    def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> "Transitions":
+        """Return a copy in another precision or on another device."""
+        return Transitions(*(x.to(dtype=dtype, device=device) for x in self.tensors()))
+
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return (state, action, next_state, delta_t)."""
+        return self.state, self.action, self.next_state, self.delta_t
+
+    @staticmethod
+    def concatenate(parts: "list[Transitions]") -> "Transitions":
+        """Join several batches in order."""
+        return Transitions(*(torch.cat(column) for column in zip(*(p.tensors() for p in parts), strict=True)))

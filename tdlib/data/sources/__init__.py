@@ -1,0 +1,1 @@
+"""Where data come from: agents, random inputs, logs, other libraries."""

@@ -1,0 +1,276 @@
+"""Train one PPO agent per environment, rate and seed, and keep every transition of its training.
+
+This is the one file that imports stable-baselines3. By hand:
+
+    python -m tdlib.data.sources.ppo --env Pendulum-v1 --rate 20 --seed 0 --transitions 500000 --out FOLDER
+"""
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import logging
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from tdlib.core.files import atomic_path
+from tdlib.core.seeding import derive_seed
+from tdlib.core.time_grid import delta_t_of, rate_label
+from tdlib.data.schema import SCHEMA_VERSION, DatasetError
+from tdlib.data.sets import INTEGRATOR
+from tdlib.data.sources.policy import DESCRIPTION, WEIGHTS, Policy, save_policy
+from tdlib.data.sources.ppo_settings import NUM_ENVS, PPOSettings, ppo_settings
+from tdlib.data.sources.recorder import EpisodeRecorder
+from tdlib.data.sources.written_out_policy import WrittenOutPolicy
+from tdlib.data.splits import SPLITS, split_path, write_splits
+from tdlib.data.storage import read_attributes, save_dataset
+from tdlib.envs import SystemEnvironment
+from tdlib.systems import get_system
+from tdlib.systems.system import MAX_SUBSTEP, System
+
+EPISODES_PER_CHECKPOINT = 100
+FINAL_MODEL = "final_model.zip"
+ADAM_EPSILON = 1e-5  # stable-baselines3's for actor-critics, which naming any option of Adam would drop
+logger = logging.getLogger(__name__)
+
+
+class MultiFrequencyDataCollector(DummyVecEnv):
+    """Environments side by side in one process, recorded below every wrapper that may change what the agent sees.
+
+    The recorder gets the raw observation, reward and true next state before an automatic reset; the agent gets the
+    reward times `reward_scale`.
+
+    Args:
+        system: Equation and task.
+        control_frequency: Decisions per second [Hz].
+        num_transitions: Number of transitions to keep; further steps run unrecorded.
+        num_envs: Number of environments.
+        reward_scale: Factor on the reward the agent learns from.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        control_frequency: float,
+        num_transitions: int,
+        num_envs: int = NUM_ENVS,
+        reward_scale: float = 1.0,
+    ):
+        super().__init__([lambda: SystemEnvironment(system, control_frequency) for _ in range(num_envs)])
+        self.recorder = EpisodeRecorder(system.spec, num_envs, num_transitions)
+        self.reward_scale = reward_scale
+        self._observations: list[np.ndarray] = []
+        self._returns, self._lengths = np.zeros(num_envs), np.zeros(num_envs, dtype=int)
+
+    def reset(self) -> np.ndarray:
+        """Start all environments anew."""
+        observations = super().reset()
+        self._observations = list(observations.copy())
+        return observations
+
+    def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict]]:
+        """Step every environment once, record, and reset those whose episode ended."""
+        rewards, ended, infos = np.zeros(self.num_envs, np.float32), np.zeros(self.num_envs, bool), []
+        for i, env in enumerate(self.envs):
+            held = float(np.asarray(self.actions[i]).reshape(-1)[0])
+            observation, reward, terminated, truncated, info = env.step(held)
+            self.recorder.add(i, self._observations[i], held, reward, observation, terminated, truncated, info)
+            self._returns[i] += reward
+            self._lengths[i] += 1
+            rewards[i], ended[i] = self.reward_scale * reward, terminated or truncated
+            report = {}
+            if ended[i]:
+                report = {
+                    "TimeLimit.truncated": truncated and not terminated,
+                    "terminal_observation": observation,
+                    "episode": {"r": self._returns[i], "l": int(self._lengths[i]), "t": time.perf_counter()},
+                }
+                self._returns[i], self._lengths[i] = 0.0, 0
+                observation, self.reset_infos[i] = env.reset()
+            self._observations[i] = observation
+            infos.append(report)
+        return np.stack(self._observations), rewards, ended, infos
+
+
+class _CollectionCallback(BaseCallback):
+    """Stop at N transitions, save the policy every 100 episodes, report progress."""
+
+    def __init__(self, collector: MultiFrequencyDataCollector, folder: Path, progress: Callable | None):
+        super().__init__()
+        self.collector, self.folder, self.progress = collector, folder, progress
+        self.next_checkpoint = EPISODES_PER_CHECKPOINT
+        self.next_report = 0
+
+    def _on_step(self) -> bool:
+        recorder = self.collector.recorder
+        if recorder.num_episodes >= self.next_checkpoint:
+            with atomic_path(self.folder / f"policy_episode{self.next_checkpoint:06d}.pth") as temporary:
+                torch.save(self.model.policy.state_dict(), temporary)
+            self.next_checkpoint += EPISODES_PER_CHECKPOINT
+        if self.progress is not None and (recorder.num_recorded >= self.next_report or recorder.full):
+            self.progress(recorder.num_recorded, recorder.num_transitions)
+            self.next_report = recorder.num_recorded + recorder.num_transitions // 100
+        return not recorder.full
+
+
+def collect_ppo(
+    env: str,
+    control_frequency: float,
+    seed: int,
+    num_transitions: int,
+    out_dir: Path | str,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    resume: bool = True,
+    settings: PPOSettings | None = None,
+) -> Path:
+    """Train a PPO agent for exactly `num_transitions` steps and write all of them.
+
+    Leaves in `out_dir`: `final_dataset_<rate>.h5` with its splits, `final_model.zip` (for others; never loaded here),
+    `policy.pth` and `policy.yaml`, `checkpoints/` (policy every 100 episodes), `tensorboard/`. The whole set is written
+    last, so its presence means that the collection is complete.
+
+    Args:
+        env: "Pendulum-v1" or "CartPole-v1".
+        control_frequency: Decisions per second [Hz].
+        seed: Experiment seed.
+        num_transitions: N, at least 100.
+        out_dir: Folder of this environment, rate and seed.
+        progress: Called with (transitions so far, N).
+        resume: Keep a complete collection of the same settings instead of doing it again.
+        settings: Replace the settings of `PPO_SETTINGS`.
+
+    Returns:
+        Path of the whole set.
+
+    Raises:
+        ValueError: If the environment has no PPO settings, or rate, seed or N is not usable.
+    """
+    settings = settings or ppo_settings(env, control_frequency)
+    if isinstance(num_transitions, bool) or not isinstance(num_transitions, int) or num_transitions < 100:
+        raise ValueError(f"num_transitions must be a whole number >= 100, got {num_transitions!r}")
+    system, delta_t, out_dir = get_system(env), delta_t_of(control_frequency), Path(out_dir)
+    sb3_seed = derive_seed(seed, "ppo", env, float(control_frequency)) % 2**31
+    origin = {"seed": seed, "num_transitions": num_transitions, **_describe(env, control_frequency, settings)}
+    origin["settings_hash"] = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()
+    path = out_dir / f"final_dataset_{rate_label(control_frequency)}.h5"
+    if resume and _complete(path, origin["settings_hash"]):
+        logger.info("kept %s: complete, same settings", path.name)
+        if progress is not None:
+            progress(num_transitions, num_transitions)
+        return path
+    for name in ("checkpoints", "tensorboard"):
+        shutil.rmtree(out_dir / name, ignore_errors=True)
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # layers of 64 units: a second thread only costs
+    try:
+        started = time.perf_counter(), time.process_time()
+        collector = MultiFrequencyDataCollector(
+            system, control_frequency, num_transitions, reward_scale=settings.reward_scale
+        )
+        agent = _agent(collector, settings, delta_t, num_transitions, sb3_seed)
+        agent.set_logger(configure(str(out_dir / "tensorboard"), ["tensorboard"]))
+        agent.learn(num_transitions, callback=_CollectionCallback(collector, out_dir / "checkpoints", progress))
+        agent.logger.close()
+        seconds = time.perf_counter() - started[0], time.process_time() - started[1]
+    finally:
+        torch.set_num_threads(num_threads)
+    speed = {"wall_seconds": seconds[0], "cpu_seconds": seconds[1]}
+    dataset = collector.recorder.dataset(control_frequency, {**origin, **speed})
+    with atomic_path(out_dir / FINAL_MODEL) as temporary:
+        agent.save(temporary)
+    save_policy(out_dir, _plain_policy(agent, system), {"origin": origin})
+    write_splits(dataset, path, seed)
+    return save_dataset(dataset, path)
+
+
+def _describe(env: str, control_frequency: float, settings: PPOSettings) -> dict[str, str | int | float]:
+    return {
+        "env_id": env,
+        "rate": float(control_frequency),
+        "policy": "PPO in training, actions sampled",
+        "ppo_settings": json.dumps(dataclasses.asdict(settings)),
+        "num_envs": NUM_ENVS,
+        "time_limit": get_system(env).spec.time_limit,
+        "sim_step": MAX_SUBSTEP,
+        "integrator": INTEGRATOR,
+        "schema_version": SCHEMA_VERSION,
+    }
+
+
+def _complete(path: Path, settings_hash: str) -> bool:
+    others = [split_path(path, split) for split in SPLITS]
+    others += [path.with_name(name) for name in (FINAL_MODEL, WEIGHTS, DESCRIPTION)]
+    if not all(file.is_file() for file in (path, *others)):
+        return False
+    try:
+        data_files = (path, *others[: len(SPLITS)])
+        return all(read_attributes(file).get("settings_hash") == settings_hash for file in data_files)
+    except DatasetError:
+        return False
+
+
+def _agent(
+    collector: MultiFrequencyDataCollector, settings: PPOSettings, delta_t: float, num_transitions: int, seed: int
+) -> PPO:
+    agent = PPO(
+        "MlpPolicy",
+        collector,
+        **settings.algorithm_options(delta_t, num_transitions),
+        policy_kwargs={**settings.policy_options, "optimizer_kwargs": {"eps": ADAM_EPSILON, "fused": True}},
+        seed=seed,
+        device="cpu",
+    )
+    if settings.noise_hold is not None or collector.recorder.spec.discrete:
+        WrittenOutPolicy(agent.policy).install()
+    return agent
+
+
+def _plain_policy(agent: PPO, system: System) -> Policy:
+    """Copy the deterministic part of the agent's policy into plain layers."""
+    spec, network = system.spec, agent.policy.mlp_extractor.policy_net
+    layers = [*(m for m in network if isinstance(m, torch.nn.Linear)), agent.policy.action_net]
+    sizes = [layers[0].in_features, *(layer.out_features for layer in layers)]
+    policy = Policy(sizes, spec.discrete, spec.action_low, spec.action_high)
+    own = [layer for layer in policy.network if isinstance(layer, torch.nn.Linear)]
+    for target, source in zip(own, layers, strict=True):
+        target.load_state_dict(source.state_dict())
+    return policy
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one collection from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--env", required=True, help="Pendulum-v1 or CartPole-v1")
+    parser.add_argument("--rate", required=True, type=float, help="control frequency [Hz]")
+    parser.add_argument("--seed", default=0, type=int)
+    parser.add_argument("--transitions", default=500_000, type=int)
+    parser.add_argument("--out", required=True, type=Path, help="folder of this environment, rate and seed")
+    parser.add_argument("--again", action="store_true", help="collect even if a complete set is there")
+    options = parser.parse_args(arguments)
+
+    def progress(done: int, total: int) -> None:
+        end = "\n" if done >= total else ""
+        sys.stderr.write(f"\r{options.env} {options.rate:g} Hz: {done} of {total} transitions{end}")
+
+    job = (options.env, options.rate, options.seed, options.transitions, options.out)
+    try:
+        path = collect_ppo(*job, progress, resume=not options.again)
+    except ValueError as error:
+        parser.error(str(error))
+    sys.stdout.write(f"{path}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

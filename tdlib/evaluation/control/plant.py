@@ -1,0 +1,92 @@
+"""The real system under closed loop: many episodes at once, in float64, with the past that models with memory need."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from tdlib.core.time_grid import num_steps as whole_steps
+from tdlib.models import Context
+from tdlib.systems.system import System
+
+SCALAR_BATCH = 96  # below this many episodes plain numbers advance the real system faster than tensors
+
+
+class Plant:
+    """M x E episodes of one system, recorded at the control times, and between them where a model steps finer.
+
+    Args:
+        system: The real system.
+        state: (M, E, D) starts.
+        delta_t: Control step [s].
+        record_delta_t: Time between recorded states [s]; a whole fraction of the control step.
+    """
+
+    def __init__(self, system: System, state: Tensor, delta_t: float, record_delta_t: float):
+        self.system, self.state, self.delta_t = system, state, delta_t
+        self.substeps = whole_steps(delta_t, record_delta_t)
+        self.record_delta_t = delta_t / self.substeps
+        self.states, self.actions = [state], []  # at the recording times
+        self.episode_return = torch.zeros(state.shape[:2], dtype=torch.float64)
+        self.exit_time = torch.full_like(self.episode_return, math.inf)
+
+    def step(self, live: Tensor, action: Tensor) -> None:
+        """Hold the actions (m, E, 1) of the live members for one control step; ended episodes stay where they are."""
+        full = torch.zeros(*self.state.shape[:2], action.shape[-1], dtype=torch.float64)
+        full[live] = action
+        for _ in range(self.substeps):
+            now = len(self.actions) * self.record_delta_t
+            index = self.exit_time.isinf().nonzero(as_tuple=True)
+            next_state, reward, exit_time = _advance(self.system, self.state[index], full[index], self.record_delta_t)
+            self.state = self.state.index_put(index, next_state)
+            self.episode_return[index] += reward
+            self.exit_time[index] = now + exit_time
+            self.states.append(self.state)
+            self.actions.append(full)
+
+    def context(
+        self, live: Tensor, num_steps: int, delta_t: float, dtype: torch.dtype, device: torch.device | str
+    ) -> Context:
+        """Return the last true steps of length `delta_t` [s] of the live members, masked where the episode began later.
+
+        A longer model step sees the mean of the inputs held in it, of discrete ones the majority.
+        """
+        stride, now = whole_steps(delta_t, self.record_delta_t), len(self.actions)
+        begins = [now - stride * (num_steps - c) for c in range(num_steps)]
+        states = torch.stack([self.states[max(i, 0)][live] for i in begins], dim=-2).unsqueeze(2)  # (M, E, 1, C, D)
+        actions = torch.stack([self._mean_action(max(i, 0), stride)[live] for i in begins], dim=-2).unsqueeze(2)
+        mask = (torch.tensor(begins) >= 0).expand(states.shape[:-1])
+        intervals = torch.full(states.shape[:-1], delta_t)
+        states, actions, intervals = (x.to(device, dtype) for x in (states, actions, intervals))
+        return Context(states=states, actions=actions, delta_t=intervals, mask=mask.to(device))
+
+    def _mean_action(self, begin: int, stride: int) -> Tensor:
+        held = self.actions[begin : begin + stride]
+        if not held:
+            return torch.zeros(*self.state.shape[:2], 1, dtype=torch.float64)
+        mean = torch.stack(held).mean(dim=0)
+        return mean.round() if self.system.spec.discrete else mean
+
+    def episodes(self, total: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return states (M, E, T+1, D), actions (M, E, T, A) and times (T+1,) [s] at the T = `total` control steps.
+
+        If all episodes ended before, their last states are repeated.
+        """
+        missing = total * self.substeps - len(self.actions)
+        states = torch.stack(self.states + [self.state] * missing, dim=2)[:, :, :: self.substeps]
+        actions = self.actions + [torch.zeros(*self.state.shape[:2], 1, dtype=torch.float64)] * missing
+        times = torch.arange(total + 1, dtype=torch.float64) * self.delta_t
+        return states, torch.stack(actions, dim=2)[:, :, :: self.substeps], times
+
+
+def _advance(system: System, state: Tensor, action: Tensor, delta_t: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Solve one interval for a flat batch: (B, D), (B, 1) -> next states, rewards, exit times."""
+    if len(state) >= SCALAR_BATCH:
+        outcome = system.simulate(state, action, delta_t)
+        return outcome.next_state, outcome.reward, outcome.exit_time
+    results = [
+        system.advance(tuple(s), a, delta_t) for s, a in zip(state.tolist(), action[:, 0].tolist(), strict=True)
+    ]
+    next_state = torch.tensor([r[0] for r in results], dtype=torch.float64).reshape(state.shape)
+    reward, exit_time = (torch.tensor([r[i] for r in results], dtype=torch.float64) for i in (1, 2))
+    return next_state, reward, exit_time

@@ -1,0 +1,1 @@
+"""Measures of prediction, one file each."""

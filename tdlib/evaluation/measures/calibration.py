@@ -1,0 +1,96 @@
+"""Does the spread of an ensemble warn of a rate it was not trained on, and does it grow with the error?
+
+The score of a prediction is its spread over the ensemble's members relative to the RMS true change at that rate, and
+the error is measured in the same unit, so that an honest spread lies on the diagonal.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from tdlib.core.specs import EnvironmentSpec
+from tdlib.evaluation.errors import auroc, rank_correlation, squared_error
+from tdlib.evaluation.sets.gather import TestSets, gather_pairs, join_rates, members_of
+from tdlib.evaluation.sets.schedules import TRAIN_RATES
+from tdlib.evaluation.tables import Member, tidy
+from tdlib.models import Ensemble
+from tdlib.speed import Stack
+from tdlib.speed.predict import MAX_ROWS
+
+NUM_BINS = 10
+
+
+def ensemble_calibration(
+    model: Stack | Ensemble,
+    test_sets: TestSets,
+    spec: EnvironmentSpec,
+    members: Sequence[Member] | None = None,
+    *,
+    num_pairs: int = 1024,
+    device: torch.device | str = "cpu",
+) -> pd.DataFrame:
+    """Compare spread and error at every rate.
+
+    Args:
+        model: Stack of K ensembles, or one ensemble.
+        test_sets: One test set, or one per seed.
+        spec: Names the angles.
+        members: K mappings with the key columns of each ensemble; train_frequency says which rates count as known.
+        num_pairs: Pairs per rate, at most.
+        device: Where the model is.
+
+    Returns:
+        Rows of key columns, bin ("all", or "1" ... "10" by rising spread), spread and error (RMS in the bin, relative
+        to the RMS true change), correlation (Spearman, over pairs) and auroc (probability that a pair at this rate has
+        a larger spread than one at a known rate) in the rows "all", n.
+    """
+    members = members_of(model, test_sets, spec.name, members)
+    pairs = gather_pairs(test_sets, members, "pooled", count=num_pairs)
+    inputs = [join_rates(x) for x in (pairs.state, pairs.action, pairs.delta_t)]
+    mean, spread = (x.unflatten(1, pairs.delta_t.shape[1:]) for x in _predict(model, *inputs, device))
+    scale = (pairs.increment**2).mean(dim=-2, keepdim=True)
+    error = (squared_error(mean, pairs.next_state, spec) / scale).mean(dim=-1).sqrt()  # (K, R, N)
+    score = (spread**2 / scale).mean(dim=-1).sqrt()
+
+    size = error.shape[-1] // NUM_BINS
+    bins = score.argsort(dim=-1)[..., : size * NUM_BINS].unflatten(-1, (NUM_BINS, size))
+    columns = {name: _per_bin(values, bins) for name, values in (("spread", score), ("error", error))}
+    shape = error.shape[:2]
+    correlation, alarm = np.full((*shape, NUM_BINS + 1), np.nan), np.full((*shape, NUM_BINS + 1), np.nan)
+    for k, member in enumerate(members):
+        rate = str(member.get("train_frequency", ""))
+        own = [i for i, r in enumerate(pairs.rates) if r == rate or (rate not in pairs.rates and r in TRAIN_RATES)]
+        known = score[k, own].flatten()
+        for r in range(shape[1]):
+            correlation[k, r, 0] = rank_correlation(score[k, r], error[k, r])
+            alarm[k, r, 0] = auroc(score[k, r], known)
+    counts = np.array([error.shape[-1]] + [size] * NUM_BINS)
+    axes = {"test_frequency": pairs.rates, "bin": ["all", *map(str, range(1, NUM_BINS + 1))]}
+    return tidy(members, axes, {**columns, "correlation": correlation, "auroc": alarm, "n": counts})
+
+
+def _predict(
+    model: Stack | Ensemble, state: Tensor, action: Tensor, delta_t: Tensor, device: torch.device | str
+) -> tuple[Tensor, Tensor]:
+    """Mean and spread in chunks: (K|1, B, D), (K|1, B, A), (K|1, B) -> (K, B, D) float64 each."""
+    stacked = hasattr(model, "num_models")
+    chunk = max(1, MAX_ROWS // (model.num_models * model.num_members if stacked else len(model.members)))
+    parts = []
+    with torch.inference_mode():
+        for begin in range(0, state.shape[1], chunk):
+            inputs = [x[:, begin : begin + chunk].to(device, torch.float32) for x in (state, action, delta_t)]
+            predictions = model.member_predictions(*inputs).to("cpu", torch.float64)
+            axis = 1 if stacked else 0
+            parts.append((predictions.mean(dim=axis), predictions.std(dim=axis)))
+    mean, spread = (torch.cat(x, dim=1).clone() for x in zip(*parts, strict=True))
+    return mean, spread
+
+
+def _per_bin(values: Tensor, bins: Tensor) -> np.ndarray:
+    """RMS over all pairs, then over each bin: (K, R, N), (K, R, bins, size) -> (K, R, 1 + bins)."""
+    chosen = values.unsqueeze(-2).expand(*bins.shape[:-1], values.shape[-1]).gather(-1, bins)
+    rms = (chosen**2).mean(dim=-1).sqrt()
+    return torch.cat([(values**2).mean(dim=-1, keepdim=True).sqrt(), rms], dim=-1).numpy()

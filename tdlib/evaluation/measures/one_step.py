@@ -1,0 +1,141 @@
+"""Errors of a single prediction over one interval, at every rate."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from tdlib.core.specs import EnvironmentSpec
+from tdlib.evaluation.errors import mean_over, over_dimensions, relative_error, squared_error
+from tdlib.evaluation.measures.take import Measure, take
+from tdlib.evaluation.sets.gather import TestSets, gather_pairs, join_context, join_rates, members_of, rate_groups
+from tdlib.evaluation.sets.test_sets import PairSet, TestSet
+from tdlib.evaluation.tables import KEY_COLUMNS, Member, tidy
+from tdlib.speed.predict import Model, has_memory
+from tdlib.speed.queries import Query
+
+PAIR_SETS = ("pooled", "ppo", "shift")
+
+
+def one_step_errors(
+    model: Model,
+    test_sets: TestSets,
+    spec: EnvironmentSpec,
+    members: Sequence[Member] | None = None,
+    *,
+    sets: Sequence[str] = PAIR_SETS,
+    device: torch.device | str = "cpu",
+) -> pd.DataFrame:
+    """Score predictions of one interval against the exact flow.
+
+    A model with memory sees the true steps before each pair and is asked only about pairs whose past is known.
+
+    Args:
+        model: Stack of K models, or one model.
+        test_sets: One test set, or one per seed.
+        spec: Names the dimensions and angles.
+        members: K mappings with the key columns of each model; by default nameless models of the test set's seed.
+        sets: Names of the pair sets to use; those that a test set lacks are left out.
+        device: Where the model is.
+
+    Returns:
+        Rows of key columns, test_set, dimension ("all" or a state name), mse [unit²], relative_error, n_limit_hit
+        (pairs that touch the speed limit; they count here, and are left out of consistency and convergence), n.
+    """
+    members = members_of(model, test_sets, spec.name, members)
+    measures = one_step_measures(test_sets, spec, members, sets, has_memory(model))
+    return pd.concat(take(model, measures, len(members), device=device), ignore_index=True)
+
+
+def one_step_measures(
+    test_sets: TestSets, spec: EnvironmentSpec, members: Sequence[Member], sets: Sequence[str], with_context: bool
+) -> Iterator[Measure[pd.DataFrame]]:
+    """Yield `one_step_errors` as measures: one per pair set and group of rates."""
+    first = test_sets if isinstance(test_sets, TestSet) else test_sets[members[0]["seed"]]
+    for name in sets:
+        available = first.pairs.get(name)
+        if available is None or (with_context and available.context is None):
+            continue
+        for rates in rate_groups(available.rates, len(members), available.delta_t.shape[1]):
+            yield _one_step(test_sets, spec, members, name, rates, with_context)
+
+
+def _one_step(
+    test_sets: TestSets,
+    spec: EnvironmentSpec,
+    members: Sequence[Member],
+    name: str,
+    rates: Sequence[str],
+    with_context: bool,
+) -> Measure[pd.DataFrame]:
+    pairs = gather_pairs(test_sets, members, name, rates=rates, with_context=with_context)
+    (predicted,) = yield [pair_query(pairs)]
+    return _table(split_rates(predicted, pairs), pairs, spec, members, name)
+
+
+def pair_query(pairs: PairSet) -> Query:
+    """Ask for all pairs of all rates, fields (K|1, R, N, ...)."""
+    context = None if pairs.context is None else join_context(pairs.context)
+    state, action, delta_t = (join_rates(x) for x in (pairs.state, pairs.action, pairs.delta_t))
+    return Query(state, action.unsqueeze(2), delta_t.unsqueeze(2), context)
+
+
+def split_rates(predicted: Tensor, pairs: PairSet) -> Tensor:
+    """Order the answer to `pair_query` by rate: (K, R·N, 1, D) -> (K, R, N, D)."""
+    return predicted.squeeze(2).unflatten(1, pairs.delta_t.shape[1:])
+
+
+def _table(
+    predicted: Tensor, pairs: PairSet, spec: EnvironmentSpec, members: Sequence[Member], name: str
+) -> pd.DataFrame:
+    mse = mean_over(squared_error(predicted, pairs.next_state, spec), None, dim=-1)  # (K, R, D)
+    mse, relative = over_dimensions(mse, relative_error(mse, (pairs.increment**2).mean(dim=-2)))
+    axes = {"test_frequency": pairs.rates, "dimension": (*spec.state_names, "all")}
+    hits = pairs.limit_hit.sum(dim=-1).unsqueeze(-1).numpy()
+    values = {"mse": mse.numpy(), "relative_error": relative.numpy(), "n_limit_hit": hits, "n": pairs.delta_t.shape[-1]}
+    table = tidy(members, axes, values)
+    table.insert(len(KEY_COLUMNS), "test_set", name)
+    return table
+
+
+def pointwise_errors(
+    model: Model,
+    test_sets: TestSets,
+    spec: EnvironmentSpec,
+    members: Sequence[Member] | None = None,
+    *,
+    rates: Sequence[str] = ("10", "20", "50"),
+    num_points: int = 500,
+    device: torch.device | str = "cpu",
+) -> pd.DataFrame:
+    """Score single pairs of the pooled set, for maps of the state space.
+
+    Returns:
+        Rows of key columns, point, the state's dimensions, relative_error: root mean square over dimensions of the
+        error over the RMS true increment of that rate.
+    """
+    members = members_of(model, test_sets, spec.name, members)
+    measure = pointwise_measure(test_sets, spec, members, has_memory(model), rates=rates, num_points=num_points)
+    return take(model, [measure], len(members), device=device)[0]
+
+
+def pointwise_measure(
+    test_sets: TestSets,
+    spec: EnvironmentSpec,
+    members: Sequence[Member],
+    with_context: bool,
+    *,
+    rates: Sequence[str] = ("10", "20", "50"),
+    num_points: int = 500,
+) -> Measure[pd.DataFrame]:
+    """`pointwise_errors` as a measure."""
+    pairs = gather_pairs(test_sets, members, "pooled", rates=rates, count=num_points, with_context=with_context)
+    (predicted,) = yield [pair_query(pairs)]
+    predicted = split_rates(predicted, pairs)
+    scale = (pairs.increment**2).mean(dim=-2, keepdim=True)
+    error = (squared_error(predicted, pairs.next_state, spec) / scale).mean(dim=-1).sqrt()  # (K, R, N)
+    states = {name: pairs.state[..., i].numpy() for i, name in enumerate(spec.state_names)}
+    axes = {"test_frequency": pairs.rates, "point": np.arange(error.shape[-1])}
+    return tidy(members, axes, {**states, "relative_error": error.numpy()})

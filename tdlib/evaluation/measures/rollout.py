@@ -1,0 +1,172 @@
+"""Open-loop rollouts: predictions fed back over one second under a known input, and their error against time."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from tdlib.core.specs import EnvironmentSpec
+from tdlib.evaluation.errors import mean_over, mse_over_horizon, over_dimensions, relative_error
+from tdlib.evaluation.measures.take import Measure, take
+from tdlib.evaluation.sets.gather import TestSets, gather_rollouts, members_of
+from tdlib.evaluation.sets.rollout_sets import RolloutSet
+from tdlib.evaluation.sets.test_sets import TestSet
+from tdlib.evaluation.tables import Member, tidy
+from tdlib.models import Context
+from tdlib.speed.predict import Model, has_memory
+from tdlib.speed.queries import Query, predict_queries
+from tdlib.systems import System
+
+TIMES_PER_SECOND = 10  # errors are kept at the steps nearest to these times, so that tables stay small at 200 Hz
+
+
+def open_loop_rollout(
+    model: Model,
+    state: Tensor,
+    actions: Tensor,
+    delta_t: Tensor,
+    context: Context | None = None,
+    *,
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Predict from true starts with every prediction fed back.
+
+    Args:
+        model: Stack or model.
+        state: (K|1, S, D) starts; a single model may also be given (S, D) and the rest without the leading axis.
+        actions: (K|1, S, T, A) held inputs.
+        delta_t: (K|1, S, T) intervals [s].
+        context: The true steps before the starts, for models with memory.
+        device: Where the model is.
+
+    Returns:
+        (K, S, T, D) float64, or (S, T, D) for inputs without the leading axis.
+    """
+    if state.dim() == 2:
+        past = None if context is None else Context(*(x.unsqueeze(0) for x in context.tensors()))
+        inputs = (x.unsqueeze(0) for x in (state, actions, delta_t))
+        return open_loop_rollout(model, *inputs, past, device=device).squeeze(0)
+    return predict_queries(model, [Query(state, actions, delta_t, context)], device=device)[0]
+
+
+def rollout_errors(
+    model: Model,
+    test_sets: TestSets,
+    system: System,
+    members: Sequence[Member] | None = None,
+    *,
+    rates: Sequence[str] | None = None,
+    saved_rates: Sequence[str] = ("10", "20", "50"),
+    num_saved: int = 0,
+    device: torch.device | str = "cpu",
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Roll out from all starts at all rates and score against the truth.
+
+    Systems with limits (cart-pole) are scored twice: `truncated` counts a rollout only until its truth leaves the
+    limits, beside it all rollouts count to the end. Relative error at time t is RMS error over RMS true change since
+    the start.
+
+    Args:
+        model: Stack of K models, or one model.
+        test_sets: One test set, or one per seed.
+        system: Names the dimensions and limits.
+        members: K mappings with the key columns of each model.
+        rates: Rates to use, by default all of the test sets.
+        saved_rates: Rates whose trajectories are also returned.
+        num_saved: How many rollouts per model and rate are returned as trajectories.
+        device: Where the model is.
+
+    Returns:
+        (errors, trajectories). errors: key columns, time [s], dimension ("all"; single ones at the last time),
+        truncated, mse, relative_error, n, n_surviving. trajectories: key columns, start, time [s], predicted and true
+        states.
+    """
+    members = members_of(model, test_sets, system.spec.name, members)
+    measures = rollout_measures(
+        test_sets, system, members, has_memory(model), rates=rates, saved_rates=saved_rates, num_saved=num_saved
+    )
+    return join_rollouts(take(model, measures, len(members), device=device))
+
+
+def rollout_measures(
+    test_sets: TestSets,
+    system: System,
+    members: Sequence[Member],
+    with_context: bool,
+    *,
+    rates: Sequence[str] | None = None,
+    saved_rates: Sequence[str] = ("10", "20", "50"),
+    num_saved: int = 0,
+) -> Iterator[Measure[tuple[pd.DataFrame, pd.DataFrame]]]:
+    """Yield `rollout_errors` as measures, one per rate, to be joined by `join_rollouts`."""
+    first = test_sets if isinstance(test_sets, TestSet) else test_sets[members[0]["seed"]]
+    for rate in rates or tuple(first.rollouts):
+        yield _rollouts(test_sets, system, members, rate, with_context, num_saved if rate in saved_rates else 0)
+
+
+def join_rollouts(parts: Sequence[tuple[pd.DataFrame, pd.DataFrame]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Join errors and trajectories of all rates."""
+    errors = pd.concat([errors for errors, _ in parts], ignore_index=True)
+    trajectories = [saved for _, saved in parts if len(saved)]
+    return errors, pd.concat(trajectories, ignore_index=True) if trajectories else pd.DataFrame()
+
+
+def _rollouts(
+    test_sets: TestSets, system: System, members: Sequence[Member], rate: str, with_context: bool, num_saved: int
+) -> Measure[tuple[pd.DataFrame, pd.DataFrame]]:
+    rollouts = gather_rollouts(test_sets, members, rate, with_context=with_context)
+    (predicted,) = yield [Query(rollouts.state, rollouts.actions, rollouts.delta_t, rollouts.context)]
+    errors = _error_table(predicted, rollouts, system, members, rate)
+    saved = pd.DataFrame()
+    if num_saved:
+        saved = _trajectories(predicted, rollouts, system.spec, members, rate, num_saved)
+    return errors, saved
+
+
+def kept_steps(times: np.ndarray) -> np.ndarray:
+    """Indices of the steps nearest to 0.1, 0.2, ... s, and the last; steps longer than that are all kept."""
+    marks = np.arange(1, int(round(times[-1] * TIMES_PER_SECOND)) + 1) / TIMES_PER_SECOND
+    nearest = np.abs(times[None, :] - marks[:, None]).argmin(axis=1) if len(marks) else np.zeros(0, dtype=int)
+    return np.unique(np.append(nearest, len(times) - 1))
+
+
+def _error_table(
+    predicted: Tensor, rollouts: RolloutSet, system: System, members: Sequence[Member], rate: str
+) -> pd.DataFrame:
+    spec, steps = system.spec, torch.from_numpy(kept_steps(rollouts.times.numpy()))
+    predicted, truth, inside = predicted[:, :, steps], rollouts.states[:, :, steps], rollouts.inside[:, :, steps]
+    change = (truth - rollouts.state.unsqueeze(2)) ** 2
+    limited = bool(system.outside(torch.full((spec.state_dim,), 1e6, dtype=torch.float64)))
+    tables = []
+    for truncated in (False, True) if limited else (False,):
+        kept = inside if truncated else torch.ones_like(inside)
+        mse = mse_over_horizon(predicted, truth, spec, kept.expand(predicted.shape[:3]))
+        mse, relative = over_dimensions(mse, relative_error(mse, mean_over(change, kept, dim=-2)))
+        survivors = kept.sum(dim=1).unsqueeze(-1).numpy()
+        axes = {"test_frequency": [rate], "time": np.round(rollouts.times[steps].numpy(), 6),
+                "dimension": (*spec.state_names, "all"), "truncated": [truncated]}  # fmt: skip
+        values = {"mse": mse, "relative_error": relative}
+        shaped = {name: x.unsqueeze(1).unsqueeze(-1).numpy() for name, x in values.items()}
+        shaped |= {"n": np.array(kept.shape[1]), "n_surviving": survivors[:, None, :, :, None]}
+        tables.append(tidy(members, axes, shaped))
+    table = pd.concat(tables, ignore_index=True)
+    single = table["dimension"] != "all"
+    return table[(table["n_surviving"] > 0) & ~(single & (table["truncated"] | (table["time"] < table["time"].max())))]
+
+
+def _trajectories(
+    predicted: Tensor, rollouts: RolloutSet, spec: EnvironmentSpec, members: Sequence[Member], rate: str, count: int
+) -> pd.DataFrame:
+    predicted, truth = predicted[:, :count], rollouts.states[:, :count]
+    start = rollouts.state[:, :count].unsqueeze(2)
+    predicted = torch.cat([start.expand(len(predicted), -1, -1, -1), predicted], dim=2)
+    truth = torch.cat([start, truth], dim=2)
+    delta_t = rollouts.delta_t[:, :count]
+    times = torch.cat([torch.zeros_like(delta_t[..., :1]), delta_t.cumsum(dim=2)], dim=2)
+    values = {"time": times.numpy()}
+    for i, name in enumerate(spec.state_names):
+        values |= {name: predicted[..., i].float().numpy(), f"{name}_true": truth[..., i].float().numpy()}
+    axes = {"test_frequency": [rate], "start": np.arange(truth.shape[1]), "step": np.arange(truth.shape[2])}
+    return tidy(members, axes, {name: x[:, None] for name, x in values.items()})

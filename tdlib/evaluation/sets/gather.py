@@ -1,0 +1,120 @@
+"""Bring the test sets of K stacked models, whose seeds may differ, into tensors with a leading axis K."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from tdlib.evaluation.sets.rollout_sets import RolloutSet
+from tdlib.evaluation.sets.test_sets import PairSet, TestSet
+from tdlib.evaluation.tables import ARM_DEFAULTS, Member
+from tdlib.models import Context
+
+TestSets = TestSet | Mapping[int, TestSet]
+MAX_PAIRS = 600_000  # K x R x N pairs held at once; the float64 tensors of one group then take some 100 MB
+
+
+def members_of(model: object, test_sets: TestSets, env: str, members: Sequence[Member] | None) -> Sequence[Member]:
+    """Return the members given, or nameless ones of the test set's seed.
+
+    Raises:
+        ValueError: If their number is not the number of models, or one has a seed without a test set.
+    """
+    count = len(model) if hasattr(model, "num_models") else None
+    if members is None:
+        seed = next(iter(test_sets)) if isinstance(test_sets, Mapping) else test_sets.seed
+        members = [{**ARM_DEFAULTS, "env": env, "model": "", "seed": seed}] * (count or 1)
+    if count not in (None, len(members)):
+        raise ValueError(f"members must name each of the {count} models, got {len(members)}")
+    if isinstance(test_sets, Mapping):
+        missing = {member["seed"] for member in members} - set(test_sets)
+        if missing:
+            raise ValueError(f"test_sets must hold every seed of the members, {sorted(test_sets)} lacks {missing}")
+    return members
+
+
+def rate_groups(rates: Sequence[str], num_members: int, num_pairs: int) -> list[list[str]]:
+    """Cut the rates into groups that are evaluated in one pass each, small enough for memory."""
+    size = max(1, MAX_PAIRS // (num_members * num_pairs))
+    return [list(rates[i : i + size]) for i in range(0, len(rates), size)]
+
+
+def gather_pairs(
+    test_sets: TestSets,
+    members: Sequence[Member],
+    name: str,
+    *,
+    rates: Sequence[str] | None = None,
+    count: int | None = None,
+    with_context: bool = False,
+) -> PairSet | None:
+    """Stack the members' pair sets: every field (K, R, N, ...), or (1, R, N, ...) where all share one set.
+
+    Args:
+        test_sets: One test set, or one per seed.
+        members: K members.
+        name: Pair set.
+        rates: Rates to keep, those that exist; None for all.
+        count: Pairs to keep per rate, the first ones.
+        with_context: Keep only pairs whose past is known, and their past.
+
+    Returns:
+        The stacked set; None if a member has no set of that name, or with_context is asked and there is none.
+    """
+    own = _by_seed(test_sets, members, lambda test_set: test_set.pairs.get(name))
+    if any(pairs is None or (with_context and pairs.context is None) for pairs in own.values()):
+        return None
+    own = {seed: _cut(pairs, rates, count, with_context) for seed, pairs in own.items()}
+    fields = _stack(own, members, ("state", "action", "delta_t", "next_state", "limit_hit"))
+    context = _stack_context(own, members) if with_context else None
+    return PairSet(next(iter(own.values())).rates, *fields, context=context)
+
+
+def gather_rollouts(
+    test_sets: TestSets, members: Sequence[Member], rate: str, *, with_context: bool = False
+) -> RolloutSet:
+    """Stack the members' rollouts at one rate: every field (K|1, S, ...); `times` become their mean."""
+    own = _by_seed(test_sets, members, lambda test_set: test_set.rollouts[rate])
+    fields = _stack(own, members, ("state", "actions", "delta_t", "states", "inside", "times"))
+    context = _stack_context(own, members) if with_context else None
+    return RolloutSet(*fields[:5], fields[5].mean(dim=0), context)
+
+
+def join_rates(tensor: Tensor) -> Tensor:
+    """Make one batch of all rates: (K, R, N, ...) -> (K, R*N, ...)."""
+    return tensor.flatten(1, 2)
+
+
+def join_context(context: Context) -> Context:
+    """Make one batch of the contexts of all rates: (K, R, N, C, ...) -> (K, R*N, C, ...)."""
+    return Context(*(join_rates(x) for x in context.tensors()))
+
+
+def _by_seed(test_sets: TestSets, members: Sequence[Member], pick: Callable[[TestSet], object]) -> dict[int, object]:
+    if isinstance(test_sets, TestSet):
+        return {-1: pick(test_sets)}
+    return {seed: pick(test_sets[seed]) for seed in dict.fromkeys(member["seed"] for member in members)}
+
+
+def _cut(pairs: PairSet, rates: Sequence[str] | None, count: int | None, with_context: bool) -> PairSet:
+    index = [i for i, rate in enumerate(pairs.rates) if rates is None or rate in rates]
+    known = pairs.context.mask.shape[1] if with_context else pairs.delta_t.shape[1]
+    count = min(known, count or known)
+    cut = [x[index, :count] for x in (pairs.state, pairs.action, pairs.delta_t, pairs.next_state, pairs.limit_hit)]
+    context = Context(*(x[index, :count] for x in pairs.context.tensors())) if with_context else None
+    return PairSet(tuple(pairs.rates[i] for i in index), *cut, context=context)
+
+
+def _stack(own: Mapping[int, object], members: Sequence[Member], names: Sequence[str]) -> list[Tensor]:
+    place = {seed: i for i, seed in enumerate(own)}
+    index = None if len(own) == 1 else torch.tensor([place[member["seed"]] for member in members])
+    result = []
+    for name in names:
+        stacked = torch.stack([getattr(item, name) for item in own.values()])
+        result.append(stacked if index is None else stacked[index])
+    return result
+
+
+def _stack_context(own: Mapping[int, object], members: Sequence[Member]) -> Context:
+    contexts = {seed: item.context for seed, item in own.items()}
+    return Context(*_stack(contexts, members, ("states", "actions", "delta_t", "mask")))

@@ -1,0 +1,115 @@
+"""Open-loop test rollouts: starts from test episodes, one physical input signal, and the true states at every rate."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tdlib.evaluation.sets.history import CONTEXT_STEPS, PairOrigin, pair_context
+from tdlib.evaluation.sets.schedules import hold_of, past_intervals, rollout_intervals
+from tdlib.models import Context
+from tdlib.systems import System
+
+NUM_CANDIDATES = 64  # input signals per start, of which the one is taken that keeps the truth within its limits longest
+
+
+@dataclass(frozen=True)
+class RolloutSet:
+    """S rollouts of T steps at one rate.
+
+    Args:
+        state: (S, D) starts, angles wrapped.
+        actions: (S, T, A) held inputs.
+        delta_t: (S, T) intervals [s].
+        states: (S, T, D) true states after each step.
+        inside: (S, T) bool, whether the truth had not left its limits up to then.
+        times: (T,) physical time after each step [s]; the mean over starts where steps are irregular.
+        context: The true steps before the starts, (S, C, ...), or None.
+    """
+
+    state: Tensor
+    actions: Tensor
+    delta_t: Tensor
+    states: Tensor
+    inside: Tensor
+    times: Tensor
+    context: Context | None = None
+
+
+def build_rollouts(
+    system: System,
+    origin: PairOrigin,
+    rates: tuple[str, ...],
+    horizon: float,
+    generator: torch.Generator,
+    *,
+    with_context: bool,
+) -> dict[str, RolloutSet]:
+    """Draw one input signal per start and follow the truth under it at every rate.
+
+    The k-th input of a start is the same at every rate; it is held 0.2 s, at 33.3 Hz 0.6 s and at 16 Hz 0.1875 s,
+    because their intervals do not divide 0.2 s.
+    """
+    start = origin.state
+    num_holds = max(math.ceil(horizon / hold_of(rate) - 1e-9) for rate in rates)
+    signal = draw_inputs(system, start, num_holds, generator)  # (S, H, A)
+    result = {}
+    for rate in rates:
+        delta_t = rollout_intervals(rate, len(origin), horizon, generator)
+        begins = delta_t.cumsum(dim=1) - delta_t
+        hold = ((begins + 1e-9) / hold_of(rate)).floor().long().unsqueeze(-1)
+        actions = signal.gather(1, hold.expand(-1, -1, signal.shape[-1]))
+        states, inside = follow(system, start, actions, delta_t)
+        context = None
+        if with_context:
+            context = pair_context(origin, past_intervals(rate, len(origin), CONTEXT_STEPS, generator))
+        times = delta_t.cumsum(dim=1).mean(dim=0)
+        result[rate] = RolloutSet(start, actions, delta_t, states, inside, times, context)
+    return result
+
+
+def draw_inputs(system: System, start: Tensor, num_holds: int, generator: torch.Generator) -> Tensor:
+    """Draw piecewise constant inputs, uniform over their range, (S, H, A).
+
+    Of 64 candidates per start the one is taken under which the truth stays within its limits longest (the first one
+    where there are no limits): a cart-pole would otherwise leave them at once. Models have no part in this choice.
+    """
+    count, spec = len(start), system.spec
+    shape = (count, NUM_CANDIDATES, num_holds, spec.action_dim)
+    if spec.discrete:
+        candidates = torch.randint(spec.num_actions, shape, generator=generator).double()
+    else:
+        unit = torch.rand(shape, dtype=torch.float64, generator=generator)
+        candidates = spec.action_low + (spec.action_high - spec.action_low) * unit
+    delta_t = torch.full(shape[:3], hold_of(""), dtype=torch.float64)
+    survived = survival_time(system, start.unsqueeze(1).expand(-1, NUM_CANDIDATES, -1), candidates, delta_t)
+    best = survived.argmax(dim=1)  # the first of equals
+    return candidates[torch.arange(count), best]
+
+
+def follow(system: System, start: Tensor, actions: Tensor, delta_t: Tensor) -> tuple[Tensor, Tensor]:
+    """Return true states after each step (..., T, D), and whether the truth had stayed within its limits (..., T)."""
+    states, exits = [], []
+    alive = torch.ones(start.shape[:-1], dtype=torch.bool)
+    state = start
+    for t in range(actions.shape[-2]):
+        outcome = system.simulate(state, actions[..., t, :], delta_t[..., t])
+        alive = alive & outcome.exit_time.isinf()
+        state = outcome.next_state
+        states.append(state)
+        exits.append(alive)
+    return torch.stack(states, dim=-2), torch.stack(exits, dim=-1)
+
+
+def survival_time(system: System, start: Tensor, actions: Tensor, delta_t: Tensor) -> Tensor:
+    """Return how long the truth stays within its limits, (...) [s]."""
+    state, survived = start, torch.zeros(start.shape[:-1], dtype=torch.float64)
+    alive = torch.ones(start.shape[:-1], dtype=torch.bool)
+    for t in range(actions.shape[-2]):
+        outcome = system.simulate(state, actions[..., t, :], delta_t[..., t])
+        stayed = torch.minimum(outcome.exit_time, delta_t[..., t])
+        survived = survived + torch.where(alive, stayed, torch.zeros_like(stayed))
+        alive = alive & outcome.exit_time.isinf()
+        state = outcome.next_state
+    return survived

@@ -1,0 +1,74 @@
+"""The rates of the study and the sequences of intervals that stand for them."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from tdlib.core.time_grid import delta_t_of, steps_within
+
+TRAIN_RATES = ("10", "20", "50")
+RATES = ("5", "10", "16", "20", "25", "33.3", "50", "100", "200", "irregular")
+IRREGULAR_DELTA_T, IRREGULAR_LOW, IRREGULAR_HIGH = 0.05, 0.5, 1.5  # 50 ms × U(0.5, 1.5)
+HOLD = 0.2  # [s] a multiple of the intervals of 5, 10, 20, 25, 50, 100 and 200 Hz
+HOLDS = {"33.3": 0.6, "16": 0.1875}  # [s] for rates whose intervals do not divide 0.2 s
+STEPS_PER_HOLD_IRREGULAR = 4
+
+
+def nominal_delta_t(rate: str) -> float:
+    """Return the interval of a rate label [s]; the mean one of "irregular"."""
+    return IRREGULAR_DELTA_T if rate == "irregular" else delta_t_of(float(rate))
+
+
+def hold_of(rate: str) -> float:
+    """Return how long one input is held in rollouts at this rate [s]."""
+    return HOLDS.get(rate, HOLD)
+
+
+def pair_intervals(rates: Sequence[str], count: int, generator: torch.Generator) -> Tensor:
+    """Return the intervals of independent pairs, (R, count) [s]."""
+    irregular = IRREGULAR_LOW + (IRREGULAR_HIGH - IRREGULAR_LOW) * torch.rand(
+        count, dtype=torch.float64, generator=generator
+    )
+    rows = [
+        irregular * IRREGULAR_DELTA_T
+        if rate == "irregular"
+        else torch.full((count,), nominal_delta_t(rate), dtype=torch.float64)
+        for rate in rates
+    ]
+    return torch.stack(rows)
+
+
+def rollout_intervals(rate: str, count: int, horizon: float, generator: torch.Generator) -> Tensor:
+    """Return the intervals of rollouts, (count, T) [s].
+
+    Irregular intervals are 50 ms × U(0.5, 1.5) given that each four of them fill one hold of 0.2 s, so that all
+    rates see the same physical input.
+    """
+    num_steps = steps_within(horizon, nominal_delta_t(rate))
+    if rate != "irregular":
+        return torch.full((count, num_steps), nominal_delta_t(rate), dtype=torch.float64)
+    blocks = -(-num_steps // STEPS_PER_HOLD_IRREGULAR)
+    return IRREGULAR_DELTA_T * _four_summing_to_four(count * blocks, generator).reshape(count, -1)[:, :num_steps]
+
+
+def past_intervals(rate: str, count: int, num_steps: int, generator: torch.Generator) -> Tensor:
+    """Return the intervals of the steps before a start, (count, num_steps) [s]."""
+    shape = (count, num_steps)
+    if rate != "irregular":
+        return torch.full(shape, nominal_delta_t(rate), dtype=torch.float64)
+    unit = torch.rand(shape, dtype=torch.float64, generator=generator)
+    return IRREGULAR_DELTA_T * (IRREGULAR_LOW + (IRREGULAR_HIGH - IRREGULAR_LOW) * unit)
+
+
+def _four_summing_to_four(count: int, generator: torch.Generator) -> Tensor:
+    """Draw (count, 4) numbers, uniform on [0.5, 1.5] given that each four sum to 4, by rejection."""
+    drawn: list[Tensor] = []
+    while sum(len(part) for part in drawn) < count:
+        first = IRREGULAR_LOW + (IRREGULAR_HIGH - IRREGULAR_LOW) * torch.rand(
+            2 * count + 8, STEPS_PER_HOLD_IRREGULAR - 1, dtype=torch.float64, generator=generator
+        )
+        last = STEPS_PER_HOLD_IRREGULAR - first.sum(dim=1, keepdim=True)
+        kept = ((last >= IRREGULAR_LOW) & (last <= IRREGULAR_HIGH)).squeeze(1)
+        drawn.append(torch.cat([first, last], dim=1)[kept])
+    return torch.cat(drawn)[:count]

@@ -1,0 +1,53 @@
+"""The explorer's files: one script and one style sheet for a published page and for JupyterLab."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+from tdlib.core.files import write_text
+
+FOLDER = Path(__file__).parent / "js"
+ENGINE_PARTS = (  # in the order they build on
+    "engine_numbers.js", "engine_systems.js", "engine_parts.js", "engine_discrete.js", "engine_fields.js",
+    "engine_weights.js", "engine.js",
+)  # fmt: skip
+EXPLORER_PARTS = (  # in the order they build on
+    "explorer_state.js", "explorer_math.js", "explorer_python.js", "explorer_dom.js", "explorer_plots.js",
+    "explorer_map.js", "explorer_controls.js", "explorer_hands.js", "explorer.js",
+    "explorer_page.js",
+)  # fmt: skip
+STATE_PARTS = EXPLORER_PARTS[:3]  # those that need no page
+
+
+def read_asset(name: str) -> str:
+    """Return the text of one of the explorer's files: `engine*` lie in `js/engine`, all others in `js/view`."""
+    return (FOLDER / ("engine" if name.startswith("engine") else "view") / name).read_text(encoding="utf-8")
+
+
+@cache
+def engine_script() -> str:
+    """Return `tdEngine` as one classic script: systems and models without a page."""
+    return "\n".join(read_asset(name) for name in ENGINE_PARTS)
+
+
+@cache
+def defaults() -> dict:
+    """Return what both homes show first: rate, models A and B, and start, input and windows per environment."""
+    return json.loads(read_asset("explorer_defaults.json"))
+
+
+@cache
+def explorer_script(parts: tuple[str, ...] = EXPLORER_PARTS) -> str:
+    """Return the explorer as one classic script; it expects `tdEngine` to be there."""
+    head = f"globalThis.tdExplorer = {{DEFAULTS: {json.dumps(defaults(), separators=(',', ':'))}}};"
+    return "\n".join([head, *(read_asset(name) for name in parts)])
+
+
+def write_assets(folder: Path | str) -> list[Path]:
+    """Write `engine.js`, `explorer.js` and `explorer.css` into a folder of a page; return their paths."""
+    contents = {
+        "engine.js": engine_script(),
+        "explorer.js": explorer_script(),
+        "explorer.css": read_asset("explorer.css"),
+    }
+    return [write_text(Path(folder) / name, text) for name, text in contents.items()]

@@ -1,0 +1,51 @@
+/* The Python lines that reproduce a view of the Δt explorer with tdlib; tests run them and compare the numbers. */
+(function (root) {
+  "use strict";
+  var td = (root.tdExplorer = root.tdExplorer || {});
+
+  /** Lines that reproduce the view with tdlib: predictions of A and B, the truth, and the errors shown. */
+  td.pythonLines = function (state, entries, plan, folder, rounded) {
+    var derived = { rescaled: "RescaledIncrement", recurrent_rollout: "RecurrentRollout" }, wrappers = {}, body = [], shown = [];
+    ["a", "b"].forEach(function (side) {
+      var entry = entries[side];
+      if (!entry) return;
+      var name = "model_" + side, path = (folder ? folder.replace(/\/?$/, "/") : "") + entry.path;
+      if (entry.method === "persistence") { wrappers.Persistence = true; body.push(name + " = Persistence(system.spec)"); }
+      else if (rounded) body.push(name + " = packed_model(load_checkpoint(" + JSON.stringify(path) + "))");
+      else body.push(name + " = load_checkpoint(" + JSON.stringify(path) + ").double()");
+      if (derived[entry.derive]) {
+        wrappers[derived[entry.derive]] = true;
+        body.push(name + " = " + derived[entry.derive] + "(" + name + ", " + python(td.deltaTOf(Number(entry.train_frequency))) + ")");
+      }
+      if (td.isField(entry) && (td.solverOf(entry, state) !== entry.form || state.substeps !== 1))
+        body.push(name + " = " + name + ".with_solver(" + JSON.stringify(td.solverOf(entry, state)) + ", substeps=" + state.substeps + ")");
+      shown.push(side);
+    });
+    var loads = body.some(function (line) { return line.indexOf("load_checkpoint(") >= 0; }), names = Object.keys(wrappers).sort();
+    var lines = ["import torch", "", "from tdlib.envs import SYSTEMS"];
+    if (names.length) lines.push("from tdlib.models.no_training import " + names.join(", "));
+    if (loads && rounded) lines.splice(3, 0, "from tdlib.explorer.python.pack import packed_model  # the page's weights have 16 bits");
+    lines.push("from tdlib.core.specs import state_difference");
+    if (loads) lines.push("from tdlib.training import load_checkpoint");
+    lines.push("", "system = SYSTEMS[" + JSON.stringify(state.env) + "]", "delta_t = " + python(plan.deltaT) + "  # [s]",
+      "start = torch.tensor(" + JSON.stringify(state.start) + ", dtype=torch.float64)",
+      "actions = torch.tensor(" + listText(plan.actions) + ", dtype=torch.float64).unsqueeze(-1)" +
+        (entries.discrete ? "  # indices" : ""));
+    lines = lines.concat(body);
+    lines.push("", "truth = [start]", "for action in actions:", "    truth.append(system.flow(truth[-1], action, delta_t))",
+      "truth = torch.stack(truth[1:])  # after each step, (" + plan.steps + ", " + state.start.length + ")",
+      "change = ((truth - start) ** 2).sum(dim=0)", "moving = change > 1e-18");
+    shown.forEach(function (side) {
+      lines.push("with torch.inference_mode():", "    predicted_" + side + " = model_" + side + ".predict_sequence(start, actions, delta_t)",
+        "squared = (state_difference(predicted_" + side + ", truth, system.spec) ** 2).sum(dim=0)",
+        "error_" + side + " = float((squared / change)[moving].mean().sqrt())  # relative to the true motion");
+    });
+    lines.push("print(" + shown.map(function (side) { return "error_" + side; }).join(", ") + ")");
+    return lines.join("\n") + "\n";
+  };
+  function python(x) { return Number.isInteger(x) ? x.toFixed(1) : String(x); }
+  function listText(values) {
+    var same = values.every(function (v) { return v === values[0]; });
+    return same ? "[" + python(values[0]) + "] * " + values.length : "[" + values.map(python).join(", ") + "]";
+  }
+})(typeof globalThis !== "undefined" ? globalThis : this);

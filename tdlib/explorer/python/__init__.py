@@ -1,0 +1,1 @@
+"""The explorer in JupyterLab, and the weights of the published page."""

@@ -1,0 +1,1 @@
+"""The grid: jobs of a run, executed with papermill under Snakemake."""

@@ -1,0 +1,60 @@
+"""The jobs of a run: one executed notebook each, with its parameters and the jobs it waits for."""
+
+from dataclasses import dataclass, field
+
+from tdlib.study.presets import Preset
+
+PHASES = ("01_data_exploration", "02_training_analysis", "03_results_visualization", "04_control")
+AFTER = {  # open loop and closed loop need the models, not each other
+    PHASES[0]: (),
+    PHASES[1]: PHASES[:1],
+    PHASES[2]: PHASES[1:2],
+    PHASES[3]: PHASES[1:2],
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One job.
+
+    Args:
+        name: Name of the executed notebook without its ending, unique in the run.
+        notebook: Name of the source notebook without its ending.
+        parameters: Papermill parameters beside `preset`.
+        after: Names of the jobs that must have finished.
+    """
+
+    name: str
+    notebook: str
+    parameters: dict[str, object] = field(default_factory=dict)
+    after: tuple[str, ...] = ()
+
+
+def grid_cells(preset: Preset) -> list[Cell]:
+    """List every job of a preset.
+
+    A preset with `split_cells` runs collection once per seed and the later phases once per model first; the notebook of
+    the whole environment then finds their results and shows them together.
+    """
+    cells = [Cell("00_ground_truth", "00_ground_truth")]
+    for env in preset.environments:
+        for phase in PHASES:
+            before = tuple(f"{name}-{env}" for name in AFTER[phase])
+            parts = _split(phase, env, preset, before) if preset.split_cells else []
+            cells += [*parts, Cell(f"{phase}-{env}", phase, {"env": env}, before + tuple(part.name for part in parts))]
+    last = tuple(f"{phase}-{env}" for phase in PHASES[-2:] for env in preset.environments)
+    cells.append(Cell("05_statistics", "05_statistics", {}, last))
+    cells.append(Cell("06_paper_figures", "06_paper_figures", {}, last))
+    cells.append(Cell("07_explorer", "07_explorer", {}, (f"{PHASES[1]}-{preset.environments[0]}",)))
+    return cells
+
+
+def _split(phase: str, env: str, preset: Preset, after: tuple[str, ...]) -> list[Cell]:
+    if phase == PHASES[0]:
+        return [
+            Cell(f"cells/{phase}-{env}-seed{seed}", phase, {"env": env, "seeds": [seed]}, after)
+            for seed in preset.seeds
+        ]
+    return [
+        Cell(f"cells/{phase}-{env}-{model}", phase, {"env": env, "models": [model]}, after) for model in preset.models
+    ]

@@ -1,0 +1,202 @@
+"""Run a preset through the grid and say what happens: `python -m tdlib.grid.command quick book`.
+
+Snakemake decides what has to run, resumes after an interruption and keeps the provenance; this file checks the preset
+first, starts it with the flags for that, and turns its output into one line per finished job and a live status line.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from tdlib.core.files import parse_yaml
+from tdlib.grid.cells import grid_cells
+from tdlib.grid.preload import preloaded
+from tdlib.study.layout import ROOT, RunLayout
+from tdlib.study.presets import Preset, PresetError, load_preset
+
+OUTPUT = re.compile(r"^\s*output: (.+)$")
+STARTED = re.compile(r"^\s*jobid: (\d+)")
+FINISHED = re.compile(r"^Finished jobid: (\d+)")
+STEPS = re.compile(r"^(\d+) of (\d+) steps \(\d+%\) done")
+TOTAL = re.compile(r"^total\s+(\d+)")
+STATUS_INTERVAL = {True: 0.5, False: 20.0}  # [s] between status lines on a terminal, and elsewhere
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tdlib.grid.command", description=__doc__)
+    parser.add_argument("preset", help="name of a preset in params/, or the path of a YAML file")
+    parser.add_argument("target", nargs="?", default="book", choices=["book", "grid"])
+    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--dry-run", action="store_true", help="list the jobs and run none")
+    parser.add_argument("--profile", help="folder of a Snakemake profile, for example params/profiles/slurm")
+    options = parser.parse_args(arguments)
+    try:
+        preset = load_preset(options.preset)
+    except PresetError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    layout = RunLayout.of(preset.name)
+    command = [
+        sys.executable, "-m", "snakemake", "-s", str(ROOT / "params" / "Snakefile"), options.target,
+        "--directory", str(layout.root), "--config", f"preset={options.preset}",
+        "--rerun-incomplete", "--keep-going", "--nocolor", "--show-failed-logs",
+    ]  # fmt: skip
+    command += ["--profile", options.profile] if options.profile else ["--cores", str(options.cores)]
+    layout.root.mkdir(parents=True, exist_ok=True)
+    if options.dry_run:
+        return _dry_run(command, preset, options.cores)
+    if _runs_elsewhere(options.profile):
+        return _run(command, layout, options.target, dict(os.environ))
+    with preloaded(layout.root / f".preload-{os.getpid()}", layout.logs) as environment:
+        return _run(command, layout, options.target, environment)
+
+
+def _runs_elsewhere(profile: str | None) -> bool:
+    """Whether a Snakemake profile sends the jobs to other machines."""
+    path = Path(profile or "") / "config.yaml"
+    return bool(profile) and path.is_file() and "executor" in (parse_yaml(path.read_text(encoding="utf-8")) or {})
+
+
+def _dry_run(command: list[str], preset: Preset, cores: int) -> int:
+    cells = grid_cells(preset)
+    result = subprocess.run([*command, "--dry-run", "--quiet", "rules"], capture_output=True, text=True)
+    if result.returncode:
+        sys.stderr.write(result.stdout + result.stderr)
+        return result.returncode
+    print(f"{len(cells)} notebook jobs of preset {preset.name}, then the checks and the book:")
+    for cell in cells:
+        print(f"  {cell.name}  {json.dumps(cell.parameters)}")
+    print(result.stdout.strip() or "all of them are up to date")
+    for line in _predictions(preset, cores):
+        print(line)
+    return 0
+
+
+def _predictions(preset: Preset, cores: int) -> list[str]:
+    """What the whole preset costs, where `make bench` has measured unit costs."""
+    from tdlib.study.cost import load_units, predicted_hours  # slow to import
+
+    lines = []
+    for device, units in load_units().items():
+        hours = predicted_hours(preset, units, cores)
+        wall, cpu = (f"{x:.0f}" if x >= 10 else f"{x:.2g}" for x in (hours["wall"], hours["cpu"]))
+        lines.append(
+            f"all of it, by the unit costs of {device}: {wall} h on {cores} cores, {cpu} h of computing; "
+            "figures and the book come on top"
+        )
+    return lines or ["how long it takes: unknown until `make bench` has measured this machine's unit costs"]
+
+
+def _run(command: list[str], layout: RunLayout, target: str, environment: dict[str, str]) -> int:
+    if any((layout.root / ".snakemake" / "locks").glob("*")):  # an interrupted run leaves its lock behind
+        subprocess.run([*command, "--unlock"], capture_output=True)
+    for stale in layout.logs.glob("*.progress"):
+        stale.unlink()
+    status = _Status(layout)
+    log = layout.root / "grid.log"
+    started = time.monotonic()
+    nothing_to_do = False
+    with log.open("w", encoding="utf-8") as sink:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        )
+        try:
+            for line in process.stdout:
+                sink.write(line)
+                sink.flush()
+                nothing_to_do = nothing_to_do or "Nothing to be done" in line
+                status.read(line)
+            code = process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait()
+            status.close()
+            print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
+            return 130
+    status.close()
+    page = layout.html / "index.html"
+    if code:
+        print(f"failed: see {log} and the job's own file in {layout.logs}", file=sys.stderr)
+        sys.stderr.write(_failures(log))
+        return code
+    seconds = time.monotonic() - started
+    print("nothing to do: every result is up to date" if nothing_to_do else f"done in {seconds:.0f} s")
+    if target == "book":
+        print(f"the book is at {page}")
+    return 0
+
+
+def _failures(log: Path) -> str:
+    """Return what Snakemake printed about failed jobs, at most its last 60 lines."""
+    lines = log.read_text(encoding="utf-8").splitlines()
+    first = next((i for i, line in enumerate(lines) if line.startswith(("Error in rule", "RuleException"))), None)
+    return "\n".join(lines[first:][-60:] if first is not None else lines[-20:]) + "\n"
+
+
+class _Status:
+    """Reads Snakemake's lines and shows jobs done of jobs, with the bars of the long jobs that run now."""
+
+    def __init__(self, layout: RunLayout):
+        self.layout = layout
+        self.done, self.total = 0, 0
+        self._jobs: dict[str, tuple[str, float]] = {}  # Snakemake's job id -> (name, start)
+        self._output = ""
+        self._finished = ""
+        self._terminal = sys.stdout.isatty()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._loop, daemon=True)
+        self._thread.start()
+
+    def read(self, line: str) -> None:
+        """Take one line of Snakemake's output."""
+        if match := OUTPUT.match(line):
+            self._output = Path(match[1].strip()).stem
+        elif match := STARTED.match(line):
+            self._jobs[match[1]] = (self._output, time.monotonic())
+        elif match := FINISHED.match(line):
+            name, start = self._jobs.get(match[1], (f"job {match[1]}", time.monotonic()))
+            self._finished = f"{name} ({time.monotonic() - start:.0f} s)"
+            (self.layout.logs / f"{name}.progress").unlink(missing_ok=True)
+        elif match := STEPS.match(line):
+            self.done, self.total = int(match[1]), int(match[2])
+            self._write(f"[{self.done:2d}/{self.total} jobs] {self._finished}\n")
+        elif match := TOTAL.match(line):
+            self.total = int(match[1])
+
+    def close(self) -> None:
+        """Stop the status line."""
+        self._stop.set()
+        self._thread.join()
+        self._write("")
+
+    def _loop(self) -> None:
+        while not self._stop.wait(STATUS_INTERVAL[self._terminal]):
+            if bars := self._bars():
+                self._write(f"[{self.done:2d}/{self.total} jobs] {bars}"[:180] + ("" if self._terminal else "\n"))
+
+    def _bars(self) -> str:
+        bars = []
+        for path in sorted(self.layout.logs.glob("**/*.progress")):
+            try:
+                stage = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, json.JSONDecodeError):  # being replaced right now
+                continue
+            if stage["done"] < stage["total"]:
+                share = stage["done"] / stage["total"]
+                bars.append(f"{stage['label']} [{'#' * int(10 * share):<10}] {share:4.0%}")
+        return "  ".join(bars)
+
+    def _write(self, text: str) -> None:
+        sys.stdout.write(("\r\x1b[K" if self._terminal else "") + text)
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

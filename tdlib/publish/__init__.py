@@ -1,0 +1,1 @@
+"""What readers see: the staged book, the edition, the explorer's files."""

@@ -1,0 +1,100 @@
+"""The edition in git: small, exact, and free of times and machines.
+
+Pictures shown by notebooks are stored once, in `results/figures`, and put back when the book is staged; tables are
+compressed. `pack` and `unpack` are inverse to each other for everything a reader sees.
+"""
+
+import base64
+import gzip
+import shutil
+from pathlib import Path
+
+import nbformat
+
+from tdlib.core.files import write_text
+
+KEPT_METADATA = ("kernelspec", "language_info")
+KEPT_TAGS = ("tags", "mystnb")
+SHIPPED_RESULTS = ("metrics", "figures", "videos")
+READ_AS_THEY_ARE = ("statistics.csv",)  # tests and page extensions read them in the edition itself
+COMPRESSED_ABOVE = 20_000  # [bytes]; smaller tables stay readable in git
+MEDIA = {".png": "data:image/png;base64,", ".mp4": "data:video/mp4;base64,"}
+PLACEHOLDER = "tdlib-result:"  # stands for the data of a file below results/
+
+
+def write_stripped_notebook(source: Path, target: Path, replacements: dict[str, str] | None = None) -> None:
+    """Copy an executed notebook without times, durations and machine paths, so that a rerun changes only results.
+
+    A page of one environment gets its name into the title.
+
+    Args:
+        source: Executed notebook.
+        target: Where to write it.
+        replacements: Texts to exchange in HTML outputs.
+    """
+    notebook = nbformat.read(source, as_version=4)
+    notebook.metadata = {key: notebook.metadata[key] for key in KEPT_METADATA if key in notebook.metadata}
+    env = source.stem.partition("-")[2]
+    if env and notebook.cells and notebook.cells[0].cell_type == "markdown":
+        title, newline, rest = notebook.cells[0].source.partition("\n")
+        title = title.removesuffix(f" ({env})") + f" ({env})"
+        notebook.cells[0].source = title + newline + rest
+    for i, cell in enumerate(notebook.cells):
+        cell.metadata = {key: cell.metadata[key] for key in KEPT_TAGS if key in cell.metadata}
+        cell["id"] = f"cell-{i}"
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            cell.execution_count = None
+            for output in cell.outputs:
+                if output.output_type == "execute_result":
+                    output.execution_count = None
+                if "text/html" in output.get("data", {}):
+                    output.data.pop("text/plain", None)  # says the same in words that name a folder of this machine
+                    html = output.data["text/html"]
+                    for old, new in (replacements or {}).items():
+                        html = html.replace(old, new)
+                    output.data["text/html"] = html
+    write_text(target, nbformat.writes(notebook) + "\n")
+
+
+def pack(notebooks: Path, results: Path, target: Path) -> None:
+    """Write notebooks and results as the edition keeps them."""
+    placeholders = {data: name for name, data in _media(results).items()}
+    for path in sorted(notebooks.glob("*.ipynb")):
+        write_stripped_notebook(path, target / "notebooks" / path.name, placeholders)
+    copy_results(results, target / "results")
+    for path in sorted((target / "results").rglob("*.csv")):
+        if path.name not in READ_AS_THEY_ARE and path.stat().st_size > COMPRESSED_ABOVE:
+            # no name and no time inside, so equal tables give equal files
+            path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+            path.unlink()
+
+
+def unpack(edition: Path, target: Path) -> None:
+    """Write an edition's notebooks and results as a run has them, into `target/notebooks` and `target/results`."""
+    copy_results(edition / "results", target / "results")
+    for path in sorted((target / "results").rglob("*.csv.gz")):
+        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
+    media = _media(target / "results")
+    for path in sorted((edition / "notebooks").glob("*.ipynb")):
+        write_stripped_notebook(path, target / "notebooks" / path.name, media)
+
+
+def copy_results(source: Path, target: Path) -> None:
+    """Copy what the book shows of a run's results."""
+    for name in SHIPPED_RESULTS:
+        if (source / name).is_dir():
+            shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns("parts", ".*"))
+
+
+def _media(results: Path) -> dict[str, str]:
+    """Placeholder and data address of every picture and video."""
+    found = {}
+    for folder in ("figures", "videos"):
+        for path in sorted((results / folder).rglob("*")):
+            if path.suffix in MEDIA:
+                name = path.relative_to(results).as_posix()
+                # the closing mark keeps one name from being the beginning of another
+                found[f"{PLACEHOLDER}{name};"] = MEDIA[path.suffix] + base64.b64encode(path.read_bytes()).decode()
+    return found

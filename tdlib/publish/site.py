@@ -1,0 +1,156 @@
+"""The book: stage a run's notebooks and results beside the prose, build it, and make or build the edition in git.
+
+    python -m tdlib.publish.site build quick        stage runs/quick and build its book
+    python -m tdlib.publish.site edition quick      take runs/quick into book/published
+    python -m tdlib.publish.site published          build the edition in git
+
+Everything is staged into one folder, so that one `_toc.yml` serves every preset.
+"""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from tdlib.core.files import write_text
+from tdlib.figures.theme import theme_css
+from tdlib.grid.cells import grid_cells
+from tdlib.publish.edition import copy_results, pack, unpack, write_stripped_notebook
+from tdlib.publish.pages import build_pages
+from tdlib.publish.speed_page import speed_page
+from tdlib.publish.staged_explorer import stage_explorer
+from tdlib.publish.staged_media import DARK, stage_media
+from tdlib.study.layout import ROOT, RunLayout, runs_root
+from tdlib.study.presets import load_preset, preset_path
+
+PUBLISHED = ROOT / "book" / "published"
+EDITION_LIMIT = 15_000_000  # [bytes]
+BENCH_FILES = ("bench.json", "scaling.json")
+
+
+def stage(notebooks: Path, results: Path, models: Path, seed: int, site: Path) -> None:
+    """Lay out a book's sources in an empty folder.
+
+    Args:
+        notebooks: Folder of executed notebooks.
+        results: Folder with `metrics`, `figures` and `videos`.
+        models: Folder of checkpoints.
+        seed: Seed of the models that the explorer carries.
+        site: Folder to fill; what it held is removed.
+    """
+    shutil.rmtree(site, ignore_errors=True)
+    site.mkdir(parents=True)
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy2(ROOT / name, site / name)
+    shutil.copytree(
+        ROOT / "book", site / "book", ignore=shutil.ignore_patterns("published", "__pycache__")
+    )
+    for path in sorted(notebooks.glob("*.ipynb")):
+        write_stripped_notebook(path, site / "notebooks" / path.name)
+    copy_results(results, site / "results")
+    for name in BENCH_FILES:
+        if (runs_root() / "bench" / name).is_file() and not (site / "results" / "metrics" / name).exists():
+            shutil.copy2(runs_root() / "bench" / name, site / "results" / "metrics" / name)
+    static = site / "book" / "_static"
+    write_text(static / "theme.css", theme_css())
+    stage_explorer(static, models, seed, site / "results" / "metrics" / "statistics.csv")
+    write_text(site / "book" / "speed.md", speed_page(site / "results"))
+    stage_media(site)
+    write_text(site / "book" / "gallery.md", gallery_page(site / "results" / "figures"))
+    for name in ("statistics.csv", "summary_statistics.json"):  # pages with conclusions read the published edition
+        if (PUBLISHED / "results" / "metrics" / name).is_file():
+            target = site / "book" / "published" / "results" / "metrics" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PUBLISHED / "results" / "metrics" / name, target)
+
+
+def gallery_page(figures: Path) -> str:
+    """Write the page that shows every figure of a run with the caption and alternative text saved beside it."""
+    lines = [
+        "# Gallery: every figure of this run",
+        "",
+        "Captions, alternative text and the plotted numbers (CSV) lie beside each figure.",
+        "",
+    ]
+    for folder in sorted(path for path in figures.glob("*") if path.is_dir()):
+        lines += [f"## {folder.name.replace('_', ' ').capitalize()}", ""]
+        for image in sorted(path for path in folder.glob("*.png") if not path.name.endswith(DARK)):
+            lines += [
+                f":::{{result-figure}} ../results/figures/{folder.name}/{image.name}",
+                f":name: gallery-{folder.name}-{image.stem}",
+                "",
+                f"**{image.stem.replace('_', ' ')}**",
+                ":::",
+                "",
+            ]
+    return "\n".join(lines)
+
+
+def make_edition(preset_name: str) -> int:
+    """Copy a finished run into `book/published`; return the number of bytes it takes.
+
+    Raises:
+        ValueError: If the run is not finished, or the edition would be larger than 15 MB.
+    """
+    preset = load_preset(preset_name)
+    layout = RunLayout.of(preset.name)
+    missing = [cell.name for cell in grid_cells(preset) if not (layout.notebooks / f"{cell.name}.ipynb").is_file()]
+    if missing:
+        raise ValueError(f"edition needs a finished run of preset {preset.name!r}, missing notebooks: {missing}")
+    staged = layout.root / "edition"
+    shutil.rmtree(staged, ignore_errors=True)
+    pack(layout.notebooks, layout.root / "results", staged)
+    for name in BENCH_FILES:
+        if (runs_root() / "bench" / name).is_file():
+            shutil.copy2(runs_root() / "bench" / name, staged / "results" / "metrics" / name)
+    seed = preset.seeds[0]
+    for checkpoint in sorted(layout.models.glob(f"*/*/*/seed{seed}")):
+        target = staged / "models" / checkpoint.relative_to(layout.models)
+        target.mkdir(parents=True)
+        for name in ("model.pt", "config.yaml"):
+            shutil.copy2(checkpoint / name, target / name)
+    shutil.copy2(preset_path(preset_name), staged / "preset.yaml")
+    size = sum(path.stat().st_size for path in staged.rglob("*") if path.is_file())
+    if size > EDITION_LIMIT:
+        raise ValueError(f"edition must be at most {EDITION_LIMIT} bytes in all, got {size}")
+    shutil.rmtree(PUBLISHED, ignore_errors=True)
+    shutil.move(staged, PUBLISHED)
+    return size
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tdlib.publish.site", description=__doc__)
+    parser.add_argument("action", choices=["build", "edition", "published"])
+    parser.add_argument("preset", nargs="?", help="needed by build and edition")
+    options = parser.parse_args(arguments)
+    if options.action != "published" and not options.preset:
+        parser.error("preset must be given")
+    try:
+        if options.action == "edition":
+            size = make_edition(options.preset)
+            print(f"edition of preset {options.preset} in {PUBLISHED.relative_to(ROOT)}: {size / 1e6:.1f} MB")
+            return 0
+        if options.action == "published":
+            if not (PUBLISHED / "notebooks").is_dir():
+                raise ValueError("published edition must exist: make it with `make edition PRESET=quick`")
+            layout = RunLayout.of("published")
+            shutil.rmtree(layout.root / "unpacked", ignore_errors=True)
+            unpack(PUBLISHED, layout.root / "unpacked")
+            unpacked, seed = layout.root / "unpacked", load_preset(PUBLISHED / "preset.yaml").seeds[0]
+            stage(unpacked / "notebooks", unpacked / "results", PUBLISHED / "models", seed, layout.site)
+        else:
+            preset = load_preset(options.preset)
+            layout = RunLayout.of(preset.name)
+            stage(layout.notebooks, layout.root / "results", layout.models, preset.seeds[0], layout.site)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    code = build_pages(layout.site, layout.html)
+    if code == 0:
+        print(f"the book is at {layout.html / 'index.html'}")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,231 @@
+"""The book's chapter on speed, written from what this run and `make bench` measured; a part not measured is said so."""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from tdlib.figures.save import Drawing, save_drawing
+from tdlib.figures.speed import draw_growth, draw_time_split
+from tdlib.grid.times import split_of
+from tdlib.study.cost import KINDS, load_units, predict, predicted_hours
+from tdlib.study.presets import PRESET_FOLDER, Preset, load_preset
+
+BENCH = "Run `make bench` for this part; on a machine with a card also `make bench DEVICE=cuda`."
+PREDICTED = ("quick", "full", "full_literal")
+CORES = 2  # that costs are predicted for
+GROUPS = {
+    "training": "Training",
+    "planning": "Planning",
+    "collection": "Collection",
+    "evaluation": "Evaluation",
+    "scaling": "Unit costs",
+    "browser": "The explorer on the page",
+}
+
+
+def speed_page(results: Path) -> str:
+    """Write the chapter, and its figures below `figures/speed`.
+
+    Args:
+        results: Folder with `metrics` and `figures`; `metrics` may hold job_times.csv, part_times.csv, bench.json and
+            scaling.json.
+    """
+    metrics, figures = results / "metrics", results / "figures" / "speed"
+    growth = _read_json(metrics / "scaling.json") or {}
+    sections = [
+        _opening(),
+        _time_split(_read_table(metrics / "part_times.csv"), figures),
+        _jobs(_read_table(metrics / "job_times.csv")),
+        _benchmarks(_read_json(metrics / "bench.json") or []),
+        _growth(growth, figures),
+        _predictions(load_units(metrics / "scaling.json"), _read_table(metrics / "part_times.csv")),
+        _limits(),
+    ]
+    return "\n".join(line for section in sections for line in [*section, ""])
+
+
+def _opening() -> list[str]:
+    return [
+        "# Speed and memory",
+        "",
+        "**Question.** What does the study cost, where does the time go, and what would more of it cost?",
+        "",
+        "A run costs the sum over its kinds of work of what is asked for, times the measured cost of one unit,",
+        "",
+        "$$T = \\sum_w N_w\\, c_w,$$",
+        "",
+        "where $N_w$ counts transitions collected, optimizer steps times models, test transitions and imagined "
+        "transitions. `tdlib.study.cost` counts $N_w$ from a preset alone; `tests/benchmarks/bench_scaling.py` "
+        "measures $c_w$ (part of `make bench`).",
+    ]
+
+
+def _time_split(parts: pd.DataFrame | None, figures: Path) -> list[str]:
+    lines = ["## Where the time of this run went", ""]
+    if parts is None:
+        return [*lines, "This run kept no times by part."]
+    split = split_of(parts)
+    rows = [[r.part, f"{r.wall_seconds:.0f}", f"{r.cpu_seconds:.0f}", _percent(r.share)] for r in split.itertuples()]
+    return [
+        *lines,
+        "Each job times its parts itself; a second counts once, for the innermost part. A notebook's kernel is a fork "
+        "of a process that has imported everything, so imports are paid once. A part whose results were in place "
+        "already cost only the look at them.",
+        "",
+        *_table(["part", "wall [s]", "CPU [s]", "share of CPU"], rows),
+        "",
+        *_figure(draw_time_split(parts), figures / "time_split.png", "Where the time went."),
+    ]
+
+
+def _jobs(jobs: pd.DataFrame | None) -> list[str]:
+    if jobs is None:
+        return []
+    rows = [[r.job, f"{r.wall_seconds:.0f}", f"{r.cpu_seconds:.0f}", f"{r.peak_mb:.0f}"] for r in jobs.itertuples()]
+    wall, cpu, peak = jobs["wall_seconds"].sum(), jobs["cpu_seconds"].sum(), jobs["peak_mb"].max()
+    return [
+        "## Every job",
+        "",
+        f"All jobs together took {wall:.0f} s of wall time and {cpu:.0f} s of CPU time, side by side on the run's "
+        f"cores; the largest process took {peak:.0f} MB. One thread each. Peak memory is that of the larger of a "
+        "job's two processes and counts shared pages in each.",
+        "",
+        *_table(["job", "wall [s]", "CPU [s]", "peak memory [MB]"], rows),
+    ]
+
+
+def _benchmarks(rows: Sequence[dict]) -> list[str]:
+    lines = ["## Ours and others", ""]
+    if not rows:
+        return [*lines, f"No benchmark was run on this machine. {BENCH}"]
+    lines += [
+        "Both sides do the same work on the same machine with the same threads, in turn (A B A B …) after a warm-up. "
+        "Numbers are medians; the range of the ratio is over pairs of runs. A ratio above 1 means that ours is faster. "
+        "A goal that was missed is marked. The fraction of peak compares counted arithmetic with this machine's own "
+        "product of two 1024 × 1024 float32 matrices.",
+        "",
+    ]
+    header = ["what", "ours", "peer", "unit", "ratio (range)", "goal", "of peak", "peer is", "threads", "device"]
+    for group in dict.fromkeys(row.get("group", "") for row in rows):
+        chosen = [row for row in rows if row.get("group", "") == group]
+        title = GROUPS.get(group, str(group).capitalize() or "Others")
+        lines += [f"### {title}", "", *_table(header, [_bench_row(row) for row in chosen], left=(0, 3, 7, 9)), ""]
+    torch = sorted({row["torch"] for row in rows if row.get("torch")})
+    return [*lines, f"Measured with torch {', '.join(torch)}."] if torch else lines
+
+
+def _bench_row(row: dict) -> list[str]:
+    ratio, goal = row.get("ratio"), row.get("goal")
+    low, high = row.get("ratio_low") or ratio, row.get("ratio_high") or ratio
+    shown = "–" if ratio is None else f"{ratio:.2f} ({low:.2f}–{high:.2f})"
+    missed = ratio is not None and goal is not None and ratio < goal
+    return [
+        row["name"],
+        _number(row.get("ours")),
+        _number(row.get("peer")),
+        row.get("unit", ""),
+        shown,
+        "–" if goal is None else f"{goal:g} **missed**" if missed else f"{goal:g}",
+        "–" if row.get("fraction_of_peak") is None else _percent(row["fraction_of_peak"]),
+        row.get("peer_name") or "–",
+        str(row.get("threads", "")),
+        row.get("device", ""),
+    ]
+
+
+def _growth(found: dict, figures: Path) -> list[str]:
+    lines = ["## How the cost grows", ""]
+    measured = {device: content["series"] for device, content in found.items() if content.get("series")}
+    if not measured:
+        return [*lines, f"Not measured on this machine. {BENCH}"]
+    lines += ["$t = c\\,x^p$, fitted to logarithms: $p = 1$ is proportional, $p = 0$ is for free.", ""]
+    for place, (device, series) in enumerate(measured.items()):
+        rows = [
+            [s["name"], s["axis"], f"{s['exponent']:.2f}", f"{s['low']:.2f} to {s['high']:.2f}", str(len(s["x"]))]
+            for s in series
+        ]
+        name = "growth" if place == 0 else f"growth_{place}"
+        lines += [*_table(["cost of", "against", "exponent", "95 % interval", "points"], rows, left=(0, 1)), ""]
+        lines += [*_figure(draw_growth(series, device), figures / f"{name}.png", "Growth of the cost."), ""]
+    return lines
+
+
+def _predictions(units: dict[str, pd.DataFrame], parts: pd.DataFrame | None) -> list[str]:
+    lines = ["## What the presets cost", ""]
+    if not units:
+        return [*lines, f"Unit costs were not measured on this machine. {BENCH}"]
+    presets = [load_preset(name) for name in PREDICTED if (PRESET_FOLDER / f"{name}.yaml").is_file()]
+    lines += ["Counts times unit costs; figures, statistics and the book come on top.", ""]
+    for device, table in units.items():
+        rows = [_prediction_row(preset, table) for preset in presets]
+        header = ["preset", *(f"{kind} [CPU h]" for kind in KINDS), "all [CPU h]", f"wall on {CORES} cores [h]"]
+        lines += [f"**Unit costs of {device}.**", "", *_table(header, rows), ""]
+    if parts is not None:
+        measured = parts[parts["part"].isin(KINDS)].groupby("part")["cpu_seconds"].sum()
+        said = ", ".join(f"{kind} {measured.get(kind, 0.0):.0f} s" for kind in KINDS)
+        lines += [f"This run itself measured {said} of CPU time.", ""]
+    if list(units) == ["cpu"]:
+        lines += ["No card was measured here: `make bench DEVICE=cuda` on a machine with one adds its row."]
+    return lines
+
+
+def _prediction_row(preset: Preset, units: pd.DataFrame) -> list[str]:
+    table = predict(preset, units)
+    by_kind = table.groupby("kind")["cpu_seconds"].apply(lambda seconds: seconds.sum(skipna=False))
+    hours = predicted_hours(preset, units, CORES)
+    whole = not by_kind.isna().any()
+    return [
+        preset.name,
+        *(_hours(by_kind[kind] / 3600) for kind in KINDS),
+        _hours(hours["cpu"]) if whole else "–",
+        _hours(hours["wall"]) if whole else "–",
+    ]
+
+
+def _limits() -> list[str]:
+    return [
+        "**Limits.** One machine; jobs of one run share its cores and caches, so their times depend on their "
+        "neighbors. Predictions are upper bounds where training or an episode may stop early, assume that unit costs "
+        "stay the same at larger sizes, and leave out the input and output of files. Benchmarks time the peers' public "
+        "interfaces with settings that make the work equal, which need not be what their authors would choose.",
+    ]
+
+
+def _figure(drawing: Drawing, path: Path, title: str) -> list[str]:
+    """Save a figure and refer to it; its caption and alternative text are read from beside it."""
+    save_drawing(drawing, path)
+    address, name = f"../results/figures/speed/{path.name}", f"speed-{path.stem.replace('_', '-')}"
+    return [f":::{{result-figure}} {address}", f":name: {name}", "", f"**{title}**", ":::"]
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
+    rule = ["---" if i in left else "---:" for i in range(len(header))]
+    lines = ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in (header, rule, *rows)]
+    return ["::::{div} td-sortable", *lines, "::::"]
+
+
+def _read_table(path: Path) -> pd.DataFrame | None:
+    return _read(path, pd.read_csv)
+
+
+def _read_json(path: Path) -> list | dict | None:
+    return _read(path, lambda p: json.loads(p.read_text(encoding="utf-8")))
+
+
+def _read(path: Path, reader: Callable) -> object | None:
+    return reader(path) if path.is_file() else None
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _hours(hours: float) -> str:
+    return "–" if math.isnan(hours) else f"{hours:.3f}" if hours < 1 else f"{hours:.1f}"

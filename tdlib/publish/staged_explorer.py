@@ -1,0 +1,24 @@
+"""The explorer's files beside a staged book: engine and script, weights per environment, and the run's error table."""
+
+from pathlib import Path
+
+from tdlib.core.files import write_text
+from tdlib.explorer.assets import write_assets
+from tdlib.explorer.python.pack import write_weights
+from tdlib.explorer.python.page import page_script, read_statistics
+from tdlib.study.layout import ROOT
+
+
+def stage_explorer(static: Path, models: Path, seed: int, statistics: Path) -> None:
+    """Write `engine.js`, `explorer.js`, `explorer.css`, `explorer_run.js` and `weights/` into a page's static folder.
+
+    Args:
+        static: Folder to fill.
+        models: Folder of checkpoints, `<env>/<model>/<arm>/seed<n>`.
+        seed: Seed of the models that the page carries.
+        statistics: The run's `statistics.csv`; without it the explorer computes its train × test table.
+    """
+    write_assets(static)
+    shown = models.relative_to(ROOT).as_posix() if models.is_relative_to(ROOT) else models.name
+    write_text(static / "explorer_run.js", page_script(read_statistics(statistics), shown))
+    write_weights(models, seed, static / "weights")

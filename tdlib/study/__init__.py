@@ -1,0 +1,1 @@
+"""The study: which arms, on which data, which contrasts, and what comes out."""

@@ -1,0 +1,171 @@
+"""What a preset asks for, counted from its numbers, and what that costs where unit costs were measured.
+
+    seconds = Σ over kinds of work: count × measured seconds per unit
+
+The counts follow from the preset alone: transitions collected, optimizer steps times models, test transitions
+predicted, transitions imagined by planners. They are upper bounds where a run may stop early (a member whose validation
+no longer improves, an episode that ends). Unit costs come from `tests/benchmarks/bench_scaling.py` on the machine
+itself.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from tdlib.core.time_grid import delta_t_of, steps_within
+from tdlib.evaluation.control.episodes import ControlSettings
+from tdlib.evaluation.sets.schedules import nominal_delta_t
+from tdlib.models import FIELDS
+from tdlib.planning import CEM, MPPI, KnotClock
+from tdlib.study.arms import Arm, all_arms, trained_arms
+from tdlib.study.layout import RunLayout, runs_root
+from tdlib.study.phases.collect import PPO_ENVIRONMENTS
+from tdlib.study.phases.control import control_cells, on_axes
+from tdlib.study.presets import Preset
+from tdlib.study.run import Run
+
+KINDS = ("collection", "training", "evaluation", "control")  # one phase of the grid each
+TRAIN_SHARE = 0.7  # of the transitions are the training split
+SHIFT_SHARE = 4  # a quarter of the pairs are of the other policy
+CONTEXT_PAIRS = 256  # pairs that models with memory are tested on
+ORACLE = "oracle"
+
+
+def family(arm: Arm) -> str:
+    """Name what decides the cost of one step of an arm: the network, and the solver of a field."""
+    if arm.model in FIELDS:
+        return f"{arm.model} {arm.form}"
+    return f"{arm.model} {arm.size}" if arm.model == "jump" else arm.model
+
+
+def preset_work(preset: Preset) -> pd.DataFrame:
+    """Count the work of a preset: kind, env, model, what, count (one row per kind, environment and family)."""
+    rows = [
+        {"kind": kind, "env": env, "model": model, "what": what, "count": count}
+        for env in preset.environments
+        for kind, model, what, count in _work_of(preset, env)
+    ]
+    return pd.DataFrame(rows).groupby(["kind", "env", "model", "what"], sort=False, as_index=False)["count"].sum()
+
+
+def optimizer_steps(preset: Preset, size: str) -> int:
+    """Optimizer steps of one member; of a budget in epochs, for the set with most transitions."""
+    training = preset.training
+    if training.num_epochs is not None:
+        return training.num_epochs * math.ceil(TRAIN_SHARE * preset.collection.num_transitions / training.batch_size)
+    return training.num_steps if size == "hidden64" else training.num_steps_large or training.num_steps
+
+
+def num_test_transitions(preset: Preset, env: str, memory: bool = False) -> int:
+    """Transitions of one seed's test set that one model predicts: pairs of all sets and rates, and rollouts."""
+    evaluation = preset.evaluation
+    rates = [*map(str, preset.test_frequencies), "irregular"]
+    pairs = evaluation.num_pairs * (len(rates) + len(preset.train_frequencies))
+    pairs += max(1, evaluation.num_pairs // SHIFT_SHARE) * len(rates) if env in PPO_ENVIRONMENTS else 0
+    if memory:
+        pairs = pairs * min(evaluation.num_pairs, CONTEXT_PAIRS) // evaluation.num_pairs
+    return pairs + evaluation.num_starts * sum(steps_within(evaluation.horizon, nominal_delta_t(r)) for r in rates)
+
+
+def num_planned_transitions(preset: Preset, rate: float, planner: CEM | MPPI, model_rate: float | None = None) -> int:
+    """Transitions that a planner imagines in one episode.
+
+    Args:
+        preset: Length of episodes and time between plans.
+        rate: Control rate [Hz].
+        planner: Population and iterations.
+        model_rate: Rate of the model step [Hz]; None is the control rate.
+    """
+    control, defaults = preset.control, ControlSettings()
+    delta_t = delta_t_of(rate)
+    clock = KnotClock.at_rate(defaults.horizon, defaults.knots_per_second, delta_t, delta_t_of(model_rate or rate))
+    decisions = steps_within(control.episode_seconds, delta_t)
+    plans = math.ceil(decisions / max(1, round((control.replan_seconds or 0.0) / delta_t)))
+    return plans * planner.population * planner.num_iterations * clock.num_steps
+
+
+def predict(preset: Preset, units: pd.DataFrame) -> pd.DataFrame:
+    """Predict the CPU seconds of every row of `preset_work`; NaN where no unit cost was measured.
+
+    Args:
+        preset: What is asked for.
+        units: Columns kind, what, seconds, of one device.
+    """
+    return preset_work(preset).merge(units[["kind", "what", "seconds"]], on=["kind", "what"], how="left").assign(
+        cpu_seconds=lambda table: table["count"] * table["seconds"]
+    )
+
+
+def predicted_hours(preset: Preset, units: pd.DataFrame, cores: int) -> dict[str, float]:
+    """Predict hours: `cpu` in all, and `wall` on some cores, at least the longest chain of jobs."""
+    table = predict(preset, units)
+    cpu = table["cpu_seconds"].sum()
+    chain = max(_longest_chain(preset, rows) for _, rows in table.groupby("env"))
+    return {"cpu": cpu / 3600, "wall": max(cpu / cores, chain) / 3600}
+
+
+def load_units(path: Path | None = None) -> dict[str, pd.DataFrame]:
+    """Load the measured unit costs by device; empty if there are none.
+
+    Args:
+        path: `scaling.json`; None for that of the last `make bench`.
+    """
+    path = path or runs_root() / "bench" / "scaling.json"
+    if not path.is_file():
+        return {}
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return {device: pd.DataFrame(found["units"]) for device, found in content.items() if found.get("units")}
+
+
+def growth_exponent(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
+    """Fit y = c·x^p by least squares in logarithms; return p and its 95 % interval.
+
+    Raises:
+        ValueError: If there are fewer than three points, or one is not positive.
+    """
+    if len(x) < 3 or len(x) != len(y) or min(*x, *y) <= 0:
+        raise ValueError(f"x and y must be at least three pairs of positive numbers, got {list(x)} and {list(y)}")
+    fit = stats.linregress(np.log(x), np.log(y))
+    half = stats.t.ppf(0.975, len(x) - 2) * fit.stderr
+    return float(fit.slope), float(fit.slope - half), float(fit.slope + half)
+
+
+def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
+    """Yield (kind, model, what, count) of one environment."""
+    seeds, collection = len(preset.seeds), preset.collection
+    sets = seeds * len(preset.train_frequencies)
+    if env in PPO_ENVIRONMENTS:
+        yield "collection", "", "PPO transitions", sets * collection.num_transitions
+    yield "collection", "", "random transitions", sets * collection.num_random_transitions
+    arms = all_arms(preset.models, preset.sizes)
+    for arm in trained_arms(preset.models, preset.sizes):
+        yield "training", arm.model, family(arm), seeds * optimizer_steps(preset, arm.size)
+    for arm in arms:
+        if arm.source is not None:
+            yield "evaluation", arm.model, family(arm), seeds * num_test_transitions(preset, env, arm.model == "lstm")
+            yield "evaluation", arm.model, f"{family(arm)}, per model", seeds
+    episodes = preset.control.episodes_per_seed
+    for cell in control_cells(Run(preset, RunLayout.of(preset.name))):
+        each = episodes * num_planned_transitions(preset, cell.rate, cell.planner, cell.model_rate)
+        if cell.model_rate is None:
+            yield "control", "", ORACLE, each
+        for arm in arms:
+            if arm.source is not None and (cell.arms == "all" or cell.arms == "axes" and on_axes(arm.keys())):
+                yield "control", arm.model, family(arm), seeds * each
+
+
+def _longest_chain(preset: Preset, rows: pd.DataFrame) -> float:
+    """Seconds of the jobs of one environment that wait for each other."""
+    seconds = {}
+    for kind in KINDS:
+        table = rows[rows["kind"] == kind]
+        parts = table.groupby("model")["cpu_seconds"].sum() if preset.split_cells else table["cpu_seconds"]
+        one = parts.sum() / len(preset.seeds) if kind == KINDS[0] else parts.max()
+        seconds[kind] = one if preset.split_cells else parts.sum()
+    first, second, *rest = (seconds[kind] for kind in KINDS)
+    return first + second + max(rest)

@@ -1,0 +1,220 @@
+"""What perfect learning would still get wrong at another rate: analytic limits to draw beside measured errors.
+
+Every function takes the exact flow for a model that has learned its training rates without error, so what remains is
+the error of the method alone. Measured error minus limit is what training, data and capacity are responsible for. Speed
+limits are left out, since transitions that touch them are left out of the tests too.
+"""
+
+import cmath
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from tdlib.core.time_grid import delta_t_of
+from tdlib.systems.system import System
+
+STUDY_RATES = (10.0, 20.0, 50.0)  # [Hz]
+# boxes over which the study's design computed its limits: |state| and |input| uniform below these
+BOXES = {
+    "Pendulum-v1": ((math.pi, 6.0), 2.0),
+    "CartPole-v1": ((1.0, 1.0, 0.2, 1.5), 10.0),
+    "CartPoleContinuous-v1": ((1.0, 1.0, 0.2, 1.5), 10.0),
+}
+# the stability polynomial R(z) of each solver: one step multiplies a mode exp(λt) by R(λh)
+STABILITY_COEFFICIENTS = {
+    "euler": (1.0, 1.0),
+    "midpoint": (1.0, 1.0, 1 / 2),
+    "rk4": (1.0, 1.0, 1 / 2, 1 / 6, 1 / 24),
+}
+
+
+def sample_uniform(system: System, num_samples: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw states (N, D) and actions (N, 1) over the boxes of the study's design, float64; bang-bang where discrete.
+
+    Raises:
+        ValueError: If the system has no box.
+    """
+    if system.spec.name not in BOXES:
+        raise ValueError(f"system must be one of {sorted(BOXES)}, got {system.spec.name!r}")
+    half, force = BOXES[system.spec.name]
+    unit = torch.rand(num_samples, len(half) + 1, dtype=torch.float64, generator=generator)
+    state = (2 * unit[:, :-1] - 1) * torch.tensor(half, dtype=torch.float64)
+    action = (unit[:, -1:] > 0.5).double() if system.spec.discrete else force * (2 * unit[:, -1:] - 1)
+    return state, action
+
+
+def box_scale(system: System) -> Tensor:
+    """Standard deviation of uniform states over the system's box, (D,): the scale of the design's table."""
+    return 2 * torch.tensor(BOXES[system.spec.name][0], dtype=torch.float64) / math.sqrt(12)
+
+
+def increment(system: System, state: Tensor, action: Tensor, delta_t: float) -> Tensor:
+    """Exact change φ_Δ(x, a) − x without speed limit: (N, D), (N, 1), [s] -> (N, D)."""
+    return dataclasses.replace(system, speed_limit=None).flow(state, action, delta_t) - state
+
+
+def relative_size(error: Tensor, true_increment: Tensor, scale: Tensor | None = None) -> float:
+    """Size of errors relative to true changes: 1 is as bad as predicting no change.
+
+    Args:
+        error: (N, D) predicted minus true.
+        true_increment: (N, D).
+        scale: (D,) unit of each dimension, for sqrt(Σ|e/scale|² / Σ|Δx/scale|²); None is the study's measure, the root
+            mean square over dimensions of RMS error / RMS change.
+    """
+    squared_error, squared_change = (error**2).mean(dim=0), (true_increment**2).mean(dim=0)
+    if scale is None:
+        return float((squared_error / squared_change).mean().sqrt())
+    return float(((squared_error / scale**2).sum() / (squared_change / scale**2).sum()).sqrt())
+
+
+def fixed_step_ratio(train_delta_t: float, delta_t: float) -> float:
+    """Return |1 − h/Δ|, the relative error of a map of step h used at Δ, to first order; it passes 1 at Δ = h/2."""
+    return abs(1 - train_delta_t / delta_t)
+
+
+def fixed_step_limit(
+    system: System,
+    state: Tensor,
+    action: Tensor,
+    train_delta_t: float,
+    delta_t: float,
+    scale: Tensor | None = None,
+) -> float:
+    """Relative error of the exact map of step h where Δ is asked for: the baseline's limit."""
+    truth = increment(system, state, action, delta_t)
+    return relative_size(increment(system, state, action, train_delta_t) - truth, truth, scale)
+
+
+def rescaled_limit(
+    system: System,
+    state: Tensor,
+    action: Tensor,
+    train_delta_t: float,
+    delta_t: float,
+    scale: Tensor | None = None,
+) -> float:
+    """Relative error of the rescaled increment x + (Δ/h)(φ_h − x); also of `scaled` forms trained at one rate."""
+    truth = increment(system, state, action, delta_t)
+    rescaled = delta_t / train_delta_t * increment(system, state, action, train_delta_t)
+    return relative_size(rescaled - truth, truth, scale)
+
+
+def interpolation_limit(
+    system: System,
+    state: Tensor,
+    action: Tensor,
+    delta_t: float,
+    form: str,
+    train_delta_ts: Sequence[float] | None = None,
+    scale: Tensor | None = None,
+) -> float:
+    """Relative error of a form that is exact at its training rates and a polynomial in its Δt input between them.
+
+    | form | increment | what the polynomial passes through |
+    |---|---|---|
+    | concat | P(Δ) | φ_Δ − x, P in Δ |
+    | scaled | Δ·g | (φ_Δ − x)/Δ, g their mean, since it does not see Δ |
+    | scaled_concat | Δ·P(Δ) | (φ_Δ − x)/Δ, P in Δ |
+    | log_tau | τ(Δ)·P(Δ), τ = log10 Δ + 5 | (φ_Δ − x)/τ(Δ), P in Δ |
+    | log_concat | P(log Δ) | φ_Δ − x, P in log Δ |
+
+    Args:
+        system: Exact dynamics.
+        state: (N, D).
+        action: (N, 1).
+        delta_t: Interval asked for [s].
+        form: Name in the table.
+        train_delta_ts: Training intervals [s]; those of 10, 20 and 50 Hz if None.
+        scale: As in `relative_size`.
+
+    Raises:
+        ValueError: If the form is unknown.
+    """
+    nodes = [delta_t_of(rate) for rate in STUDY_RATES] if train_delta_ts is None else list(train_delta_ts)
+    factors = {  # form -> (factor s(Δ) in front, coordinate of the polynomial)
+        "concat": (lambda d: 1.0, lambda d: d),
+        "scaled": (lambda d: d, None),
+        "scaled_concat": (lambda d: d, lambda d: d),
+        "log_tau": (lambda d: math.log10(d) + 5, lambda d: d),
+        "log_concat": (lambda d: 1.0, math.log),
+    }
+    if form not in factors:
+        raise ValueError(f"form must be one of {sorted(factors)}, got {form!r}")
+    factor, coordinate = factors[form]
+    truth = increment(system, state, action, delta_t)
+    predicted = torch.zeros_like(truth)
+    for i, node in enumerate(nodes):
+        weight = 1 / len(nodes)
+        if coordinate is not None:  # Lagrange's basis polynomial of this node
+            others = [coordinate(other) for j, other in enumerate(nodes) if j != i]
+            weight = math.prod((coordinate(delta_t) - x) / (coordinate(node) - x) for x in others)
+        predicted = predicted + weight * factor(delta_t) / factor(node) * increment(system, state, action, node)
+    return relative_size(predicted - truth, truth, scale)
+
+
+def composition_bound(error: float, growth_rate: float, train_delta_t: float, delta_t: float) -> float:
+    """Bound ε(e^{LΔ} − 1)/(e^{Lh} − 1) on the error of composing a map of step h to Δ, each step off by at most ε.
+
+    Args:
+        error: ε of one step.
+        growth_rate: Lipschitz constant L of the vector field [1/s]; 0 gives ε·Δ/h.
+        train_delta_t: h [s].
+        delta_t: Δ [s].
+    """
+    if growth_rate == 0:
+        return error * delta_t / train_delta_t
+    return error * math.expm1(growth_rate * delta_t) / math.expm1(growth_rate * train_delta_t)
+
+
+def linear_rates(system: System, state: Tensor, action: Tensor) -> list[complex]:
+    """Return the eigenvalues [1/s] of the vector field at one state (D,) and action (1,), largest real part first."""
+    force = system.physical_input(action.double())
+    jacobian = torch.func.jacrev(lambda s: system.derivative(s, force))(state.double())
+    return sorted((complex(x) for x in torch.linalg.eigvals(jacobian)), key=lambda x: (-x.real, -x.imag))
+
+
+def learned_rate(rate: complex, train_delta_t: float, solver: str) -> complex:
+    """Return the rate λ̃ that a field trained with one solver step per sample learns instead of λ [1/s].
+
+    The trained step is exact, R(λ̃h) = e^{λh} with the solver's stability polynomial R: the inverse modified equation.
+    For Euler λ̃ = (e^{λh} − 1)/h, so a frequency is learned with damping, and a growth rate too large.
+
+    Raises:
+        ValueError: If the solver is unknown.
+
+    Source:
+        Zhu et al. (2022), On numerical integration in neural ordinary differential equations.
+    """
+    if solver not in STABILITY_COEFFICIENTS:
+        raise ValueError(f"solver must be one of {sorted(STABILITY_COEFFICIENTS)}, got {solver!r}")
+    coefficients = STABILITY_COEFFICIENTS[solver]
+    target, z = cmath.exp(rate * train_delta_t), complex(rate) * train_delta_t
+    for _ in range(50):  # Newton from the true rate, to which the learned one tends as h -> 0
+        value = sum(c * z**k for k, c in enumerate(coefficients)) - target
+        slope = sum(k * c * z ** (k - 1) for k, c in enumerate(coefficients) if k)
+        z = z - value / slope
+    return z / train_delta_t
+
+
+def modified_equation(system: System, train_delta_t: float, solver: str) -> dict[str, float]:
+    """Return true and learned rates [1/s] at the state that decides the task.
+
+    Pendulum: oscillation about the bottom, `damping` of the learned field (negative: decays) and its `frequency`.
+    CartPole: `growth` of the upright pole.
+
+    Raises:
+        ValueError: If the system is neither.
+    """
+    if system.spec.name == "Pendulum-v1":
+        true = linear_rates(system, torch.tensor([math.pi, 0.0]), torch.zeros(1))[0]
+        learned = learned_rate(complex(0, abs(true.imag)), train_delta_t, solver)
+        return {"true_frequency": abs(true.imag), "frequency": learned.imag, "damping": learned.real}
+    if system.spec.name.startswith("CartPole"):
+        middle = torch.full((1,), 0.5 if system.spec.discrete else 0.0)
+        true = linear_rates(system, torch.zeros(4), middle)[0].real
+        return {"true_growth": true, "growth": learned_rate(true, train_delta_t, solver).real}
+    raise ValueError(f"system must be Pendulum-v1 or a CartPole, got {system.spec.name!r}")

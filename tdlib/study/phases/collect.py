@@ -1,0 +1,227 @@
+"""Phase 1: the data of one environment - PPO agents per rate, random inputs per rate, and branched pairs."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tdlib.core.time_grid import rate_label
+from tdlib.data import (
+    TransitionDataset,
+    load_dataset,
+    load_splits,
+    split_path,
+    write_branched,
+    write_normalization_stats,
+    write_random,
+)
+from tdlib.data.splits import SPLITS
+from tdlib.data.verify import verify_dataset
+from tdlib.evaluation.tables import write_table
+from tdlib.study.clock import part
+from tdlib.study.progress import Progress
+from tdlib.study.provenance import Stamp, source_hash
+from tdlib.study.run import Run
+
+PPO_ENVIRONMENTS = ("Pendulum-v1", "CartPole-v1")  # the seed's two; the continuous cart-pole has random data only
+
+
+def ppo_dataset_path(run: Run, env: str, rate: float, seed: int) -> Path:
+    """Path of the whole set that one PPO agent left behind."""
+    label = rate_label(rate)
+    return run.layout.ppo_folder(env, label, seed) / f"final_dataset_{label}.h5"
+
+
+def random_dataset_path(run: Run, env: str, rate: float, seed: int) -> Path:
+    """Path of the whole set under random inputs."""
+    label = rate_label(rate)
+    return run.layout.random_folder(env, label, seed) / f"dataset_{label}.h5"
+
+
+def main_dataset_path(run: Run, env: str, rate: float, seed: int) -> Path:
+    """Path of the set that models of this rate and seed train on: PPO's where there is one."""
+    choose = ppo_dataset_path if env in PPO_ENVIRONMENTS else random_dataset_path
+    return choose(run, env, rate, seed)
+
+
+def branched_path(run: Run, env: str, seed: int, split: str) -> Path:
+    """Path of one split of the pairs flowed to log-uniform intervals."""
+    return run.layout.branched_folder(env, seed) / f"log_uniform_{split}.h5"
+
+
+def load_branched(run: Run, env: str, seed: int, split: str) -> TransitionDataset:
+    """Load one split of the branched pairs."""
+    return load_dataset(branched_path(run, env, seed, split))
+
+
+def collect_environment(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd.DataFrame:
+    """Collect everything of one environment that is not there yet; return one row per set.
+
+    Args:
+        run: Preset and folders.
+        env: One of the preset's environments.
+        seeds: Some of the preset's seeds; None or empty for all.
+    """
+    ensure_collected(run, env, seeds)
+    return summarize_data(run, env, seeds)
+
+
+@part("collection")
+def ensure_collected(run: Run, env: str, seeds: Sequence[int] | None = None) -> None:
+    """Collect what is missing of one environment."""
+    env, seeds = run.select_environment(env), run.select_seeds(seeds)
+    rates = run.preset.train_frequencies
+    jobs = [(seed, rate) for seed in seeds for rate in rates]
+    with_ppo = env in PPO_ENVIRONMENTS
+    total = run.preset.collection.num_transitions * len(jobs)
+    progress = Progress(f"collecting {env}")
+    for i, (seed, rate) in enumerate(jobs):
+        if with_ppo:
+            _collect_ppo(run, env, rate, seed, progress, i, total)
+        _collect_random(run, env, rate, seed)
+    for seed in seeds:
+        _collect_branched(run, env, seed)
+    progress(total, total)
+    if tuple(seeds) == run.preset.seeds:
+        training_sets = {
+            f"{env}/{rate_label(rate)}/seed{seed}": load_dataset(
+                split_path(main_dataset_path(run, env, rate, seed), "train"), rate
+            )
+            for seed in seeds
+            for rate in rates
+        }
+        write_normalization_stats(
+            training_sets, run.layout.data / "processed" / f"normalization_stats_{env.replace('-', '_')}.json"
+        )
+
+
+def summarize_data(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd.DataFrame:
+    """Tabulate the sets of one environment: policy, rate, seed, transitions, seconds, episodes, returns, limit hits."""
+    rows = []
+    for seed, rate, policy, path in _whole_sets(run, env, seeds):
+        dataset = load_dataset(path, rate)
+        complete = dataset.episode_returns[dataset.episode_complete]
+        tail = max(1, len(complete) // 5)
+        rows.append(
+            {
+                "env": env,
+                "policy": policy,
+                "control_frequency": f"{rate:g}",
+                "seed": seed,
+                "transitions": len(dataset),
+                "seconds": round(dataset.seconds, 1),
+                "episodes": dataset.num_episodes,
+                "first_returns": complete[:tail].mean() if len(complete) else float("nan"),
+                "last_returns": complete[-tail:].mean() if len(complete) else float("nan"),
+                "limit_hits": int(dataset.limit_hit.sum()),
+                "cut_short": dataset.num_cut_short,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+class DataCheckError(ValueError):
+    """Collected data that break a rule of the data check; the message lists the findings."""
+
+
+def check_data(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd.DataFrame:
+    """Apply the data check to every whole set of one environment; return one row per check.
+
+    Raises:
+        DataCheckError: If a check fails.
+    """
+    rows = []
+    for seed, rate, policy, path in _whole_sets(run, env, seeds):
+        require_gain = policy == "ppo" and run.preset.collection.require_gain
+        for finding in verify_dataset(load_dataset(path, rate), require_gain=require_gain):
+            place = {"policy": policy, "control_frequency": f"{rate:g}", "seed": seed}
+            rows.append({"env": env, **place, **asdict(finding)})
+    table = pd.DataFrame(rows)
+    failed = table[table["ok"].eq(False)]
+    if len(failed):
+        raise DataCheckError(f"data of {env} must pass every check, these fail:\n{failed.to_string(index=False)}")
+    write_table(run.layout.part("data_checks", env), table)
+    return table
+
+
+def load_returns(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd.DataFrame:
+    """Load the returns of all complete PPO episodes against the physical time collected so far."""
+    rows = []
+    for seed in run.select_seeds(seeds) if env in PPO_ENVIRONMENTS else ():
+        for rate in run.preset.train_frequencies:
+            dataset = load_dataset(ppo_dataset_path(run, env, rate, seed), rate)
+            ends = np.cumsum(dataset.delta_t)[dataset.episode_offsets[1:] - 1]
+            kept = dataset.episode_complete
+            rows.append(
+                pd.DataFrame(
+                    {
+                        "env": env,
+                        "control_frequency": f"{rate:g}",
+                        "seed": seed,
+                        "time": ends[kept],
+                        "episode_return": dataset.episode_returns[kept],
+                    }
+                )
+            )
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+
+
+def load_coverage(run: Run, env: str, seeds: Sequence[int] | None = None, num_states: int = 2000) -> pd.DataFrame:
+    """Load states of every main set, at most `num_states` each, evenly spread over the collection."""
+    tables = []
+    for seed in run.select_seeds(seeds):
+        for rate in run.preset.train_frequencies:
+            dataset = load_dataset(main_dataset_path(run, env, rate, seed), rate)
+            rows = np.linspace(0, len(dataset) - 1, min(num_states, len(dataset))).astype(int)
+            columns = dict(zip(dataset.spec.state_names, dataset.state[rows].T, strict=True))
+            policy = "ppo" if env in PPO_ENVIRONMENTS else "random"
+            place = {"env": env, "control_frequency": f"{rate:g}", "seed": seed, "source": policy}
+            tables.append(pd.DataFrame(columns).assign(**place))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _whole_sets(run: Run, env: str, seeds: Sequence[int] | None) -> Iterator[tuple[int, float, str, Path]]:
+    """Yield (seed, rate, policy, path) of every whole set of one environment."""
+    for seed in run.select_seeds(seeds):
+        for rate in run.preset.train_frequencies:
+            if env in PPO_ENVIRONMENTS:
+                yield seed, rate, "ppo", ppo_dataset_path(run, env, rate, seed)
+            yield seed, rate, "random", random_dataset_path(run, env, rate, seed)
+
+
+def _collect_ppo(run: Run, env: str, rate: float, seed: int, progress: Progress, index: int, total: int) -> None:
+    from tdlib.data.sources.ppo import collect_ppo  # stable-baselines3 is slow to import and not always needed
+
+    count = run.preset.collection.num_transitions
+    folder = run.layout.ppo_folder(env, rate_label(rate), seed)
+    stamp = Stamp(folder / "stamp.yaml", count=count, source=source_hash("envs", "data"))
+    collect_ppo(
+        env,
+        rate,
+        seed,
+        count,
+        folder,
+        progress=lambda done, _: progress(index * count + done, total),
+        resume=stamp.is_current(),
+    )
+    stamp.write()
+
+
+def _collect_random(run: Run, env: str, rate: float, seed: int) -> None:
+    count = run.preset.collection.num_random_transitions
+    folder = run.layout.random_folder(env, rate_label(rate), seed)
+    stamp = Stamp(folder / "stamp.yaml", count=count, source=source_hash("envs", "data"))
+    write_random(env, rate, seed, count, folder, resume=stamp.is_current())
+    stamp.write()
+
+
+def _collect_branched(run: Run, env: str, seed: int) -> None:
+    rates = run.preset.train_frequencies
+    splits = [load_splits(main_dataset_path(run, env, rate, seed), rate) for rate in rates]
+    sources = {split: [parts[split] for parts in splits] for split in SPLITS}
+    folder = run.layout.branched_folder(env, seed)
+    stamp = Stamp(folder / "stamp.yaml", source=source_hash("envs", "data"))
+    write_branched(env, sources, seed, folder, frequencies=rates, resume=stamp.is_current())
+    stamp.write()

@@ -1,0 +1,168 @@
+"""Phase 3, open loop: every arm of one environment against the exact flow at every rate."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from tdlib.data import load_dataset, read_attributes, split_path
+from tdlib.evaluation import (
+    TestSet,
+    build_test_set,
+    evaluate_stack,
+    merge_tables,
+    read_table,
+    read_trajectories,
+    write_trajectories,
+)
+from tdlib.evaluation.measures import velocity_field
+from tdlib.evaluation.tables import write_table
+from tdlib.figures.videos import SavedVideo, save_rollout_video
+from tdlib.study.clock import part
+from tdlib.study.phases.collect import PPO_ENVIRONMENTS, main_dataset_path, random_dataset_path
+from tdlib.study.phases.stacks import load_arm_stacks, persistence_stack, training_hashes
+from tdlib.study.progress import Progress
+from tdlib.study.provenance import Stamp, source_hash
+from tdlib.study.run import Run
+from tdlib.systems import SYSTEMS
+
+METRIC_TABLES = (
+    "one_step_errors",
+    "rollout_errors",
+    "consistency_errors",
+    "convergence_test",
+    "ensemble_calibration",
+    "state_errors",
+)
+NO_MODEL = "none"
+VIDEOS = {  # env -> file name -> title and arm
+    "Pendulum-v1": {
+        "pendulum_baseline_10hz_on_50hz": (
+            "baseline of 10 Hz, stepped at 50 Hz",
+            {"method": "baseline", "train_frequency": "10"},
+        )
+    },
+    "CartPole-v1": {
+        "cartpole_multi_resolution_on_50hz": (
+            "multi-resolution, stepped at 50 Hz",
+            {"method": "multi_resolution", "form": "scaled_concat", "train_frequency": "mixed"},
+        )
+    },
+}
+
+
+@part("evaluation")
+def evaluate_environment(
+    run: Run, env: str, models: Sequence[str] | None = None, seeds: Sequence[int] | None = None
+) -> dict[str, pd.DataFrame]:
+    """Evaluate what is missing and return the tables of the chosen models, with persistence beside them.
+
+    Args:
+        run: Preset and folders.
+        env: One of the preset's environments.
+        models: Some of the preset's models; None or empty for all.
+        seeds: Some of the preset's seeds; None or empty for all.
+    """
+    env, models, seeds = run.select_environment(env), run.select_models(models), run.select_seeds(seeds)
+    wanted = [NO_MODEL, *models]
+    missing = [model for model in wanted if not _stamp(run, env, model, seeds).is_current()]
+    if missing:
+        system = SYSTEMS[env]
+        progress = Progress(f"evaluating {env}")
+        progress(0, len(missing) + 1)
+        test_sets = {seed: load_test_set(run, env, seed) for seed in seeds}
+        for i, model in enumerate(missing):
+            progress(i + 1, len(missing) + 1)
+            stacks = [persistence_stack(env, seeds)] if model == NO_MODEL else load_arm_stacks(run, env, [model], seeds)
+            parts = [
+                evaluate_stack(stack.dynamics, stack.members, test_sets, system, device=run.device) for stack in stacks
+            ]
+            _save(run, env, model, merge_tables(parts))
+            _stamp(run, env, model, seeds).write()
+        progress(len(missing) + 1, len(missing) + 1)
+    return load_parts(run, env, wanted)
+
+
+def load_test_set(run: Run, env: str, seed: int) -> TestSet:
+    """Build one seed's test set from the test splits of all rates; `shift` are the random policy's states."""
+    rates, evaluation = run.preset.train_frequencies, run.preset.evaluation
+    own = [load_dataset(split_path(main_dataset_path(run, env, rate, seed), "test"), rate) for rate in rates]
+    other = [load_dataset(split_path(random_dataset_path(run, env, rate, seed), "test"), rate) for rate in rates]
+    return build_test_set(
+        SYSTEMS[env],
+        own,
+        seed=seed,
+        rates=(*run.preset.test_frequencies, "irregular"),
+        num_pairs=evaluation.num_pairs,
+        num_starts=evaluation.num_starts,
+        horizon=evaluation.horizon,
+        shift=other if env in PPO_ENVIRONMENTS else (),
+    )
+
+
+def load_parts(run: Run, env: str, models: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Load the tables of some models of one environment."""
+    tables = {}
+    for name in METRIC_TABLES:
+        paths = [run.layout.part(name, f"{env}-{model}") for model in models]
+        frames = [read_table(path) for path in paths if path.exists()]
+        if frames:
+            tables[name] = pd.concat(frames, ignore_index=True)
+    return tables
+
+
+def example_rollouts(run: Run, env: str) -> pd.DataFrame:
+    """Load the saved trajectories of all models of one environment."""
+    paths = sorted(run.layout.trajectories.glob(f"{env}-*-rollouts.h5"))
+    return pd.concat([read_trajectories(path) for path in paths], ignore_index=True)
+
+
+def load_velocity_fields(run: Run, env: str) -> pd.DataFrame:
+    """Evaluate the fields trained at 20 Hz of the first seed on a plane of states, beside the true field."""
+    tables = []
+    for model in run.preset.models:
+        for stack in load_arm_stacks(run, env, [model], run.preset.seeds[:1]):
+            chosen = stack.select(
+                lambda key: key["method"] == "ode" and key["form"] == "rk4" and key["train_frequency"] == "20"
+            )
+            if chosen is not None:
+                tables.append(velocity_field(chosen.dynamics, SYSTEMS[env], chosen.keys, device=run.device))
+    return pd.concat(tables, ignore_index=True)
+
+
+@part("figures")
+def record_videos(run: Run, env: str) -> list[SavedVideo]:
+    """Write the videos of one environment: rollouts of one arm of the first seed at 50 Hz."""
+    table = example_rollouts(run, env) if env in VIDEOS else pd.DataFrame()
+    videos = []
+    for name, (title, wanted) in VIDEOS.get(env, {}).items():
+        shown = {**wanted, "model": "jump", "size": "hidden64", "data": "transitions", "test_frequency": "50"}
+        chosen = table[table["seed"] == run.preset.seeds[0]]
+        for column, value in shown.items():
+            chosen = chosen[chosen[column] == value]
+        if len(chosen):
+            videos.append(save_rollout_video(chosen, run.layout.videos / f"{name}.mp4", title=title))
+    return videos
+
+
+def _save(run: Run, env: str, model: str, tables: dict[str, pd.DataFrame]) -> None:
+    for name in METRIC_TABLES:
+        if name in tables:
+            write_table(run.layout.part(name, f"{env}-{model}"), tables[name])
+    write_trajectories(run.layout.trajectories / f"{env}-{model}-rollouts.h5", tables["trajectories"])
+
+
+def _stamp(run: Run, env: str, model: str, seeds: Sequence[int]) -> Stamp:
+    hashes = [
+        str(read_attributes(split_path(path(run, env, rate, seed), "test"))["content_hash"])
+        for path in (main_dataset_path, random_dataset_path)
+        for rate in run.preset.train_frequencies
+        for seed in seeds
+    ]
+    return Stamp(
+        run.layout.part("evaluation", f"{env}-{model}").with_suffix(".yaml"),
+        evaluation=run.preset.evaluation.model_dump(),
+        rates=run.preset.test_frequencies,
+        data=hashes,
+        weights=[] if model == NO_MODEL else training_hashes(run, env, model, seeds),
+        source=source_hash("envs", "data", "models", "evaluation"),
+    )

@@ -1,0 +1,225 @@
+"""Phase 2: train every arm of one environment that is not trained yet, one fit per model family."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from tdlib.core.files import parse_yaml
+from tdlib.core.transitions import Transitions
+from tdlib.data import TransitionDataset, load_splits, read_attributes, split_path, subset_seconds, subset_transitions
+from tdlib.evaluation.tables import write_table
+from tdlib.figures.training import draw_training_curves
+from tdlib.study.arms import LOG_UNIFORM, Arm, build_arm, trained_arms
+from tdlib.study.clock import part
+from tdlib.study.phases.collect import branched_path, ensure_collected, load_branched, main_dataset_path
+from tdlib.study.progress import Progress
+from tdlib.study.provenance import Stamp, source_hash
+from tdlib.study.run import Run
+from tdlib.systems import SYSTEMS
+from tdlib.training import Budget, FitResult, Member, delta_t_support, fit, save_checkpoint
+
+Part = tuple[Transitions, torch.Tensor]  # transitions in time order, and the offsets of their episodes
+
+
+@dataclass(frozen=True)
+class SeedData:
+    """What the arms of one seed train and validate on; sets are shared objects, so that a fit holds each once.
+
+    Args:
+        single: Equal numbers of transitions of every rate.
+        share: A third of each, so that mixed arms see as many transitions in all.
+        seconds: Equal seconds of every rate.
+        val: Validation split of every rate.
+        branched: Train and validation pairs at log-uniform intervals.
+        hashes: Content hashes of the sets these were taken from.
+    """
+
+    single: dict[float, Part]
+    share: dict[float, Part]
+    seconds: dict[float, Part]
+    val: dict[float, Part]
+    branched: dict[str, Part]
+    hashes: dict[str, str]
+
+    def parts(self, arm: Arm) -> tuple[list[Part], list[Part]]:
+        """Return the training and validation sets of an arm."""
+        if arm.train_frequency == LOG_UNIFORM:
+            return [self.branched["train"]], [self.branched["val"]]
+        table = self.seconds if arm.data == "seconds" else self.single if len(arm.frequencies) == 1 else self.share
+        return [table[rate] for rate in arm.frequencies], [self.val[rate] for rate in arm.frequencies]
+
+
+def train_environment(
+    run: Run, env: str, models: Sequence[str] | None = None, seeds: Sequence[int] | None = None
+) -> pd.DataFrame:
+    """Train what is missing and return the training summary, one row per checkpoint.
+
+    Args:
+        run: Preset and folders.
+        env: One of the preset's environments.
+        models: Some of the preset's models; None or empty for all.
+        seeds: Some of the preset's seeds; None or empty for all.
+    """
+    ensure_trained(run, env, models, seeds)
+    models, seeds = run.select_models(models), run.select_seeds(seeds)
+    arms = trained_arms(models, run.preset.sizes)
+    summary = pd.concat([_summary_row(run, env, arm, seed) for arm in arms for seed in seeds], ignore_index=True)
+    for model in models:
+        write_table(run.layout.part("training_summary", f"{env}-{model}"), summary[summary["model"] == model])
+    return summary
+
+
+@part("training")
+def ensure_trained(
+    run: Run, env: str, models: Sequence[str] | None = None, seeds: Sequence[int] | None = None
+) -> None:
+    """Train the arms of one environment that have no checkpoint of these data, settings and code."""
+    env, models, seeds = run.select_environment(env), run.select_models(models), run.select_seeds(seeds)
+    ensure_collected(run, env, seeds)
+    arms = trained_arms(models, run.preset.sizes)
+    hashes = {seed: _hashes(run, env, seed) for seed in seeds}
+    missing = [
+        (arm, seed) for arm in arms for seed in seeds if not _stamp(run, env, arm, seed, hashes[seed]).is_current()
+    ]
+    if missing:
+        data = {seed: load_seed_data(run, env, seed) for seed in sorted({seed for _, seed in missing})}
+        progress = Progress(f"training {env}")
+        done = 0
+        for size in dict.fromkeys(arm.size for arm, _ in missing):  # one budget per size
+            chosen = [(arm, seed) for arm, seed in missing if arm.size == size]
+            members = [_member(env, arm, seed, data[seed]) for arm, seed in chosen]
+            budget = _budget(run, size, members)
+
+            def report(part: int, total: int, before: int = done, count: int = len(members)) -> None:
+                progress(round(1000 * (before + part / max(total, 1) * count)), 1000 * len(missing))
+
+            for result in fit(members, budget, run.device, report):
+                _save(run, env, result, budget, data[result.member.seed].hashes)
+            done += len(members)
+
+
+def load_seed_data(run: Run, env: str, seed: int) -> SeedData:
+    """Load one seed's sets and cut them to equal transitions, thirds, and equal seconds."""
+    splits = {
+        rate: load_splits(main_dataset_path(run, env, rate, seed), rate) for rate in run.preset.train_frequencies
+    }
+    train = {rate: parts["train"] for rate, parts in splits.items()}
+    count = min(len(part) for part in train.values())
+    seconds = min(part.seconds for part in train.values())
+    return SeedData(
+        single={rate: _part(subset_transitions(part, count, seed=seed)) for rate, part in train.items()},
+        share={rate: _part(subset_transitions(part, count // len(train), seed=seed)) for rate, part in train.items()},
+        seconds={rate: _part(subset_seconds(part, seconds, seed=seed)) for rate, part in train.items()},
+        val={rate: _part(parts["val"]) for rate, parts in splits.items()},
+        branched={split: _part(load_branched(run, env, seed, split)) for split in ("train", "val")},
+        hashes=_hashes(run, env, seed),
+    )
+
+
+def load_curves(
+    run: Run, env: str, models: Sequence[str] | None = None, seeds: Sequence[int] | None = None
+) -> pd.DataFrame:
+    """Load all training curves of one environment with their key columns."""
+    parts = []
+    for arm in trained_arms(run.select_models(models), run.preset.sizes):
+        for seed in run.select_seeds(seeds):
+            curves = pd.read_csv(model_folder(run, env, arm, seed) / "training_curves.csv")
+            parts.append(curves.assign(env=env, **arm.keys(), seed=seed))
+    return pd.concat(parts, ignore_index=True)
+
+
+def model_folder(run: Run, env: str, arm: Arm, seed: int) -> Path:
+    """Folder of one checkpoint."""
+    return run.layout.model_folder(env, arm.model, arm.folder, seed)
+
+
+def _hashes(run: Run, env: str, seed: int) -> dict[str, str]:
+    found = {}
+    for rate in run.preset.train_frequencies:
+        for split in ("train", "val"):
+            path = split_path(main_dataset_path(run, env, rate, seed), split)
+            found[f"{rate:g}hz_{split}"] = str(read_attributes(path)["content_hash"])
+    for split in ("train", "val"):
+        found[f"branched_{split}"] = str(read_attributes(branched_path(run, env, seed, split))["content_hash"])
+    return found
+
+
+def _part(dataset: TransitionDataset) -> Part:
+    transitions, offsets = dataset.transitions_with_offsets(torch.float32)
+    return transitions, torch.as_tensor(offsets)
+
+
+def _member(env: str, arm: Arm, seed: int, data: SeedData) -> Member:
+    train, val = data.parts(arm)
+    windows = arm.model == "lstm"
+    return Member(
+        arm,
+        seed,
+        build_arm(arm, SYSTEMS[env].spec, seed),
+        [part for part, _ in train],
+        [part for part, _ in val],
+        [offsets for _, offsets in train] if windows else None,
+        [offsets for _, offsets in val] if windows else None,
+    )
+
+
+def _budget(run: Run, size: str, members: Sequence[Member]) -> Budget:
+    training = run.preset.training
+    steps = training.num_steps
+    if training.num_epochs is not None:
+        largest = max(sum(len(part) for part in member.train) for member in members)
+        steps = training.num_epochs * math.ceil(largest / training.batch_size)
+    elif size != "hidden64" and training.num_steps_large is not None:
+        steps = training.num_steps_large
+    return Budget(
+        num_steps=steps, learning_rate=training.learning_rate, batch_size=training.batch_size, loss=training.loss
+    )
+
+
+def _stamp(run: Run, env: str, arm: Arm, seed: int, hashes: dict[str, str]) -> Stamp:
+    return Stamp(
+        model_folder(run, env, arm, seed) / "stamp.yaml",
+        arm=arm.keys(),
+        seed=seed,
+        data=hashes,
+        training=run.preset.training.model_dump(),
+        source=source_hash("models", "training"),
+    )
+
+
+def _save(run: Run, env: str, result: FitResult, budget: Budget, hashes: dict[str, str]) -> None:
+    member = result.member
+    folder = model_folder(run, env, member.arm, member.seed)
+    config = {
+        "env": env,
+        **member.arm.keys(),
+        "seed": member.seed,
+        "num_steps": budget.num_steps,
+        "learning_rate": budget.learning_rate,
+        "batch_size": budget.batch_size,
+        "loss": budget.loss,
+        "num_transitions": sum(len(part) for part in member.train),
+        "delta_t_support": delta_t_support(member.train),
+        "data_hashes": hashes,
+        "metrics": {
+            "best_val_loss": result.best_val_loss,
+            "best_step": result.best_step,
+            "stopped": result.stopped,
+            "seconds": result.seconds,
+            "final_grad_norm": float(result.curves["grad_norm"].iloc[-1]),
+        },
+    }
+    save_checkpoint(folder, result.model, config, result.curves)
+    with part("figures"):
+        draw_training_curves(folder / "training_curves.csv", folder / "training_curves.png")
+    _stamp(run, env, member.arm, member.seed, hashes).write()
+
+
+def _summary_row(run: Run, env: str, arm: Arm, seed: int) -> pd.DataFrame:
+    config = parse_yaml((model_folder(run, env, arm, seed) / "config.yaml").read_text(encoding="utf-8"))
+    row = {"env": env, **arm.keys(), "seed": seed, **config["metrics"], "n": config["num_transitions"]}
+    return pd.DataFrame([row])

@@ -1,0 +1,202 @@
+"""Presets: plain YAML, checked whole before anything runs.
+
+Every key is explained at its field; an unknown key, a wrong type or a value out of range raises `PresetError`, which
+names the key, the rule and the value.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from tdlib.core.files import parse_yaml
+from tdlib.core.time_grid import delta_t_of, num_steps
+from tdlib.models import MODELS
+from tdlib.study.layout import ROOT
+from tdlib.systems import SYSTEMS
+
+PRESET_FOLDER = ROOT / "params"
+SHORTEST_DELTA_T = 0.001  # [s]; a shorter control interval leaves nothing of float32 precision in one increment
+
+PositiveInt = Annotated[int, Field(strict=True, ge=1)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(strict=True, ge=0)]
+
+
+class PresetError(ValueError):
+    """A preset that cannot run; the message lists each offending key with its rule and value."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Collection(_Section):
+    """Phase 1: how much data."""
+
+    num_transitions: PositiveInt  # PPO transitions per (environment, rate, seed)
+    num_random_transitions: PositiveInt  # random-input transitions per (environment, rate, seed)
+    require_gain: bool = False  # fail the data check if an agent's return did not rise
+
+
+class Training(_Section):
+    """Phase 2: one budget for all arms of a size."""
+
+    num_steps: PositiveInt | None = None  # optimizer steps at hidden 64
+    num_epochs: PositiveInt | None = None  # alternatively, passes over the training split
+    num_steps_large: PositiveInt | None = None  # optimizer steps of small, medium, large; None: as hidden 64
+    learning_rate: PositiveFloat
+    batch_size: PositiveInt = 256
+    loss: Literal["increment", "next_state"] = "increment"  # next_state: the seed's raw error, an ablation
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> "Training":
+        if (self.num_steps is None) == (self.num_epochs is None):
+            raise ValueError("exactly one of num_steps and num_epochs must be given")
+        return self
+
+
+class Evaluation(_Section):
+    """Phase 3: size of the test sets."""
+
+    num_pairs: PositiveInt = 4096  # one-step pairs per seed
+    num_starts: PositiveInt = 50  # open-loop starts per seed
+    horizon: PositiveFloat = 1.0  # [s]
+
+
+class Control(_Section):
+    """Phase 3: closed-loop control."""
+
+    frequencies: Annotated[tuple[Rate, ...], Field(min_length=1)] = (10.0, 20.0, 50.0)
+    extra_frequencies: tuple[Rate, ...] = ()  # further rates for the few arms of `control_axes`
+    episodes_per_seed: PositiveInt = 5
+    episode_seconds: PositiveFloat = 10.0
+    replan_seconds: PositiveFloat | None = None  # time between plans [s]; None: at every decision
+    num_samples: PositiveInt = 64
+    num_iterations: PositiveInt = 2
+    compare_mppi: bool = True  # run MPPI beside CEM for the arms of `control_axes`
+
+
+class Checks(_Section):
+    """When the build fails."""
+
+    max_own_rate_error: PositiveFloat  # own-rate relative error of Pendulum's jump baseline must stay below
+
+
+class Preset(_Section):
+    """One run of the whole study."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    description: str
+    environments: Annotated[tuple[str, ...], Field(min_length=1)]
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    models: Annotated[tuple[str, ...], Field(min_length=1)]
+    sizes: Annotated[tuple[Literal["hidden64", "small", "medium", "large"], ...], Field(min_length=1)] = ("hidden64",)
+    train_frequencies: Annotated[tuple[Rate, ...], Field(min_length=1)] = (10.0, 20.0, 50.0)
+    test_frequencies: Annotated[tuple[Rate, ...], Field(min_length=1)]
+    collection: Collection
+    training: Training
+    evaluation: Evaluation = Evaluation()
+    control: Control = Control()
+    checks: Checks
+    split_cells: bool = False  # one job per seed (data) and per model (training, evaluation, control)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @field_validator("environments")
+    @classmethod
+    def _known_environments(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in SYSTEMS:
+                raise ValueError(f"environment must be one of {sorted(SYSTEMS)}, got {name!r}")
+        return names
+
+    @field_validator("models")
+    @classmethod
+    def _known_models(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in MODELS:
+                raise ValueError(f"model must be one of {sorted(MODELS)}, got {name!r}")
+        return names
+
+    @field_validator("environments", "seeds", "models", "sizes", "train_frequencies", "test_frequencies")
+    @classmethod
+    def _no_repeats(cls, values: tuple) -> tuple:
+        if len(set(values)) < len(values):
+            raise ValueError(f"entries must differ, got {list(values)}")
+        return values
+
+    @field_validator("train_frequencies", "test_frequencies")
+    @classmethod
+    def _representable(cls, rates: tuple[float, ...]) -> tuple[float, ...]:
+        for rate in rates:
+            if delta_t_of(rate) < SHORTEST_DELTA_T:
+                raise ValueError(f"a rate must have an interval of at least {SHORTEST_DELTA_T} s, got {rate} Hz")
+        return rates
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Preset":
+        if set(self.train_frequencies) != {10.0, 20.0, 50.0}:
+            raise ValueError(
+                "train_frequencies must be 10, 20 and 50 Hz, the rates of the arms; "
+                f"got {list(self.train_frequencies)}"
+            )
+        missing = set(self.train_frequencies) - set(self.test_frequencies)
+        if missing:
+            raise ValueError(f"test_frequencies must contain every training rate, missing {sorted(missing)}")
+        longest = max(delta_t_of(rate) for rate in self.test_frequencies)
+        if self.evaluation.horizon < longest:
+            raise ValueError(
+                f"evaluation.horizon must hold one step of every rate: {self.evaluation.horizon} s < {longest} s"
+            )
+        if self.control.replan_seconds is not None:
+            for rate in (*self.control.frequencies, *self.control.extra_frequencies):
+                if delta_t_of(rate) <= self.control.replan_seconds:
+                    num_steps(self.control.replan_seconds, delta_t_of(rate))
+        return self
+
+
+def preset_path(name_or_path: str | os.PathLike) -> Path:
+    """Return the file of a preset given by name (`quick`) or by path.
+
+    Raises:
+        PresetError: If there is no such preset; the message lists those that exist.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in {".yaml", ".yml"}:
+        path = PRESET_FOLDER / f"{name_or_path}.yaml"
+    if not path.is_file():
+        known = sorted(p.stem for p in PRESET_FOLDER.glob("*.yaml"))
+        raise PresetError(f"preset must be one of {known} or the path of a YAML file, got {str(name_or_path)!r}")
+    return path
+
+
+def load_preset(name_or_path: str | os.PathLike) -> Preset:
+    """Read and check a preset.
+
+    Raises:
+        PresetError: Names every offending key, the rule it breaks, and the value given.
+    """
+    path = preset_path(name_or_path)
+    try:
+        content = parse_yaml(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise PresetError(f"preset {path.name} must be valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise PresetError(f"preset {path.name} must be a mapping of keys to values, got {type(content).__name__}")
+    try:
+        return Preset.model_validate(content)
+    except ValidationError as error:
+        raise PresetError(f"preset {path.name} cannot run:\n" + "\n".join(map(_describe, error.errors()))) from error
+
+
+def _describe(problem: dict) -> str:
+    key = ".".join(str(part) for part in problem["loc"]) or "preset"
+    rule = {
+        "extra_forbidden": "unknown key",
+        "missing": "required key is missing",
+    }.get(problem["type"], problem["msg"])
+    value = "" if problem["type"] == "missing" or isinstance(problem["input"], dict) else f", got {problem['input']!r}"
+    return f"  {key}: {rule}{value}"

@@ -1,0 +1,248 @@
+"""Merge the parts of all cells, put intervals on them, test the declared contrasts, and write the headline numbers."""
+
+import json
+import math
+import platform
+import subprocess
+from importlib.metadata import version
+
+import numpy as np
+import pandas as pd
+
+from tdlib.core.files import write_text
+from tdlib.core.seeding import numpy_generator
+from tdlib.evaluation.tables import ARM_COLUMNS, at_time, read_table, write_table
+from tdlib.study.clock import part
+from tdlib.study.contrasts import CONTRASTS, Cell, Contrast
+from tdlib.study.inference import hierarchical_bootstrap, holm, seed_bootstrap, sign_flip_test, smallest_p_value, tost
+from tdlib.study.layout import ROOT
+from tdlib.study.run import Run
+
+TABLES = (
+    "one_step_errors",
+    "rollout_errors",
+    "consistency_errors",
+    "convergence_test",
+    "ensemble_calibration",
+    "control_performance",
+    "training_summary",
+    "limits",
+    "data_checks",
+)
+CELL = ["env", *ARM_COLUMNS, "test_frequency"]
+EQUIVALENCE_MARGIN = math.log(1.1)  # errors within 10 % count as equal
+SIGNIFICANCE = 0.05
+ROLLOUT_TIMES = (0.5, 1.0)  # [s]
+
+
+@part("statistics")
+def merge_parts(run: Run) -> dict[str, pd.DataFrame]:
+    """Join the parts of every table in the order of the preset, write them to `results/metrics`, and return them.
+
+    Parts of environments or models that the preset does not have (left by another version of it) are ignored.
+    """
+    merged = {}
+    for name in TABLES:
+        paths = [
+            run.layout.part(name, env if model is None else f"{env}-{model}")
+            for env in run.preset.environments
+            for model in (None, "none", *run.preset.models)
+        ]
+        frames = [read_table(path) for path in paths if path.exists()]
+        if frames:
+            merged[name] = pd.concat(frames, ignore_index=True)
+            write_table(run.layout.metrics / f"{name}.csv", merged[name])
+    return merged
+
+
+def load_tables(run: Run) -> dict[str, pd.DataFrame]:
+    """Load the merged tables."""
+    paths = {name: run.layout.metrics / f"{name}.csv" for name in TABLES}
+    return {name: read_table(path) for name, path in paths.items() if path.exists()}
+
+
+@part("statistics")
+def summarize(run: Run, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Compute mean and 95 % bootstrap interval over seeds of every measure; write and return `statistics.csv`.
+
+    Columns: metric, env, the arm, test_frequency, detail, mean, ci_low, ci_high, n_seeds, n (values behind the mean).
+    """
+    generator = numpy_generator(0, "statistics")
+    one_step = tables["one_step_errors"]
+    one_step = one_step[(one_step["test_set"] == "pooled") & (one_step["dimension"] == "all")].assign(detail="")
+    rollout = tables["rollout_errors"]
+    rollout = rollout[rollout["dimension"] == "all"]
+    limited = rollout.groupby("env")["truncated"].transform("any")  # with limits: scored until the truth leaves them
+    rollout = rollout[rollout["truncated"] | ~limited]
+    rollout = pd.concat([at_time(rollout, time).assign(detail=f"{time:g}") for time in ROLLOUT_TIMES])
+    consistency = tables["consistency_errors"]
+    detail = consistency["fine_frequency"] + "->" + consistency["coarse_frequency"]
+    consistency = consistency.assign(detail=detail, test_frequency=consistency["coarse_frequency"])
+    parts = [
+        _intervals(one_step, "one_step.mse", "mse", generator),
+        _intervals(one_step, "one_step.relative_error", "relative_error", generator),
+        _intervals(rollout, "rollout.relative_error", "relative_error", generator),
+        _intervals(consistency, "consistency.defect", "defect", generator),
+        _intervals(consistency, "consistency.relative_error", "relative_error", generator),
+    ]
+    control = tables["control_performance"]
+    main = control[(control["planner"] != "mppi") & (control["model_frequency"] == control["control_frequency"])]
+    for metric, column in (("return", "episode_return"), ("success", "success"), ("regret", "regret")):
+        parts.append(_episode_intervals(main, f"control.{metric}", column, generator))
+    table = pd.concat(parts, ignore_index=True)
+    write_table(run.layout.metrics / "statistics.csv", table)
+    return table
+
+
+@part("statistics")
+def evaluate_contrasts(run: Run, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Test every declared contrast in every environment; write and return `contrasts.csv`.
+
+    The ratio is the geometric mean over seeds of a's relative error over b's. `p_holm` adjusts the sign-flip tests over
+    all contrasts, `p_equivalence` is TOST's within ±10 %. The verdict compares the prediction with the data; a
+    prediction that neither stands nor falls at the 5 % level is "open".
+    """
+    errors = tables["one_step_errors"]
+    errors = errors[(errors["test_set"] == "pooled") & (errors["dimension"] == "all")]
+    errors = errors[(errors["size"] == "hidden64") & (errors["data"] == "transitions")]
+    generator = numpy_generator(0, "contrasts")
+    rows = []
+    for env in run.preset.environments:
+        for contrast in CONTRASTS:
+            if {contrast.a.model, contrast.b.model} <= set(run.preset.models):
+                rows.append(_contrast_row(errors[errors["env"] == env], env, contrast, generator))
+    table = pd.DataFrame(rows)
+    table.insert(table.columns.get_loc("p_value") + 1, "p_holm", holm(table["p_value"]))
+    table["verdict"] = [_verdict(row) for row in table.to_dict("records")]
+    write_table(run.layout.metrics / "contrasts.csv", table)
+    return table
+
+
+def write_summary(run: Run, tables: dict[str, pd.DataFrame], statistics: pd.DataFrame) -> pd.DataFrame:
+    """Write `summary_statistics.json`: what ran, with which versions, and the headline numbers; return those."""
+    preset = run.preset
+    headline = statistics[
+        (statistics["metric"] == "one_step.relative_error")
+        & statistics["train_frequency"].isin(["20", "mixed"])
+        & statistics["test_frequency"].isin(["10", "20", "50"])
+        & (statistics["size"] == "hidden64")
+        & (statistics["data"] == "transitions")
+    ]
+    content = {
+        "preset": preset.name,
+        "description": preset.description,
+        "seeds": len(preset.seeds),
+        "environments": list(preset.environments),
+        "num_transitions": preset.collection.num_transitions,
+        "num_steps": preset.training.num_steps,
+        "num_checkpoints": len(tables["training_summary"]),
+        "num_control_episodes": len(tables["control_performance"]),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("torch", "gymnasium", "stable-baselines3", "numpy", "tdlib")},
+        "git_commit": _git_commit(),
+        "headline": [
+            {key: _plain(value) for key, value in row.items() if not isinstance(value, str) or value}
+            for row in headline.to_dict("records")
+        ],
+    }
+    write_text(run.layout.metrics / "summary_statistics.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
+    return headline
+
+
+def _intervals(table: pd.DataFrame, metric: str, value: str, generator: np.random.Generator) -> pd.DataFrame:
+    """Mean over seeds with a bootstrap interval, one row per arm, test rate and detail."""
+    keys = [*CELL, "detail"]
+    wide = table.pivot_table(index=keys, columns="seed", values=value, aggfunc="mean", sort=False, dropna=False)
+    counts = table.groupby(keys, sort=False)["n"].sum().reindex(wide.index)
+    wide = wide.replace([np.inf, -np.inf], np.nan).dropna(how="all")
+    counts = counts.loc[wide.index]
+    parts = []
+    for n_seeds, rows in wide.groupby(wide.notna().sum(axis=1)):  # a seed without a finite value shrinks the sample
+        values = np.stack([row[np.isfinite(row)] for row in rows.to_numpy()])
+        mean, low, high = seed_bootstrap(values, generator=generator)
+        frame = rows.index.to_frame(index=False)
+        frame = frame.assign(mean=mean, ci_low=low, ci_high=high, n_seeds=n_seeds, n=counts.loc[rows.index].to_numpy())
+        parts.append(frame)
+    result = pd.concat(parts, ignore_index=True)
+    result.insert(0, "metric", metric)
+    return result
+
+
+def _episode_intervals(table: pd.DataFrame, metric: str, value: str, generator: np.random.Generator) -> pd.DataFrame:
+    """Mean over seeds and episodes with a hierarchical bootstrap interval, one row per arm and control rate."""
+    rows = []
+    for key, group in table.dropna(subset=[value]).groupby(CELL, sort=False):
+        per_seed = [part[value].astype(float).to_numpy() for _, part in group.groupby("seed")]
+        interval = hierarchical_bootstrap(per_seed, generator=generator, num_resamples=1000)
+        rows.append(
+            {
+                "metric": metric,
+                **dict(zip(CELL, key, strict=True)),
+                "detail": "",
+                "mean": interval.mean,
+                "ci_low": interval.ci_low,
+                "ci_high": interval.ci_high,
+                "n_seeds": interval.n_seeds,
+                "n": interval.n,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _contrast_row(errors: pd.DataFrame, env: str, contrast: Contrast, generator: np.random.Generator) -> dict:
+    a, b = _values(errors, contrast.a), _values(errors, contrast.b)
+    if list(a.index) != list(b.index) or a.empty:
+        found = f"{list(a.index)} and {list(b.index)}"
+        raise ValueError(f"contrast {contrast.name!r} needs both arms for the same seeds, got {found}")
+    difference = np.log(a.to_numpy()) - np.log(b.to_numpy())
+    test = sign_flip_test(difference, generator=generator)
+    mean, low, high = (float(x[0]) for x in seed_bootstrap(difference[None], generator=generator))
+    equivalence = tost(difference, EQUIVALENCE_MARGIN).p_value if len(difference) > 1 else 1.0
+    return {
+        "env": env,
+        "name": contrast.name,
+        "question": contrast.question,
+        "a": str(contrast.a),
+        "b": str(contrast.b),
+        "expected": contrast.expected,
+        "ratio": math.exp(mean),
+        "ci_low": math.exp(low),
+        "ci_high": math.exp(high),
+        "p_value": test.p_value,
+        "p_equivalence": equivalence,
+        "p_smallest": smallest_p_value(len(difference)),
+        "n_seeds": len(difference),
+    }
+
+
+def _values(errors: pd.DataFrame, cell: Cell) -> pd.Series:
+    chosen = errors[
+        (errors["model"] == cell.model)
+        & (errors["method"] == cell.method)
+        & (errors["form"] == cell.form)
+        & (errors["train_frequency"] == cell.train_frequency)
+        & (errors["test_frequency"] == cell.test_frequency)
+    ]
+    return chosen.set_index("seed")["relative_error"].sort_index()
+
+
+def _verdict(row: dict) -> str:
+    """Compare a prediction with the data: it stands, falls, or cannot be decided with this many seeds."""
+    differs = row["p_holm"] < SIGNIFICANCE
+    if row["expected"] == "equal":
+        if row["p_equivalence"] < SIGNIFICANCE:
+            return "confirmed"
+        return "refuted" if differs else "open"
+    if not differs:
+        return "open"
+    return "confirmed" if (row["ratio"] < 1) == (row["expected"] == "less") else "refuted"
+
+
+def _plain(value: object) -> object:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _git_commit() -> str:
+    """Return the commit of the working tree; empty outside a repository."""
+    result = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return result.stdout.strip()

@@ -1,0 +1,20 @@
+"""Physical truth: one differential equation per system, and its flow under a zero-order hold."""
+
+from tdlib.systems.cartpole import CARTPOLE, CARTPOLE_CONTINUOUS
+from tdlib.systems.pendulum import PENDULUM
+from tdlib.systems.system import IntervalOutcome, System
+
+SYSTEMS: dict[str, System] = {system.spec.name: system for system in (PENDULUM, CARTPOLE, CARTPOLE_CONTINUOUS)}
+
+__all__ = ["SYSTEMS", "IntervalOutcome", "System", "get_system"]
+
+
+def get_system(name: str) -> System:
+    """Look a system up by name.
+
+    Raises:
+        ValueError: If there is no such system; the message lists the names.
+    """
+    if name not in SYSTEMS:
+        raise ValueError(f"environment must be one of {sorted(SYSTEMS)}, got {name!r}")
+    return SYSTEMS[name]
