@@ -14,7 +14,7 @@ from tdlib.evaluation import (
     read_trajectories,
     write_trajectories,
 )
-from tdlib.evaluation.measures import velocity_field
+from tdlib.evaluation.measures.velocity_field import velocity_field
 from tdlib.evaluation.tables import write_table
 from tdlib.figures.videos import SavedVideo, save_rollout_video
 from tdlib.study.clock import part
