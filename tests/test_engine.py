@@ -81,7 +81,7 @@ def random_actions(env: str, count: int, generator: torch.Generator) -> torch.Te
     spec = SYSTEMS[env].spec
     if spec.discrete:
         return torch.randint(spec.num_actions, (count, 1), generator=generator).double()
-    return spec.action_low + (spec.action_high - spec.action_low) * torch.rand(
+    return spec.input_low[0] + (spec.input_high[0] - spec.input_low[0]) * torch.rand(
         count, 1, dtype=torch.float64, generator=generator
     )
 
@@ -245,7 +245,7 @@ def test_the_truth_is_the_flow_of_tdlib(engine, env):
         ]
         expected = outcome.next_state.numpy()
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * max(1, np.abs(expected).max()))
-        field = system.derivative(states, system.physical_input(actions)).numpy()
+        field = system.derivative(states, system.spec.held_input(actions)).numpy()
         found = [engine.system(env, "field", s.tolist(), a) for s, a in zip(states, plain(actions, env), strict=True)]
         np.testing.assert_allclose(found, field, rtol=0, atol=1e-12 * max(1, np.abs(field).max()))
 
@@ -283,9 +283,9 @@ def test_the_descriptions_are_those_of_tdlib(engine, env):
     ):  # fmt: skip
         assert tuple(system[ours]) == theirs
     action = system["action"]
-    assert (action["low"], action["high"], action["num"]) == (spec.action_low, spec.action_high, spec.num_actions)
+    assert (action["low"], action["high"], action["num"]) == (*spec.input_low, *spec.input_high, spec.num_actions)
     assert action["kind"] == ("discrete" if spec.discrete else "continuous")
-    assert (action["name"], action["unit"]) == (spec.action_name, spec.action_unit)
+    assert (action["name"], action["unit"]) == (*spec.input_names, *spec.input_units)
     assert system["reset"] == {"low": list(SYSTEMS[env].reset_low), "high": list(SYSTEMS[env].reset_high)}
 
 

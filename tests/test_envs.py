@@ -28,7 +28,7 @@ def random_pairs(system, count, generator):
     high = torch.tensor(system.reset_high, dtype=torch.float64) * 3
     state = low + (high - low) * torch.rand(count, len(low), generator=generator, dtype=torch.float64)
     unit = torch.rand(count, 1, generator=generator, dtype=torch.float64)
-    action = unit.round() if system.spec.discrete else system.spec.action_low * (1 - 2 * unit)
+    action = unit.round() if system.spec.discrete else system.spec.input_low[0] * (1 - 2 * unit)
     return state, action
 
 
@@ -43,7 +43,7 @@ def test_flow_equals_an_adaptive_solver(name, rate, generator):
     delta_t = delta_t_of(rate)
     kept = ~system.simulate(state, action, delta_t).limit_hit
     state, action = state[kept], action[kept]
-    force = system.physical_input(action)
+    force = system.spec.held_input(action)
     reference = odeint_reference(lambda s: system.derivative(s, force), state, delta_t, rtol=1e-11, atol=1e-12)
     # RK4 at 10 ms: measured 1.5e-7 at 5 Hz on the fastest of these states, below 3e-8 at 10 Hz and above
     assert (system.flow(state, action, delta_t) - reference).abs().max() < 5e-7
@@ -109,7 +109,7 @@ def test_few_rows_go_as_many(name, generator):
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_the_written_out_solver_is_the_general_one(name, generator):
     system = SYSTEMS[name]
-    state, force = random_pairs(system, 1, generator)[0][0].tolist(), 1.3
+    state, force = random_pairs(system, 1, generator)[0][0].tolist(), (1.3,)
     arguments = system.scalar_derivative, tuple(state), force, 0.01
     assert systems._SCALAR_RK4[len(state)](*arguments) == pytest.approx(systems._scalar_rk4(*arguments), abs=1e-15)
 
@@ -149,7 +149,7 @@ def test_our_copy_of_gymnasiums_step_is_gymnasiums_step(name, step_attribute, ge
         setattr(env, step_attribute, 0.03)
         env.state = state[i].numpy().copy()
         env.step(int(action[i]) if system.spec.discrete else action[i].numpy())
-        ours = GYMNASIUM_STEPS[name](state[i], system.physical_input(action[i]), 0.03)
+        ours = GYMNASIUM_STEPS[name](state[i], system.spec.held_input(action[i]), 0.03)
         # Gymnasium keeps CartPole's state in float32
         np.testing.assert_allclose(np.asarray(env.state, dtype=float), ours.numpy(), atol=1e-6)
 
@@ -159,7 +159,7 @@ def test_gymnasiums_physics_converges_to_ours_at_first_order(name, generator):
     system = SYSTEMS[name]
     state, action = random_pairs(system, 64, generator)
     truth = system.simulate(state, action, 0.1)
-    force = system.physical_input(action)
+    force = system.spec.held_input(action)
     errors = []
     for count in (32, 64, 128, 256):
         moved = state

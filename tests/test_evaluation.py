@@ -99,7 +99,7 @@ def test_fixed_step_map_reproduces_its_limit(cartpole):
 
 def test_convergence_test_passes_the_true_field_and_fails_a_learned_map(cartpole):
     def true_field(state, action, delta_t):
-        return integrate(lambda s: CARTPOLE.derivative(s, CARTPOLE.physical_input(action)), state, delta_t)
+        return integrate(lambda s: CARTPOLE.derivative(s, CARTPOLE.spec.held_input(action)), state, delta_t)
 
     def learned_map(state, action, delta_t):  # what Euler at 0.05 s learns without any error of its own
         slope = (CARTPOLE.flow(state, action, 0.05) - state) / 0.05

@@ -103,7 +103,7 @@ def test_the_slider_reaches_the_rates_of_the_study_exactly(script):
 @pytest.mark.parametrize("env", ENVS)
 @pytest.mark.parametrize("signal", INPUTS, ids=lambda s: s["kind"])
 def test_a_link_restores_the_state(script, env, signal):
-    low, high = SYSTEMS[env].spec.action_low, SYSTEMS[env].spec.action_high
+    low, high = SYSTEMS[env].spec.input_low[0], SYSTEMS[env].spec.input_high[0]
     kept = {**signal, **({"values": [round(v, 4) for v in signal["values"]]} if "values" in signal else {})}
     state = state_of(script, env, rate=42.0, input=kept, solver="midpoint", substeps=3)
     state["start"][0] = -0.321

@@ -41,7 +41,7 @@ def true_transitions(env="Pendulum-v1", frequency=20.0, count=400, seed=0):
         if system.spec.discrete:
             action = torch.randint(0, 2, (num, 1), generator=g).double()
         else:
-            action = system.spec.action_high * (2 * torch.rand(num, 1, generator=g, dtype=torch.float64) - 1)
+            action = system.spec.input_high[0] * (2 * torch.rand(num, 1, generator=g, dtype=torch.float64) - 1)
         delta_t = torch.full((num,), 1 / frequency, dtype=torch.float64)
         next_state = system.flow(state, action, delta_t)
         parts.append((state, action, next_state, delta_t))

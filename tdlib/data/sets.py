@@ -10,7 +10,7 @@ from torch import Tensor
 from tdlib.core.seeding import derive_seed, numpy_generator, torch_generator
 from tdlib.core.time_grid import delta_t_of, rate_label
 from tdlib.data.schema import FIELDS, DatasetError, TransitionDataset
-from tdlib.data.sources.random_inputs import RANDOM_INPUTS, random_episodes, simulated_rows
+from tdlib.data.sources.random_inputs import random_episodes, random_inputs, simulated_rows
 from tdlib.data.splits import SPLITS, split_path, write_splits
 from tdlib.data.storage import content_hash, read_attributes, save_dataset
 from tdlib.systems import get_system
@@ -43,7 +43,7 @@ def collect_random(env: str, frequency: float, seed: int, num_transitions: int) 
         episodes += random_episodes(system, delta_t, time_limit, kind, wanted, generator)
     order = numpy_generator(seed, "random order", env, float(frequency)).permutation(len(episodes))
     episodes = [episodes[i] for i in order]
-    inputs = RANDOM_INPUTS[env]
+    inputs = random_inputs(system)
     policy = f"half the transitions uniform inputs held {inputs.hold} s, half Ornstein-Uhlenbeck inputs " + (
         f"(correlation {inputs.correlation} s, spread {inputs.spread}) on a feedback of gain {inputs.feedback}"
     )
@@ -140,7 +140,7 @@ def write_random(
 ) -> Path:
     """Write `dataset_<rate>.h5` and its splits below `out_dir`; a complete set of the same settings is kept."""
     path = Path(out_dir) / f"dataset_{rate_label(frequency)}.h5"
-    settings = f"{env} {frequency:g} Hz, seed {seed}, {num_transitions} transitions, {RANDOM_INPUTS.get(env)}"
+    settings = f"{env} {frequency:g} Hz, seed {seed}, {num_transitions} transitions, {random_inputs(get_system(env))}"
     if resume and _all_made_with(settings, [path, *(split_path(path, split) for split in SPLITS)]):
         return path
     dataset = collect_random(env, frequency, seed, num_transitions).with_attributes(settings=settings)

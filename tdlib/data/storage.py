@@ -5,7 +5,6 @@ Layout: one dataset per field of `schema.FIELDS`, `episode_offsets`, `episode_id
 `units` and `versions` (JSON), and the origin of the set (`seed`, `policy`, `sim_step`, `integrator`, ...).
 """
 
-import dataclasses
 import hashlib
 import json
 import math
@@ -18,7 +17,7 @@ import numpy as np
 
 import tdlib
 from tdlib.core.files import atomic_path
-from tdlib.core.specs import EnvironmentSpec
+from tdlib.core.specs import EnvironmentSpec, spec_from_values, spec_values
 from tdlib.core.time_grid import TOLERANCE, delta_t_of
 from tdlib.data.schema import FIELDS, SCHEMA_VERSION, DatasetError, RateError, TransitionDataset, check_dataset
 
@@ -42,7 +41,7 @@ def package_versions() -> dict[str, str]:
 def content_hash(dataset: TransitionDataset) -> str:
     """Return the SHA-256 of all rows, offsets, rate and specification; equal sets have equal hashes."""
     digest = hashlib.sha256()
-    header = [SCHEMA_VERSION, dataset.kind, dataset.control_frequency, dataclasses.asdict(dataset.spec)]
+    header = [SCHEMA_VERSION, dataset.kind, dataset.control_frequency, json.loads(_spec_text(dataset))]
     digest.update(json.dumps(header, sort_keys=True).encode())
     for name in (*FIELDS, "episode_offsets", "episode_id"):
         values = np.ascontiguousarray(getattr(dataset, name))
@@ -60,7 +59,8 @@ def save_dataset(dataset: TransitionDataset, path: Path | str) -> Path:
     path = Path(path)
     check_dataset(dataset, path.name)
     spec = dataset.spec
-    units = {"state": spec.state_units, "action": spec.action_unit, "t": "s", "delta_t": "s", "exit_time": "s"}
+    units = {"state": spec.state_units, "action": "index" if spec.discrete else spec.input_units}
+    units |= {"t": "s", "delta_t": "s", "exit_time": "s"}
     with atomic_path(path) as temporary:
         with h5py.File(temporary, "w") as file:
             for name, (_, text) in FIELDS.items():
@@ -77,7 +77,7 @@ def save_dataset(dataset: TransitionDataset, path: Path | str) -> Path:
             file.attrs["kind"] = dataset.kind
             frequency = dataset.control_frequency
             file.attrs["control_frequency"] = math.nan if frequency is None else frequency
-            file.attrs["spec"] = json.dumps(dataclasses.asdict(spec))
+            file.attrs["spec"] = _spec_text(dataset)
             file.attrs["units"] = json.dumps(units)
             file.attrs["versions"] = json.dumps(package_versions())
             file.attrs["content_hash"] = content_hash(dataset)
@@ -140,9 +140,16 @@ def read_attributes(path: Path | str) -> dict:
 
 
 def spec_from_json(text: str) -> EnvironmentSpec:
-    """Rebuild a specification from the `spec` attribute."""
-    values = json.loads(text)
-    return EnvironmentSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    """Rebuild a specification from the `spec` attribute, also one of the first edition."""
+    return spec_from_values(json.loads(text))
+
+
+def _spec_text(dataset: TransitionDataset) -> str:
+    """The specification as it was stored, so that a file of the first edition keeps its hash; else as it is written."""
+    stored = dataset.attributes.get("spec")
+    if isinstance(stored, str) and spec_from_json(stored) == dataset.spec:
+        return stored
+    return json.dumps(spec_values(dataset.spec))
 
 
 def _read(path: Path) -> TransitionDataset:
@@ -165,7 +172,9 @@ def _read(path: Path) -> TransitionDataset:
             kind=attributes["kind"],
             attributes=attributes,
         )
-    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, DatasetError):
+            raise
         raise DatasetError(f"path must be a complete HDF5 file of {SCHEMA!r}, got {path.name}: {error}") from error
 
 

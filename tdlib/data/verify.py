@@ -148,11 +148,16 @@ def _statistics(dataset: TransitionDataset) -> list[Finding]:
     count = int(outliers(dataset).sum())
     rule = f"none more than {OUTLIER_RANGES:g} times the 1 to 99 % range of the rate of change beyond it"
     findings.append(Finding("outliers", count == 0, str(count), rule))
-    low, high = float(dataset.action.min()), float(dataset.action.max())
-    bounds = (0, spec.num_actions - 1) if spec.discrete else (spec.action_low, spec.action_high)
-    inside = bounds[0] - 1e-9 <= low and high <= bounds[1] + 1e-9
+    names, low, high = spec.input_names, spec.input_low, spec.input_high
+    if spec.discrete:
+        names, low, high = ("index",), (0,), (spec.num_actions - 1,)
     whole = not spec.discrete or bool((dataset.action % 1 == 0).all())
-    findings.append(Finding("actions", inside and whole, f"{low:g} .. {high:g}", f"in {bounds[0]:g} .. {bounds[1]:g}"))
+    for name, smallest, largest, column in zip(names, low, high, dataset.action.T, strict=True):
+        found = float(column.min()), float(column.max())
+        inside = smallest - 1e-9 <= found[0] and found[1] <= largest + 1e-9
+        check = "actions" if len(names) == 1 else f"actions, {name}"
+        rule = f"in {smallest:g} .. {largest:g}"
+        findings.append(Finding(check, inside and whole, f"{found[0]:g} .. {found[1]:g}", rule))
     if spec.name in SYSTEMS:
         system = SYSTEMS[spec.name]
         left = int(system.outside(torch.from_numpy(dataset.state)).sum())

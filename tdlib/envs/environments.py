@@ -16,8 +16,9 @@ class SystemEnvironment(gymnasium.Env):
     The episode is truncated after `time_limit` seconds. A limit is checked at every substep (<= 10 ms), `info` has the
     physical states in float64 and the time of exit, and the reward stops at the exit.
 
-    Observation: Pendulum (cos θ, sin θ, ω), CartPole (x, x', θ, θ'), float32.
-    Action: Pendulum torque [N m] in [−2, 2]; CartPole 0 / 1 for ∓10 N; CartPoleContinuous force [N] in [−10, 10].
+    Observation: what the system's sensor sees, Pendulum (cos θ, sin θ, ω), CartPole (x, x', θ, θ'), float32.
+    Action: the m inputs within their range, or the index of a discrete action: Pendulum torque [N m] in [−2, 2];
+        CartPole 0 / 1 for ∓10 N; CartPoleContinuous force [N] in [−10, 10].
     Reward: Gymnasium's own, integrated over time; a step of the native length earns what Gymnasium's step earns.
 
     Args:
@@ -36,7 +37,6 @@ class SystemEnvironment(gymnasium.Env):
         self.time_limit = system.spec.time_limit if time_limit is None else time_limit
         self.observation_space = _observation_space(system)
         self.action_space = _action_space(system)
-        self._observe_circle = system.spec.name.startswith("Pendulum")
         self._state: tuple[float, ...] | None = None
         self._num_steps = 0
 
@@ -56,7 +56,7 @@ class SystemEnvironment(gymnasium.Env):
     def step(self, action: np.ndarray | int) -> tuple[np.ndarray, float, bool, bool, dict]:
         """Hold the action for one control interval."""
         start = self._state
-        held = float(np.asarray(action).reshape(-1)[0])
+        held = np.asarray(action).reshape(-1).tolist()
         self._state, reward, exit_time, limit_hit = self.system.advance(start, held, self.delta_t)
         info = {
             "state": start,
@@ -73,24 +73,19 @@ class SystemEnvironment(gymnasium.Env):
         return self._observation(), reward, terminated, truncated, info
 
     def _observation(self) -> np.ndarray:
-        if self._observe_circle:
-            theta, omega = self._state
-            return np.array([math.cos(theta), math.sin(theta), omega], dtype=np.float32)
-        return np.array(self._state, dtype=np.float32)
+        observe = self.system.observe
+        return np.array(self._state if observe is None else observe(self._state, math), dtype=np.float32)
 
 
 def _observation_space(system: System) -> spaces.Box:
-    if system.spec.name.startswith("Pendulum"):
-        high = np.array([1.0, 1.0, system.speed_limit[1]], dtype=np.float32)
-        return spaces.Box(-high, high, dtype=np.float32)
-    # Gymnasium's bounds: twice the limits of position and angle, no bound on speeds
-    from tdlib.systems.cartpole import THETA_LIMIT, X_LIMIT
-
-    high = np.array([2 * X_LIMIT, np.inf, 2 * THETA_LIMIT, np.inf], dtype=np.float32)
+    size = len(system.spec.observation_names) or system.spec.state_dim
+    bound = system.observation_high or (np.inf,) * size
+    high = np.array(bound, dtype=np.float32)
     return spaces.Box(-high, high, dtype=np.float32)
 
 
 def _action_space(system: System) -> spaces.Space:
-    if system.spec.discrete:
-        return spaces.Discrete(system.spec.num_actions)
-    return spaces.Box(system.spec.action_low, system.spec.action_high, shape=(1,), dtype=np.float32)
+    spec = system.spec
+    if spec.discrete:
+        return spaces.Discrete(spec.num_actions)
+    return spaces.Box(*(np.array(x, dtype=np.float32) for x in (spec.input_low, spec.input_high)), dtype=np.float32)

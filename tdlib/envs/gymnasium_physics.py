@@ -6,7 +6,7 @@ One step of Gymnasium's integrators as batched maps, so that chapter 0 can measu
 import torch
 from torch import Tensor
 
-from tdlib.core.specs import state_difference
+from tdlib.core.specs import random_actions, state_difference
 from tdlib.systems.cartpole import derivative as cartpole_derivative
 from tdlib.systems.pendulum import MAX_SPEED
 from tdlib.systems.pendulum import derivative as pendulum_derivative
@@ -40,11 +40,10 @@ def plant_change(system: System, delta_t: float, *, num_samples: int, generator:
     """
     low, high = (torch.tensor(corner, dtype=torch.float64) for corner in BOXES[system.spec.name])
     state = low + (high - low) * torch.rand(num_samples, len(low), dtype=torch.float64, generator=generator)
-    unit = torch.rand(num_samples, 1, dtype=torch.float64, generator=generator)
-    action = unit.round() if system.spec.discrete else -2 + 4 * unit
+    action = random_actions(system.spec, num_samples, generator)
     outcome = system.simulate(state, action, delta_t)
     kept = ~outcome.limit_hit
     truth = outcome.next_state[kept]
-    naive = GYMNASIUM_STEPS[system.spec.name](state, system.physical_input(action), delta_t)[kept]
+    naive = GYMNASIUM_STEPS[system.spec.name](state, system.spec.held_input(action), delta_t)[kept]
     error = state_difference(naive, truth, system.spec)
     return (error**2).mean(dim=0).sqrt() / ((truth - state[kept]) ** 2).mean(dim=0).sqrt()

@@ -75,7 +75,11 @@ def draw_zero_order_hold(system: "System", frequencies: Sequence[float] = (10, 2
 
     spec = system.spec
     levels = np.array([0.6, -0.9, 0.2, 0.9, -0.5, -0.2, 0.7, -0.7, 0.4, -0.3])
-    inputs = torch.from_numpy((levels > 0).astype(float) if spec.discrete else levels * spec.action_high)
+    wanted = torch.from_numpy(levels)[:, None] * torch.tensor(spec.input_high, dtype=torch.float64)  # (H, m)
+    actions = spec.nearest_action(wanted) if spec.discrete else spec.held_input(wanted)
+    labels = [f"{name} [{unit}]" for name, unit in zip(spec.input_names, spec.input_units, strict=True)]
+    columns = ["input"] if spec.input_dim == 1 else [f"input_{name}" for name in spec.input_names]
+    inputs = dict(zip(columns, labels, strict=True))
     start = torch.zeros(1, spec.state_dim, dtype=torch.float64)
     start[0, spec.angle_dims[0]] = 0.05 if spec.name.startswith("CartPole") else 2.5
 
@@ -83,11 +87,9 @@ def draw_zero_order_hold(system: "System", frequencies: Sequence[float] = (10, 2
         state, rows = start, []
         per_hold = num_steps(HOLD, delta_t)
         for k in range(num_steps(HORIZON, delta_t) + 1):
-            action = inputs[min(k // per_hold, len(inputs) - 1)].reshape(1, 1)
-            force = float(system.physical_input(action))
-            rows.append(
-                {"time": k * delta_t, "input": force, **dict(zip(spec.state_names, state[0].tolist(), strict=True))}
-            )
+            action = actions[min(k // per_hold, len(actions) - 1)].unsqueeze(0)
+            held = dict(zip(inputs, spec.held_input(action)[0].tolist(), strict=True))
+            rows.append({"time": k * delta_t, **held, **dict(zip(spec.state_names, state[0].tolist(), strict=True))})
             state = system.flow(state, action, delta_t)
         return pd.DataFrame(rows)
 
@@ -95,11 +97,12 @@ def draw_zero_order_hold(system: "System", frequencies: Sequence[float] = (10, 2
     samples = [follow(delta_t_of(rate)).assign(control_frequency=f"{rate:g}") for rate in frequencies]
     shown = spec.state_names[-2:]
     with style():
-        figure, axes = new_figure(len(shown) + 1, 1, width=8.8, height=1.7 * (len(shown) + 1) + 0.9, sharex=True)
-        for axis, name in zip(axes[:, 0], (*shown, "input"), strict=True):
-            if name == "input":
-                axis.step(curve["time"], curve["input"], where="post", color="black")
-                axis.set_ylabel(f"{spec.action_name} [{spec.action_unit}]")
+        count = len(shown) + len(inputs)
+        figure, axes = new_figure(count, 1, width=8.8, height=1.7 * count + 0.9, sharex=True)
+        for axis, name in zip(axes[:, 0], (*shown, *inputs), strict=True):
+            if name in inputs:
+                axis.step(curve["time"], curve[name], where="post", color="black")
+                axis.set_ylabel(inputs[name])
                 continue
             axis.plot(curve["time"], curve[name], color="black", linewidth=1.1, label="exact flow")
             for size, table in zip((9, 6, 3), samples, strict=False):

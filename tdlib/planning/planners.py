@@ -18,7 +18,7 @@ from tdlib.planning.knots import shift_knots
 from tdlib.planning.proposals import Inputs, Proposal
 
 Objective = Callable[[Tensor], Tensor]  # plans (..., P, N, A) -> scores (..., P), higher is better
-Noise = Callable[[int, int], Tensor]  # (P, N) -> broadcastable to (..., P, N, 1); called once per iteration
+Noise = Callable[[int, int], Tensor]  # (P, N) -> (..., P, N, A), as the inputs draw it; called once per iteration
 
 
 @dataclass(frozen=True)

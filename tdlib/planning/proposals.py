@@ -1,16 +1,18 @@
-"""The distributions that planners draw plans from: Gaussian inputs in a box, or categories of a discrete input.
+"""The distributions that planners draw plans from: Gaussian inputs in a box, or rows of a table of actions.
 
 A proposal is refitted from weighted samples; CEM gives its elites equal weights, MPPI weighs all by their score.
 Letters in shapes: P population, N knots, A inputs, C categories, (...) the problems planned at once.
 """
 
+import operator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from tdlib.core.specs import EnvironmentSpec
+from tdlib.core.specs import EnvironmentSpec, shared_bound
 
 
 class Proposal(NamedTuple):
@@ -33,28 +35,37 @@ class BoxInputs:
     box, a balanced pole only those close to the last plan, and neither is told apart here.
 
     Args:
-        low: Smallest input.
-        high: Largest input.
+        low: Smallest value of each input; one number means one input.
+        high: Largest value of each.
         initial_spread: Standard deviation of a fresh plan, relative to half the box.
         smallest_spread: Lower bound of a refitted standard deviation, relative to half the box.
         smallest_scale: Scale of the most careful draw relative to the widest.
     """
 
-    low: float
-    high: float
+    low: float | tuple[float, ...]
+    high: float | tuple[float, ...]
     initial_spread: float = 1.0
     smallest_spread: float = 0.05
     smallest_scale: float = 0.1
 
+    def __post_init__(self):
+        for name in ("low", "high"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, tuple(value) if isinstance(value, Iterable) else (value,))
+        if len(self.low) != len(self.high) or any(map(operator.gt, self.low, self.high)):
+            raise ValueError(f"low must be one bound per input, none above high = {self.high}, got {self.low}")
+
     def initial(self, batch_shape: tuple[int, ...], num_knots: int) -> Proposal:
         """Return the widest proposal, centered on the middle of the box."""
-        center = torch.full((*batch_shape, num_knots, 1), 0.5 * (self.low + self.high))
-        return Proposal(center, torch.full_like(center, self.initial_spread * self._half))
+        middle = torch.tensor([0.5 * (low + high) for low, high in zip(self.low, self.high, strict=True)])
+        spread = torch.tensor([self.initial_spread * half for half in self._half])
+        shape = (*batch_shape, num_knots, len(self.low))
+        return Proposal(middle.expand(shape).clone(), spread.expand(shape).clone())
 
     def draw_noise(self, population: int, num_knots: int, generator: torch.Generator) -> Tensor:
-        """Draw scaled normal numbers in pairs of opposite sign, after a zero if P is odd: (P, N, 1)."""
+        """Draw scaled normal numbers in pairs of opposite sign, after a zero if P is odd: (P, N, A)."""
         count = population // 2
-        noise = torch.zeros(population, num_knots, 1)
+        noise = torch.zeros(population, num_knots, len(self.low))
         half, opposite = noise[-2 * count : population - count], noise[population - count :]
         torch.randn(half.shape, generator=generator, out=half)
         half.mul_(torch.linspace(self.smallest_scale, 1.0, count)[:, None, None])
@@ -62,16 +73,16 @@ class BoxInputs:
         return noise
 
     def sample(self, proposal: Proposal, noise: Tensor) -> Tensor:
-        """Turn noise into plans: (..., N, 1) twice, (..., P, N, 1) -> (..., P, N, 1)."""
+        """Turn noise into plans: (..., N, A) twice, (..., P, N, A) -> (..., P, N, A)."""
         center, spread = proposal.center.unsqueeze(-3), proposal.spread.unsqueeze(-3)
-        return (center + spread * noise).clamp(self.low, self.high)
+        return (center + spread * noise).clamp(shared_bound(self.low, center), shared_bound(self.high, center))
 
     def refit(self, proposal: Proposal, plans: Tensor, weights: Tensor, adapt_spread: bool) -> Proposal:
         """Fit mean, and spread if asked, to weighted plans; where all weights are zero nothing changes.
 
         Args:
             proposal: Present parameters.
-            plans: (..., P, N, 1) samples.
+            plans: (..., P, N, A) samples.
             weights: (..., P) nonnegative, summing to one or all zero.
             adapt_spread: Whether the standard deviation follows the weighted samples.
         """
@@ -81,16 +92,17 @@ class BoxInputs:
         spread = proposal.spread
         if adapt_spread:
             variance = (weights * (plans - center.unsqueeze(-3)) ** 2).sum(dim=-3)
-            spread = torch.where(usable, variance.sqrt().clamp(min=self.smallest_spread * self._half), spread)
+            smallest = shared_bound(tuple(self.smallest_spread * half for half in self._half), spread)
+            spread = torch.where(usable, variance.sqrt().clamp(min=smallest), spread)
         return Proposal(torch.where(usable, center, proposal.center), spread)
 
     def most_likely(self, proposal: Proposal) -> Tensor:
-        """Return the plan at the center: (..., N, 1)."""
+        """Return the plan at the center: (..., N, A)."""
         return proposal.center
 
     @property
-    def _half(self) -> float:
-        return 0.5 * (self.high - self.low)
+    def _half(self) -> tuple[float, ...]:
+        return tuple(0.5 * (high - low) for low, high in zip(self.low, self.high, strict=True))
 
 
 @dataclass(frozen=True)
@@ -145,7 +157,7 @@ Inputs = BoxInputs | CategoricalInputs
 
 
 def inputs_of(spec: EnvironmentSpec) -> Inputs:
-    """Return the distribution family of an environment's action."""
+    """Return the distribution family of an environment's actions."""
     if spec.discrete:
         return CategoricalInputs(spec.num_actions)
-    return BoxInputs(spec.action_low, spec.action_high)
+    return BoxInputs(spec.input_low, spec.input_high)

@@ -170,10 +170,9 @@ def composition_bound(error: float, growth_rate: float, train_delta_t: float, de
     return error * math.expm1(growth_rate * delta_t) / math.expm1(growth_rate * train_delta_t)
 
 
-def linear_rates(system: System, state: Tensor, action: Tensor) -> list[complex]:
-    """Return the eigenvalues [1/s] of the vector field at one state (D,) and action (1,), largest real part first."""
-    force = system.physical_input(action.double())
-    jacobian = torch.func.jacrev(lambda s: system.derivative(s, force))(state.double())
+def linear_rates(system: System, state: Tensor, inputs: Tensor) -> list[complex]:
+    """Return the eigenvalues [1/s] of the vector field at one state (D,) and inputs (m,), largest real part first."""
+    jacobian = torch.func.jacrev(lambda s: system.derivative(s, inputs.double()))(state.double())
     return sorted((complex(x) for x in torch.linalg.eigvals(jacobian)), key=lambda x: (-x.real, -x.imag))
 
 
@@ -214,7 +213,6 @@ def modified_equation(system: System, train_delta_t: float, solver: str) -> dict
         learned = learned_rate(complex(0, abs(true.imag)), train_delta_t, solver)
         return {"true_frequency": abs(true.imag), "frequency": learned.imag, "damping": learned.real}
     if system.spec.name.startswith("CartPole"):
-        middle = torch.full((1,), 0.5 if system.spec.discrete else 0.0)
-        true = linear_rates(system, torch.zeros(4), middle)[0].real
+        true = linear_rates(system, torch.zeros(4), torch.zeros(1))[0].real
         return {"true_growth": true, "growth": learned_rate(true, train_delta_t, solver).real}
     raise ValueError(f"system must be Pendulum-v1 or a CartPole, got {system.spec.name!r}")

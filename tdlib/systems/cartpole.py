@@ -28,14 +28,14 @@ SPEC = EnvironmentSpec(
     angle_dims=(2,),
     position_dims=(0, 2),
     velocity_dims=(1, 3),
-    action_name="force",
-    action_unit="N",
-    action_low=-MAX_FORCE,
-    action_high=MAX_FORCE,
-    num_actions=2,
+    input_names=("force",),
+    input_units=("N",),
+    input_low=(-MAX_FORCE,),
+    input_high=(MAX_FORCE,),
+    action_table=((-MAX_FORCE,), (MAX_FORCE,)),
     reward_delta_t=0.02,
 )
-CONTINUOUS_SPEC = dataclasses.replace(SPEC, name="CartPoleContinuous-v1", num_actions=None)
+CONTINUOUS_SPEC = dataclasses.replace(SPEC, name="CartPoleContinuous-v1", action_table=None)
 
 
 def derivative(state: Tensor, force: Tensor) -> Tensor:
@@ -60,10 +60,10 @@ def cost(state: Tensor, force: Tensor) -> Tensor:
     return inside.clamp(max=10.0) + 10.0 * outside(state) + 1e-4 * force[..., 0] ** 2
 
 
-def _scalar_derivative(state: tuple[float, ...], force: float) -> tuple[float, ...]:
+def _scalar_derivative(state: tuple[float, ...], force: tuple[float, ...]) -> tuple[float, ...]:
     _, x_dot, theta, theta_dot = state
     sin, cos = math.sin(theta), math.cos(theta)
-    push = (force + POLE_MOMENT * theta_dot**2 * sin) / TOTAL_MASS
+    push = (force[0] + POLE_MOMENT * theta_dot**2 * sin) / TOTAL_MASS
     theta_acc = (GRAVITY * sin - cos * push) / (HALF_LENGTH * (4 / 3 - POLE_MASS * cos**2 / TOTAL_MASS))
     return x_dot, push - POLE_MOMENT * theta_acc * cos / TOTAL_MASS, theta_dot, theta_acc
 
@@ -85,5 +85,7 @@ CARTPOLE = System(
     success=_success,
     reset_low=(-0.05,) * 4,
     reset_high=(0.05,) * 4,
+    # Gymnasium's bounds: twice the limits of position and angle, no bound on speeds
+    observation_high=(2 * X_LIMIT, math.inf, 2 * THETA_LIMIT, math.inf),
 )
 CARTPOLE_CONTINUOUS = dataclasses.replace(CARTPOLE, spec=CONTINUOUS_SPEC)

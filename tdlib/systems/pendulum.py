@@ -24,12 +24,13 @@ SPEC = EnvironmentSpec(
     angle_dims=(0,),
     position_dims=(0,),
     velocity_dims=(1,),
-    action_name="torque",
-    action_unit="N m",
-    action_low=-MAX_TORQUE,
-    action_high=MAX_TORQUE,
-    num_actions=None,
+    input_names=("torque",),
+    input_units=("N m",),
+    input_low=(-MAX_TORQUE,),
+    input_high=(MAX_TORQUE,),
     reward_delta_t=0.05,
+    observation_names=("cos_theta", "sin_theta", "omega"),
+    observation_units=("1", "1", "rad/s"),
 )
 
 
@@ -44,13 +45,13 @@ def reward_rate(state: Tensor, torque: Tensor) -> Tensor:
     return -(wrap_angle(state[..., 0]) ** 2 + 0.1 * state[..., 1] ** 2 + 0.001 * torque[..., 0] ** 2)
 
 
-def _scalar_derivative(state: tuple[float, ...], torque: float) -> tuple[float, ...]:
-    return state[1], GRAVITY_TERM * math.sin(state[0]) + TORQUE_TERM * torque
+def _scalar_derivative(state: tuple[float, ...], torque: tuple[float, ...]) -> tuple[float, ...]:
+    return state[1], GRAVITY_TERM * math.sin(state[0]) + TORQUE_TERM * torque[0]
 
 
-def _scalar_reward_rate(state: tuple[float, ...], torque: float) -> float:
+def _scalar_reward_rate(state: tuple[float, ...], torque: tuple[float, ...]) -> float:
     theta = math.pi - (math.pi - state[0]) % (2 * math.pi)
-    return -(theta**2 + 0.1 * state[1] ** 2 + 0.001 * torque**2)
+    return -(theta**2 + 0.1 * state[1] ** 2 + 0.001 * torque[0] ** 2)
 
 
 def _success(states: Tensor, times: Tensor) -> Tensor:
@@ -72,4 +73,7 @@ PENDULUM = System(
     reset_low=(-math.pi, -1.0),
     reset_high=(math.pi, 1.0),
     speed_limit=(math.inf, MAX_SPEED),
+    observe=lambda x, m: (m.cos(x[0]), m.sin(x[0]), x[1]),
+    observed_state=lambda y, m: (m.atan2(y[1], y[0]), y[2]),
+    observation_high=(1.0, 1.0, MAX_SPEED),
 )

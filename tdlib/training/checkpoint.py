@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +9,7 @@ import torch
 import yaml
 
 from tdlib.core.files import parse_yaml, write_bytes, yaml_text
-from tdlib.core.specs import EnvironmentSpec
+from tdlib.core.specs import spec_from_values, spec_values
 from tdlib.core.time_grid import delta_t_of
 from tdlib.models import DynamicsModel, build_model
 
@@ -40,7 +39,7 @@ def save_checkpoint(folder: Path | str, model: DynamicsModel, config: dict, curv
         **config,
         "checkpoint_version": CHECKPOINT_VERSION,
         "build": model.build_options,
-        "spec": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(model.spec).items()},
+        "spec": spec_values(model.spec),
         "train_delta_t": float(model.train_delta_t),
         "model_sha256": hashlib.sha256(weights).hexdigest(),
     }
@@ -79,8 +78,7 @@ def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Dyn
     weights = (folder / MODEL_FILE).read_bytes()
     if hashlib.sha256(weights).hexdigest() != config.get("model_sha256"):
         raise ValueError(f"{folder / MODEL_FILE} must be the file that {CONFIG_FILE} describes; its hash differs")
-    spec = EnvironmentSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in config["spec"].items()})
-    model = build_model(**{"spec": spec, "seed": 0, **config["build"]})
+    model = build_model(**{"spec": spec_from_values(config["spec"]), "seed": 0, **config["build"]})
     state = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
     try:
         model.load_state_dict(state, assign=True)  # keeps the precision each tensor was saved with

@@ -199,7 +199,7 @@ def _pytorch_mppi(dynamics: Callable) -> Callable[[], object] | None:
     except ImportError:
         print("pytorch-mppi is not installed in .peers: ours alone")
         return None
-    bound = torch.tensor(PENDULUM.spec.action_high)
+    bound = torch.tensor(PENDULUM.spec.input_high[0])
     planner = pytorch_mppi.MPPI(
         dynamics, cost, 2, torch.eye(1), num_samples=SAMPLES, horizon=HORIZON, u_min=-bound, u_max=bound
     )

@@ -199,7 +199,7 @@ def test_an_input_is_drawn(explorer, env):
     values = seen["state"]["input"]["values"]
     spec = SYSTEMS[env].spec
     assert seen["state"]["input"]["kind"] == "drawn" and len(values) == 50
-    assert values[2] > 0.5 * spec.action_high and values[-2] < 0.5 * spec.action_low
+    assert values[2] > 0.5 * spec.input_high[0] and values[-2] < 0.5 * spec.input_low[0]
     assert len(set(seen["actions"])) == (2 if spec.discrete else len(set(seen["actions"]))) > 1
     canvas.focus()
     for key in ("ArrowLeft", "ArrowUp", "ArrowUp"):

@@ -1,7 +1,8 @@
 """Read logged trajectories from CSV files, one file per trajectory.
 
-Columns `timestamp` [s], `qpos_0 ..`, `qvel_0 ..`, `ctrl_0`: row t is the state before the step and the input held until
-row t + 1, as in seed 001. The state is (qpos_0, qvel_0, ...) in the order of `spec`, or (qpos, qvel) without one.
+Columns `timestamp` [s], `qpos_0 ..`, `qvel_0 ..`, `state_0 ..`, `ctrl_0 ..`: row t is the state before the step and
+the inputs held until row t + 1, as in seed 001. There may be any number of each, but a state and an input must be. The
+state is (qpos, qvel, state) unless `spec` says otherwise; without as many `qvel` as `qpos` no column is another's rate.
 """
 
 import csv
@@ -17,6 +18,8 @@ from tdlib.core.time_grid import delta_t_of
 from tdlib.data.observations import observe
 from tdlib.data.schema import FIELDS, DatasetError, TransitionDataset, check_dataset, continue_angles
 
+STATE_GROUPS = ("qpos", "qvel", "state")  # columns that make up the state
+GROUPS = (*STATE_GROUPS, "ctrl")
 JITTER = 1e-3  # relative; intervals that differ by more are not of one rate
 
 
@@ -33,7 +36,7 @@ def import_csv(
 
     Args:
         path: File, folder of `*.csv`, or list of files.
-        spec: Environment the log is of; its positions and velocities are filled in order. None builds one.
+        spec: Environment the log is of; positions, velocities and other states are filled in order. None builds one.
         name: Name of the environment when `spec` is None.
         angle_positions: Which of the `qpos` columns are angles [rad], when `spec` is None.
         control_frequency: Rate that the log must have [Hz]; None takes the log's own.
@@ -44,18 +47,16 @@ def import_csv(
     """
     files = _files(path)
     logs = [_read(file) for file in files]
-    counts = {(log["qpos"].shape[1], log["qvel"].shape[1]) for log in logs}
+    counts = {tuple(log[group].shape[1] for group in GROUPS) for log in logs}
     if len(counts) > 1:
-        raise DatasetError(f"path: all files must have the same columns, got (qpos, qvel) counts {sorted(counts)}")
-    num_positions, num_velocities = counts.pop()
+        raise DatasetError(f"path: all files must have the same columns, got {GROUPS} counts {sorted(counts)}")
+    found = dict(zip(GROUPS, counts.pop(), strict=True))
     inputs = np.concatenate([log["ctrl"] for log in logs])
-    spec = spec or _build_spec(name, num_positions, num_velocities, angle_positions, inputs)
-    if (len(spec.position_dims), len(spec.velocity_dims)) != (num_positions, num_velocities):
-        wanted = f"{len(spec.position_dims)} qpos and {len(spec.velocity_dims)} qvel columns"
-        raise DatasetError(f"path: files of {spec.name} must have {wanted}, got {num_positions} and {num_velocities}")
+    spec = spec or _build_spec(name, found, angle_positions, inputs)
+    places = _places(spec, found)
     intervals = np.concatenate([np.diff(log["timestamp"][:, 0]) for log in logs])
     frequency = None if irregular else _rate(intervals, control_frequency)
-    episodes = [_episode(log, spec, frequency) for log in logs]
+    episodes = [_episode(log, places, spec, frequency) for log in logs]
     dataset = TransitionDataset(
         **{field: np.concatenate([episode[field] for episode in episodes]) for field in FIELDS},
         episode_offsets=np.concatenate([[0], np.cumsum([len(e["t"]) for e in episodes])]),
@@ -94,13 +95,17 @@ def _read(file: Path) -> dict[str, np.ndarray]:
         row, column = np.argwhere(~np.isfinite(values))[0]
         raise DatasetError(f"{file.name}: {header[column]} must be finite, got {values[row, column]} in row {row + 1}")
     groups = {"timestamp": [i for i, column in enumerate(header) if column == "timestamp"]}
-    for prefix in ("qpos", "qvel", "ctrl"):
+    for prefix in GROUPS:
         numbered = [(int(m[1]), i) for i, c in enumerate(header) if (m := re.fullmatch(rf"{prefix}_(\d+)", c))]
         groups[prefix] = [i for _, i in sorted(numbered)]
-    for group, columns in groups.items():
-        if not columns or (group in ("timestamp", "ctrl") and len(columns) != 1):
-            rule = "exactly one" if group in ("timestamp", "ctrl") else "at least one"
-            raise DatasetError(f"{file.name}: there must be {rule} {group} column, got {len(columns)} in {header}")
+    num_states = sum(len(groups[group]) for group in STATE_GROUPS)
+    for group, count, ok in (
+        ("exactly one timestamp", len(groups["timestamp"]), len(groups["timestamp"]) == 1),
+        (f"at least one {', '.join(STATE_GROUPS[:-1])} or {STATE_GROUPS[-1]}", num_states, num_states > 0),
+        ("at least one ctrl", len(groups["ctrl"]), len(groups["ctrl"]) > 0),
+    ):
+        if not ok:
+            raise DatasetError(f"{file.name}: there must be {group} column, got {count} in {header}")
     log = {group: values[:, columns] for group, columns in groups.items()}
     if (np.diff(log["timestamp"][:, 0]) <= 0).any():
         row = int(np.argmax(np.diff(log["timestamp"][:, 0]) <= 0)) + 2
@@ -124,10 +129,29 @@ def _rate(intervals: np.ndarray, control_frequency: float | None) -> float:
     return float(control_frequency)
 
 
-def _episode(log: dict[str, np.ndarray], spec: EnvironmentSpec, frequency: float | None) -> dict[str, np.ndarray]:
-    states = np.empty((len(log["qpos"]), spec.state_dim))
-    states[:, list(spec.position_dims)] = log["qpos"]
-    states[:, list(spec.velocity_dims)] = log["qvel"]
+def _places(spec: EnvironmentSpec, found: dict[str, int]) -> dict[str, list[int]]:
+    """Return the state dimensions that each group of columns fills."""
+    if spec.position_dims:
+        places = {"qpos": list(spec.position_dims), "qvel": list(spec.velocity_dims)}
+        places["state"] = [i for i in range(spec.state_dim) if i not in places["qpos"] + places["qvel"]]
+    else:  # columns in their order
+        ends = np.cumsum([found[group] for group in STATE_GROUPS]).tolist()
+        places = {group: list(range(end - found[group], end)) for group, end in zip(STATE_GROUPS, ends, strict=True)}
+    wanted = {group: len(dims) for group, dims in places.items()} | {"ctrl": spec.action_dim}
+    if wanted != found or sum(map(len, places.values())) != spec.state_dim:
+        raise DatasetError(
+            f"path: files of {spec.name} must have columns of {spec.state_dim} states and {spec.action_dim} ctrl"
+            f"{f', {wanted}' if spec.position_dims else ''}, got {found}"
+        )
+    return places
+
+
+def _episode(
+    log: dict[str, np.ndarray], places: dict[str, list[int]], spec: EnvironmentSpec, frequency: float | None
+) -> dict[str, np.ndarray]:
+    states = np.empty((len(log["timestamp"]), spec.state_dim))
+    for group, dims in places.items():
+        states[:, dims] = log[group]
     state, next_state = continue_angles(states[:-1], states[1:], spec)
     for i in spec.angle_dims:  # an interval is taken to turn by less than half a turn
         next_state[:, i] -= 2 * math.pi * np.round((next_state[:, i] - state[:, i]) / (2 * math.pi))
@@ -151,26 +175,24 @@ def _episode(log: dict[str, np.ndarray], spec: EnvironmentSpec, frequency: float
 
 
 def _build_spec(
-    name: str, num_positions: int, num_velocities: int, angle_positions: Sequence[int], inputs: np.ndarray
+    name: str, found: dict[str, int], angle_positions: Sequence[int], inputs: np.ndarray
 ) -> EnvironmentSpec:
-    if num_positions != num_velocities:
-        found = f"{num_velocities} and {num_positions}"
-        raise DatasetError(f"path: there must be as many qvel as qpos columns, got {found}")
+    num_positions, num_inputs = found["qpos"], found["ctrl"]
     if any(not 0 <= i < num_positions for i in angle_positions):
         raise ValueError(f"angle_positions must be in 0 .. {num_positions - 1}, got {tuple(angle_positions)}")
     units = ["rad" if i in angle_positions else "m" for i in range(num_positions)]
+    paired = num_positions if found["qvel"] == num_positions else 0
+    rates = [f"{unit}/s" for unit in units] if paired else ["1"] * found["qvel"]
     return EnvironmentSpec(
         name=name,
-        state_names=tuple([f"qpos_{i}" for i in range(num_positions)] + [f"qvel_{i}" for i in range(num_velocities)]),
-        state_units=(*units, *[f"{unit}/s" for unit in units]),
+        state_names=tuple(f"{group}_{i}" for group in STATE_GROUPS for i in range(found[group])),
+        state_units=(*units, *rates, *["1"] * found["state"]),
         angle_dims=tuple(angle_positions),
-        position_dims=tuple(range(num_positions)),
-        velocity_dims=tuple(range(num_positions, 2 * num_positions)),
-        action_name="ctrl_0",
-        action_unit="1",
-        action_low=float(inputs.min()),
-        action_high=float(inputs.max()),
-        num_actions=None,
-        reward_delta_t=1.0,
+        position_dims=tuple(range(paired)),
+        velocity_dims=tuple(range(num_positions, num_positions + paired)),
+        input_names=tuple(f"ctrl_{i}" for i in range(num_inputs)),
+        input_units=("1",) * num_inputs,
+        input_low=tuple(inputs.min(axis=0).tolist()),
+        input_high=tuple(inputs.max(axis=0).tolist()),
         time_limit=math.inf,
     )

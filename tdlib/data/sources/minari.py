@@ -3,7 +3,6 @@
 Minari knows episodes, not time: t, Δt and physical states travel in `infos`, rate and specification in the metadata.
 """
 
-import dataclasses
 import json
 import math
 import os
@@ -16,7 +15,7 @@ import numpy as np
 from minari import EpisodeData
 from minari.data_collector import EpisodeBuffer
 
-from tdlib.core.specs import EnvironmentSpec
+from tdlib.core.specs import EnvironmentSpec, spec_values
 from tdlib.core.time_grid import delta_t_of
 from tdlib.data.observations import observe, state_from_observation
 from tdlib.data.schema import FIELDS, DatasetError, TransitionDataset, check_dataset, continue_angles
@@ -70,7 +69,7 @@ def _create(dataset: TransitionDataset, env: gymnasium.Env, dataset_id: str, fol
             code_permalink="none",
         )
         rate = math.nan if dataset.control_frequency is None else dataset.control_frequency
-        created.storage.update_metadata({SPEC_KEY: json.dumps(dataclasses.asdict(dataset.spec)), RATE_KEY: rate})
+        created.storage.update_metadata({SPEC_KEY: json.dumps(spec_values(dataset.spec)), RATE_KEY: rate})
     finally:
         if before is None:
             del os.environ["MINARI_DATASETS_PATH"]

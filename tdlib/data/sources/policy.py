@@ -1,7 +1,9 @@
 """The trained policy as plain weights and a YAML description: loaded without stable-baselines3 and without pickles."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,28 +14,29 @@ WEIGHTS, DESCRIPTION = "policy.pth", "policy.yaml"
 
 
 class Policy(nn.Module):
-    """tanh MLP from observations to actions: the mean torque, clipped, or the likelier index.
+    """tanh MLP from observations to actions: the mean inputs, clipped, or the likeliest index.
 
     Args:
         sizes: Widths of all layers, observation first, action (or number of actions) last.
         discrete: Whether the outputs are scores of action indices.
-        low, high: Bounds of a continuous action.
+        low, high: Bounds of continuous actions, one number or one per input.
     """
 
-    def __init__(self, sizes: list[int], discrete: bool, low: float, high: float):
+    def __init__(self, sizes: list[int], discrete: bool, low: float | Sequence[float], high: float | Sequence[float]):
         super().__init__()
         layers = []
         for i, (width, following) in enumerate(zip(sizes, sizes[1:], strict=False)):
             layers += [nn.Linear(width, following)] + ([nn.Tanh()] if i < len(sizes) - 2 else [])
         self.network = nn.Sequential(*layers)
-        self.discrete, self.low, self.high = discrete, low, high
+        self.discrete = discrete
+        self.low, self.high = ([float(x) for x in np.atleast_1d(bound)] for bound in (low, high))
 
     def forward(self, observation: Tensor) -> Tensor:
-        """Choose the deterministic action: (..., O) -> (..., 1), a float that holds the value or the index."""
+        """Choose the deterministic action: (..., O) -> (..., A), floats that hold the inputs or the index."""
         output = self.network(observation)
         if self.discrete:
             return output.argmax(dim=-1, keepdim=True).to(observation.dtype)
-        return output.clamp(self.low, self.high)
+        return output.clamp(output.new_tensor(self.low), output.new_tensor(self.high))
 
 
 def save_policy(folder: Path, policy: Policy, description: dict) -> None:

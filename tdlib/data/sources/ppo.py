@@ -82,7 +82,7 @@ class MultiFrequencyDataCollector(DummyVecEnv):
         """Step every environment once, record, and reset those whose episode ended."""
         rewards, ended, infos = np.zeros(self.num_envs, np.float32), np.zeros(self.num_envs, bool), []
         for i, env in enumerate(self.envs):
-            held = float(np.asarray(self.actions[i]).reshape(-1)[0])
+            held = np.asarray(self.actions[i]).reshape(-1).tolist()
             observation, reward, terminated, truncated, info = env.step(held)
             self.recorder.add(i, self._observations[i], held, reward, observation, terminated, truncated, info)
             self._returns[i] += reward
@@ -241,7 +241,7 @@ def _plain_policy(agent: PPO, system: System) -> Policy:
     spec, network = system.spec, agent.policy.mlp_extractor.policy_net
     layers = [*(m for m in network if isinstance(m, torch.nn.Linear)), agent.policy.action_net]
     sizes = [layers[0].in_features, *(layer.out_features for layer in layers)]
-    policy = Policy(sizes, spec.discrete, spec.action_low, spec.action_high)
+    policy = Policy(sizes, spec.discrete, spec.input_low, spec.input_high)
     own = [layer for layer in policy.network if isinstance(layer, torch.nn.Linear)]
     for target, source in zip(own, layers, strict=True):
         target.load_state_dict(source.state_dict())

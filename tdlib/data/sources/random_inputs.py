@@ -21,9 +21,9 @@ class RandomInputs:
         fed_start: The same for episodes under Ornstein-Uhlenbeck inputs with feedback.
         hold: Time for which a uniform input is held [s].
         correlation: Correlation time of the Ornstein-Uhlenbeck input [s].
-        spread: Its standard deviation in units of the largest input.
-        feedback: Gain added to the Ornstein-Uhlenbeck input [unit of input per unit of state]; without it a cart-pole
-            leaves its limits in half a second.
+        spread: Its standard deviation in units of half the input's range.
+        feedback: Gain added to the Ornstein-Uhlenbeck input [unit of input per unit of state], (D,) for one input or
+            (D, m); without it a cart-pole leaves its limits in half a second.
     """
 
     start: tuple[float, ...]
@@ -31,7 +31,7 @@ class RandomInputs:
     hold: float
     correlation: float
     spread: float
-    feedback: tuple[float, ...]
+    feedback: tuple[float, ...] | tuple[tuple[float, ...], ...]
 
 
 _WIDE, _FED = (1.5, 1.0, 0.15, 1.0), (1.0, 0.5, 0.08, 0.5)
@@ -40,6 +40,15 @@ RANDOM_INPUTS = {
     "CartPole-v1": RandomInputs(_WIDE, _FED, 0.1, 0.3, 0.2, (1.5, 3.0, 30.0, 7.0)),
     "CartPoleContinuous-v1": RandomInputs(_WIDE, _FED, 0.1, 0.2, 0.3, (2.0, 3.5, 34.0, 8.5)),
 }
+
+
+def random_inputs(system: System) -> RandomInputs:
+    """Return what drives a system's random episodes: its own settings, or the reset box and no feedback."""
+    spec = system.spec
+    if spec.name in RANDOM_INPUTS:
+        return RANDOM_INPUTS[spec.name]
+    box = tuple(max(abs(low), abs(high)) for low, high in zip(system.reset_low, system.reset_high, strict=True))
+    return RandomInputs(box, box, 0.2, 0.5, 0.75, ((0.0,) * spec.input_dim,) * spec.state_dim)
 
 
 def simulated_rows(
@@ -98,17 +107,19 @@ def random_episodes(
 def _batch(
     system: System, delta_t: float, kind: str, num_steps: int, size: int, generator: torch.Generator
 ) -> list[dict[str, np.ndarray]]:
-    inputs = RANDOM_INPUTS[system.spec.name]
+    spec, inputs = system.spec, random_inputs(system)
     uniform = kind == "uniform"
+    low, high = (torch.tensor(x, dtype=torch.float64) for x in (spec.input_low, spec.input_high))
 
     def noise() -> Tensor:
+        shape = (size, spec.input_dim)
         if uniform:
-            return 2 * torch.rand(size, dtype=torch.float64, generator=generator) - 1
-        return inputs.spread * torch.randn(size, dtype=torch.float64, generator=generator)
+            return 2 * torch.rand(shape, dtype=torch.float64, generator=generator) - 1
+        return inputs.spread * torch.randn(shape, dtype=torch.float64, generator=generator)
 
     start = torch.tensor(inputs.start if uniform else inputs.fed_start, dtype=torch.float64)
     state = start * (2 * torch.rand(size, len(start), dtype=torch.float64, generator=generator) - 1)
-    gain = torch.tensor(inputs.feedback, dtype=torch.float64) * (not uniform)
+    gain = torch.tensor(inputs.feedback, dtype=torch.float64).reshape(spec.state_dim, -1) * (not uniform)
     decay = float(np.exp(-delta_t / inputs.correlation))
     value, alive, steps = noise(), torch.arange(size), []
     for k in range(num_steps):
@@ -116,11 +127,11 @@ def _batch(
             value = decay * value + (1 - decay**2) ** 0.5 * noise()
         elif k > 0 and steps_within(k * delta_t, inputs.hold) != steps_within((k - 1) * delta_t, inputs.hold):
             value = noise()
-        force = system.spec.action_high * value[alive] + state @ gain
-        action = (force > 0).double() if system.spec.discrete else system.physical_input(force)
-        action = action.unsqueeze(-1)
+        fed = torch.stack([state @ column for column in gain.T.contiguous()], dim=-1)  # (n, m)
+        wanted = (low + high) / 2 + (high - low) / 2 * value[alive] + fed
+        action = spec.nearest_action(wanted) if spec.discrete else spec.held_input(wanted)
         outcome = system.simulate_rows(state, action, delta_t)
-        clock = (torch.full_like(force, seconds) for seconds in (delta_t, k * delta_t))
+        clock = (torch.full_like(state[:, 0], seconds) for seconds in (delta_t, k * delta_t))
         rows = simulated_rows(system, state, action, *clock, outcome)
         steps.append((alive, rows))
         going = ~torch.from_numpy(rows["terminated"])

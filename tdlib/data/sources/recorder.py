@@ -1,6 +1,7 @@
 """Keep the steps of several environments that run side by side, each episode in one piece, exactly N of them."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -41,7 +42,7 @@ class EpisodeRecorder:
         self,
         env_index: int,
         observation: np.ndarray,
-        action: float,
+        action: float | Sequence[float],
         reward: float,
         next_observation: np.ndarray,
         terminated: bool,
@@ -61,7 +62,8 @@ class EpisodeRecorder:
             state, next_state = both[0], both[1]
         delta_t = info["delta_t"]
         exit_time = info.get("exit_time", delta_t if terminated else math.inf)
-        row = (observation, state, (action,), reward, next_state, terminated, truncated)
+        held = action if isinstance(action, Sequence) else (action,)
+        row = (observation, state, held, reward, next_state, terminated, truncated)
         self._running[env_index].append((*row, exit_time, info.get("limit_hit", False), info["t"], delta_t))
         self.num_recorded += 1
         if terminated or truncated:

@@ -47,7 +47,7 @@ class Oracle:
         del context
         count = math.ceil(delta_t / self.max_substep * (1 - TOLERANCE))
         h = torch.tensor(delta_t / count, dtype=state.dtype, device=state.device)
-        forces = self.system.physical_input(actions).movedim(-2, 0).contiguous()
+        forces = self.system.spec.held_input(actions).movedim(-2, 0).contiguous()
         state, states = state.contiguous(), []
         key = (state.shape, state.dtype, state.device)
         if key not in self._substeps:  # some forty operations on few numbers: most of their cost is dispatch

@@ -224,7 +224,7 @@ def planning_objective(
     """
 
     def cost_rate(states: Tensor, actions: Tensor) -> Tensor:
-        return system.cost(states, system.physical_input(actions))
+        return system.cost(states, system.spec.held_input(actions))
 
     def of_part(part: slice) -> Objective:
         own = None if context is None else Context(*(x[:, part] for x in context.tensors()))

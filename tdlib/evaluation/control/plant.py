@@ -31,7 +31,7 @@ class Plant:
         self.exit_time = torch.full_like(self.episode_return, math.inf)
 
     def step(self, live: Tensor, action: Tensor) -> None:
-        """Hold the actions (m, E, 1) of the live members for one control step; ended episodes stay where they are."""
+        """Hold the actions (m, E, A) of the live members for one control step; ended episodes stay where they are."""
         full = torch.zeros(*self.state.shape[:2], action.shape[-1], dtype=torch.float64)
         full[live] = action
         for _ in range(self.substeps):
@@ -63,9 +63,15 @@ class Plant:
     def _mean_action(self, begin: int, stride: int) -> Tensor:
         held = self.actions[begin : begin + stride]
         if not held:
-            return torch.zeros(*self.state.shape[:2], 1, dtype=torch.float64)
-        mean = torch.stack(held).mean(dim=0)
-        return mean.round() if self.system.spec.discrete else mean
+            return self._no_action()
+        values = torch.stack(held)
+        if not self.system.spec.discrete:
+            return values.mean(dim=0)
+        counts = (values == torch.arange(self.system.spec.num_actions)).sum(dim=0)  # (M, E, n)
+        return counts.argmax(dim=-1, keepdim=True).double()  # the first of equals
+
+    def _no_action(self) -> Tensor:
+        return torch.zeros(*self.state.shape[:2], self.system.spec.action_dim, dtype=torch.float64)
 
     def episodes(self, total: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return states (M, E, T+1, D), actions (M, E, T, A) and times (T+1,) [s] at the T = `total` control steps.
@@ -74,19 +80,17 @@ class Plant:
         """
         missing = total * self.substeps - len(self.actions)
         states = torch.stack(self.states + [self.state] * missing, dim=2)[:, :, :: self.substeps]
-        actions = self.actions + [torch.zeros(*self.state.shape[:2], 1, dtype=torch.float64)] * missing
+        actions = self.actions + [self._no_action()] * missing
         times = torch.arange(total + 1, dtype=torch.float64) * self.delta_t
         return states, torch.stack(actions, dim=2)[:, :, :: self.substeps], times
 
 
 def _advance(system: System, state: Tensor, action: Tensor, delta_t: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Solve one interval for a flat batch: (B, D), (B, 1) -> next states, rewards, exit times."""
+    """Solve one interval for a flat batch: (B, D), (B, A) -> next states, rewards, exit times."""
     if len(state) >= SCALAR_BATCH:
         outcome = system.simulate(state, action, delta_t)
         return outcome.next_state, outcome.reward, outcome.exit_time
-    results = [
-        system.advance(tuple(s), a, delta_t) for s, a in zip(state.tolist(), action[:, 0].tolist(), strict=True)
-    ]
+    results = [system.advance(tuple(s), a, delta_t) for s, a in zip(state.tolist(), action.tolist(), strict=True)]
     next_state = torch.tensor([r[0] for r in results], dtype=torch.float64).reshape(state.shape)
     reward, exit_time = (torch.tensor([r[i] for r in results], dtype=torch.float64) for i in (1, 2))
     return next_state, reward, exit_time

@@ -43,7 +43,7 @@ def velocity_field(
     state = torch.zeros(1, x.size, spec.state_dim, dtype=torch.float64)
     state[..., i], state[..., j] = torch.from_numpy(x.ravel()), torch.from_numpy(y.ravel())
     action = torch.full((1, x.size, spec.action_dim), 1.0 if spec.discrete else 0.0, dtype=torch.float64)
-    true = system.derivative(state, system.physical_input(action))
+    true = system.derivative(state, system.spec.held_input(action))
     with torch.inference_mode():
         learned = model.derivative(state.to(device, torch.float32), action.to(device, torch.float32)).cpu().double()
     axes = {"test_frequency": [""], "point": np.arange(x.size)}

@@ -81,7 +81,8 @@ def draw_inputs(system: System, start: Tensor, num_holds: int, generator: torch.
         candidates = torch.randint(spec.num_actions, shape, generator=generator).double()
     else:
         unit = torch.rand(shape, dtype=torch.float64, generator=generator)
-        candidates = spec.action_low + (spec.action_high - spec.action_low) * unit
+        low, high = (torch.tensor(x, dtype=torch.float64) for x in (spec.input_low, spec.input_high))
+        candidates = low + (high - low) * unit
     delta_t = torch.full(shape[:3], hold_of(""), dtype=torch.float64)
     survived = survival_time(system, start.unsqueeze(1).expand(-1, NUM_CANDIDATES, -1), candidates, delta_t)
     best = survived.argmax(dim=1)  # the first of equals

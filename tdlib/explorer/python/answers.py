@@ -81,7 +81,7 @@ class Answers:
         if job.get("kind") not in ("rollout", "steps"):
             raise ValueError(f"kind must be 'rollout' or 'steps', got {job.get('kind')!r}")
         states = torch.tensor(job["states"], dtype=torch.float64)
-        actions = torch.tensor(job["actions"], dtype=torch.float64).reshape(-1, 1)
+        actions = torch.tensor(job["actions"], dtype=torch.float64).reshape(-1, self._specs[env].action_dim)
         dimension = self._specs[env].state_dim
         if states.dim() != 2 or states.shape[1] != dimension:
             raise ValueError(f"states must have {dimension} numbers each, got shape {tuple(states.shape)}")

@@ -1,7 +1,7 @@
 """Held inputs of the explorer's views in Python: the same numbers that its script gives models and truth."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tdlib.core.specs import EnvironmentSpec
 
@@ -9,32 +9,49 @@ HOLD = 0.2  # [s]; how long a random input is held, as in the study's rollouts
 DRAWN = 50  # values of a drawn input over one second
 
 
-def held_inputs(signal: Mapping, spec: EnvironmentSpec, delta_t: float, num_steps: int) -> list[float]:
+def held_inputs(
+    signal: Mapping | Sequence[Mapping], spec: EnvironmentSpec, delta_t: float, num_steps: int
+) -> list[float] | list[list[float]]:
     """Sample a signal at the start of every step, as a zero-order hold does.
 
     Args:
         signal: `kind` "constant" with `value`; "random" with `seed`; "sine" with `amplitude` and `frequency` [Hz];
-            "drawn" with 50 `values` over one second.
+            "drawn" with 50 `values` over one second. One signal, or one for each of several inputs.
         spec: Range of the input; a discrete one answers with indices.
         delta_t: Interval [s].
         num_steps: Number of intervals T.
 
     Returns:
-        T actions: physical inputs, or indices.
+        T actions: physical inputs, or the indices of the actions nearest to them (of two equally near the later); T
+        lists where an action is several inputs.
 
     Raises:
         ValueError: If the kind is unknown.
     """
-    low, high = spec.action_low, spec.action_high
+    signals = [signal] if isinstance(signal, Mapping) else list(signal)
+    if len(signals) != spec.input_dim:
+        raise ValueError(f"signal must be one of each of the {spec.input_dim} inputs, got {len(signals)}")
+    bounds = list(zip(spec.input_low, spec.input_high, strict=True))
     actions = []
     for k in range(num_steps):
-        value = min(high, max(low, _value(signal, k * delta_t, low, high)))
+        values = [
+            min(high, max(low, _value(own, k * delta_t, low, high)))
+            for own, (low, high) in zip(signals, bounds, strict=True)
+        ]
         if spec.discrete:
-            share = (value - low) / (high - low)
-            actions.append(float(math.floor(share * (spec.num_actions - 1) + 0.5)))
+            actions.append(_nearest(values, spec.action_table, bounds))
         else:
-            actions.append(math.floor(value * 1e4 + 0.5) / 1e4)
+            rounded = [math.floor(value * 1e4 + 0.5) / 1e4 for value in values]
+            actions.append(rounded[0] if len(rounded) == 1 else rounded)
     return actions
+
+
+def _nearest(values: list[float], table: tuple[tuple[float, ...], ...], bounds: list[tuple[float, float]]) -> float:
+    def distance(index: int) -> float:
+        wanted = zip(values, table[index], bounds, strict=True)
+        return sum(((value - held) / (high - low)) ** 2 for value, held, (low, high) in wanted)
+
+    return float(min(reversed(range(len(table))), key=distance))
 
 
 def _value(signal: Mapping, time: float, low: float, high: float) -> float:
