@@ -10,7 +10,8 @@ import torch
 from tdlib import evaluation
 from tdlib.core.solvers import integrate
 from tdlib.data import collect_random
-from tdlib.evaluation import tables
+from tdlib.evaluation import evaluate, tables
+from tdlib.evaluation import measures as registry
 from tdlib.evaluation.errors import auroc, mean_over, rank_correlation
 from tdlib.evaluation.measures import take as measures
 from tdlib.evaluation.measures.convergence import LEVELS, passes
@@ -62,7 +63,7 @@ def test_exact_flow_scores_zero_everywhere(name):
     assert one_step.query("dimension == 'all'")["relative_error"].max() < 1e-3
     defects = evaluation.consistency_error(exact(system), test_set, system.spec)
     assert len(defects) == len(evaluation.FREQUENCY_PAIRS) and defects["defect"].max() < 1e-4
-    errors, _ = evaluation.rollout_errors(exact(system), test_set, system)
+    errors, _ = evaluation.rollout_errors(exact(system), test_set, system.spec)
     finite = errors[errors["n_surviving"] > 0]
     assert finite["relative_error"].max() < 2e-3 and np.isfinite(finite["mse"]).all()
 
@@ -74,7 +75,7 @@ def test_persistence_scores_one_and_has_no_defect(pendulum):
     assert set(one_step["test_set"]) == {"pooled", "ppo"}
     defects = evaluation.consistency_error(model, pendulum[0], PENDULUM.spec)
     assert (defects["defect"] == 0).all() and np.allclose(defects["relative_error"], 1.0, atol=1e-4)
-    errors, _ = evaluation.rollout_errors(model, pendulum[0], PENDULUM)
+    errors, _ = evaluation.rollout_errors(model, pendulum[0], PENDULUM.spec)
     # wrapped errors fall below the continued change once a pendulum has turned more than half around
     early = errors[(errors["time"] < 0.12) & (errors["dimension"] == "all")]
     assert np.allclose(early["relative_error"], 1.0, atol=1e-4)
@@ -136,12 +137,13 @@ def test_evaluate_stack_gives_every_table(pendulum):
     arms = [(Arm("first_order_ode", "ode", "rk4", train_frequency="20"), 0),
             (Arm("first_order_ode", "ode", "rk4", train_frequency="mixed"), 1)]  # fmt: skip
     stack = Stack([build_model("first_order_ode", PENDULUM.spec, seed=s) for s in (0, 1)])
-    fields = evaluation.evaluate_stack(stack, arms, pendulum, PENDULUM, num_saved=2, num_points=5)
+    fields = evaluation.evaluate_stack(stack, arms, pendulum, PENDULUM, options={"points": {"num_points": 5}})
     assert set(fields) == {"one_step_errors", "rollout_errors", "consistency_errors", "trajectories", "state_errors",
-                           "convergence_test"}  # fmt: skip
+                           "convergence_test", "skipped"}  # fmt: skip
     ensembles = [build_model("ensemble", PENDULUM.spec, seed=s, form="scaled_concat", num_members=2) for s in (0, 1)]
     arms = [(Arm("ensemble", "dt_conditioned", "scaled_concat", train_frequency="20"), s) for s in (0, 1)]
-    result = evaluation.evaluate_stack(Stack(ensembles), arms, pendulum, PENDULUM, ["20", "50"])
+    options = {"rollout": {"rates": ["20", "50"]}}
+    result = evaluation.evaluate_stack(Stack(ensembles), arms, pendulum, PENDULUM, options=options)
     calibration = result["ensemble_calibration"].query("bin == 'all' and test_frequency == '20'")
     assert np.allclose(calibration["auroc"], 0.5)  # the known rate against itself
     assert set(result["rollout_errors"]["test_frequency"]) == {"20", "50"}
@@ -173,7 +175,69 @@ def test_models_with_memory_see_the_true_past(pendulum):
     gap = torch.remainder(reached - pairs.state[0, rate] + torch.pi, 2 * torch.pi) - torch.pi
     assert gap[known].abs().median() < 1e-6
     assert len(evaluation.consistency_error(model, pendulum[0], PENDULUM.spec)) == len(evaluation.FREQUENCY_PAIRS)
-    evaluation.rollout_errors(model, pendulum[0], PENDULUM)
+    evaluation.rollout_errors(model, pendulum[0], PENDULUM.spec)
+
+
+def test_what_a_measure_lacks_stands_in_a_table(pendulum):
+    arms = [(Arm("lstm", "baseline", train_frequency="20"), seed) for seed in (0, 1)]
+    stack = Stack([build_model("lstm", PENDULUM.spec, seed=s) for s in (0, 1)])
+    found = evaluation.evaluate_stack(stack, arms, pendulum, PENDULUM)
+    skipped = found["skipped"]
+    assert set(zip(skipped["measure"], skipped["reason"], strict=True)) == {
+        ("one_step: pairs of ppo", "needs pairs whose past is known: the model remembers"),
+        ("convergence", "needs a field: a model with a derivative"),
+        ("calibration", "needs a spread: an ensemble of several members"),
+    }
+    assert list(skipped["seed"]) == [0, 1] * 3 and (skipped["model"] == "lstm").all()
+    assert set(skipped["measure"].str.split(":").str[0]) <= set(evaluation.MEASURES)
+    field = build_model("newtonian", PENDULUM.spec, seed=0)
+    without = evaluation.evaluate_stack(field, None, pendulum[0], None, measures=["convergence", "consistency"])
+    assert list(without) == ["consistency_errors", "skipped"]
+    assert list(without["skipped"]["reason"]) == ["needs the system: its equation"]
+    with pytest.raises(ValueError, match="measures must be among .*one_step.*got .*'one'"):
+        evaluation.evaluate_stack(field, None, pendulum[0], None, measures=["one"])
+
+
+def drift(subject, *, rate="20"):
+    """A reader's own measure: how far predictions drift on average, in units."""
+    pairs = gather_pairs(subject.test_sets, subject.members, "pooled", rates=[rate])
+    if not pairs.rates:
+        yield evaluation.Skipped(f"rate {rate}", "needs pairs of this rate")
+        return
+
+    def question():
+        (predicted,) = yield [Query(pairs.state[:, 0], pairs.action[:, 0].unsqueeze(2), pairs.delta_t[:, 0, :, None])]
+        error = (predicted[:, :, 0] - pairs.next_state[:, 0]).mean(dim=1)
+        axes = {"test_frequency": [rate], "dimension": subject.spec.state_names}
+        return tables.tidy(subject.members, axes, {"drift": error.unsqueeze(1).numpy(), "n": pairs.state.shape[2]})
+
+    yield question()
+
+
+def test_a_measure_of_ones_own_is_taken_with_the_others(pendulum, monkeypatch):
+    monkeypatch.setattr(registry, "MEASURES", dict(registry.MEASURES))
+    monkeypatch.setattr(evaluate, "MEASURES", registry.MEASURES)
+    own = evaluation.Measure("drift", ("drift",), frozenset({"state", "pairs"}), drift)
+    assert evaluation.register_measure(own) is own and evaluation.register_measure(own) is own
+    assert "drift" in evaluation.result_tables()
+    shift = torch.tensor([0.25, -0.5], dtype=torch.float64)
+
+    def biased(state, action, delta_t):
+        return exact(PENDULUM)(state, action, delta_t) + shift
+
+    found = evaluation.evaluate_stack(biased, None, pendulum[0], PENDULUM, measures=["one_step", "drift"])
+    assert set(found) == {"one_step_errors", "drift"}
+    assert np.allclose(found["drift"]["drift"], shift, atol=1e-4) and list(found["drift"]["n"]) == [48, 48]
+    found = evaluation.evaluate_stack(
+        biased, None, pendulum[0], PENDULUM, measures=["drift"], options={"drift": {"rate": "21"}}
+    )
+    assert list(found) == ["skipped"] and found["skipped"]["measure"].item() == "drift: rate 21"
+    with pytest.raises(ValueError, match="name must not be one of .*'one_step'"):
+        evaluation.register_measure(evaluation.Measure("one_step", ("mine",), frozenset(), drift))
+    with pytest.raises(ValueError, match="tables must not be among .*'skipped'"):
+        evaluation.register_measure(evaluation.Measure("mine", ("skipped",), frozenset(), drift))
+    with pytest.raises(ValueError, match="needs of measure 'mine' must be among .*'field'"):
+        evaluation.Measure("mine", ("mine",), frozenset({"fields"}), drift)
 
 
 FAMILIES = ("jump", "lstm", "ensemble", "first_order_ode", "newtonian", "velocity", "port_hamiltonian")
@@ -325,7 +389,7 @@ def test_cartpole_is_scored_until_the_truth_leaves_twelve_degrees(cartpole):
         gone = (rollouts.states[..., 2].abs() > limit) | (rollouts.states[..., 0].abs() > 2.4)
         assert not (rollouts.inside & gone).any()  # outside is never scored
         assert (rollouts.inside[:, 1:] <= rollouts.inside[:, :-1]).all()  # and does not come back
-    errors, _ = evaluation.rollout_errors(Persistence(CARTPOLE.spec), cartpole, CARTPOLE, rates=["50"])
+    errors, _ = evaluation.rollout_errors(Persistence(CARTPOLE.spec), cartpole, CARTPOLE.spec, rates=["50"])
     cut, full = (errors[(errors["truncated"] == flag) & (errors["dimension"] == "all")] for flag in (True, False))
     survivors = cartpole.rollouts["50"].inside.sum(dim=0)
     assert list(cut["n_surviving"]) == [int(survivors[round(t * 50) - 1]) for t in cut["time"]]
@@ -390,7 +454,7 @@ def test_tables_keep_rates_as_text(tmp_path):
 
 
 def test_trajectories_survive_the_file(tmp_path, pendulum):
-    _, saved = evaluation.rollout_errors(Persistence(PENDULUM.spec), pendulum[0], PENDULUM, num_saved=2)
+    _, saved = evaluation.rollout_errors(Persistence(PENDULUM.spec), pendulum[0], PENDULUM.spec, num_saved=2)
     assert set(saved["test_frequency"]) == {"10", "20", "50"} and saved["start"].nunique() == 2
     read = evaluation.read_trajectories(evaluation.write_trajectories(tmp_path / "x.h5", saved))
     pd.testing.assert_frame_equal(

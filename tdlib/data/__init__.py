@@ -3,7 +3,7 @@
 Collection is not imported here: `tdlib.data.sources.ppo` (stable-baselines3) and `tdlib.data.sources.minari` are heavy.
 """
 
-from tdlib.data.history import History, true_histories, true_history
+from tdlib.data.history import History, recorded_histories, true_histories, true_history
 from tdlib.data.schema import (
     FIELDS,
     SCHEMA_VERSION,
@@ -44,6 +44,7 @@ __all__ = [
     "load_splits",
     "log_uniform_set",
     "read_attributes",
+    "recorded_histories",
     "save_dataset",
     "split_episodes",
     "split_path",

@@ -136,3 +136,31 @@ def _average(
 
     length = np.maximum(ends - starts, CLOCK_TOLERANCE)[..., None]
     return (integral_until(ends) - integral_until(starts)) / length
+
+
+def recorded_histories(dataset: TransitionDataset, rows: np.ndarray, num_steps: int = 8) -> History:
+    """Return the rows that were recorded before B rows of the same episodes, whatever their intervals.
+
+    Needs no system, so it serves logs. Where the mask is False, the state is the row's own and the action zero.
+
+    Args:
+        dataset: Set of kind "episodes".
+        rows: (B,) row numbers.
+        num_steps: C.
+
+    Raises:
+        DatasetError: If the set is branched.
+    """
+    if dataset.kind != "episodes":
+        raise DatasetError(f"dataset must be of kind 'episodes' to have a past, got {dataset.kind!r}")
+    rows = np.asarray(rows, dtype=np.int64)
+    first = dataset.episode_offsets[np.searchsorted(dataset.episode_offsets, rows, side="right") - 1]
+    past = rows[:, None] - np.arange(num_steps, 0, -1)
+    mask = past >= first[:, None]
+    past = np.where(mask, past, rows[:, None])
+    return History(
+        states=torch.from_numpy(dataset.state[past]),
+        actions=torch.from_numpy(dataset.action[past] * mask[..., None]),
+        delta_t=torch.from_numpy(dataset.delta_t[past]),
+        mask=torch.from_numpy(mask),
+    )

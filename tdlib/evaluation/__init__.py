@@ -9,31 +9,38 @@ from tdlib.evaluation.control.episodes import (
 )
 from tdlib.evaluation.errors import mse_over_horizon, relative_error, squared_error
 from tdlib.evaluation.evaluate import evaluate_stack, merge_tables
+from tdlib.evaluation.measures import MEASURES, Measure, Skipped, Subject, register_measure, result_tables
 from tdlib.evaluation.measures.calibration import ensemble_calibration
 from tdlib.evaluation.measures.consistency import FREQUENCY_PAIRS, consistency_error
 from tdlib.evaluation.measures.convergence import convergence_test
 from tdlib.evaluation.measures.generalization import dt_generalization_test
 from tdlib.evaluation.measures.ground_truth import plant_change_table
-from tdlib.evaluation.measures.one_step import one_step_errors, pointwise_errors
+from tdlib.evaluation.measures.one_step import one_step_errors
+from tdlib.evaluation.measures.points import pointwise_errors
 from tdlib.evaluation.measures.rollout import open_loop_rollout, rollout_errors
 from tdlib.evaluation.measures.velocity_field import velocity_field
+from tdlib.evaluation.sets.pairs import PairSet
 from tdlib.evaluation.sets.rollout_sets import RolloutSet
 from tdlib.evaluation.sets.schedules import RATES, TRAIN_RATES
-from tdlib.evaluation.sets.test_sets import PairSet, TestSet, build_test_set, flow_pairs
+from tdlib.evaluation.sets.test_sets import TestSet, build_test_set, flow_pairs
 from tdlib.evaluation.tables import KEY_COLUMNS, at_time, read_table, write_table
 from tdlib.evaluation.trajectory_file import read_trajectories, write_trajectories
 
 __all__ = [
     "FREQUENCY_PAIRS",
     "KEY_COLUMNS",
+    "MEASURES",
     "ControlResult",
     "ControlSettings",
+    "Measure",
     "Oracle",
     "RATES",
     "TRAIN_RATES",
     "PairSet",
     "RolloutSet",
     "SideBySide",
+    "Skipped",
+    "Subject",
     "TestSet",
     "at_time",
     "build_test_set",
@@ -53,7 +60,9 @@ __all__ = [
     "pointwise_errors",
     "read_table",
     "read_trajectories",
+    "register_measure",
     "relative_error",
+    "result_tables",
     "rollout_errors",
     "squared_error",
     "velocity_field",

@@ -11,6 +11,7 @@ import pandas as pd
 
 from tdlib.core.files import write_text
 from tdlib.core.seeding import numpy_generator
+from tdlib.evaluation import result_tables
 from tdlib.evaluation.tables import ARM_COLUMNS, at_time, read_table, write_table
 from tdlib.study.clock import part
 from tdlib.study.contrasts import CONTRASTS, Cell, Contrast
@@ -18,21 +19,17 @@ from tdlib.study.inference import hierarchical_bootstrap, holm, seed_bootstrap, 
 from tdlib.study.layout import ROOT
 from tdlib.study.run import Run
 
-TABLES = (
-    "one_step_errors",
-    "rollout_errors",
-    "consistency_errors",
-    "convergence_test",
-    "ensemble_calibration",
-    "control_performance",
-    "training_summary",
-    "limits",
-    "data_checks",
-)
+OTHER_TABLES = ("control_performance", "training_summary", "limits", "data_checks")
+PARTS_ONLY = ("trajectories", "state_errors")  # what pictures are made of; not merged
 CELL = ["env", *ARM_COLUMNS, "test_frequency"]
 EQUIVALENCE_MARGIN = math.log(1.1)  # errors within 10 % count as equal
 SIGNIFICANCE = 0.05
 ROLLOUT_TIMES = (0.5, 1.0)  # [s]
+
+
+def table_names() -> list[str]:
+    """Names of the tables that are merged: those of every registered measure, and of the other phases."""
+    return [*(name for name in result_tables() if name not in PARTS_ONLY), *OTHER_TABLES]
 
 
 @part("statistics")
@@ -42,7 +39,7 @@ def merge_parts(run: Run) -> dict[str, pd.DataFrame]:
     Parts of environments or models that the preset does not have (left by another version of it) are ignored.
     """
     merged = {}
-    for name in TABLES:
+    for name in table_names():
         paths = [
             run.layout.part(name, env if model is None else f"{env}-{model}")
             for env in run.preset.environments
@@ -57,7 +54,7 @@ def merge_parts(run: Run) -> dict[str, pd.DataFrame]:
 
 def load_tables(run: Run) -> dict[str, pd.DataFrame]:
     """Load the merged tables."""
-    paths = {name: run.layout.metrics / f"{name}.csv" for name in TABLES}
+    paths = {name: run.layout.metrics / f"{name}.csv" for name in table_names()}
     return {name: read_table(path) for name, path in paths.items() if path.exists()}
 
 

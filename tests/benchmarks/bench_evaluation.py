@@ -26,6 +26,11 @@ from tdlib.systems import SYSTEMS
 
 ENV, SEEDS, RATES = "Pendulum-v1", (0, 1), (10.0, 20.0, 50.0)
 NUM_PAIRS, NUM_STARTS, NUM_CONSISTENCY, NUM_CONVERGENCE = 512, 10, 256, 64  # as in the preset `quick`
+OPTIONS = {
+    "consistency": {"num_pairs": NUM_CONSISTENCY},
+    "convergence": {"num_pairs": NUM_CONVERGENCE},
+    "points": {"num_points": 1},
+}
 CASES = {  # model -> its arm and the size of the stack
     "jump": (Arm("jump", "multi_resolution", "scaled_concat", train_frequency="mixed"), 16),
     "lstm": (Arm("lstm", "multi_resolution", "scaled_concat", train_frequency="mixed"), 6),
@@ -142,8 +147,7 @@ def rows(device: str = "cpu", quick: bool = False) -> list[harness.Row]:
         row = harness.compare(
             f"evaluate {name}, stack of {size}",
             lambda stack=stack, members=members: evaluate_stack(
-                stack, members, test_sets(), SYSTEMS[ENV], num_consistency_pairs=NUM_CONSISTENCY,
-                num_convergence_pairs=NUM_CONVERGENCE, num_points=1, device=device,
+                stack, members, test_sets(), SYSTEMS[ENV], options=OPTIONS, device=device
             ),
             lambda loops=loops: [loop.run() for loop in loops],
             count=transitions,

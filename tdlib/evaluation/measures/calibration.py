@@ -4,7 +4,7 @@ The score of a prediction is its spread over the ensemble's members relative to 
 the error is measured in the same unit, so that an honest spread lies on the diagonal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,9 @@ from torch import Tensor
 
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.evaluation.errors import auroc, rank_correlation, squared_error
-from tdlib.evaluation.sets.gather import TestSets, gather_pairs, join_rates, members_of
+from tdlib.evaluation.measures.measure import Measure, Subject
+from tdlib.evaluation.measures.take import Question
+from tdlib.evaluation.sets.gather import TestSets, first_of, gather_pairs, join_rates, members_of
 from tdlib.evaluation.sets.schedules import TRAIN_RATES
 from tdlib.evaluation.tables import Member, tidy
 from tdlib.models import Ensemble
@@ -45,10 +47,10 @@ def ensemble_calibration(
     Returns:
         Rows of key columns, bin ("all", or "1" ... "10" by rising spread), spread and error (RMS in the bin, relative
         to the RMS true change), correlation (Spearman, over pairs) and auroc (probability that a pair at this rate has
-        a larger spread than one at a known rate) in the rows "all", n.
+        a larger spread than one at a known rate, nan where none is known) in the rows "all", n.
     """
     members = members_of(model, test_sets, spec.name, members)
-    pairs = gather_pairs(test_sets, members, "pooled", count=num_pairs)
+    pairs = gather_pairs(test_sets, members, first_of(test_sets, members).main, count=num_pairs)
     inputs = [join_rates(x) for x in (pairs.state, pairs.action, pairs.delta_t)]
     mean, spread = (x.unflatten(1, pairs.delta_t.shape[1:]) for x in _predict(model, *inputs, device))
     scale = (pairs.increment**2).mean(dim=-2, keepdim=True)
@@ -66,10 +68,25 @@ def ensemble_calibration(
         known = score[k, own].flatten()
         for r in range(shape[1]):
             correlation[k, r, 0] = rank_correlation(score[k, r], error[k, r])
-            alarm[k, r, 0] = auroc(score[k, r], known)
+            alarm[k, r, 0] = auroc(score[k, r], known) if own else np.nan
     counts = np.array([error.shape[-1]] + [size] * NUM_BINS)
     axes = {"test_frequency": pairs.rates, "bin": ["all", *map(str, range(1, NUM_BINS + 1))]}
     return tidy(members, axes, {**columns, "correlation": correlation, "auroc": alarm, "n": counts})
+
+
+def ask(subject: Subject, *, num_pairs: int = 1024) -> Iterator[Question[pd.DataFrame]]:
+    """Put `ensemble_calibration` as one question, which asks the ensembles' members itself."""
+
+    def question() -> Question[pd.DataFrame]:
+        yield []
+        return ensemble_calibration(
+            subject.model, subject.test_sets, subject.spec, subject.members, num_pairs=num_pairs, device=subject.device
+        )
+
+    yield question()
+
+
+CALIBRATION = Measure("calibration", ("ensemble_calibration",), frozenset({"spread", "pairs"}), ask)
 
 
 def _predict(

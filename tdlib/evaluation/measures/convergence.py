@@ -8,7 +8,7 @@ A continuous system passes: E falls, or stays, to a plateau as the step shrinks.
 Source: Krishnapriyan, Queiruga, Erichson, Mahoney (2023), Learning continuous models for continuous physics.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from tdlib.evaluation.errors import mean_over, over_dimensions, relative_error, squared_error
-from tdlib.evaluation.measures.take import Measure, take
-from tdlib.evaluation.sets.gather import TestSets, gather_pairs, members_of
+from tdlib.evaluation.measures.measure import Measure, Subject
+from tdlib.evaluation.measures.take import Question, take
+from tdlib.evaluation.sets.gather import TestSets, first_of, gather_pairs, members_of
 from tdlib.evaluation.tables import Member, tidy
 from tdlib.speed.predict import Model
 from tdlib.speed.queries import Query
@@ -62,22 +63,28 @@ def convergence_test(
     """
     members = members_of(model, test_sets, system.spec.name, members)
     h = model.train_delta_t if train_delta_t is None else train_delta_t
-    measure = convergence_measure(test_sets, system, members, h, num_pairs=num_pairs)
-    return take(model, [measure], len(members), device=device, dtype=dtype)[0]
+    question = _question(test_sets, system, members, h, num_pairs)
+    return take(model, [question], len(members), device=device, dtype=dtype)[0]
 
 
-def convergence_measure(
+def ask(subject: Subject, *, num_pairs: int = 64) -> Iterator[Question[pd.DataFrame]]:
+    """Put `convergence_test` as one question, from the models' own training steps."""
+    yield _question(subject.test_sets, subject.system, subject.members, subject.model.train_delta_t, num_pairs)
+
+
+CONVERGENCE = Measure("convergence", ("convergence_test",), frozenset({"field", "system", "truth", "pairs"}), ask)
+
+
+def _question(
     test_sets: TestSets,
     system: System,
     members: Sequence[Member],
     train_delta_t: Tensor | float,
-    *,
-    num_pairs: int = 64,
-) -> Measure[pd.DataFrame]:
-    """`convergence_test` as a measure."""
+    num_pairs: int,
+) -> Question[pd.DataFrame]:
     count = len(members)
     h = torch.as_tensor(train_delta_t, dtype=torch.float64).cpu().expand(count)
-    pairs = gather_pairs(test_sets, members, "pooled", count=num_pairs)
+    pairs = gather_pairs(test_sets, members, first_of(test_sets, members).main, count=num_pairs)
     state, action = (x[:, 0].expand(count, -1, -1) for x in (pairs.state, pairs.action))
     horizon = (4 * h).unsqueeze(1).expand(-1, state.shape[1])
     outcome = system.simulate(state, action, horizon)

@@ -2,21 +2,27 @@
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.evaluation.errors import mean_over, over_dimensions, relative_error, squared_error
-from tdlib.evaluation.measures.take import Measure, take
-from tdlib.evaluation.sets.gather import TestSets, gather_pairs, join_context, join_rates, members_of, rate_groups
-from tdlib.evaluation.sets.test_sets import PairSet, TestSet
+from tdlib.evaluation.measures.measure import Measure, Skipped, Subject
+from tdlib.evaluation.measures.take import Question, take
+from tdlib.evaluation.sets.gather import (
+    TestSets,
+    first_of,
+    gather_pairs,
+    join_context,
+    join_rates,
+    members_of,
+    rate_groups,
+)
+from tdlib.evaluation.sets.test_sets import PairSet
 from tdlib.evaluation.tables import KEY_COLUMNS, Member, tidy
 from tdlib.speed.predict import Model, has_memory
 from tdlib.speed.queries import Query
-
-PAIR_SETS = ("pooled", "ppo", "shift")
 
 
 def one_step_errors(
@@ -25,10 +31,10 @@ def one_step_errors(
     spec: EnvironmentSpec,
     members: Sequence[Member] | None = None,
     *,
-    sets: Sequence[str] = PAIR_SETS,
+    sets: Sequence[str] | None = None,
     device: torch.device | str = "cpu",
 ) -> pd.DataFrame:
-    """Score predictions of one interval against the exact flow.
+    """Score predictions of one interval against the exact flow, or against the next state of a log.
 
     A model with memory sees the true steps before each pair and is asked only about pairs whose past is known.
 
@@ -37,7 +43,7 @@ def one_step_errors(
         test_sets: One test set, or one per seed.
         spec: Names the dimensions and angles.
         members: K mappings with the key columns of each model; by default nameless models of the test set's seed.
-        sets: Names of the pair sets to use; those that a test set lacks are left out.
+        sets: Names of the pair sets to use, by default all; those that a test set lacks are left out.
         device: Where the model is.
 
     Returns:
@@ -45,21 +51,32 @@ def one_step_errors(
         (pairs that touch the speed limit; they count here, and are left out of consistency and convergence), n.
     """
     members = members_of(model, test_sets, spec.name, members)
-    measures = one_step_measures(test_sets, spec, members, sets, has_memory(model))
-    return pd.concat(take(model, measures, len(members), device=device), ignore_index=True)
+    questions = _questions(test_sets, spec, members, sets, has_memory(model))
+    asked = [question for question in questions if not isinstance(question, Skipped)]
+    return pd.concat(take(model, asked, len(members), device=device), ignore_index=True)
 
 
-def one_step_measures(
-    test_sets: TestSets, spec: EnvironmentSpec, members: Sequence[Member], sets: Sequence[str], with_context: bool
-) -> Iterator[Measure[pd.DataFrame]]:
-    """Yield `one_step_errors` as measures: one per pair set and group of rates."""
-    first = test_sets if isinstance(test_sets, TestSet) else test_sets[members[0]["seed"]]
-    for name in sets:
+def ask(subject: Subject, *, sets: Sequence[str] | None = None) -> Iterator[Question[pd.DataFrame] | Skipped]:
+    """Put `one_step_errors` as questions, one per pair set and group of rates."""
+    return _questions(subject.test_sets, subject.spec, subject.members, sets, subject.remembers)
+
+
+ONE_STEP = Measure("one_step", ("one_step_errors",), frozenset({"state", "pairs"}), ask)
+
+
+def _questions(
+    test_sets: TestSets, spec: EnvironmentSpec, members: Sequence[Member], sets: Sequence[str] | None, remembers: bool
+) -> Iterator[Question[pd.DataFrame] | Skipped]:
+    first = first_of(test_sets, members)
+    for name in sets or first.pairs:
         available = first.pairs.get(name)
-        if available is None or (with_context and available.context is None):
+        if available is None:
+            continue
+        if remembers and available.context is None:
+            yield Skipped(f"pairs of {name}", "needs pairs whose past is known: the model remembers")
             continue
         for rates in rate_groups(available.rates, len(members), available.delta_t.shape[1]):
-            yield _one_step(test_sets, spec, members, name, rates, with_context)
+            yield _one_step(test_sets, spec, members, name, rates, remembers)
 
 
 def _one_step(
@@ -69,7 +86,7 @@ def _one_step(
     name: str,
     rates: Sequence[str],
     with_context: bool,
-) -> Measure[pd.DataFrame]:
+) -> Question[pd.DataFrame]:
     pairs = gather_pairs(test_sets, members, name, rates=rates, with_context=with_context)
     (predicted,) = yield [pair_query(pairs)]
     return _table(split_rates(predicted, pairs), pairs, spec, members, name)
@@ -98,44 +115,3 @@ def _table(
     table = tidy(members, axes, values)
     table.insert(len(KEY_COLUMNS), "test_set", name)
     return table
-
-
-def pointwise_errors(
-    model: Model,
-    test_sets: TestSets,
-    spec: EnvironmentSpec,
-    members: Sequence[Member] | None = None,
-    *,
-    rates: Sequence[str] = ("10", "20", "50"),
-    num_points: int = 500,
-    device: torch.device | str = "cpu",
-) -> pd.DataFrame:
-    """Score single pairs of the pooled set, for maps of the state space.
-
-    Returns:
-        Rows of key columns, point, the state's dimensions, relative_error: root mean square over dimensions of the
-        error over the RMS true increment of that rate.
-    """
-    members = members_of(model, test_sets, spec.name, members)
-    measure = pointwise_measure(test_sets, spec, members, has_memory(model), rates=rates, num_points=num_points)
-    return take(model, [measure], len(members), device=device)[0]
-
-
-def pointwise_measure(
-    test_sets: TestSets,
-    spec: EnvironmentSpec,
-    members: Sequence[Member],
-    with_context: bool,
-    *,
-    rates: Sequence[str] = ("10", "20", "50"),
-    num_points: int = 500,
-) -> Measure[pd.DataFrame]:
-    """`pointwise_errors` as a measure."""
-    pairs = gather_pairs(test_sets, members, "pooled", rates=rates, count=num_points, with_context=with_context)
-    (predicted,) = yield [pair_query(pairs)]
-    predicted = split_rates(predicted, pairs)
-    scale = (pairs.increment**2).mean(dim=-2, keepdim=True)
-    error = (squared_error(predicted, pairs.next_state, spec) / scale).mean(dim=-1).sqrt()  # (K, R, N)
-    states = {name: pairs.state[..., i].numpy() for i, name in enumerate(spec.state_names)}
-    axes = {"test_frequency": pairs.rates, "point": np.arange(error.shape[-1])}
-    return tidy(members, axes, {**states, "relative_error": error.numpy()})

@@ -1,6 +1,6 @@
 """Open-loop rollouts: predictions fed back over one second under a known input, and their error against time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,15 +9,15 @@ from torch import Tensor
 
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.evaluation.errors import mean_over, mse_over_horizon, over_dimensions, relative_error
-from tdlib.evaluation.measures.take import Measure, take
-from tdlib.evaluation.sets.gather import TestSets, gather_rollouts, members_of
+from tdlib.evaluation.measures.measure import Measure, Subject
+from tdlib.evaluation.measures.take import Question, take
+from tdlib.evaluation.sets.gather import TestSets, first_of, gather_rollouts, members_of
 from tdlib.evaluation.sets.rollout_sets import RolloutSet
-from tdlib.evaluation.sets.test_sets import TestSet
+from tdlib.evaluation.sets.schedules import TRAIN_RATES
 from tdlib.evaluation.tables import Member, tidy
 from tdlib.models import Context
 from tdlib.speed.predict import Model, has_memory
 from tdlib.speed.queries import Query, predict_queries
-from tdlib.systems import System
 
 TIMES_PER_SECOND = 10  # errors are kept at the steps nearest to these times, so that tables stay small at 200 Hz
 
@@ -54,15 +54,15 @@ def open_loop_rollout(
 def rollout_errors(
     model: Model,
     test_sets: TestSets,
-    system: System,
+    spec: EnvironmentSpec,
     members: Sequence[Member] | None = None,
     *,
     rates: Sequence[str] | None = None,
-    saved_rates: Sequence[str] = ("10", "20", "50"),
+    saved_rates: Sequence[str] | None = None,
     num_saved: int = 0,
     device: torch.device | str = "cpu",
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Roll out from all starts at all rates and score against the truth.
+    """Roll out from all starts at all rates and score against the truth, or against what a log recorded.
 
     Systems with limits (cart-pole) are scored twice: `truncated` counts a rollout only until its truth leaves the
     limits, beside it all rollouts count to the end. Relative error at time t is RMS error over RMS true change since
@@ -71,10 +71,10 @@ def rollout_errors(
     Args:
         model: Stack of K models, or one model.
         test_sets: One test set, or one per seed.
-        system: Names the dimensions and limits.
+        spec: Names the dimensions and angles.
         members: K mappings with the key columns of each model.
         rates: Rates to use, by default all of the test sets.
-        saved_rates: Rates whose trajectories are also returned.
+        saved_rates: Rates whose trajectories are also returned; by default the training rates, of a log all.
         num_saved: How many rollouts per model and rate are returned as trajectories.
         device: Where the model is.
 
@@ -83,46 +83,59 @@ def rollout_errors(
         truncated, mse, relative_error, n, n_surviving. trajectories: key columns, start, time [s], predicted and true
         states.
     """
-    members = members_of(model, test_sets, system.spec.name, members)
-    measures = rollout_measures(
-        test_sets, system, members, has_memory(model), rates=rates, saved_rates=saved_rates, num_saved=num_saved
-    )
-    return join_rollouts(take(model, measures, len(members), device=device))
+    members = members_of(model, test_sets, spec.name, members)
+    questions = _questions(test_sets, spec, members, has_memory(model), rates, saved_rates, num_saved)
+    tables = take(model, questions, len(members), device=device)
+    errors, trajectories = ([found[name] for found in tables if name in found] for name in ROLLOUT.tables)
+    joined = pd.concat(trajectories, ignore_index=True) if trajectories else pd.DataFrame()
+    return pd.concat(errors, ignore_index=True), joined
 
 
-def rollout_measures(
-    test_sets: TestSets,
-    system: System,
-    members: Sequence[Member],
-    with_context: bool,
+def ask(
+    subject: Subject,
     *,
     rates: Sequence[str] | None = None,
-    saved_rates: Sequence[str] = ("10", "20", "50"),
-    num_saved: int = 0,
-) -> Iterator[Measure[tuple[pd.DataFrame, pd.DataFrame]]]:
-    """Yield `rollout_errors` as measures, one per rate, to be joined by `join_rollouts`."""
-    first = test_sets if isinstance(test_sets, TestSet) else test_sets[members[0]["seed"]]
+    saved_rates: Sequence[str] | None = None,
+    num_saved: int = 3,
+) -> Iterator[Question[Mapping[str, pd.DataFrame]]]:
+    """Put `rollout_errors` as questions, one per rate."""
+    shared = subject.test_sets, subject.spec, subject.members, subject.remembers
+    return _questions(*shared, rates, saved_rates, num_saved)
+
+
+ROLLOUT = Measure("rollout", ("rollout_errors", "trajectories"), frozenset({"state", "rollouts"}), ask)
+
+
+def _questions(
+    test_sets: TestSets,
+    spec: EnvironmentSpec,
+    members: Sequence[Member],
+    with_context: bool,
+    rates: Sequence[str] | None,
+    saved_rates: Sequence[str] | None,
+    num_saved: int,
+) -> Iterator[Question[Mapping[str, pd.DataFrame]]]:
+    first = first_of(test_sets, members)
+    if saved_rates is None:
+        saved_rates = TRAIN_RATES if first.truth else tuple(first.rollouts)
     for rate in rates or tuple(first.rollouts):
-        yield _rollouts(test_sets, system, members, rate, with_context, num_saved if rate in saved_rates else 0)
-
-
-def join_rollouts(parts: Sequence[tuple[pd.DataFrame, pd.DataFrame]]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Join errors and trajectories of all rates."""
-    errors = pd.concat([errors for errors, _ in parts], ignore_index=True)
-    trajectories = [saved for _, saved in parts if len(saved)]
-    return errors, pd.concat(trajectories, ignore_index=True) if trajectories else pd.DataFrame()
+        yield _rollouts(test_sets, spec, members, rate, with_context, num_saved if rate in saved_rates else 0)
 
 
 def _rollouts(
-    test_sets: TestSets, system: System, members: Sequence[Member], rate: str, with_context: bool, num_saved: int
-) -> Measure[tuple[pd.DataFrame, pd.DataFrame]]:
+    test_sets: TestSets,
+    spec: EnvironmentSpec,
+    members: Sequence[Member],
+    rate: str,
+    with_context: bool,
+    num_saved: int,
+) -> Question[Mapping[str, pd.DataFrame]]:
     rollouts = gather_rollouts(test_sets, members, rate, with_context=with_context)
     (predicted,) = yield [Query(rollouts.state, rollouts.actions, rollouts.delta_t, rollouts.context)]
-    errors = _error_table(predicted, rollouts, system, members, rate)
-    saved = pd.DataFrame()
+    tables = {"rollout_errors": _error_table(predicted, rollouts, spec, members, rate)}
     if num_saved:
-        saved = _trajectories(predicted, rollouts, system.spec, members, rate, num_saved)
-    return errors, saved
+        tables["trajectories"] = _trajectories(predicted, rollouts, spec, members, rate, num_saved)
+    return tables
 
 
 def kept_steps(times: np.ndarray) -> np.ndarray:
@@ -133,15 +146,15 @@ def kept_steps(times: np.ndarray) -> np.ndarray:
 
 
 def _error_table(
-    predicted: Tensor, rollouts: RolloutSet, system: System, members: Sequence[Member], rate: str
+    predicted: Tensor, rollouts: RolloutSet, spec: EnvironmentSpec, members: Sequence[Member], rate: str
 ) -> pd.DataFrame:
-    spec, steps = system.spec, torch.from_numpy(kept_steps(rollouts.times.numpy()))
-    predicted, truth, inside = predicted[:, :, steps], rollouts.states[:, :, steps], rollouts.inside[:, :, steps]
+    steps = torch.from_numpy(kept_steps(rollouts.times.numpy()))
+    predicted, truth = predicted[:, :, steps], rollouts.states[:, :, steps]
     change = (truth - rollouts.state.unsqueeze(2)) ** 2
-    limited = bool(system.outside(torch.full((spec.state_dim,), 1e6, dtype=torch.float64)))
+    everything = {False: torch.ones(truth.shape[:3], dtype=torch.bool)}
+    until_exit = {} if rollouts.inside is None else {True: rollouts.inside[:, :, steps]}
     tables = []
-    for truncated in (False, True) if limited else (False,):
-        kept = inside if truncated else torch.ones_like(inside)
+    for truncated, kept in (everything | until_exit).items():
         mse = mse_over_horizon(predicted, truth, spec, kept.expand(predicted.shape[:3]))
         mse, relative = over_dimensions(mse, relative_error(mse, mean_over(change, kept, dim=-2)))
         survivors = kept.sum(dim=1).unsqueeze(-1).numpy()

@@ -33,6 +33,11 @@ def members_of(model: object, test_sets: TestSets, env: str, members: Sequence[M
     return members
 
 
+def first_of(test_sets: TestSets, members: Sequence[Member]) -> TestSet:
+    """The first member's test set; those of other seeds have the same parts."""
+    return test_sets if isinstance(test_sets, TestSet) else test_sets[members[0]["seed"]]
+
+
 def rate_groups(rates: Sequence[str], num_members: int, num_pairs: int) -> list[list[str]]:
     """Cut the rates into groups that are evaluated in one pass each, small enough for memory."""
     size = max(1, MAX_PAIRS // (num_members * num_pairs))
@@ -50,6 +55,8 @@ def gather_pairs(
 ) -> PairSet | None:
     """Stack the members' pair sets: every field (K, R, N, ...), or (1, R, N, ...) where all share one set.
 
+    Where sets differ in size (logs), all are cut to the smallest.
+
     Args:
         test_sets: One test set, or one per seed.
         members: K members.
@@ -64,7 +71,8 @@ def gather_pairs(
     own = _by_seed(test_sets, members, lambda test_set: test_set.pairs.get(name))
     if any(pairs is None or (with_context and pairs.context is None) for pairs in own.values()):
         return None
-    own = {seed: _cut(pairs, rates, count, with_context) for seed, pairs in own.items()}
+    known = min(p.context.mask.shape[1] if with_context else p.delta_t.shape[1] for p in own.values())
+    own = {seed: _cut(pairs, rates, min(known, count or known), with_context) for seed, pairs in own.items()}
     fields = _stack(own, members, ("state", "action", "delta_t", "next_state", "limit_hit"))
     context = _stack_context(own, members) if with_context else None
     return PairSet(next(iter(own.values())).rates, *fields, context=context)
@@ -73,11 +81,19 @@ def gather_pairs(
 def gather_rollouts(
     test_sets: TestSets, members: Sequence[Member], rate: str, *, with_context: bool = False
 ) -> RolloutSet:
-    """Stack the members' rollouts at one rate: every field (K|1, S, ...); `times` become their mean."""
+    """Stack the members' rollouts at one rate: every field (K|1, S, ...); `times` become their mean.
+
+    Where sets differ in size (logs), all are cut to the smallest.
+    """
     own = _by_seed(test_sets, members, lambda test_set: test_set.rollouts[rate])
-    fields = _stack(own, members, ("state", "actions", "delta_t", "states", "inside", "times"))
+    num_starts, num_steps = (min(rollouts.delta_t.shape[axis] for rollouts in own.values()) for axis in (0, 1))
+    own = {seed: rollouts.cut(num_starts, num_steps) for seed, rollouts in own.items()}
+    limited = next(iter(own.values())).inside is not None
+    state, actions, delta_t, states, times, *inside = _stack(
+        own, members, ("state", "actions", "delta_t", "states", "times", *(["inside"] if limited else []))
+    )
     context = _stack_context(own, members) if with_context else None
-    return RolloutSet(*fields[:5], fields[5].mean(dim=0), context)
+    return RolloutSet(state, actions, delta_t, states, inside[0] if limited else None, times.mean(dim=0), context)
 
 
 def join_rates(tensor: Tensor) -> Tensor:
@@ -96,10 +112,8 @@ def _by_seed(test_sets: TestSets, members: Sequence[Member], pick: Callable[[Tes
     return {seed: pick(test_sets[seed]) for seed in dict.fromkeys(member["seed"] for member in members)}
 
 
-def _cut(pairs: PairSet, rates: Sequence[str] | None, count: int | None, with_context: bool) -> PairSet:
+def _cut(pairs: PairSet, rates: Sequence[str] | None, count: int, with_context: bool) -> PairSet:
     index = [i for i, rate in enumerate(pairs.rates) if rates is None or rate in rates]
-    known = pairs.context.mask.shape[1] if with_context else pairs.delta_t.shape[1]
-    count = min(known, count or known)
     cut = [x[index, :count] for x in (pairs.state, pairs.action, pairs.delta_t, pairs.next_state, pairs.limit_hit)]
     context = Context(*(x[index, :count] for x in pairs.context.tensors())) if with_context else None
     return PairSet(tuple(pairs.rates[i] for i in index), *cut, context=context)

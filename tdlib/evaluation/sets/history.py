@@ -1,12 +1,13 @@
 """Where test states come from, and the true steps before them that a model with memory may see."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tdlib.data import TransitionDataset, true_histories
+from tdlib.data import TransitionDataset, recorded_histories, true_histories
 from tdlib.models import Context
 
 CONTEXT_STEPS = 8
@@ -39,6 +40,16 @@ class PairOrigin:
         """Inputs held in the rows, (N, A)."""
         return self._column("action")
 
+    @property
+    def next_state(self) -> Tensor:
+        """Recorded states at the end of the rows, (N, D)."""
+        return self._column("next_state")
+
+    @property
+    def delta_t(self) -> Tensor:
+        """Recorded intervals of the rows, (N,) [s]."""
+        return self._column("delta_t")
+
     def first(self, count: int) -> "PairOrigin":
         """Return the first rows only."""
         return PairOrigin(self.datasets, self.which[:count], self.rows[:count])
@@ -46,6 +57,20 @@ class PairOrigin:
     def _column(self, name: str) -> Tensor:
         values = np.stack([getattr(self.datasets[i], name)[row] for i, row in zip(self.which, self.rows, strict=True)])
         return torch.from_numpy(values.astype(np.float64))
+
+
+def sample_origins(datasets: Sequence[TransitionDataset], count: int, generator: torch.Generator) -> PairOrigin:
+    """Draw rows from several sets with equal shares, without repetition where a set is large enough."""
+    which, rows = [], []
+    for i, dataset in enumerate(datasets):
+        share = count // len(datasets) + (i < count % len(datasets))
+        order = torch.randperm(len(dataset), generator=generator)
+        if share > len(dataset):  # small presets: repeat rows rather than fail
+            order = torch.randint(len(dataset), (share,), generator=generator)
+        which.append(np.full(share, i))
+        rows.append(order[:share].numpy())
+    shuffle = torch.randperm(count, generator=generator).numpy()
+    return PairOrigin(tuple(datasets), np.concatenate(which)[shuffle], np.concatenate(rows)[shuffle])
 
 
 def pair_context(origin: PairOrigin, steps: Tensor) -> Context:
@@ -81,3 +106,15 @@ def pair_context(origin: PairOrigin, steps: Tensor) -> Context:
         delta_t=steps.clone(),
         mask=mask.reshape(*leading, len(origin), num_steps),
     )
+
+
+def recorded_context(origin: PairOrigin, num_steps: int = CONTEXT_STEPS) -> Context:
+    """Return the steps that were recorded before N rows in their own episodes, fields (N, C, ...)."""
+    order, parts = [], []
+    for i, dataset in enumerate(origin.datasets):
+        place = np.flatnonzero(origin.which == i)
+        order.append(place)
+        parts.append(recorded_histories(dataset, origin.rows[place], num_steps))
+    back = torch.from_numpy(np.argsort(np.concatenate(order)))
+    names = ("states", "actions", "delta_t", "mask")
+    return Context(*(torch.cat([getattr(part, name) for part in parts])[back] for name in names))

@@ -23,7 +23,7 @@ class RolloutSet:
         actions: (S, T, A) held inputs.
         delta_t: (S, T) intervals [s].
         states: (S, T, D) true states after each step.
-        inside: (S, T) bool, whether the truth had not left its limits up to then.
+        inside: (S, T) bool, whether the truth had not left its limits up to then; None where there are no limits.
         times: (T,) physical time after each step [s]; the mean over starts where steps are irregular.
         context: The true steps before the starts, (S, C, ...), or None.
     """
@@ -32,9 +32,16 @@ class RolloutSet:
     actions: Tensor
     delta_t: Tensor
     states: Tensor
-    inside: Tensor
+    inside: Tensor | None
     times: Tensor
     context: Context | None = None
+
+    def cut(self, num_starts: int, num_steps: int) -> "RolloutSet":
+        """Return the first steps of the first rollouts."""
+        actions, delta_t, states = (x[:num_starts, :num_steps] for x in (self.actions, self.delta_t, self.states))
+        inside = None if self.inside is None else self.inside[:num_starts, :num_steps]
+        context = None if self.context is None else Context(*(x[:num_starts] for x in self.context.tensors()))
+        return RolloutSet(self.state[:num_starts], actions, delta_t, states, inside, self.times[:num_steps], context)
 
 
 def build_rollouts(
@@ -64,9 +71,15 @@ def build_rollouts(
         context = None
         if with_context:
             context = pair_context(origin, past_intervals(rate, len(origin), CONTEXT_STEPS, generator))
+        inside = inside if has_limits(system) else None
         times = delta_t.cumsum(dim=1).mean(dim=0)
         result[rate] = RolloutSet(start, actions, delta_t, states, inside, times, context)
     return result
+
+
+def has_limits(system: System) -> bool:
+    """Whether there are states at which an episode of this system ends."""
+    return bool(system.outside(torch.full((system.spec.state_dim,), 1e6, dtype=torch.float64)))
 
 
 def draw_inputs(system: System, start: Tensor, num_holds: int, generator: torch.Generator) -> Tensor:

@@ -1,20 +1,22 @@
-"""What models are tested on: held-out states, flowed exactly to every interval.
+"""What models are tested on: held-out states, flowed exactly to every interval; of a log, its recorded intervals.
 
 `pooled` pairs come from the test episodes of all rates together, so every model is asked about the same states at every
 rate; `ppo` keeps each rate's own test states; `shift` are states of another policy. Truth is the exact flow in float64.
-Everything is decided by the seed.
+A set without a system has the one pair set `log`. Everything is decided by the seed.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from tdlib.core.seeding import torch_generator
+from tdlib.core.specs import EnvironmentSpec
 from tdlib.data import TransitionDataset
-from tdlib.evaluation.sets.history import CONTEXT_STEPS, PairOrigin, pair_context
+from tdlib.evaluation.sets.history import CONTEXT_STEPS, pair_context, sample_origins
+from tdlib.evaluation.sets.log_sets import log_sets
+from tdlib.evaluation.sets.pairs import PairSet
 from tdlib.evaluation.sets.rollout_sets import RolloutSet, build_rollouts
 from tdlib.evaluation.sets.schedules import RATES, pair_intervals, past_intervals
 from tdlib.evaluation.tables import frequency_label
@@ -23,54 +25,38 @@ from tdlib.systems import System
 
 
 @dataclass(frozen=True)
-class PairSet:
-    """States and held inputs with their true next states at R rates, N pairs each.
-
-    Args:
-        rates: R labels.
-        state: (R, N, D) physical states, float64, angles wrapped.
-        action: (R, N, A) held inputs.
-        delta_t: (R, N) intervals [s].
-        next_state: (R, N, D) exact flow; angles continue from `state`.
-        limit_hit: (R, N) bool, whether the speed limit was touched.
-        context: The true steps before the first M <= N pairs, (R, M, C, ...); None without models that remember.
-    """
-
-    rates: tuple[str, ...]
-    state: Tensor
-    action: Tensor
-    delta_t: Tensor
-    next_state: Tensor
-    limit_hit: Tensor
-    context: Context | None = None
-
-    @property
-    def increment(self) -> Tensor:
-        """True change over the interval, (R, N, D)."""
-        return self.next_state - self.state
-
-
-@dataclass(frozen=True)
 class TestSet:
     """Everything one seed's models are tested on.
 
     Args:
-        env: Environment name.
+        spec: Names, units and angles of the states.
         seed: Seed of the data and of all choices made here.
-        pairs: Pair sets by name: "pooled", and where given "ppo" and "shift".
+        pairs: Pair sets by name, the main one first: "pooled", and where given "ppo" and "shift"; of a log "log".
         rollouts: Rollouts by rate label.
+        truth: Whether the truth is known at every interval, not only at the recorded ones.
     """
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
 
-    env: str
+    spec: EnvironmentSpec
     seed: int
     pairs: Mapping[str, PairSet]
     rollouts: Mapping[str, RolloutSet]
+    truth: bool = True
+
+    @property
+    def env(self) -> str:
+        """Environment name."""
+        return self.spec.name
+
+    @property
+    def main(self) -> str:
+        """Name of the main pair set."""
+        return next(iter(self.pairs))
 
 
 def build_test_set(
-    system: System,
+    system: System | None,
     datasets: Sequence[TransitionDataset],
     *,
     seed: int,
@@ -86,10 +72,10 @@ def build_test_set(
     """Sample pairs and rollout starts from test episodes and compute the truth.
 
     Args:
-        system: Exact flow.
+        system: Exact flow; None for a log, which is scored on its own recorded intervals (`build_log_set`).
         datasets: Test splits of all rates, of one policy; pooled with equal shares.
         seed: Decides every choice.
-        rates: Test rates [Hz] and "irregular".
+        rates: Test rates [Hz] and "irregular"; a log has its own.
         num_pairs: Pairs N per set and rate.
         num_starts: Rollout starts.
         horizon: Length of rollouts [s].
@@ -101,10 +87,14 @@ def build_test_set(
     Raises:
         ValueError: If there is no data set, or one is of another environment or too small to sample from.
     """
-    labels = tuple(frequency_label(rate) for rate in rates)
     _check(system, datasets, "datasets")
     if num_pairs < 1 or num_starts < 1:
         raise ValueError(f"num_pairs and num_starts must be >= 1, got {num_pairs} and {num_starts}")
+    if system is None:
+        sizes = {"num_pairs": num_pairs, "num_starts": num_starts, "num_context_pairs": num_context_pairs}
+        pairs, rollouts = log_sets(datasets, seed=seed, horizon=horizon, **sizes)
+        return TestSet(datasets[0].spec, seed, {"log": pairs}, rollouts, truth=False)
+    labels = tuple(frequency_label(rate) for rate in rates)
 
     def stream(*purpose: object) -> torch.Generator:
         return torch_generator(seed, system.spec.name, "test set", *purpose)
@@ -119,7 +109,7 @@ def build_test_set(
         pairs["shift"] = _pooled(system, shift, labels, count, stream("shift"), num_context_pairs // 4)
     origin = sample_origins(datasets, num_starts, stream("starts"))
     rollouts = build_rollouts(system, origin, labels, horizon, stream("rollouts"), with_context=num_context_pairs > 0)
-    return TestSet(system.spec.name, seed, pairs, rollouts)
+    return TestSet(system.spec, seed, pairs, rollouts)
 
 
 def flow_pairs(
@@ -133,20 +123,6 @@ def flow_pairs(
     """Compute the truth of pairs (R, N, ...) under intervals (R, N)."""
     outcome = system.simulate(state, action, delta_t)
     return PairSet(rates, state, action, delta_t, outcome.next_state, outcome.limit_hit, context)
-
-
-def sample_origins(datasets: Sequence[TransitionDataset], count: int, generator: torch.Generator) -> PairOrigin:
-    """Draw rows from several sets with equal shares, without repetition where a set is large enough."""
-    which, rows = [], []
-    for i, dataset in enumerate(datasets):
-        share = count // len(datasets) + (i < count % len(datasets))
-        order = torch.randperm(len(dataset), generator=generator)
-        if share > len(dataset):  # small presets: repeat rows rather than fail
-            order = torch.randint(len(dataset), (share,), generator=generator)
-        which.append(np.full(share, i))
-        rows.append(order[:share].numpy())
-    shuffle = torch.randperm(count, generator=generator).numpy()
-    return PairOrigin(tuple(datasets), np.concatenate(which)[shuffle], np.concatenate(rows)[shuffle])
 
 
 def _pooled(
@@ -184,11 +160,12 @@ def _own(
     return flow_pairs(system, state, action, pair_intervals(shared, num_pairs, generator), shared)
 
 
-def _check(system: System, datasets: Sequence[TransitionDataset], name: str) -> None:
+def _check(system: System | None, datasets: Sequence[TransitionDataset], name: str) -> None:
     if not datasets:
         raise ValueError(f"{name} must hold at least one data set, got none")
+    wanted = datasets[0].spec.name if system is None else system.spec.name
     for dataset in datasets:
-        if dataset.spec.name != system.spec.name:
-            raise ValueError(f"{name} must be of {system.spec.name}, got one of {dataset.spec.name}")
+        if dataset.spec.name != wanted:
+            raise ValueError(f"{name} must be of {wanted}, got one of {dataset.spec.name}")
         if len(dataset) == 0:
             raise ValueError(f"{name} must not be empty, got a set of {dataset.control_frequency} Hz without rows")

@@ -12,9 +12,10 @@ from tdlib.evaluation import (
     merge_tables,
     read_table,
     read_trajectories,
+    result_tables,
+    velocity_field,
     write_trajectories,
 )
-from tdlib.evaluation.measures.velocity_field import velocity_field
 from tdlib.evaluation.tables import write_table
 from tdlib.figures.videos import SavedVideo, save_rollout_video
 from tdlib.study.clock import part
@@ -25,14 +26,8 @@ from tdlib.study.provenance import Stamp, source_hash
 from tdlib.study.run import Run
 from tdlib.systems import SYSTEMS
 
-METRIC_TABLES = (
-    "one_step_errors",
-    "rollout_errors",
-    "consistency_errors",
-    "convergence_test",
-    "ensemble_calibration",
-    "state_errors",
-)
+TRAJECTORIES = "trajectories"  # the one table that is kept as HDF5
+MAIN_RATES, MAIN_FORMS = ("20", "mixed"), ("none", "scaled_concat", "rk4")  # arms whose single errors are kept
 NO_MODEL = "none"
 VIDEOS = {  # env -> file name -> title and arm
     "Pendulum-v1": {
@@ -99,10 +94,15 @@ def load_test_set(run: Run, env: str, seed: int) -> TestSet:
     )
 
 
+def metric_tables() -> list[str]:
+    """Names of the tables that are kept as CSV: those of every registered measure, and what was skipped."""
+    return [name for name in result_tables() if name != TRAJECTORIES]
+
+
 def load_parts(run: Run, env: str, models: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Load the tables of some models of one environment."""
     tables = {}
-    for name in METRIC_TABLES:
+    for name in metric_tables():
         paths = [run.layout.part(name, f"{env}-{model}") for model in models]
         frames = [read_table(path) for path in paths if path.exists()]
         if frames:
@@ -145,10 +145,15 @@ def record_videos(run: Run, env: str) -> list[SavedVideo]:
 
 
 def _save(run: Run, env: str, model: str, tables: dict[str, pd.DataFrame]) -> None:
-    for name in METRIC_TABLES:
-        if name in tables:
+    if "state_errors" in tables:
+        points = tables["state_errors"]
+        main = points["train_frequency"].isin(MAIN_RATES) & points["form"].isin(MAIN_FORMS)
+        tables = {**tables, "state_errors": points[main]}
+    for name in metric_tables():
+        if name in tables and len(tables[name]):
             write_table(run.layout.part(name, f"{env}-{model}"), tables[name])
-    write_trajectories(run.layout.trajectories / f"{env}-{model}-rollouts.h5", tables["trajectories"])
+    if TRAJECTORIES in tables:
+        write_trajectories(run.layout.trajectories / f"{env}-{model}-rollouts.h5", tables[TRAJECTORIES])
 
 
 def _stamp(run: Run, env: str, model: str, seeds: Sequence[int]) -> Stamp:
