@@ -558,7 +558,10 @@ def test_actions_are_embedded_as_the_seed_says():
         (lambda spec: build_model("jump", spec, size="small", hidden_dim=32), ["hidden_dim", "small", "32"]),
         (lambda spec: build_model("jump", spec, train_delta_t=0.0), ["train_delta_t", "0.0"]),
         (lambda spec: build_model("ensemble", spec, num_members=1), ["members", "two", "1"]),
-        (lambda spec: build_model("newtonian", replace(spec, position_dims=(), velocity_dims=())), ["velocity", "position_dims"]),
+        (
+            lambda spec: build_model("newtonian", replace(spec, position_dims=(), velocity_dims=())),
+            ["velocity", "position_dims"],
+        ),
         (lambda spec: Ensemble([double_model("jump"), double_model("jump", hidden_dim=8)]), ["members", "sizes"]),
     ],
 )
