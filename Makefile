@@ -1,24 +1,45 @@
-# Two commands do everything on a fresh machine: `make book` and `make test`. They need Python 3.11, make and the
-# package index; everything else is installed into .venv.
+# Two commands do everything on a fresh machine: `make book` and `make test`. They need make, the package index and Python
+# 3.11, 3.12 or 3.13; everything else is installed into .venv.
 
-PYTHON ?= python3.11
+# PYTHON: an interpreter of your choice; TORCH_INDEX: a package index of PyTorch to take torch from, for example CPU builds
+PYTHON ?=
+TORCH_INDEX ?=
 PRESET ?= quick
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 DRY ?=
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INTERPRETERS := $(BIN)/python python3.11 python3.12 python3.13 python3
+# a shim on the path may only say that its version is not active, and some systems' Python has no venv
+SUPPORTED := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test lab grid published edition bench verify setup
+.PHONY: book test lab grid published edition bench verify setup python
 
 setup: .venv/.installed
 
 .venv/.installed: requirements.txt pyproject.toml
-	@command -v $(PYTHON) > /dev/null || { echo "error: $(PYTHON) not found; set PYTHON to a Python 3.11" >&2; exit 1; }
-	@echo "setting up .venv (once; about two minutes)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(CHOOSE); "$$python" -c 'import sys; print("setting up .venv with", sys.executable, sys.version.split()[0])'
+	@echo "to download: 0.6 GB, to keep: 2.5 GB; with the CUDA build of torch, the index's default on Linux, 3 GB and 6 GB"
+	@df -Pk . | awk 'NR == 2 { printf "free on this disk: %.1f GB\n", $$4 / 1e6; exit $$4 < 3e6 }' || \
+	  { echo "error: setting up needs 3 GB of free disk" >&2; exit 1; }
+	@$(CHOOSE); test "$$python" = $(BIN)/python || "$$python" -m venv --clear .venv
+	@test -z '$(TORCH_INDEX)' || $(PIP) --no-deps --index-url '$(TORCH_INDEX)' "$$(grep '^torch==' requirements.txt)"
+	@$(PIP) -r requirements.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
+
+define CHOOSE
+for python in $(if $(PYTHON),"$(PYTHON)",$(INTERPRETERS)) ""; do \
+  "$$python" -c '$(SUPPORTED)' 2> /dev/null && break; \
+done; \
+test -n "$$python" || { \
+  echo "error: none of $(or $(PYTHON),$(INTERPRETERS)) runs as Python 3.11, 3.12 or 3.13 with venv;" >&2; \
+  echo "install one of these, or say where one is: make PYTHON=/path/to/python ..." >&2; exit 1; }
+endef
+
+python:  ## say which interpreter `setup` takes
+	@$(CHOOSE); "$$python" -c 'import sys; print(sys.executable, "is Python", sys.version.split()[0])'
 
 book: setup  ## run preset `quick` end to end and build its book
 	@$(BIN)/python -m tdlib.grid.command $(PRESET) book --cores $(CORES)
@@ -27,7 +48,7 @@ grid: setup  ## run the grid of PRESET; DRY=1 lists its jobs
 	@$(BIN)/python -m tdlib.grid.command $(PRESET) grid --cores $(CORES) $(if $(DRY),--dry-run)
 
 test: setup  ## lint, tests, notebooks and the whole grid at smoke size, strict book build
-	@$(BIN)/ruff check .
+	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m pytest tests --ignore=tests/commands --ignore=tests/browser
 	@$(BIN)/python -m tdlib.grid.command smoke book --cores $(CORES)
 	@$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 300 notebooks
@@ -35,7 +56,7 @@ test: setup  ## lint, tests, notebooks and the whole grid at smoke size, strict 
 	@$(BIN)/python -m pytest tests/browser
 
 lab: setup  ## open the notebooks in JupyterLab
-	@$(BIN)/jupyter lab notebooks
+	@$(BIN)/python -m jupyterlab notebooks
 
 published: setup  ## build the edition in git, without running anything
 	@$(BIN)/python -m tdlib.publish.site published
@@ -51,12 +72,12 @@ bench: setup .peers/.installed .peers-mbrl/.installed  ## ours against its peers
 # peers lie beside the environment, not in it: mbrl wants an older Gymnasium, and nothing but a benchmark imports them
 .peers/.installed: tests/benchmarks/requirements-peers.txt | setup
 	@rm -rf $(@D)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(@D) -r $<
+	@$(PIP) --no-deps --target $(@D) -r $<
 	@touch $@
 
 .peers-mbrl/.installed: tests/benchmarks/requirements-mbrl.txt | setup
 	@rm -rf $(@D)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(@D) -r $<
+	@$(PIP) --no-deps --target $(@D) -r $<
 	@touch $@
 
 verify: setup  ## check the data of PRESET

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from javascript import Scripts
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
@@ -261,28 +262,25 @@ def test_tables_of_the_sliders_are_their_formulas():
 
 
 def test_slider_physics_equals_the_library():
-    quickjs = pytest.importorskip("quickjs")
     torch = pytest.importorskip("torch")
     from tdlib.systems import SYSTEMS
 
-    context = quickjs.Context()
-    context.eval("var window = {};" + text(BOOK / "_static/sliders.js"))
+    scripts = sliders()
     state, zero = torch.tensor([2.0, -1.5], dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
     for delta_t in (0.005, 0.02, 0.03, 0.05, 0.1, 0.2):
         ours = SYSTEMS["Pendulum-v1"].flow(state, zero, delta_t).tolist()
-        theirs = [context.eval(f"window.tdSliders.flow([2.0, -1.5], {delta_t})[{i}]") for i in (0, 1)]
+        theirs = [scripts(f"window.tdSliders.flow([2.0, -1.5], {delta_t})[{i}]") for i in (0, 1)]
         assert theirs == pytest.approx(ours, abs=1e-12)
-    assert context.eval("window.tdSliders.mismatch(0.05, 0.02)") == pytest.approx(1.5)
-    assert context.eval("window.tdSliders.rescaledLimit(0.05, 0.02)") == pytest.approx(0.05, abs=0.006)
-    assert context.eval("window.tdSliders.eulerField(0.1).decay") == pytest.approx(-0.741, abs=1e-3)
+    assert scripts("window.tdSliders.mismatch(0.05, 0.02)") == pytest.approx(1.5)
+    assert scripts("window.tdSliders.rescaledLimit(0.05, 0.02)") == pytest.approx(0.05, abs=0.006)
+    assert scripts("window.tdSliders.eulerField(0.1).decay") == pytest.approx(-0.741, abs=1e-3)
 
 
 def sliders():
-    quickjs = pytest.importorskip("quickjs")
-    context = quickjs.Context()
-    context.eval("var window = {};" + text(BOOK / "_static/sliders.js"))
-    context.eval(text(BOOK / "_static/sliders_theory.js"))
-    return context
+    return Scripts(
+        "var window = {};" + text(BOOK / "_static/sliders.js"),
+        text(BOOK / "_static/sliders_theory.js"),
+    )
 
 
 def test_interpolation_slider_equals_the_library():
@@ -290,17 +288,16 @@ def test_interpolation_slider_equals_the_library():
     from tdlib.study.limits import interpolation_limit
     from tdlib.systems import SYSTEMS
 
-    context, page = sliders(), text(BOOK / "theory.md")
+    scripts, page = sliders(), text(BOOK / "theory.md")
     grid, scale = (
-        torch.tensor(json.loads(context.eval(f"JSON.stringify(window.tdSliders.{name})")), dtype=torch.float64)
-        for name in ("grid", "scale")
+        torch.tensor(scripts(f"window.tdSliders.{name}"), dtype=torch.float64) for name in ("grid", "scale")
     )
     zero = torch.zeros(len(grid), 1, dtype=torch.float64)
     for form in ("concat", "scaled", "scaled_concat", "log_tau"):
         found = []
         for rate in (5, 16, 25, 100, 200):
             ours = interpolation_limit(SYSTEMS["Pendulum-v1"], grid, zero, 1 / rate, form, scale=scale)
-            theirs = context.eval(f"window.tdSliders.interpolationLimit([0.1, 0.05, 0.02], {1 / rate!r}, '{form}')")
+            theirs = scripts(f"window.tdSliders.interpolationLimit([0.1, 0.05, 0.02], {1 / rate!r}, '{form}')")
             assert theirs == pytest.approx(ours, abs=1e-9)
             found.append(f"{ours:.4f}")
         assert f"| `{form}` | {' | '.join(found)} |" in page
@@ -308,18 +305,18 @@ def test_interpolation_slider_equals_the_library():
 
 def test_hold_and_alias_sliders_equal_what_signals_do():
     np = pytest.importorskip("numpy")
-    context, page = sliders(), text(BOOK / "ground_truth.md")
+    scripts, page = sliders(), text(BOOK / "ground_truth.md")
     time = (np.arange(200_000) + 0.5) / 200_000  # one period of 1 Hz
     for rate in (5, 10, 20, 50, 100):
         held = np.sin(2 * np.pi * np.floor(time * rate) / rate)
         part = 2 * (held * np.exp(-2j * np.pi * time)).mean() * 1j  # the part at 1 Hz; 1 is the wished input
-        gain = context.eval(f"window.tdSliders.holdGain(1, {1 / rate!r})")
+        gain = scripts(f"window.tdSliders.holdGain(1, {1 / rate!r})")
         assert gain == pytest.approx(abs(part), abs=1e-4)
         late = -np.angle(part) / (2 * np.pi)  # [s]
         assert late == pytest.approx(0.5 / rate, abs=1e-4)
         assert f"| {rate} Hz | {500 / rate:.1f} ms | {100 * gain:.1f} % |" in page
     for rate in (5, 10, 20, 50):
-        alias = context.eval(f"window.tdSliders.aliasFrequency(9, {rate})")
+        alias = scripts(f"window.tdSliders.aliasFrequency(9, {rate})")
         assert alias <= rate / 2
         samples = np.arange(100) / rate
         assert np.cos(2 * np.pi * alias * samples) == pytest.approx(np.cos(2 * np.pi * 9 * samples), abs=1e-9)
@@ -336,12 +333,10 @@ def test_every_slider_is_built_and_shown_with_a_fallback():
 
 
 def test_tables_sort_numbers_as_pages_write_them():
-    quickjs = pytest.importorskip("quickjs")
-    context = quickjs.Context()
-    context.eval(text(BOOK / "_static/tables.js"))
+    scripts = Scripts(text(BOOK / "_static/tables.js"))
 
     def number(cell):
-        return context.eval(f"tdTables.numberOf({json.dumps(cell)})")
+        return scripts(f"tdTables.numberOf({json.dumps(cell)})")
 
     for cell, value in {
         "1.49 [1.45, 1.53]": 1.49, " −0.4": -0.4, "12 %": 12, "1,024": 1024, "2.5e-3": 0.0025, "0.5 ± 20%": 0.5,
@@ -352,18 +347,13 @@ def test_tables_sort_numbers_as_pages_write_them():
         assert number(cell) is None, cell
 
     def ordered(cells, direction):
-        return json.loads(
-            context.eval(
-                f"JSON.stringify({json.dumps(cells)}.sort(function (a, b) "
-                f"{{ return tdTables.compare(a, b, {direction}); }}))"
-            )
-        )
+        return scripts(f"{json.dumps(cells)}.sort(function (a, b) {{ return tdTables.compare(a, b, {direction}); }})")
 
     cells = ["10 [9, 11]", "–", "9.5", "−3", "not finite"]
     assert ordered(cells, 1)[:3] == ["−3", "9.5", "10 [9, 11]"]
     assert ordered(cells, -1)[:3] == ["10 [9, 11]", "9.5", "−3"]  # cells without a value stay last
-    assert context.eval("tdTables.matches('Baseline, 20 Hz', '20 base')") is True
-    assert context.eval("tdTables.matches('baseline, 20 Hz', '50')") is False
+    assert scripts("tdTables.matches('Baseline, 20 Hz', '20 base')") is True
+    assert scripts("tdTables.matches('baseline, 20 Hz', '50')") is False
 
 
 def test_a_figure_has_both_forms_and_one_is_hidden_from_everybody(tmp_path):

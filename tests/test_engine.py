@@ -1,4 +1,4 @@
-"""The JavaScript engine computes what torch computes: run by quickjs, in float64, with the same rounded weights."""
+"""The JavaScript engine computes what torch computes: run by V8, in float64, with the same rounded weights."""
 
 import base64
 import functools
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import quickjs
 import torch
+from javascript import ScriptError, Scripts
 
 from tdlib.core.seeding import torch_generator
 from tdlib.core.transitions import Transitions
@@ -38,16 +38,13 @@ FIELDS = ("first_order_ode", "newtonian", "velocity", "port_hamiltonian")
 
 
 class Engine:
-    """tdEngine in quickjs; arguments and results travel as JSON."""
+    """tdEngine without a page; arguments and results travel as JSON."""
 
     def __init__(self):
-        self.context = quickjs.Context()
-        self.context.set_memory_limit(400_000_000)
-        self.context.eval(engine_script())
+        self.scripts = Scripts(engine_script())
 
     def __call__(self, function: str, *arguments: object):
-        text = ", ".join(json.dumps(x) for x in arguments)
-        return json.loads(self.context.eval(f"JSON.stringify({{value: tdEngine{function}({text})}})")).get("value")
+        return self.scripts(f"tdEngine{function}({', '.join(json.dumps(x) for x in arguments)})")
 
     def system(self, env: str, function: str, *arguments: object):
         return self(f".systems[{env!r}].{function}", *arguments)
@@ -220,7 +217,7 @@ def test_the_published_checkpoints_equal_torch(env, tmp_path):
     engine, path = Engine(), tmp_path / "weights.js"
     size = write_pack(PUBLISHED, env, 0, path)
     assert size == path.stat().st_size
-    engine.context.eval(path.read_text(encoding="utf-8"))
+    engine.scripts.run(path.read_text(encoding="utf-8"))
     entries = engine(".models", env)
     assert [(e["model"], e["method"], e["form"], e["train_frequency"], e["data"]) for e in entries] == [
         (a.model, a.method, a.form, a.train_frequency, a.data) for a in published_arms()
@@ -274,7 +271,7 @@ def test_truth_follows_a_sequence_of_intervals_also_backward(engine, env):
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_the_descriptions_are_those_of_tdlib(engine, env):
-    system = json.loads(engine.context.eval(f"JSON.stringify(tdEngine.systems[{env!r}])"))
+    system = engine.scripts(f"tdEngine.systems[{env!r}]")
     spec = SYSTEMS[env].spec
     assert system["name"] == env
     for ours, theirs in (
@@ -312,8 +309,8 @@ def test_energy_is_conserved_without_input_and_changes_by_the_power_of_the_input
 # ------------------------------------------------------------------------------------------------------ weight files
 def test_every_half_precision_number_is_decoded_exactly(engine):
     numbers = np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float64)
-    text = engine.context.eval("JSON.stringify(Array.from({length: 65536}, (_, k) => `${tdEngine.weights.half(k)}`))")
-    found = np.array([float(x.replace("Infinity", "inf")) for x in json.loads(text)])
+    found = engine.scripts("Array.from({length: 65536}, (_, k) => `${tdEngine.weights.half(k)}`)")
+    found = np.array([float(x.replace("Infinity", "inf")) for x in found])
     np.testing.assert_array_equal(found, numbers)
 
 
@@ -321,8 +318,8 @@ def test_base64_is_decoded_from_any_byte(engine):
     content = bytes(range(256)) + b"\xff"
     text = base64.b64encode(content).decode()
     for start, end in ((0, 257), (1, 5), (2, 2), (3, 257), (100, 256)):
-        call = f"JSON.stringify(Array.from(tdEngine.weights.decodeBytes({text!r}, {start}, {end})))"
-        assert bytes(json.loads(engine.context.eval(call))) == content[start:end]
+        found = engine.scripts(f"Array.from(tdEngine.weights.decodeBytes({text!r}, {start}, {end}))")
+        assert bytes(found) == content[start:end]
 
 
 def jump(env: str = "Pendulum-v1", **config):
@@ -378,9 +375,9 @@ def broken(change):
 def test_a_broken_weight_file_says_what_is_wrong(change, message):
     engine = Engine()
     engine(".load", "Pendulum-v1", broken(change))
-    with pytest.raises(quickjs.JSException, match="the weight file of Pendulum-v1 cannot be used: .*" + message):
+    with pytest.raises(ScriptError, match="the weight file of Pendulum-v1 cannot be used: .*" + message):
         engine(".models", "Pendulum-v1")
-    with pytest.raises(quickjs.JSException, match="cannot be used"):
+    with pytest.raises(ScriptError, match="cannot be used"):
         engine(".predict", "Pendulum-v1", "jump", {"state": [0, 0], "actions": [0], "deltaTs": 0.1})
     engine(".load", "Pendulum-v1", broken(lambda p: None))  # a good file heals it
     assert [entry["id"] for entry in engine(".models", "Pendulum-v1")] == ["jump"]
@@ -393,7 +390,7 @@ def test_damaged_weights_are_noticed_when_they_are_used():
         payload["weights"] = payload["weights"][:at] + damage + payload["weights"][at + 1 :]
         engine = Engine()
         engine(".load", "Pendulum-v1", payload)
-        with pytest.raises(quickjs.JSException, match="the weights of jump in Pendulum-v1 are damaged"):
+        with pytest.raises(ScriptError, match="the weights of jump in Pendulum-v1 are damaged"):
             engine(".predict", "Pendulum-v1", "jump", {"state": [0, 0], "actions": [0], "deltaTs": 0.1})
 
 
@@ -417,14 +414,14 @@ def test_bad_arguments_are_named(function, arguments, message):
     if isinstance(arguments[0], dict):
         request = {"state": [1, 2], "actions": [0, 1], "deltaTs": 0.1, **arguments[0]}
         arguments = ["Pendulum-v1", "jump/baseline_20hz", request]
-    with pytest.raises(quickjs.JSException, match=message):
+    with pytest.raises(ScriptError, match=message):
         engine(function, *arguments)
 
 
 def test_an_index_outside_the_actions_is_named():
     engine, _ = loaded("CartPole-v1")
     request = {"state": [0, 0, 0, 0], "actions": [2], "deltaTs": 0.1}
-    with pytest.raises(quickjs.JSException, match="whole number from 0 to 1, got 2"):
+    with pytest.raises(ScriptError, match="whole number from 0 to 1, got 2"):
         engine(".predict", "CartPole-v1", "jump/baseline_20hz", request)
 
 

@@ -8,8 +8,8 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-import quickjs
 import torch
+from javascript import Scripts
 
 from tdlib.core.time_grid import delta_t_of
 from tdlib.explorer import Explorer, find_checkpoints
@@ -70,15 +70,12 @@ def explorer(folder):
 @pytest.fixture(scope="module")
 def script():
     """The script's parts that need no page, beside the engine."""
-    context = quickjs.Context()
-    context.eval(engine_script())
-    context.eval(explorer_script((*STATE_PARTS, "explorer_dom.js", "explorer_map.js", "explorer_page.js")))
-    context.eval("var td = globalThis.tdExplorer;")
-    return context
+    parts = explorer_script((*STATE_PARTS, "explorer_dom.js", "explorer_map.js", "explorer_page.js"))
+    return Scripts(engine_script(), parts, "var td = globalThis.tdExplorer;")
 
 
-def call(context, expression: str):
-    return json.loads(context.eval(f"JSON.stringify({expression})"))
+def call(scripts, expression: str):
+    return scripts(expression)
 
 
 def state_of(context, env: str, **changes) -> dict:
@@ -298,13 +295,13 @@ def test_the_python_lines_run_and_give_what_the_view_shows(script, explorer, env
         return {"model": arm.model, "how": how, "train_frequency": arm.train_frequency}
 
     state = state_of(script, env, a=wanted(a), b=wanted(b), **changes)
-    script.eval(
+    script.run(
         f"var state = {json.dumps(state)}, entries = {entries_of(explorer, env)}, system = tdEngine.systems[state.env];"
     )
-    script.eval(
+    script.run(
         "var plan = td.plan(state, system), pair = {a: td.choose(entries, state.a), b: td.choose(entries, state.b)};"
     )
-    script.eval("pair.discrete = system.action.kind === 'discrete';")
+    script.run("pair.discrete = system.action.kind === 'discrete';")
     plan, pair = call(script, "plan"), call(script, "pair")
     names = {}
     exec(call(script, "td.pythonLines(state, pair, plan, '')"), names)
@@ -331,13 +328,11 @@ def test_the_python_lines_of_a_page_give_the_numbers_of_its_weights(script, fold
         )
         for arm in ARMS
     }
-    script.eval(f"tdEngine.load({json.dumps(env)}, {json.dumps(pack_models(env, models))});")
-    script.eval(
+    script.run(f"tdEngine.load({json.dumps(env)}, {json.dumps(pack_models(env, models))});")
+    script.run(
         f"var page = td.pageBackend(tdEngine, ''), found = []; page.open({json.dumps(env)}).then(e => (found = e));"
     )
-    while script.execute_pending_job():
-        pass
-    script.eval(f"""
+    script.run(f"""
       var entries = td.withDerived(found), state = td.defaultState({json.dumps(env)});
       var system = tdEngine.systems[state.env], plan = td.plan(state, system);
       var pair = {{a: td.choose(entries, state.a), b: td.choose(entries, state.b)}};
@@ -476,7 +471,7 @@ def test_a_slider_move_takes_python_less_than_100_ms(explorer):
 
 
 def test_only_the_newest_waiting_request_is_sent(script):
-    script.eval("""
+    script.run("""
       var sent = [], shown = [], failed = [], open = [];
       var ask = td.newestWins(function (request) {
         sent.push(request);
@@ -488,18 +483,12 @@ def test_only_the_newest_waiting_request_is_sent(script):
       [1, 2, 3, 4].forEach(request);
     """)
 
-    def settle(action=""):
-        script.eval(action)
-        while script.execute_pending_job():
-            pass
-
-    settle()
     assert call(script, "sent") == [1]  # one on its way, the rest waits
-    settle("open[0].resolve('one')")
+    script.run("open[0].resolve('one')")
     assert call(script, "[sent, shown]") == [[1, 4], ["one"]]  # 2 and 3 were overtaken
-    settle("request(5); open[1].reject(new Error('lost'))")
+    script.run("request(5); open[1].reject(new Error('lost'))")
     assert call(script, "[sent, shown, failed]") == [[1, 4, 5], ["one"], ["lost"]]  # a failure does not block
-    settle("open[2].resolve('five')")
+    script.run("open[2].resolve('five')")
     assert call(script, "shown") == ["one", "five"]
 
 
@@ -539,7 +528,7 @@ def test_the_page_without_scripts_shows_the_numbers_of_the_first_view(script, fo
         shown = re.findall(r"<td>(.*?)</td>", cells)
         for rate, number in zip((5, 10, 16, 20, 25, 33.3, 50, 100, 200), shown, strict=True):
             state = state_of(script, env, rate=rate)
-            script.eval(
+            script.run(
                 f"var state = {json.dumps(state)}, system = tdEngine.systems[state.env], plan = td.plan(state, system);"
             )
             entry = call(script, f"td.choose({entries_of(explorer, env)}, state.{side})")

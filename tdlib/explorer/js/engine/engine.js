@@ -2,7 +2,7 @@
    Parts, in order: engine_{numbers,systems,parts,discrete,fields,weights}.js and this file; `assets.engine_script()` joins
    them.
 
-   The same text runs as a classic script on a page (also from file://), in JupyterLab and in quickjs (tests/test_engine.py
+   The same text runs as a classic script on a page (also from file://), in JupyterLab and in V8 (tests/test_engine.py
    compares it with torch). States and results are plain arrays; an action is the physical input [N m], [N] where the
    environment takes a number, and the index of the action where it is discrete, as in tdlib. Times are in seconds.
 
