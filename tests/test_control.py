@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from tdlib.envs import make_environment
-from tdlib.evaluation.control.dynamics import Oracle, SideBySide, prepared
+from tdlib.evaluation.control.dynamics import Oracle, SideBySide
 from tdlib.evaluation.control.episodes import ControlSettings, control_rows, control_starts, evaluate_control
 from tdlib.models import Context, JumpModel, Persistence, RecurrentRollout, RescaledIncrement, build_model
 from tdlib.planning import CEM, MPPI, Enumeration, RandomInputs
-from tdlib.speed import FeaturesFirst, RecordedDynamics, Stack
+from tdlib.speed import FeaturesFirst, RecordedDynamics, Stack, prepared
 from tdlib.systems import SYSTEMS
 
 QUICK = ControlSettings(replan_interval=0.2, duration=6.0)

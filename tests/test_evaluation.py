@@ -18,8 +18,7 @@ from tdlib.evaluation.measures.convergence import LEVELS, passes
 from tdlib.evaluation.sets import rollout_sets, schedules
 from tdlib.evaluation.sets.gather import gather_pairs
 from tdlib.models import Context, Persistence, RecurrentRollout, RescaledIncrement, build_model
-from tdlib.speed import Stack, has_row_form
-from tdlib.speed.queries import Query, predict_queries
+from tdlib.speed import Query, Stack, predict_queries
 from tdlib.study.arms import Arm
 from tdlib.systems import SYSTEMS
 
@@ -298,7 +297,6 @@ def one_by_one(models, queries):
 def test_one_batch_of_all_queries_equals_plain_calls(name, system):
     models = family(name, system, torch.float64)
     queries = queries_of(system, name == "lstm", torch.Generator().manual_seed(1))
-    assert has_row_form(Stack(models))
     for part in (2**20, 64 * 64):  # everything at once; in parts that cut queries
         answers = predict_queries(Stack(models), queries, dtype=torch.float64, part=part)
         for answer, expected in zip(answers, one_by_one(models, queries), strict=True):

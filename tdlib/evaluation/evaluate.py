@@ -10,7 +10,7 @@ from tdlib.evaluation.measures.take import take
 from tdlib.evaluation.sets.gather import members_of
 from tdlib.evaluation.sets.test_sets import TestSet
 from tdlib.evaluation.tables import Member, arm_of, tidy
-from tdlib.speed.predict import Model
+from tdlib.speed import Model
 from tdlib.systems import System
 
 

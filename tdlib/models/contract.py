@@ -42,6 +42,7 @@ class DynamicsModel(nn.Module):
         train_delta_t: Step used where a call names none [s]: the training step, 0.05 s for models of several rates.
     """
 
+    branches_on_values = False  # whether its program depends on the numbers it is given, so that it cannot be recorded
     has_memory = False  # whether `predict_sequence` depends on its context
     trains_on_windows = False  # whether training calls `window_predictions` on contiguous windows
     scales: Scales

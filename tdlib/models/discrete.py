@@ -24,6 +24,8 @@ class JumpModel(DynamicsModel):
         Seed 000, Phase 2, model 1; residual target as in Nagabandi et al. (2018).
     """
 
+    row_form = "residual_network"  # see `tdlib.speed.row_form`
+
     def __init__(
         self,
         spec: EnvironmentSpec,

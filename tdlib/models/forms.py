@@ -49,6 +49,13 @@ def form_coefficients(form: str, train_delta_t: float) -> tuple[float, float, fl
     }[form]
 
 
+def step_size(coefficients: Tensor, delta_t: Tensor) -> Tensor:
+    """Return s(Δt) of forms by their coefficients: (..., 4), (...) [s] -> (...) [s]."""
+    _, constant, linear, log = coefficients.unbind(dim=-1)
+    tau = torch.log10(delta_t.clamp(min=10**-LOG_OFFSET)) + LOG_OFFSET  # the clamp keeps 0·τ finite at Δt = 0
+    return constant + linear * delta_t + log * tau
+
+
 class StepForm(nn.Module):
     """The form's coefficients as a buffer (double, so that a double model computes with exact decimals).
 
@@ -64,6 +71,5 @@ class StepForm(nn.Module):
 
     def forward(self, delta_t: Tensor) -> tuple[Tensor, Tensor]:
         """Return the network's Δt input and the step s(Δt) [s]: (...) -> (..., 1), (..., 1)."""
-        gain, constant, linear, log = self.coefficients.to(delta_t.dtype).unbind(dim=-1)
-        tau = torch.log10(delta_t.clamp(min=10**-LOG_OFFSET)) + LOG_OFFSET  # the clamp keeps 0·τ finite at Δt = 0
-        return (gain * delta_t).unsqueeze(-1), (constant + linear * delta_t + log * tau).unsqueeze(-1)
+        coefficients = self.coefficients.to(delta_t.dtype)
+        return (coefficients[0] * delta_t).unsqueeze(-1), step_size(coefficients, delta_t).unsqueeze(-1)

@@ -35,6 +35,8 @@ class RescaledIncrement(DynamicsModel):
         spec: Spec of the environment; by default the model's.
     """
 
+    row_form = "rescaled"
+
     def __init__(self, model: OneStep, train_delta_t: float, spec: EnvironmentSpec | None = None):
         super().__init__(spec or model.spec, train_delta_t)
         self.model = model
@@ -53,6 +55,9 @@ class RecurrentRollout(DynamicsModel):
         train_delta_t: h [s].
         spec: Spec of the environment; by default the model's.
     """
+
+    branches_on_values = True
+    row_form = "composed"
 
     def __init__(self, model: OneStep, train_delta_t: float, spec: EnvironmentSpec | None = None):
         super().__init__(spec or model.spec, train_delta_t)

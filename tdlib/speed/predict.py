@@ -1,6 +1,6 @@
 """Calling any model: float32 evaluation in chunks that fit the cache, results in float64 for comparison with the truth.
 
-Stacks of the library's own models go the faster way of `tdlib.speed.queries`.
+Stacks and models go the faster way of `tdlib.speed.queries`; this is for any other callable, the true flow for example.
 
 A "model" below is a `Stack` of K models, or one `DynamicsModel`, which counts as K = 1: both take tensors with a
 leading axis K (or 1, shared) and answer (K, ...).
@@ -12,19 +12,10 @@ import torch
 from torch import Tensor
 
 from tdlib.models import Context
+from tdlib.speed.structure import num_models
 
 MAX_ROWS = 24576  # rows K x B per call: 6 MB of activations at width 64; larger calls were up to twice slower per row
 Model = Callable[[Tensor, Tensor, Tensor], Tensor]
-
-
-def num_models(model: Model) -> int:
-    """Return K: the length of a stack, 1 for a single model."""
-    return len(model) if hasattr(model, "num_models") else 1
-
-
-def has_memory(model: Model) -> bool:
-    """Whether predictions depend on what came before."""
-    return bool(getattr(model, "has_memory", False))
 
 
 def predict_steps(

@@ -1,26 +1,25 @@
 """Many predictions as one batch: whatever rate, number of steps or measure they are for.
 
-A query is a batch of open-loop predictions. All samples of all queries become columns of one matrix in row form
-(`tdlib.speed.rows`), sorted by their number of steps; a column leaves the batch when its last step is done, so nothing
-is padded. Intervals belong to columns, so all rates go together. Columns are worked on in parts that stay in cache;
-a prediction does not depend on which other columns stand beside it (tested).
+A query is a batch of open-loop predictions. All samples of all queries go through one batch of fixed width
+(`tdlib.speed.schedule`): a column that is through with a sample takes the next one, so that nothing is padded and one
+recorded step serves all. Intervals belong to samples, so all rates go together. The width keeps the activations in
+cache; a prediction does not depend on which others stand beside it (tested).
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from tdlib.models import Context
-from tdlib.speed.features_first import FeaturesFirst
+from tdlib.models.contract import Context
 from tdlib.speed.predict import Model, predict_steps
-from tdlib.speed.row_form import has_row_form
-from tdlib.speed.row_intervals import start_by_interval
-from tdlib.speed.row_steps import Columns
+from tdlib.speed.prepare import Prepared, prepared
+from tdlib.speed.recorded import CHUNK, SMALLEST
+from tdlib.speed.schedule import schedule
 
-PART = 2**18  # activations of one layer worked on at once: 1 MB in single precision, what a core keeps close
-SMALLEST_PART = 64  # columns; fewer make thin products of wide layers
+LARGEST_CARRY = 2**24  # numbers that starts carry, held at once
 
 
 @dataclass(frozen=True)
@@ -51,19 +50,25 @@ class Query:
         """B."""
         return self.state.shape[1]
 
+    def samples(self, begin: int, end: int) -> "Query":
+        """Return some of the predictions."""
+        state, actions, delta_t = (x[:, begin:end] for x in (self.state, self.actions, self.delta_t))
+        context = None if self.context is None else Context(*(x[:, begin:end] for x in self.context.tensors()))
+        return Query(state, actions, delta_t, context, self.only_last)
+
 
 def predict_queries(
-    model: Model,
+    model: Model | Prepared,
     queries: Sequence[Query],
     *,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
-    part: int = PART,
+    part: int = CHUNK,
 ) -> list[Tensor]:
-    """Predict all queries: stacks of the library's models together, any other model one query after the other.
+    """Predict all queries: stacks and models in one batch, any other callable one query after the other.
 
     Args:
-        model: Stack or model.
+        model: Stack, model, what `prepared` made of one, or any callable (state, action, delta_t) -> next state.
         queries: What to predict.
         dtype: Precision of the evaluation.
         device: Where the model is.
@@ -72,128 +77,117 @@ def predict_queries(
     Returns:
         One (K, B, T, D) float64 on the CPU per query, T = 1 where only the last state was asked for.
     """
-    if not has_row_form(model):
+    models = prepared(model)
+    if not isinstance(models, Prepared):
         answers = []
         for q in queries:
             predicted = predict_steps(model, q.state, q.actions, q.delta_t, q.context, dtype=dtype, device=device)
             answers.append(predicted[:, :, -1:] if q.only_last else predicted)
         return answers
+    if not queries:
+        return []
+    count = max(models.num_models, *(len(x) for q in queries for x in (q.state, q.actions, q.delta_t)))
     with torch.inference_mode():
-        run = _Run(FeaturesFirst(model), queries, dtype, device)
-        width = max(SMALLEST_PART, part // (run.count * run.models.widest))
-        for pieces in _parts(queries, width):
-            run.predict(pieces)
-    # clones outside inference mode are ordinary tensors
-    return [answer.permute(2, 3, 1, 0).to("cpu", torch.float64).clone() for answer in run.answers]
+        like = torch.empty(0, dtype=dtype, device=device)
+        answers = [_empty_answer(q, count) for q in queries]
+        for pieces in _blocks(queries, LARGEST_CARRY // (count * 2 * models.widest) if models.has_memory else None):
+            batch = [queries[i].samples(begin, end) for i, begin, end in pieces]
+            limit = max(SMALLEST, part // (count * models.widest))
+            found = _predict(models, batch, count, limit, like)
+            for (i, begin, end), states in zip(pieces, found, strict=True):
+                answers[i][:, begin:end] = states
+    return [answer.clone() for answer in answers]  # clones outside inference mode are ordinary tensors
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """Samples [begin, end) of one query."""
-
-    query: int
-    begin: int
-    end: int
-
-    @property
-    def samples(self) -> slice:
-        return slice(self.begin, self.end)
+def _empty_answer(query: Query, count: int) -> Tensor:
+    num_steps = 1 if query.only_last else query.num_steps
+    return torch.empty(count, query.num_samples, num_steps, query.state.shape[-1], dtype=torch.float64)
 
 
-def _parts(queries: Sequence[Query], width: int) -> list[list[_Piece]]:
-    """Cut all samples into parts of at most `width` columns, those with most steps first."""
-    parts, room = [], 0
+def _blocks(queries: Sequence[Query], size: int | None) -> list[list[tuple[int, int, int]]]:
+    """Cut all samples into blocks of `size`, those with most steps first: (query, begin, end) each; None cuts none."""
+    blocks, room = [], 0
     for i in sorted(range(len(queries)), key=lambda i: -queries[i].num_steps):
         begin = 0
         while begin < queries[i].num_samples:
             if room == 0:
-                parts.append([])
-                room = width
-            end = min(begin + room, queries[i].num_samples)
-            parts[-1].append(_Piece(i, begin, end))
-            room -= end - begin
-            begin = end
-    return parts
+                blocks.append([])
+                room = size or math.inf
+            end = int(min(begin + room, queries[i].num_samples))
+            blocks[-1].append((i, begin, end))
+            room, begin = room - (end - begin), end
+    return blocks
 
 
-class _Run:
-    """Answers under way: what is the same for all parts.
+def _predict(models: Prepared, queries: Sequence[Query], count: int, limit: int, like: Tensor) -> list[Tensor]:
+    """Predict one block: one (K, B, T or 1, D) per query."""
+    groups = [(q.num_samples, q.num_steps) for q in queries]
+    total = sum(samples * steps for samples, steps in groups)
+    # as wide as the longest sample leaves work for: every column is busy to the end
+    width = min(limit, 2 ** math.ceil(math.log2(max(1, total / max(steps for _, steps in groups)))))
+    table = schedule(groups, width)
+    starts = torch.from_numpy(table.sample).to(like.device)  # (L, W)
+    reads = torch.from_numpy(table.step).to(like.device)
+    writes = _written(queries, like.device)
+    size = int(writes.max()) + 1  # one more place takes what nobody asked for
+    writes = torch.where((reads >= 0) & (writes[reads] >= 0), writes[reads], size)
+    reads = reads.clamp(min=0)  # an idle column repeats a step
+    begins, all_begin = (x.tolist() for x in ((starts >= 0).any(dim=1), (starts >= 0).all(dim=1)))
 
-    Args:
-        models: K models in row form.
-        queries: All of them.
-        dtype: Precision.
-        device: Where the models are.
-    """
+    def every(values: Sequence[Tensor]) -> Tensor:
+        """Join the queries' (K|1, B, ...) to (K, all, ...)."""
+        return torch.cat([x.to(like).expand(count, *x.shape[1:]) for x in values], dim=1)
 
-    def __init__(self, models: FeaturesFirst, queries: Sequence[Query], dtype: torch.dtype, device: torch.device | str):
-        self.models, self.queries = models, queries
-        self.count = models.stack.num_models
-        self.steps = models.row_steps(dtype)
-        self.empty = torch.empty(0, dtype=dtype, device=device)
-        size = models.layout.spec.state_dim
-        shapes = [(size, 1 if q.only_last else q.num_steps, self.count, q.num_samples) for q in queries]
-        self.answers = [self.empty.new_empty(shape) for shape in shapes]  # (D, T, K, B)
+    actions = every([q.actions.flatten(1, 2) for q in queries])
+    delta_t = every([q.delta_t.flatten(1, 2) for q in queries])
+    fresh = _initial(models, queries, count, width, every)
+    states = like.new_empty(count, size + 1, queries[0].state.shape[-1])
+    step = models.stepper(count, width, len(reads), like)
+    carry = [x.index_select(1, starts[0].clamp(min=0)) for x in fresh]
+    for i, (read, write) in enumerate(zip(reads, writes, strict=True)):
+        if begins[i]:
+            new = [x.index_select(1, starts[i].clamp(min=0)) for x in fresh]
+            carry = new if all_begin[i] else [_chosen(starts[i] >= 0, *pair) for pair in zip(new, carry, strict=True)]
+        carry, state = step(carry, actions.index_select(1, read), delta_t.index_select(1, read))
+        states.index_copy_(1, write, state)
+    sizes = [samples if q.only_last else samples * steps for q, (samples, steps) in zip(queries, groups, strict=True)]
+    answers = zip(queries, states[:, :size].split(sizes, dim=1), strict=True)
+    return [x.unflatten(1, (q.num_samples, -1)) for q, x in answers]
 
-    def predict(self, pieces: Sequence[_Piece]) -> None:
-        """Predict one part to its end and write its answers; the pieces come by falling number of steps."""
-        queries, layout = [self.queries[piece.query] for piece in pieces], self.models.layout
-        state = torch.cat([self._rows(q.state, p) for q, p in zip(queries, pieces, strict=True)], dim=-1)
-        actions = [layout.encode_actions(self._rows(q.actions, p)) for q, p in zip(queries, pieces, strict=True)]
-        delta_t = [self._rows(q.delta_t.unsqueeze(-1), p)[0] for q, p in zip(queries, pieces, strict=True)]
-        memory = self._memory(pieces) if self.models.has_memory else None
-        done, active = 0, len(pieces)
-        while active:
-            until, width = queries[active - 1].num_steps, sum(p.end - p.begin for p in pieces[:active])
-            columns = Columns(layout, self.count, width, self.empty)
-            memory = None if memory is None else [x[..., :width].contiguous() for x in memory]
-            advance = start_by_interval(self.steps, columns, memory)
-            states = state.new_empty(len(state), until - done + 1, self.count, width)
-            states[:, 0] = state[..., :width]
-            inputs = torch.cat([x[:, done:until] for x in actions[:active]], dim=-1)
-            intervals = torch.cat([x[done:until] for x in delta_t[:active]], dim=-1)
-            for t in range(until - done):
-                columns.action.copy_(inputs[:, t])
-                advance(states[:, t], intervals[t], states[:, t + 1])
-            self._write(pieces[:active], states[:, 1:], done)
-            state, done = states[:, -1], until
-            while active and queries[active - 1].num_steps == done:
-                active -= 1
 
-    def _write(self, pieces: Sequence[_Piece], states: Tensor, done: int) -> None:
-        """Copy the states (D, T', K, N) after `done` steps to the answers."""
-        widths = [p.end - p.begin for p in pieces]
-        for piece, part in zip(pieces, states.split(widths, dim=-1), strict=True):
-            answer = self.answers[piece.query][..., piece.samples]
-            if self.queries[piece.query].only_last:
-                answer[:, 0] = part[:, -1]
-            else:
-                answer[:, done : done + part.shape[1]] = part
+def _written(queries: Sequence[Query], device: torch.device) -> Tensor:
+    """Where the state after each step goes, steps counted sample after sample; -1 if nobody asks for it."""
+    parts = []
+    for q in queries:
+        asked = torch.ones(q.num_samples, q.num_steps, dtype=torch.bool)
+        asked[:, :-1] = not q.only_last
+        parts.append(asked.flatten())
+    asked = torch.cat(parts)
+    place = asked.cumsum(dim=0) - 1
+    return torch.where(asked, place, -1).to(device)
 
-    def _rows(self, values: Tensor, piece: _Piece) -> Tensor:
-        """Turn one piece's (K|1, B, ..., F) into rows (F, ..., K, b)."""
-        values = values[:, piece.samples].to(self.empty)
-        order = (values.ndim - 1, *range(2, values.ndim - 1), 0, 1)
-        return values.permute(order).expand(*[-1] * (values.ndim - 2), self.count, -1)
 
-    def _memory(self, pieces: Sequence[_Piece]) -> list[Tensor]:
-        """Memory after the context of every sample, (K, H, N) twice; empty where there is no context."""
-        known = next((q.context for q in self.queries if q.context is not None), None)
-        width = sum(p.end - p.begin for p in pieces)
-        if known is None:
-            return self.steps.empty_memory(width)
-        num_steps = known.mask.shape[-1]
-        parts: list[list[Tensor]] = []
-        for piece in pieces:
-            query = self.queries[piece.query]
-            if query.context is None:  # steps that do not exist leave the memory empty
-                state, action = query.state[:, piece.samples], query.actions[:, piece.samples, 0]
-                shared = [x.unsqueeze(2).expand(-1, -1, num_steps, -1) for x in (state, action)]
-                interval = query.delta_t[:, piece.samples, :1].expand(-1, -1, num_steps)
-                tensors = (*shared, interval, torch.zeros_like(interval, dtype=torch.bool))
-            else:
-                tensors = tuple(x[:, piece.samples] for x in query.context.tensors())
-            parts.append([x.expand(self.count, *x.shape[1:]) for x in tensors])
-        states, actions, delta_t, mask = (torch.cat(x, dim=1) for x in zip(*parts, strict=True))
-        context = Context(*(x.to(self.empty) for x in (states, actions, delta_t)), mask.to(self.empty.device))
-        return self.models.memory_after(context)
+def _chosen(mask: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    return torch.where(mask.view(1, -1, *[1] * (new.ndim - 2)), new, old)
+
+
+def _initial(
+    models: Prepared, queries: Sequence[Query], count: int, width: int, every: Callable[[Sequence[Tensor]], Tensor]
+) -> list[Tensor]:
+    """Return what every sample's start carries, (K, all, ...) each; contexts are read `width` samples at a time."""
+    parts = []
+    for q in queries:
+        state = every([q.state])
+        if q.context is None or not models.has_memory:
+            parts.append(models.initial(state))
+            continue
+        past = [every([x]) for x in q.context.tensors()[:3]]
+        mask = q.context.mask.to(state.device).expand(count, *q.context.mask.shape[1:])
+        chunks = []
+        for begin in range(0, q.num_samples, width):
+            index = torch.arange(begin, begin + width, device=state.device).clamp(max=q.num_samples - 1)  # of one width
+            own = Context(*(x.index_select(1, index) for x in (*past, mask)))
+            kept = min(width, q.num_samples - begin)
+            chunks.append([x[:, :kept] for x in models.initial(state.index_select(1, index), own)])
+        parts.append([torch.cat(x, dim=1) for x in zip(*chunks, strict=True)])
+    return [torch.cat(x, dim=1) for x in zip(*parts, strict=True)]

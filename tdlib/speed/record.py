@@ -39,3 +39,21 @@ def record(function: Callable, *examples: Tensor) -> Callable:
             simplify(graph.graph)
             graph.recompile()
         return torch.jit.freeze(torch.jit.trace(graph.eval(), examples, check_trace=False).eval())
+
+
+class Replayed:
+    """Calls a function of tensors; from its first call with each layout on by replaying a recording.
+
+    Args:
+        function: Takes tensors, returns a tensor or a tuple of them; must not branch on their values.
+    """
+
+    def __init__(self, function: Callable):
+        self._function, self._programs = function, {}
+
+    def __call__(self, *arguments: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Return function(*arguments)."""
+        key = (arguments[0].device, *((x.shape, x.stride(), x.dtype) for x in arguments))
+        if key not in self._programs:
+            self._programs[key] = record(self._function, *arguments)
+        return self._programs[key](*arguments)

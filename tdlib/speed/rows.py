@@ -3,12 +3,11 @@
 Elementwise operations then run on contiguous rows, and what is affine about a network's input (normalization, action
 encoding, Δt, biases) is folded into its first matrix, so that a step is a few matrix products and activations.
 
-    h = silu(W_n … silu(W_1 X)),   output = last·h + bias + linear·X,   X = (state, cos, sin, action, Δt, 1)
+    h = silu(W_n … silu(W_1 X)),   output = last·h + bias,   X = (state, cos, sin, action, Δt, 1)
 
 Letters in shapes: K models, M members of each ensemble (1 for plain models), H width, R rows, N columns.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -75,30 +74,25 @@ class RowNetwork:
     """One network per model in row form.
 
     Args:
-        first: (K, M·H, R) matrix of the first layer; None if the network reads something else than X.
+        first: (K, M·H, R) matrix of the first layer.
         hidden: (bias (K·M, H, 1), matrix (K·M, H, H)) of every further hidden layer.
-        last: (K, O, M·H) output matrix; members of an ensemble are averaged here.
-        bias: (K, O, 1) of the output.
-        linear: (K, O, R) what is added from X itself; None if nothing is.
+        last: (K, D, M·H) output matrix; members of an ensemble are averaged here.
+        bias: (K, D, 1) of the output.
     """
 
-    first: Tensor | None
+    first: Tensor
     hidden: tuple[tuple[Tensor, Tensor], ...]
     last: Tensor
     bias: Tensor
-    linear: Tensor | None = None
 
     def to(self, dtype: torch.dtype) -> "RowNetwork":
         """Return the network in another precision."""
-        first = None if self.first is None else self.first.to(dtype)
         hidden = tuple((bias.to(dtype), weight.to(dtype)) for bias, weight in self.hidden)
-        linear = None if self.linear is None else self.linear.to(dtype)
-        return RowNetwork(first, hidden, self.last.to(dtype), self.bias.to(dtype), linear)
+        return RowNetwork(self.first.to(dtype), hidden, self.last.to(dtype), self.bias.to(dtype))
 
     def scaled(self, factor: Tensor) -> "RowNetwork":
         """Multiply the output per model by (K, 1, 1)."""
-        linear = None if self.linear is None else self.linear * factor
-        return RowNetwork(self.first, self.hidden, self.last * factor, self.bias * factor, linear)
+        return RowNetwork(self.first, self.hidden, self.last * factor, self.bias * factor)
 
     def buffers(self, num_columns: int) -> list[tuple[Tensor, Tensor]]:
         """Allocate the activations of every layer, as it writes them and as the next one reads them.
@@ -106,37 +100,27 @@ class RowNetwork:
         The two differ for ensembles, whose members stand one above the other after the first layer and before the last,
         and side by side in between.
         """
-        hidden = [weight for _, weight in self.hidden]
-        layers = hidden if self.first is None else [self.first, *hidden]
+        layers = [self.first, *(weight for _, weight in self.hidden)]
         readers = [*layers[1:], self.last]
         written = [layer.new_empty(*layer.shape[:2], num_columns) for layer in layers]
         return [(x, x.view(len(reader), -1, num_columns)) for x, reader in zip(written, readers, strict=True)]
 
-    def into(
-        self,
-        out: Tensor,
-        matrix: Tensor,
-        buffers: list[tuple[Tensor, Tensor]],
-        activations: Tensor | None = None,
-    ) -> Tensor:
+    def into(self, out: Tensor, matrix: Tensor, buffers: list[tuple[Tensor, Tensor]]) -> Tensor:
         """Write the output for all columns.
 
         Args:
-            out: (K, O, N) contiguous target.
+            out: (K, D, N) contiguous target.
             matrix: (K, R, N) the numbers X.
             buffers: Of `buffers(N)`; overwritten.
-            activations: (K·M, H, N) input of the further layers where there is no first layer.
         """
-        if self.first is not None:
-            (written, activations), *buffers = buffers
-            torch.bmm(self.first, matrix, out=written)
-            silu(written, inplace=True)
+        (written, activations), *buffers = buffers
+        torch.bmm(self.first, matrix, out=written)
+        silu(written, inplace=True)
         for (bias, weight), (written, read) in zip(self.hidden, buffers, strict=True):
             torch.baddbmm(bias, weight, activations, out=written)
             silu(written, inplace=True)
             activations = read
-        torch.baddbmm(self.bias, self.last, activations, out=out)
-        return out if self.linear is None else out.baddbmm_(self.linear, matrix)
+        return torch.baddbmm(self.bias, self.last, activations, out=out)
 
 
 class StackWeights:
@@ -144,15 +128,12 @@ class StackWeights:
 
     Args:
         stack: K models.
-        prefix: Where the model that is read stands below the stacked one, for example `matching.`.
     """
 
-    def __init__(self, stack: Stack, prefix: str = ""):
+    def __init__(self, stack: Stack):
         self.layout = RowLayout(stack.spec)
         self.num_models, self.num_members = stack.num_models, stack.num_members
-        self._tensors = {
-            name.removeprefix(prefix): x.double() for name, x in stack.weights().items() if name.startswith(prefix)
-        }
+        self._tensors = {name: x.double() for name, x in stack.weights().items()}
 
     def __getitem__(self, name: str) -> Tensor:
         return self._tensors[name]
@@ -162,11 +143,11 @@ class StackWeights:
         numbers = sorted({int(key.split(".")[-2]) for key in self._tensors if key.startswith(f"{name}.")})
         return [(self[f"{name}.{i}.weight"], self[f"{name}.{i}.bias"]) for i in numbers]
 
-    def fold_input(self, weight: Tensor, bias: Tensor, scales: str, gain: Tensor | None = None) -> Tensor:
+    def fold_input(self, weight: Tensor, bias: Tensor, scales: str, gain: Tensor) -> Tensor:
         """Return the first layer's matrix over rows.
 
         Args:
-            weight: (K·M, H, I) over (features, action embedding and, with a gain, Δt); the last two may be missing.
+            weight: (K·M, H, I) over (features, action embedding, Δt).
             bias: (K·M, H).
             scales: Name of the module that normalizes the features.
             gain: (K·M,) factor of the Δt input [1/s].
@@ -179,14 +160,10 @@ class StackWeights:
         mean, std = self[f"{scales}.normalizer.mean"], self[f"{scales}.normalizer.std"]
         features = weight[..., : spec.feature_dim] / std.unsqueeze(-2)
         matrix[..., layout.features] = features
-        matrix[..., layout.one] = bias - (features @ mean.unsqueeze(-1)).squeeze(-1)
-        stop = weight.shape[-1] - (gain is not None)
-        if stop > spec.feature_dim:
-            action, constant = self.fold_action(weight[..., spec.feature_dim : stop])
-            matrix[..., layout.action] = action
-            matrix[..., layout.one] += constant
-        if gain is not None:
-            matrix[..., layout.delta_t] = weight[..., -1] * gain.unsqueeze(-1)
+        action, constant = self.fold_action(weight[..., spec.feature_dim : -1])
+        matrix[..., layout.action] = action
+        matrix[..., layout.delta_t] = weight[..., -1] * gain.unsqueeze(-1)
+        matrix[..., layout.one] = bias - (features @ mean.unsqueeze(-1)).squeeze(-1) + constant
         return matrix
 
     def fold_action(self, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -198,30 +175,23 @@ class StackWeights:
         constant = weight @ self["action_encoder.linear.bias"].unsqueeze(-1) - action @ mean.unsqueeze(-1)
         return action, constant.squeeze(-1)
 
-    def network(
-        self, first: Tensor | None, layers: list[tuple[Tensor, Tensor]], scale: Tensor, rows: Sequence[int]
-    ) -> RowNetwork:
-        """Assemble a network whose output has one row per state dimension.
+    def network(self, first: Tensor, layers: list[tuple[Tensor, Tensor]], scale: Tensor) -> RowNetwork:
+        """Assemble a network with one output per state dimension.
 
         Members of an ensemble share the input, so their first layers stand above each other, and their mean is one
         wide last layer.
 
         Args:
-            first: (K·M, H, R) first matrix over rows, or None.
+            first: (K·M, H, R) first matrix over rows.
             layers: The layers after it.
-            scale: (K·M, O) unit of each output.
-            rows: State dimension of each output; the others stay zero.
+            scale: (K·M, D) unit of each output.
         """
         *hidden, (last, last_bias) = layers
-        models, members, rows = self.num_models, self.num_members, list(rows)
-        last = (last * scale.unsqueeze(-1)).unflatten(0, (models, members)) / members  # (K, M, O, H)
-        output = last.new_zeros(models, self.layout.spec.state_dim, members * last.shape[-1])
-        output[:, rows] = last.transpose(1, 2).flatten(2)
-        bias = last.new_zeros(models, self.layout.spec.state_dim, 1)
-        bias[:, rows, 0] = (last_bias * scale).unflatten(0, (models, members)).mean(dim=1)
+        members = (self.num_models, self.num_members)
+        last = (last * scale.unsqueeze(-1)).unflatten(0, members) / self.num_members  # (K, M, D, H)
         return RowNetwork(
-            None if first is None else first.unflatten(0, (models, members)).flatten(1, 2).contiguous(),
+            first.unflatten(0, members).flatten(1, 2).contiguous(),
             tuple((bias.unsqueeze(-1), weight) for weight, bias in hidden),
-            output,
-            bias,
+            last.transpose(1, 2).flatten(2),
+            (last_bias * scale).unflatten(0, members).mean(dim=1).unsqueeze(-1),
         )

@@ -26,11 +26,11 @@ from plain_pendulum import DELTA_T, HORIZON, SAMPLES, PlainPendulum, cost  # noq
 
 from tdlib.core.seeding import torch_generator  # noqa: E402
 from tdlib.core.transitions import Transitions  # noqa: E402
-from tdlib.evaluation.control.dynamics import Dynamics, Oracle, prepared  # noqa: E402
+from tdlib.evaluation.control.dynamics import Dynamics, Oracle  # noqa: E402
 from tdlib.evaluation.control.episodes import ControlSettings, control_starts, evaluate_control, planning_objective  # noqa: E402
 from tdlib.models import DynamicsModel  # noqa: E402
 from tdlib.planning import CEM, MPPI, KnotClock, fresh_start, inputs_of  # noqa: E402
-from tdlib.speed import Stack, has_row_form  # noqa: E402
+from tdlib.speed import Stack, has_row_form, prepared  # noqa: E402
 from tdlib.speed.row_form import row_steps  # noqa: E402
 from tdlib.speed.rows import RowLayout  # noqa: E402
 from tdlib.study.arms import Arm, build_arm  # noqa: E402

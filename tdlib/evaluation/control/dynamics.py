@@ -1,18 +1,16 @@
 """What closed-loop control plans with: learned models in their fastest form, several side by side, or the truth."""
 
 import math
-import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from tdlib.core.solvers import rk4_step
+from tdlib.core.solvers import solver_step
 from tdlib.core.time_grid import TOLERANCE
-from tdlib.models import Context, DynamicsModel, RecurrentRollout
-from tdlib.speed import FeaturesFirst, RecordedDynamics, Stack, has_row_form
+from tdlib.models import Context
+from tdlib.speed import Replayed
 from tdlib.systems.system import System
 
 
@@ -27,7 +25,6 @@ class Dynamics(Protocol):
         """Predict (M, E, P, T, D) states after each action from (M, E, P, D) and (M, E, P, T, A), steps of Δt [s]."""
 
 
-@dataclass(frozen=True)
 class Oracle:
     """The true equation as a model, one member: what the planner reaches with perfect predictions.
 
@@ -36,10 +33,11 @@ class Oracle:
         max_substep: Longest solver step [s]; RK4 with 25 ms errs by less than 1e-5, far below what planning resolves.
     """
 
-    system: System
-    max_substep: float = 0.025
     has_memory = False
-    _substeps: dict[tuple, Callable] = field(default_factory=dict, compare=False, repr=False)
+
+    def __init__(self, system: System, max_substep: float = 0.025):
+        self.system, self.max_substep = system, max_substep
+        self._replayed = Replayed(self._substep)  # some forty operations on few numbers: most of their cost is dispatch
 
     def predict_sequence(
         self, state: Tensor, actions: Tensor, delta_t: float, context: Context | None = None
@@ -49,21 +47,14 @@ class Oracle:
         h = torch.tensor(delta_t / count, dtype=state.dtype, device=state.device)
         forces = self.system.spec.held_input(actions).movedim(-2, 0).contiguous()
         state, states = state.contiguous(), []
-        key = (state.shape, state.dtype, state.device)
-        if key not in self._substeps:  # some forty operations on few numbers: most of their cost is dispatch
-            with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # TorchScript announces its successor, which has no replay this light
-                examples = tuple(torch.zeros_like(x) for x in (state, forces[0], h))
-                self._substeps[key] = torch.jit.trace(self._substep, examples, check_trace=False)
-        substep = self._substeps[key]
         for force in forces:
             for _ in range(count):
-                state = substep(state, force, h)
+                state = self._replayed(state, force, h)
             states.append(state)
         return torch.stack(states, dim=-2)
 
     def _substep(self, state: Tensor, force: Tensor, h: Tensor) -> Tensor:
-        state = rk4_step(lambda s: self.system.derivative(s, force), state, h)
+        state = solver_step("rk4")(lambda s: self.system.derivative(s, force), state, h)
         if self.system.speed_limit is None:
             return state
         limit = torch.tensor(self.system.speed_limit).to(state)
@@ -106,19 +97,3 @@ class SideBySide:
                 counts.append(len(own))
             begin += count
         return SideBySide(parts, counts)
-
-
-def prepared(dynamics: Dynamics | Stack | DynamicsModel) -> Dynamics:
-    """Prepare models for control; keep the result to control them at several rates.
-
-    The library's own models predict in row form, any other stack by replaying its recorded step.
-
-    Args:
-        dynamics: A stack, a wrapper of one (`Persistence`, `RescaledIncrement`, `RecurrentRollout`), or what is ready.
-    """
-    if has_row_form(dynamics):
-        return FeaturesFirst(dynamics)
-    if isinstance(dynamics, RecurrentRollout):  # its number of compositions depends on Δt: record what it composes
-        inner = dynamics.model if isinstance(dynamics.model, RecordedDynamics) else RecordedDynamics(dynamics.model)
-        return RecurrentRollout(inner, float(dynamics.train_delta_t), dynamics.spec)
-    return RecordedDynamics(dynamics) if isinstance(dynamics, Stack | DynamicsModel) else dynamics

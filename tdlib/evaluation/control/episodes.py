@@ -19,11 +19,11 @@ from torch import Tensor
 
 from tdlib.core.seeding import torch_generator
 from tdlib.core.time_grid import TOLERANCE, delta_t_of, steps_within
-from tdlib.evaluation.control.dynamics import Dynamics, prepared
+from tdlib.evaluation.control.dynamics import Dynamics
 from tdlib.evaluation.control.plant import Plant
 from tdlib.models import Context, DynamicsModel
 from tdlib.planning import CEM, KnotClock, Objective, Planner, fresh_start, inputs_of, prediction_objective
-from tdlib.speed import Stack
+from tdlib.speed import Stack, prepared
 from tdlib.systems.system import System
 
 COMPACTION_MEMBERS = 32  # smaller stacks cost the same when half of their members are left out

@@ -24,8 +24,7 @@ from tdlib.evaluation.sets.gather import TestSets, first_of, gather_pairs, membe
 from tdlib.evaluation.sets.test_sets import PairSet
 from tdlib.evaluation.tables import Member, frequency_label, frequency_value, tidy
 from tdlib.models import Context
-from tdlib.speed.predict import Model, has_memory
-from tdlib.speed.queries import Query
+from tdlib.speed import Model, Query, has_memory
 
 NOTHING_TO_COMPARE = "needs the truth at two rates, one a whole multiple of the other"
 FREQUENCY_PAIRS = (("50", "10"), ("20", "10"), ("50", "25"), ("10", "5"), ("100", "20"), ("200", "50"))

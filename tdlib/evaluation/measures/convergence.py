@@ -20,8 +20,7 @@ from tdlib.evaluation.measures.measure import Measure, Subject
 from tdlib.evaluation.measures.take import Question, take
 from tdlib.evaluation.sets.gather import TestSets, first_of, gather_pairs, members_of
 from tdlib.evaluation.tables import Member, tidy
-from tdlib.speed.predict import Model
-from tdlib.speed.queries import Query
+from tdlib.speed import Model, Query
 from tdlib.systems import System
 
 LEVELS = tuple(range(-2, 6))

@@ -9,7 +9,7 @@ from tdlib.evaluation.measures.one_step import one_step_errors
 from tdlib.evaluation.sets.gather import TestSets
 from tdlib.evaluation.sets.schedules import nominal_delta_t
 from tdlib.evaluation.tables import Member
-from tdlib.speed.predict import Model
+from tdlib.speed import Model
 
 WORSE_THAN_NO_CHANGE = 1.0
 

@@ -14,7 +14,7 @@ from tdlib.core.specs import EnvironmentSpec
 from tdlib.evaluation.measures.take import Question
 from tdlib.evaluation.sets.test_sets import TestSet
 from tdlib.evaluation.tables import Member
-from tdlib.speed.predict import Model, has_memory
+from tdlib.speed import Model, has_memory
 from tdlib.systems import System
 
 SKIPPED = "skipped"  # table of what was not measured: key columns, measure, reason

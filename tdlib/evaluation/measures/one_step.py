@@ -21,8 +21,7 @@ from tdlib.evaluation.sets.gather import (
 )
 from tdlib.evaluation.sets.test_sets import PairSet
 from tdlib.evaluation.tables import KEY_COLUMNS, Member, tidy
-from tdlib.speed.predict import Model, has_memory
-from tdlib.speed.queries import Query
+from tdlib.speed import Model, Query, has_memory
 
 
 def one_step_errors(

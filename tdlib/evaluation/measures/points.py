@@ -14,7 +14,7 @@ from tdlib.evaluation.measures.take import Question, take
 from tdlib.evaluation.sets.gather import TestSets, first_of, gather_pairs, members_of
 from tdlib.evaluation.sets.schedules import TRAIN_RATES
 from tdlib.evaluation.tables import Member, tidy
-from tdlib.speed.predict import Model, has_memory
+from tdlib.speed import Model, has_memory
 
 
 def pointwise_errors(

@@ -16,8 +16,7 @@ from tdlib.evaluation.sets.rollout_sets import RolloutSet
 from tdlib.evaluation.sets.schedules import TRAIN_RATES
 from tdlib.evaluation.tables import Member, tidy
 from tdlib.models import Context
-from tdlib.speed.predict import Model, has_memory
-from tdlib.speed.queries import Query, predict_queries
+from tdlib.speed import Model, Query, has_memory, predict_queries
 
 TIMES_PER_SECOND = 10  # errors are kept at the steps nearest to these times, so that tables stay small at 200 Hz
 

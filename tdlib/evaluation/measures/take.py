@@ -10,8 +10,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from tdlib.speed.predict import Model
-from tdlib.speed.queries import Query, predict_queries
+from tdlib.speed import Model, Query, predict_queries, prepared
 
 Result = TypeVar("Result")
 Question = Generator[Sequence[Query], Sequence[Tensor], Result]
@@ -38,6 +37,7 @@ def take(
     Returns:
         Their results, in order.
     """
+    model = prepared(model)  # once: passes share recordings
     results, waiting, queries, size = [], [], [], 0
     for question in questions:
         asked = list(next(question))

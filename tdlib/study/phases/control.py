@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from tdlib.core.time_grid import delta_t_of, num_steps
-from tdlib.evaluation.control.dynamics import Dynamics, Oracle, SideBySide, prepared
+from tdlib.evaluation.control.dynamics import Dynamics, Oracle, SideBySide
 from tdlib.evaluation.control.episodes import (
     ControlResult,
     ControlSettings,
@@ -16,6 +16,7 @@ from tdlib.evaluation.control.episodes import (
 )
 from tdlib.evaluation.tables import ARM_DEFAULTS, frequency_label, read_table, write_table
 from tdlib.planning import CEM, MPPI, Planner, RandomInputs
+from tdlib.speed import prepared
 from tdlib.study import clock as parts
 from tdlib.study.phases.stacks import load_arm_stacks, training_hashes
 from tdlib.study.progress import Progress
