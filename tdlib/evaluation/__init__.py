@@ -7,6 +7,7 @@ from tdlib.evaluation.control.episodes import (
     control_starts,
     evaluate_control,
 )
+from tdlib.evaluation.diagnose import Diagnosis, diagnose
 from tdlib.evaluation.errors import mse_over_horizon, relative_error, squared_error
 from tdlib.evaluation.evaluate import evaluate_stack, merge_tables
 from tdlib.evaluation.measures import MEASURES, Measure, Skipped, Subject, register_measure, result_tables
@@ -32,6 +33,7 @@ __all__ = [
     "MEASURES",
     "ControlResult",
     "ControlSettings",
+    "Diagnosis",
     "Measure",
     "Oracle",
     "RATES",
@@ -47,6 +49,7 @@ __all__ = [
     "consistency_error",
     "control_starts",
     "convergence_test",
+    "diagnose",
     "dt_generalization_test",
     "ensemble_calibration",
     "evaluate_control",
