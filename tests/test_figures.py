@@ -12,6 +12,8 @@ from tdlib import figures
 from tdlib.evaluation.sets.schedules import RATES
 from tdlib.evaluation.tables import arm_of, tidy
 from tdlib.figures.save import png_bytes
+from tdlib.figures.selection import KEY_ARMS, KNOWN, SHOWN_ARMS, pick
+from tdlib.figures.style import state_label, state_plane
 from tdlib.study.arms import all_arms
 from tdlib.systems import SYSTEMS
 
@@ -222,6 +224,31 @@ def test_videos_are_small_and_play_in_browsers(env, tmp_path):
         figures.save_rollout_video(trajectories(FEW, env), tmp_path / "v.mp4", title="a model")
     with pytest.raises(ValueError, match="starts must be among"):
         figures.save_rollout_video(table, tmp_path / "v.mp4", title="a model", starts=(7,))
+    with pytest.raises(ValueError, match="a system with a scene, one of .*Pendulum-v1.*got 'Other-v0'"):
+        figures.save_rollout_video(table.assign(env="Other-v0"), tmp_path / "v.mp4", title="a model", starts=(0,))
+
+
+def test_models_of_ones_own_stand_beside_ours():
+    baseline = next(member for member in FEW if member["method"] == "baseline")
+    mine = [dict(baseline, model="mine.models:Mine", train_frequency=rate) for rate in ("10", "20")]
+    table = one_step([*FEW, *mine])
+    for name, arms in (("shown", SHOWN_ARMS), ("key", KEY_ARMS)):
+        chosen = pick(table, arms)
+        assert list(dict.fromkeys(chosen["model"]))[-1] == "mine.models:Mine", name
+        assert set(chosen.query("model == 'mine.models:Mine'")["train_frequency"]) == {"20"}
+    axes = figures.draw_limits(table, limits()).figure.axes
+    labels = [text for axis in axes for text in axis.get_legend_handles_labels()[1]]
+    assert sum("Mine" in label for label in labels) == 1  # where ours of its method, form and rate is
+    titles = [axis.get_title("left") for axis in figures.draw_figure1(table).figure.axes]
+    assert sum("Mine" in title for title in titles) == 1
+    assert {arm[0] for arm in (*SHOWN_ARMS, *KEY_ARMS)} <= KNOWN
+
+
+def test_states_are_named_by_their_system():
+    assert state_label("theta_dot", ENV) == "dθ/dt [rad/s]" and state_label("x", ENV) == "x [m]"
+    assert state_label("omega", "Pendulum-v1") == "ω [rad/s]" and state_label("qpos_3", "a log") == "qpos_3"
+    assert state_plane(["x", "theta", "theta_dot"], ENV) == ("theta", "theta_dot")
+    assert state_plane(["qpos_0", "qpos_1"], "a log") == ("qpos_0", "qpos_1") and state_plane(["q"], "") == ("q", "q")
 
 
 def test_importing_figures_needs_neither_torch_nor_pyplot():

@@ -12,6 +12,7 @@ says. The interval of a ratio is taken as [low / high, high / low], which is wid
 """
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from td_tables import QueryError, Value, parse_query
 LOG = logging.getLogger(__name__)
 PREDICTIONS = Path("book/predictions.yaml")
 RATES = {"33.3": 0.03}  # a rate quoted with rounded digits stands for this interval [s]
-SHORT = {"Pendulum-v1": "Pendulum:", "CartPole-v1": "CartPole:", "CartPoleContinuous-v1": "CartPole, continuous:"}
+ENVIRONMENT = re.compile(r"(.+)-v\d+")  # an environment's name as Gymnasium writes it
 ABSENT = "not in this run"
 VERDICTS = ("holds", "refuted", "open", ABSENT)
 CHECK_KEYS = {"what", "left", "over", "mismatch", "near", "tolerance", "below", "above", "formula", "env"}
@@ -113,7 +114,7 @@ def _check(name: str, env: str, raw: dict) -> Check:
         low, expected = raw["above"], f"above {raw['above']:.3g}"
     else:
         raise ValueError(f"prediction {name!r}: a check needs mismatch, near, below or above")
-    place = f"env={env}, " if env in SHORT else ""
+    place = f"env={env}, " if ENVIRONMENT.fullmatch(env) else ""
     return Check(
         env,
         raw["what"],
@@ -187,7 +188,7 @@ class VerdictDirective(SphinxDirective):
             for check in known[name].checks:
                 measured, verdict = self._measure(places, check)
                 counts[verdict] += 1
-                place = nodes.strong("", SHORT.get(check.env, check.env))
+                place = nodes.strong("", ENVIRONMENT.sub(r"\1:", check.env))
                 what = nodes.paragraph("", "", place, nodes.Text(f" {check.what}"))
                 rows.append([what, nodes.paragraph("", check.expected), measured, _verdict_node(verdict)])
             if len(names) > 1:

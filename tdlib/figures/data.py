@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 
 from tdlib.figures.save import Drawing
-from tdlib.figures.style import RATE_COLORS, new_figure, sort_rates, span_text, state_label, style
+from tdlib.figures.style import RATE_COLORS, new_figure, sort_rates, span_text, state_label, state_plane, style
 
-PLANES = (("theta", "omega"), ("theta", "theta_dot"))
 MAX_POINTS = 1500  # per panel; more would only blacken it
 WINDOWS = 25  # running means are over this part of a curve
 
@@ -56,7 +55,8 @@ def draw_coverage(table: pd.DataFrame) -> Drawing:
     """
     env, rate_column = str(table["env"].iloc[0]), _rate_column(table)
     table = table.assign(source=table["source"] if "source" in table else "data")
-    horizontal, vertical = next(plane for plane in PLANES if set(plane) <= set(table))
+    others = ("env", "source", "train_frequency", "control_frequency", "seed")
+    horizontal, vertical = state_plane([name for name in table if name not in others], env)
     rates, sources = sort_rates(table[rate_column]), list(dict.fromkeys(table["source"]))
     drawn = []
     with style():
@@ -71,9 +71,9 @@ def draw_coverage(table: pd.DataFrame) -> Drawing:
                 axis.scatter(points[horizontal], points[vertical], s=2.5, alpha=0.35, linewidths=0,
                              color=RATE_COLORS.get(rate, "#444444"))  # fmt: skip
                 axis.set_title(f"{source.upper() if source == 'ppo' else source}, {rate} Hz", fontsize=8.5)
-            row[0].set_ylabel(state_label(vertical))
+            row[0].set_ylabel(state_label(vertical, env))
         for axis in axes[-1]:
-            axis.set_xlabel(state_label(horizontal))
+            axis.set_xlabel(state_label(horizontal, env))
     shown = pd.concat(drawn, ignore_index=True)
     counts = shown.groupby(["source", rate_column]).size()
     caption = (

@@ -1,6 +1,7 @@
 """Chapter 0: the plant that changes with the simulator's step, and what a held input is."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,11 +10,11 @@ import pandas as pd
 from tdlib.figures.save import Drawing
 from tdlib.figures.style import (
     RATE_COLORS,
-    STATE_LABELS,
     log_rate_axis,
     new_figure,
     shared_legend,
     state_label,
+    state_symbol,
     style,
 )
 
@@ -39,11 +40,11 @@ def draw_plant_change(table: pd.DataFrame) -> Drawing:
         for axis, env in zip(axes[0], names, strict=True):
             shown = table[(table["env"] == env) & (table["dimension"] != "all")]
             for (color, marker), (dimension, rows) in zip(
-                DIMENSION_LOOKS, shown.groupby("dimension", sort=False), strict=False
+                cycle(DIMENSION_LOOKS), shown.groupby("dimension", sort=False), strict=False
             ):
                 rows = rows.sort_values("rate")
                 axis.plot(rows["rate"], 100 * rows["relative_change"], color=color, marker=marker,
-                          label=STATE_LABELS.get(dimension, dimension))  # fmt: skip
+                          label=state_symbol(dimension))  # fmt: skip
             axis.set_title(env)
             axis.set_yscale("log")
             axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -110,7 +111,7 @@ def draw_zero_order_hold(system: "System", frequencies: Sequence[float] = (10, 2
                 axis.plot(table["time"], table[name], linestyle="none", marker="o", markersize=size, alpha=0.8,
                           markerfacecolor="none" if size > 3 else None, color=RATE_COLORS.get(rate, "#444444"),
                           label=f"states at {rate} Hz")  # fmt: skip
-            axis.set_ylabel(state_label(name))
+            axis.set_ylabel(state_label(name, spec.name))
         axes[-1, 0].set_xlabel("time [s]")
         shared_legend(figure, axes, columns=4)
     caption = (

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tdlib.figures.save import Drawing
-from tdlib.figures.selection import ARM, MAIN_RATE, arms_in, pick
+from tdlib.figures.selection import ARM, LIMIT_PANELS, MAIN_MODEL, MAIN_RATE, arms_in, pick
 from tdlib.figures.style import (
     arm_label,
     counts_text,
@@ -19,19 +19,6 @@ from tdlib.figures.style import (
     style,
 )
 
-FIELDS = ("first_order_ode", "newtonian", "port_hamiltonian")
-PANELS = (  # title, arms, names of the limits drawn with them
-    ("unscaled forms, trained at 20 Hz",
-     (("jump", "baseline", "none", "20"), ("jump", "dt_conditioned", "concat", "20"),
-      ("jump", "dt_conditioned", "log_tau", "20"), ("lstm", "baseline", "none", "20")), ("fixed_step",)),
-    ("scaled by Δt, trained at 20 Hz",
-     (("jump", "rescaled", "none", "20"), ("jump", "dt_conditioned", "scaled_concat", "20"),
-      ("jump", "recurrent_rollout", "none", "50"), ("first_order_ode", "ode", "euler", "20")), ("rescaled",)),
-    ("three rates, mixed",
-     tuple(("jump", "multi_resolution", form, "mixed") for form in ("concat", "scaled", "scaled_concat", "log_tau")),
-     ("interpolation",)),
-    ("fields by RK4, trained at 20 Hz", tuple((model, "ode", "rk4", "20") for model in FIELDS), ()),
-)  # fmt: skip
 MODEL_LOOKS = {  # tells models of one method and form apart
     "lstm": {"markerfacecolor": "white"},
     "newtonian": {"marker": "s", "linestyle": "--"},
@@ -58,7 +45,7 @@ def draw_limits(table: pd.DataFrame, limits: pd.DataFrame) -> Drawing:
     drawn, floor = [], 0.3 * float(summary["mean"].min())
     with style():
         figure, axes = new_figure(2, 2, width=8.8, height=6.9, sharex=True, sharey=True)
-        for axis, (title, arms, names) in zip(axes.ravel(), PANELS, strict=True):
+        for axis, (title, arms, names) in zip(axes.ravel(), LIMIT_PANELS, strict=True):
             chosen = pick(summary, arms)
             drawn.append(chosen)
             draw_rate_lines(axis, chosen, with_model=True)
@@ -88,7 +75,7 @@ def draw_rate_lines(axis: Axes, summary: pd.DataFrame, *, with_model: bool = Fal
     for arm, rows in arms_in(summary):
         rows = rows.assign(rate=rows["test_frequency"].astype(float)).sort_values("rate")
         spread = [(rows["mean"] - rows["low"]).clip(lower=0), (rows["high"] - rows["mean"]).clip(lower=0)]
-        label = arm_label(arm, with_model=with_model and arm["model"] != "jump")
+        label = arm_label(arm, with_model=with_model and arm["model"] != MAIN_MODEL)
         look = method_style(arm["method"], arm["form"], arm["train_frequency"]) | MODEL_LOOKS.get(arm["model"], {})
         axis.errorbar(rows["rate"], rows["mean"], yerr=spread, **look, label=label, elinewidth=0.8, capsize=1.5)
 

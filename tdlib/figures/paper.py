@@ -22,7 +22,7 @@ from tdlib.figures.heatmaps import (
 )
 from tdlib.figures.horizon import RATES, draw_rollout_lines
 from tdlib.figures.save import Drawing
-from tdlib.figures.selection import ARM, arms_in, pick
+from tdlib.figures.selection import ARM, KEY_ARMS, MAIN_MODEL, METHOD_PANELS, arms_in, default_sizes, own_models, pick
 from tdlib.figures.state_space import draw_state_space
 from tdlib.figures.style import (
     METHOD_COLORS,
@@ -38,26 +38,6 @@ from tdlib.figures.style import (
     style,
 )
 
-THREE = ("10", "20", "50")
-PANELS = (
-    ("baseline", [("jump", "baseline", "none", rate) for rate in THREE]),
-    (
-        "Δt-conditioned",
-        [("jump", "dt_conditioned", form, rate) for form in ("concat", "scaled_concat") for rate in THREE],
-    ),
-    ("rescaled increment", [("jump", "rescaled", "none", rate) for rate in THREE]),
-    ("recurrent rollout", [("jump", "recurrent_rollout", "none", "50")]),
-    (
-        "multi-resolution",
-        [("jump", "multi_resolution", form, "mixed") for form in ("concat", "scaled_concat", "log_tau")],
-    ),
-    ("Newtonian ODE", [("newtonian", "ode", "rk4", rate) for rate in (*THREE, "mixed")]),
-)
-KEY_ARMS = (
-    ("jump", "baseline", "none", "20"), ("jump", "rescaled", "none", "20"),
-    ("jump", "dt_conditioned", "scaled_concat", "20"), ("jump", "multi_resolution", "scaled_concat", "mixed"),
-    ("jump", "recurrent_rollout", "none", "50"), ("newtonian", "ode", "rk4", "20"),
-)  # fmt: skip
 ABLATION_AXES = {
     "size of the network": "hidden layers",
     "amount of data": "every arm has equally many",
@@ -74,7 +54,9 @@ def draw_figure1(table: pd.DataFrame) -> Drawing:
     """
     value, shown = "relative_error", mean_errors(table, "relative_error")
     envs, rates = list(dict.fromkeys(shown["env"])), sort_rates(shown["test_frequency"])
-    panels = [(title, pick(shown, arms)) for title, arms in PANELS]
+    known, own = shown[~shown["model"].isin(own_models(shown))], default_sizes(shown)
+    panels = [(title, pick(known, arms)) for title, arms in METHOD_PANELS]
+    panels += [(model.rpartition(":")[2], own[own["model"] == model]) for model in own_models(shown)]
     panels = [(title, rows) for title, rows in panels if len(rows)]
     counts = {title: len(rows.drop_duplicates(ARM)) for title, rows in panels}
     cell = CELL_WIDTH * 0.88
@@ -181,7 +163,7 @@ def draw_figure5(table: pd.DataFrame) -> Drawing:
     Args:
         table: one_step_errors of all environments.
     """
-    table = table[(table["test_set"] == "pooled") & (table["dimension"] == "all") & (table["model"] == "jump")]
+    table = table[(table["test_set"] == "pooled") & (table["dimension"] == "all") & (table["model"] == MAIN_MODEL)]
     summary = over_seeds(table, "relative_error", ["env", *ARM, "test_frequency"])
     envs = list(dict.fromkeys(summary["env"]))
     with style():
@@ -212,7 +194,7 @@ def draw_figure5(table: pd.DataFrame) -> Drawing:
 
 def _rows_of(rows: pd.DataFrame, env: str, rates: list[str]) -> list:
     result = []
-    for key, arm in rows.groupby(["form", "size", "data", "train_frequency"], sort=False):
+    for (_, *key), arm in rows.groupby(["method", "form", "size", "data", "train_frequency"], sort=False):
         values = arm[arm["env"] == env].set_index("test_frequency")["mean"].reindex(rates).to_numpy(dtype=float)
         result.append((row_label(*key), values))
     return result
@@ -235,7 +217,7 @@ def _control_lines(axis: Axes, means: pd.DataFrame) -> None:
             yerr=bars,
             **look,
             capsize=2,
-            label=arm_label(arm, with_model=arm["model"] != "jump"),
+            label=arm_label(arm, with_model=arm["model"] != MAIN_MODEL),
         )
     log_rate_axis(axis, sorted(means["control_frequency"].astype(float).unique()))
 

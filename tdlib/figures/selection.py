@@ -1,11 +1,77 @@
-"""Which arms a figure with limited room shows: those trained at 20 Hz or on mixed rates, and the derived ones."""
+"""Which arms a figure with limited room shows; the only file of figures that knows a model by its name.
+
+An arm of a model that is not named here (one of your own) stands beside ours of the same method, form and rate.
+"""
 
 from collections.abc import Sequence
 
 import pandas as pd
 
+Arms = Sequence[tuple[str, str, str, str]]  # (model, method, form, train_frequency)
 ARM = ["model", "method", "form", "size", "data", "train_frequency"]
-MAIN_RATE = "20"
+MAIN_MODEL = "jump"  # whose name is left out where an arm is named, since most arms are its
+MAIN_RATE, FINEST, THREE = "20", "50", ("10", "20", "50")
+SHOWN_ARMS: Arms = (  # one of each kind, for figures of single trajectories and states and for the axes of control
+    (MAIN_MODEL, "baseline", "none", MAIN_RATE),
+    (MAIN_MODEL, "rescaled", "none", MAIN_RATE),
+    (MAIN_MODEL, "multi_resolution", "scaled_concat", "mixed"),
+    ("newtonian", "ode", "rk4", MAIN_RATE),
+)
+KEY_ARMS: Arms = (  # figures 2 and 3
+    *SHOWN_ARMS[:2],
+    (MAIN_MODEL, "dt_conditioned", "scaled_concat", MAIN_RATE),
+    SHOWN_ARMS[2],
+    (MAIN_MODEL, "recurrent_rollout", "none", FINEST),
+    SHOWN_ARMS[3],
+)
+METHOD_PANELS: tuple[tuple[str, Arms], ...] = (  # figure 1
+    ("baseline", [(MAIN_MODEL, "baseline", "none", rate) for rate in THREE]),
+    (
+        "Δt-conditioned",
+        [(MAIN_MODEL, "dt_conditioned", form, rate) for form in ("concat", "scaled_concat") for rate in THREE],
+    ),
+    ("rescaled increment", [(MAIN_MODEL, "rescaled", "none", rate) for rate in THREE]),
+    ("recurrent rollout", [(MAIN_MODEL, "recurrent_rollout", "none", FINEST)]),
+    (
+        "multi-resolution",
+        [(MAIN_MODEL, "multi_resolution", form, "mixed") for form in ("concat", "scaled_concat", "log_tau")],
+    ),
+    ("Newtonian ODE", [("newtonian", "ode", "rk4", rate) for rate in (*THREE, "mixed")]),
+)
+LIMIT_PANELS: tuple[tuple[str, Arms, tuple[str, ...]], ...] = (  # title, arms, names of the limits drawn with them
+    (
+        "unscaled forms, trained at 20 Hz",
+        (
+            (MAIN_MODEL, "baseline", "none", MAIN_RATE),
+            (MAIN_MODEL, "dt_conditioned", "concat", MAIN_RATE),
+            (MAIN_MODEL, "dt_conditioned", "log_tau", MAIN_RATE),
+            ("lstm", "baseline", "none", MAIN_RATE),
+        ),
+        ("fixed_step",),
+    ),
+    (
+        "scaled by Δt, trained at 20 Hz",
+        (
+            (MAIN_MODEL, "rescaled", "none", MAIN_RATE),
+            (MAIN_MODEL, "dt_conditioned", "scaled_concat", MAIN_RATE),
+            (MAIN_MODEL, "recurrent_rollout", "none", FINEST),
+            ("first_order_ode", "ode", "euler", MAIN_RATE),
+        ),
+        ("rescaled",),
+    ),
+    (
+        "three rates, mixed",
+        tuple((MAIN_MODEL, "multi_resolution", f, "mixed") for f in ("concat", "scaled", "scaled_concat", "log_tau")),
+        ("interpolation",),
+    ),
+    (
+        "fields by RK4, trained at 20 Hz",
+        tuple((field, "ode", "rk4", MAIN_RATE) for field in ("first_order_ode", "newtonian", "port_hamiltonian")),
+        (),
+    ),
+)
+ELSEWHERE = ("none", "velocity", "ensemble")  # no model; a control, declared; scored by a figure of its own
+KNOWN = {*ELSEWHERE, *(arm[0] for _, arms, _ in LIMIT_PANELS for arm in arms)}
 
 
 def default_sizes(table: pd.DataFrame) -> pd.DataFrame:
@@ -20,18 +86,26 @@ def main_arms(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["train_frequency"].isin((MAIN_RATE, "mixed", "")) | composed]
 
 
-def pick(table: pd.DataFrame, arms: Sequence[tuple[str, str, str, str]]) -> pd.DataFrame:
-    """Keep arms given as (model, method, form, train_frequency), in that order; those not in the table are left out."""
+def pick(table: pd.DataFrame, arms: Arms) -> pd.DataFrame:
+    """Keep the given arms in their order, then those of unknown models that share method, form and rate with one.
+
+    Arms that are not in the table are left out.
+    """
     table = default_sizes(table)
-    parts = [
-        table[(table["model"] == model) & (table["method"] == method) & (table["form"] == form)
-              & (table["train_frequency"] == rate)]
-        for model, method, form, rate in arms
-    ]  # fmt: skip
-    return pd.concat(parts, ignore_index=True) if parts else table.iloc[:0]
+    keys = list(zip(*(table[name] for name in ("model", "method", "form", "train_frequency")), strict=True))
+    place = {arm: i for i, arm in enumerate(arms)}
+    beside = {arm[1:]: len(arms) + i for i, arm in enumerate(arms)}
+    found = [place.get(key, -1 if key[0] in KNOWN else beside.get(key[1:], -1)) for key in keys]
+    chosen = table.assign(place=found).query("place >= 0").sort_values("place", kind="stable")
+    return chosen.drop(columns="place").reset_index(drop=True)
 
 
-def pick_or_first(table: pd.DataFrame, arms: Sequence[tuple[str, str, str, str]]) -> pd.DataFrame:
+def own_models(table: pd.DataFrame) -> list[str]:
+    """Models of a table that no list here names, in its order."""
+    return [model for model in dict.fromkeys(table["model"]) if model not in KNOWN]
+
+
+def pick_or_first(table: pd.DataFrame, arms: Arms) -> pd.DataFrame:
     """Keep the given arms; where a run has none of them (cells of one model), its first four arms."""
     chosen = pick(table, arms)
     if len(chosen):
@@ -43,11 +117,3 @@ def pick_or_first(table: pd.DataFrame, arms: Sequence[tuple[str, str, str, str]]
 def arms_in(table: pd.DataFrame) -> list[tuple[pd.Series, pd.DataFrame]]:
     """Return (arm, its rows) for every arm of a table, in table order."""
     return [(rows.iloc[0], rows) for _, rows in table.groupby(ARM, sort=False)]
-
-
-SHOWN_ARMS = (  # one of each kind, for figures of single trajectories and states
-    ("jump", "baseline", "none", MAIN_RATE),
-    ("jump", "rescaled", "none", MAIN_RATE),
-    ("jump", "multi_resolution", "scaled_concat", "mixed"),
-    ("newtonian", "ode", "rk4", MAIN_RATE),
-)

@@ -8,10 +8,9 @@ from matplotlib.colors import LogNorm
 
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import SHOWN_ARMS, arms_in, pick_or_first
-from tdlib.figures.style import METHOD_LABELS, MODEL_LABELS, new_figure, state_label, style
+from tdlib.figures.style import METHOD_LABELS, MODEL_LABELS, new_figure, state_label, state_plane, style
 
 RATES = ("10", "20", "50")
-PLANES = (("theta", "omega"), ("theta", "theta_dot"))
 NORM = LogNorm(0.01, 10.0, clip=True)
 
 
@@ -24,7 +23,8 @@ def draw_state_space(table: pd.DataFrame, arms: Sequence[tuple] = SHOWN_ARMS) ->
     """
     env, seed = str(table["env"].iloc[0]), int(table["seed"].min())
     table = pick_or_first(table[table["seed"] == seed], arms)
-    horizontal, vertical = next(plane for plane in PLANES if set(plane) <= set(table))
+    between = list(table)[list(table).index("point") + 1 : list(table).index("relative_error")]
+    horizontal, vertical = state_plane(between, env)
     rates = [rate for rate in RATES if rate in set(table["test_frequency"])]
     shown = arms_in(table)
     with style():
@@ -37,9 +37,9 @@ def draw_state_space(table: pd.DataFrame, arms: Sequence[tuple] = SHOWN_ARMS) ->
                                     norm=NORM, cmap="magma_r", s=9, linewidths=0)  # fmt: skip
                 rms = float(np.sqrt((points["relative_error"] ** 2).mean()))
                 axis.set_title(f"{_name(arm)} → {rate} Hz: {rms:.2f}", fontsize=8)
-            row[0].set_ylabel(state_label(vertical))
+            row[0].set_ylabel(state_label(vertical, env))
         for axis in axes[-1]:
-            axis.set_xlabel(state_label(horizontal))
+            axis.set_xlabel(state_label(horizontal, env))
         figure.colorbar(dots, ax=axes, label="relative one-step error", shrink=0.6, pad=0.02)
     count = int(table.groupby(["model", "method", "form", "test_frequency"]).size().max())
     caption = (

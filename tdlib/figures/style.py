@@ -43,8 +43,7 @@ MODEL_LABELS = {
     "newtonian": "Newtonian ODE", "velocity": "velocity ODE (dv = 0)", "port_hamiltonian": "port-Hamiltonian ODE",
     "ensemble": "ensemble of 5 jumps",
 }  # fmt: skip
-STATE_LABELS = {"theta": "θ", "omega": "ω", "x": "x", "x_dot": "dx/dt", "theta_dot": "dθ/dt"}
-STATE_UNITS = {"theta": "rad", "omega": "rad/s", "x": "m", "x_dot": "m/s", "theta_dot": "rad/s"}
+GREEK = {"alpha": "α", "beta": "β", "theta": "θ", "omega": "ω", "phi": "φ", "psi": "ψ"}
 
 NEUTRAL: dict[str, str] = THEME["light"]["neutral"]
 SMALL, NORMAL, LARGE = (THEME["type"]["figure_points"] * factor for factor in THEME["type"]["scale"].values())
@@ -100,9 +99,34 @@ def arm_label(row: pd.Series, *, with_model: bool = False, with_rate: bool = Tru
     return text
 
 
-def state_label(name: str) -> str:
-    """Axis label of a state dimension, for example `ω [rad/s]`."""
-    return f"{STATE_LABELS.get(name, name)} [{STATE_UNITS[name]}]" if name in STATE_UNITS else name
+def state_symbol(name: str) -> str:
+    """Write a state dimension as a symbol: `theta_dot` as dθ/dt."""
+    base = name.removesuffix("_dot")
+    symbol = GREEK.get(base, base)
+    return symbol if base == name else f"d{symbol}/dt"
+
+
+def state_label(name: str, env: str) -> str:
+    """Axis label of a state dimension with the unit its system gives it, for example `ω [rad/s]` or `dθ/dt [rad/s]`."""
+    from tdlib.systems import SYSTEMS  # asked when a figure is drawn: reading figures' code needs no torch
+
+    symbol = state_symbol(name)
+    if env not in SYSTEMS or name not in SYSTEMS[env].spec.state_names:
+        return symbol
+    spec = SYSTEMS[env].spec
+    return f"{symbol} [{spec.state_units[spec.state_names.index(name)]}]"
+
+
+def state_plane(names: Sequence[str], env: str) -> tuple[str, str]:
+    """Two state dimensions to draw against each other: an angle, else a position, and its rate, else the first two."""
+    from tdlib.systems import SYSTEMS
+
+    if env in SYSTEMS and SYSTEMS[env].spec.position_dims:
+        spec = SYSTEMS[env].spec
+        pairs = list(zip(spec.position_dims, spec.velocity_dims, strict=True))
+        i, j = next((pair for pair in pairs if pair[0] in spec.angle_dims), pairs[0])
+        return spec.state_names[i], spec.state_names[j]
+    return names[0], names[min(1, len(names) - 1)]
 
 
 def sort_models(models: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from tdlib.figures.save import Drawing
-from tdlib.figures.selection import SHOWN_ARMS, arms_in, pick_or_first
+from tdlib.figures.selection import MAIN_MODEL, SHOWN_ARMS, arms_in, pick_or_first
 from tdlib.figures.style import arm_label, method_style, new_figure, shared_legend, state_label, style
 
 RATES = ("10", "20", "50")
@@ -33,10 +33,10 @@ def draw_trajectories(table: pd.DataFrame, *, start: int = 0, arms: Sequence[tup
                 for arm, rows in arms_in(shown):
                     rows = rows.sort_values("time")
                     look = method_style(arm["method"], arm["form"], arm["train_frequency"])
-                    label = arm_label(arm, with_model=arm["model"] != "jump")
+                    label = arm_label(arm, with_model=arm["model"] != MAIN_MODEL)
                     axis.plot(rows["time"], rows[name], **look, markersize=2.8, linewidth=1.1, label=label)
                 _limit_to(axis, truth[f"{name}_true"])
-            row[0].set_ylabel(state_label(name))
+            row[0].set_ylabel(state_label(name, env))
         for axis, rate in zip(axes[0], rates, strict=True):
             axis.set_title(f"tested at {rate} Hz")
         for axis in axes[-1]:

@@ -40,10 +40,10 @@ def draw_velocity_field(table: pd.DataFrame) -> Drawing:
         for axis in panels[len(models) + 1 :]:
             axis.set_visible(False)
         for axis in axes[:, 0]:
-            axis.set_ylabel(state_label(names[1]))
+            axis.set_ylabel(state_label(names[1], env))
         for i in range(len(models) + 1):
             if i + columns >= len(models) + 1:
-                panels[i].set_xlabel(state_label(names[0]))
+                panels[i].set_xlabel(state_label(names[0], env))
                 panels[i].tick_params(labelbottom=True)
         figure.colorbar(arrows, ax=axes, label="error of the arrow [RMS of the true rates]", shrink=0.7, pad=0.02)
     arm = arm_label(fields[0].iloc[0])

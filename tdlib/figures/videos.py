@@ -3,10 +3,10 @@
 import base64
 import html
 import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,10 +14,13 @@ import pandas as pd
 from tdlib.core.files import atomic_path, write_bytes
 from tdlib.figures.style import METHOD_COLORS
 
+if TYPE_CHECKING:
+    from tdlib.systems.scenes import Scene
+
 SIZE, FACTOR = 400, 2  # pixels of the video, and by how much frames are drawn larger and shrunk (smooth edges)
 FRAMES_PER_SECOND = 25
+INK = "#202020"
 PAUSE = 0.6  # [s] on the last frame of each rollout
-INK, FAINT = "#202020", "#C8C8C8"
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,15 @@ def save_rollout_video(
         speed: Physical seconds per second of video.
 
     Raises:
-        ValueError: If the path is no mp4, or the table holds several arms, seeds or rates, or none of the starts.
+        ValueError: If the path is no mp4, or the table holds several arms, seeds or rates, or none of the starts, or is
+            of a system without a scene.
     """
     import imageio_ffmpeg  # brings its own ffmpeg; needed here only
 
     path = Path(path)
     rollouts = _rollouts(table, path, starts)
     env, method = str(table["env"].iloc[0]), str(table["method"].iloc[0])
-    draw = PENDULUM if env.startswith("Pendulum") else CARTPOLE
+    scene = _scene(env)
     with atomic_path(path) as temporary:
         writer = imageio_ffmpeg.write_frames(
             str(temporary), (SIZE, SIZE), fps=FRAMES_PER_SECOND, codec="libx264", pix_fmt_out="yuv420p",
@@ -71,7 +75,7 @@ def save_rollout_video(
             output_params=["-crf", "28", "-preset", "medium", "-movflags", "+faststart", "-threads", "1"],
         )  # fmt: skip
         writer.send(None)
-        for frame in _frames(rollouts, draw, title, METHOD_COLORS.get(method, "#0072B2"), speed):
+        for frame in _frames(rollouts, scene, title, METHOD_COLORS.get(method, "#0072B2"), speed):
             writer.send(np.ascontiguousarray(frame))
         writer.close()
     duration = max(float(rows["time"].max()) for rows in rollouts)
@@ -100,7 +104,17 @@ def _rollouts(table: pd.DataFrame, path: Path, starts: Sequence[int]) -> list[pd
     return rollouts
 
 
-def _frames(rollouts: list[pd.DataFrame], draw: "Scene", title: str, color: str, speed: float) -> Iterator[np.ndarray]:
+def _scene(env: str) -> "Scene":
+    from tdlib.systems import SYSTEMS  # asked when a video is made: reading figures' code needs no torch
+
+    scene = None if env not in SYSTEMS else SYSTEMS[env].scene
+    if scene is None:
+        known = [name for name, system in SYSTEMS.items() if system.scene is not None]
+        raise ValueError(f"table must be of a system with a scene, one of {known}, got {env!r}")
+    return scene
+
+
+def _frames(rollouts: list[pd.DataFrame], scene: "Scene", title: str, color: str, speed: float) -> Iterator[np.ndarray]:
     from PIL import Image, ImageDraw, ImageFont
 
     fonts = [ImageFont.truetype(_font_path(), size * FACTOR) for size in (15, 12)]
@@ -111,9 +125,9 @@ def _frames(rollouts: list[pd.DataFrame], draw: "Scene", title: str, color: str,
             image = Image.new("RGB", (SIZE * FACTOR, SIZE * FACTOR), "white")
             canvas = ImageDraw.Draw(image, "RGBA")
             # between samples both are interpolated, so that low rates do not look jerky for another reason
-            truth = [float(np.interp(now, times, rows[f"{name}_true"])) for name in draw.names]
-            ghost = [float(np.clip(np.interp(now, times, rows[name]), -1e3, 1e3)) for name in draw.names]
-            draw.paint(canvas, truth, ghost, color)
+            truth = [float(np.interp(now, times, rows[f"{name}_true"])) for name in scene.names]
+            ghost = [float(np.clip(np.interp(now, times, rows[name]), -1e3, 1e3)) for name in scene.names]
+            scene.paint(canvas, SIZE * FACTOR, truth, ghost, color)
             canvas.text((10 * FACTOR, 8 * FACTOR), title, font=fonts[0], fill=INK)
             note = f"t = {now:4.2f} s    start {number} of {len(rollouts)}"
             canvas.text((10 * FACTOR, 30 * FACTOR), note, font=fonts[1], fill=INK)
@@ -122,54 +136,7 @@ def _frames(rollouts: list[pd.DataFrame], draw: "Scene", title: str, color: str,
             yield np.asarray(image.reduce(FACTOR))
 
 
-@dataclass(frozen=True)
-class Scene:
-    """How one system is painted.
-
-    Args:
-        names: State dimensions that the picture needs.
-        paint: (canvas, true values, predicted values, color of the prediction).
-    """
-
-    names: tuple[str, ...]
-    paint: object
-
-
-def _paint_pendulum(canvas: object, truth: list[float], ghost: list[float], color: str) -> None:
-    center, length = (SIZE * FACTOR / 2, SIZE * FACTOR * 0.52), SIZE * FACTOR * 0.33
-    radius = 5 * FACTOR
-    canvas.line([center, (center[0], center[1] - length)], fill=FAINT, width=FACTOR)  # upright, θ = 0
-    for (theta,), fill, width in ((truth, INK, 9), (ghost, color + "B0", 9)):
-        tip = (center[0] - length * math.sin(theta), center[1] - length * math.cos(theta))
-        canvas.line([center, tip], fill=fill, width=width * FACTOR)
-        canvas.ellipse(_disc(tip, 2.2 * radius), fill=fill)
-    canvas.ellipse(_disc(center, radius), fill=INK)
-
-
-def _paint_cartpole(canvas: object, truth: list[float], ghost: list[float], color: str) -> None:
-    unit, ground = SIZE * FACTOR / 7.0, SIZE * FACTOR * 0.66  # 7 m across
-    canvas.line([(0, ground), (SIZE * FACTOR, ground)], fill=FAINT, width=2 * FACTOR)
-    for limit in (-2.4, 2.4):
-        x = SIZE * FACTOR / 2 + limit * unit
-        canvas.line([(x, ground - 8 * FACTOR), (x, ground + 8 * FACTOR)], fill=FAINT, width=2 * FACTOR)
-    for (x, theta), cart, pole in ((truth, INK, INK), (ghost, color + "78", color + "B0")):
-        left = SIZE * FACTOR / 2 + x * unit
-        width, height, length = 30 * FACTOR, 18 * FACTOR, 130 * FACTOR
-        canvas.rectangle([left - width, ground - height, left + width, ground], fill=cart)
-        hinge = (left, ground - height)
-        canvas.line([hinge, (left + length * math.sin(theta), hinge[1] - length * math.cos(theta))], fill=pole,
-                    width=7 * FACTOR)  # fmt: skip
-
-
-def _disc(center: tuple[float, float], radius: float) -> list[float]:
-    return [center[0] - radius, center[1] - radius, center[0] + radius, center[1] + radius]
-
-
 def _font_path() -> str:
     from matplotlib import font_manager
 
     return font_manager.findfont("DejaVu Sans")
-
-
-PENDULUM = Scene(("theta",), _paint_pendulum)
-CARTPOLE = Scene(("x", "theta"), _paint_cartpole)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from tdlib.core.specs import EnvironmentSpec
+from tdlib.systems.scenes import CARTPOLE_SCENE
 from tdlib.systems.system import System
 
 GRAVITY, POLE_MASS, TOTAL_MASS, HALF_LENGTH = 9.8, 0.1, 1.1, 0.5  # [m/s²], [kg], [kg], [m]
@@ -87,5 +88,6 @@ CARTPOLE = System(
     reset_high=(0.05,) * 4,
     # Gymnasium's bounds: twice the limits of position and angle, no bound on speeds
     observation_high=(2 * X_LIMIT, math.inf, 2 * THETA_LIMIT, math.inf),
+    scene=CARTPOLE_SCENE,
 )
 CARTPOLE_CONTINUOUS = dataclasses.replace(CARTPOLE, spec=CONTINUOUS_SPEC)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tdlib.core.specs import EnvironmentSpec, wrap_angle
+from tdlib.systems.scenes import PENDULUM_SCENE
 from tdlib.systems.system import System
 
 GRAVITY, MASS, LENGTH = 10.0, 1.0, 1.0  # [m/s²], [kg], [m]
@@ -76,4 +77,5 @@ PENDULUM = System(
     observe=lambda x, m: (m.cos(x[0]), m.sin(x[0]), x[1]),
     observed_state=lambda y, m: (m.atan2(y[1], y[0]), y[2]),
     observation_high=(1.0, 1.0, MAX_SPEED),
+    scene=PENDULUM_SCENE,
 )

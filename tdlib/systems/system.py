@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tdlib.core.solvers import rk4_step
 from tdlib.core.specs import EnvironmentSpec
+from tdlib.systems.scenes import Scene
 
 MAX_SUBSTEP = 0.01  # [s]
 SCALAR_ROWS = 64  # up to this many rows, loops over plain numbers are faster than calls of tensors
@@ -67,6 +68,7 @@ class System:
             if it sees the state.
         observed_state: The inverse of `observe`, as exact as the sensor; None if there is none.
         observation_high: Bound on |observation| per dimension; None if there is none.
+        scene: How a state is painted in videos; None if it is not.
     """
 
     spec: EnvironmentSpec
@@ -84,6 +86,7 @@ class System:
     observe: Callable[[Sequence, ModuleType], tuple] | None = None
     observed_state: Callable[[Sequence, ModuleType], tuple] | None = None
     observation_high: tuple[float, ...] | None = None
+    scene: Scene | None = None
 
     def flow(self, state: Tensor, action: Tensor, delta_t: Tensor | float) -> Tensor:
         """Solve the equation over one interval per sample with the action held.

@@ -228,7 +228,7 @@ def _figure(system: System, rate: float, rollouts: Mapping[str, StaticRollout]) 
         )
         parts += [shape.format(x, y, f"var(--td-{color}, currentColor)") for x, y in path]
     parts.append(f'<text x="{(LEFT + RIGHT) / 2}" y="{BOTTOM + 36}" text-anchor="middle">time [s]</text>')
-    parts.append(f'<text x="4" y="14">{state_label(system.spec.state_names[d])}</text>')
+    parts.append(f'<text x="4" y="14">{state_label(system.spec.state_names[d], system.spec.name)}</text>')
     said = "; ".join(f"{label}, error {_text(r.error)}" for label, r in rollouts.items())
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img" font-size="13" fill="currentColor" '

@@ -15,6 +15,7 @@ from tdlib.evaluation.control.episodes import (
     evaluate_control,
 )
 from tdlib.evaluation.tables import ARM_DEFAULTS, frequency_label, read_table, write_table
+from tdlib.figures.selection import SHOWN_ARMS
 from tdlib.planning import CEM, MPPI, Planner, RandomInputs
 from tdlib.speed import prepared
 from tdlib.study import clock as parts
@@ -25,13 +26,6 @@ from tdlib.study.run import Run
 from tdlib.systems import SYSTEMS, System
 
 LARGEST_BATCH = 512  # episodes run together; more only grow the working set
-# the few arms whose training rate, model step and control rate vary separately, and which also run under MPPI
-AXES_ARMS = (
-    ("jump", "baseline", "none", "20"),
-    ("jump", "rescaled", "none", "20"),
-    ("jump", "multi_resolution", "scaled_concat", "mixed"),
-    ("newtonian", "ode", "rk4", "20"),
-)
 NO_MODEL = "none"
 Oracles = dict[tuple[float, str], ControlResult]  # (control rate, planner) -> the true system's episodes
 
@@ -43,7 +37,7 @@ class Cell:
     Args:
         rate: Control rate [Hz].
         planner: CEM or MPPI.
-        arms: `all`, only the few of `AXES_ARMS` (`axes`), or `none`.
+        arms: `all`, only the few of `SHOWN_ARMS` (`axes`), or `none`.
         model_rate: Rate of the model step [Hz]; None is the control rate, and then the oracle runs beside the arms.
     """
 
@@ -234,9 +228,9 @@ def _batches(arms: dict[int, tuple[list[dict], Dynamics]], episodes: int) -> Ite
 
 
 def on_axes(key: dict) -> bool:
-    """Whether an arm is one of the few that run at further rates, model steps and planners."""
+    """Whether an arm is one of the few whose training rate, model step, control rate and planner vary separately."""
     arm = (key["model"], key["method"], key["form"], key["train_frequency"])
-    return arm in AXES_ARMS and key["size"] == "hidden64" and key["data"] == "transitions"
+    return arm in SHOWN_ARMS and key["size"] == "hidden64" and key["data"] == "transitions"
 
 
 def _fits(rate: float, model_rate: float) -> bool:
