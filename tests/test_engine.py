@@ -4,6 +4,7 @@ import base64
 import functools
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from tdlib.explorer.assets import engine_script
 from tdlib.explorer.python.pack import (
     LSTM_ARMS,
     SIZE_LIMIT,
+    Pack,
     pack_models,
     packed_model,
     published_arms,
@@ -45,6 +47,9 @@ class Engine:
 
     def __call__(self, function: str, *arguments: object):
         return self.scripts(f"tdEngine{function}({', '.join(json.dumps(x) for x in arguments)})")
+
+    def load(self, pack: Pack):
+        self.scripts.run(pack.script())
 
     def system(self, env: str, function: str, *arguments: object):
         return self(f".systems[{env!r}].{function}", *arguments)
@@ -106,7 +111,7 @@ def loaded(env: str) -> tuple[Engine, dict]:
     """An engine with every trained arm of one environment, all seven of the LSTM, and the torch models it holds."""
     models = {f"{arm.model}/{arm.folder}": seeded_model(arm, env) for arm in trained_arms()}
     engine = Engine()
-    engine(".load", env, pack_models(env, models))
+    engine.load(pack_models(env, models))
     return engine, {name: packed_model(model) for name, model in models.items()}
 
 
@@ -163,7 +168,7 @@ def test_softplus_is_linear_where_torch_makes_it_linear():
     model, engine = seeded_model(arm, env), Engine()
     with torch.no_grad():
         model.field.network[0].bias.add_(20.0)  # about half of the units above the threshold
-    engine(".load", env, pack_models(env, {"high": model}))
+    engine.load(pack_models(env, {"high": model}))
     model = packed_model(model)
     for state in random_states(env, 10, torch_generator(8)):
         with torch.no_grad():
@@ -279,10 +284,15 @@ def test_the_descriptions_are_those_of_tdlib(engine, env):
         ("positionDims", spec.position_dims), ("velocityDims", spec.velocity_dims),
     ):  # fmt: skip
         assert tuple(system[ours]) == theirs
-    action = system["action"]
-    assert (action["low"], action["high"], action["num"]) == (*spec.input_low, *spec.input_high, spec.num_actions)
-    assert action["kind"] == ("discrete" if spec.discrete else "continuous")
-    assert (action["name"], action["unit"]) == (*spec.input_names, *spec.input_units)
+    for key, theirs in (
+        ("low", spec.input_low),
+        ("high", spec.input_high),
+        ("name", spec.input_names),
+        ("unit", spec.input_units),
+    ):
+        assert tuple(entry[key] for entry in system["inputs"]) == theirs
+    table = system["actionTable"]
+    assert table == (None if spec.action_table is None else [list(row) for row in spec.action_table])
     assert system["reset"] == {"low": list(SYSTEMS[env].reset_low), "high": list(SYSTEMS[env].reset_high)}
 
 
@@ -351,45 +361,46 @@ def test_a_shooting_model_is_packed_as_its_flow():
     model = build_model("newtonian", spec, seed=3, trajectory="shooting", substeps=2)
     model.config = {**Arm("newtonian", "ode", "rk4", train_frequency="20").keys(), "seed": 0}
     engine = Engine()
-    engine(".load", "Pendulum-v1", pack_models("Pendulum-v1", {"shot": model}))
+    engine.load(pack_models("Pendulum-v1", {"shot": model}))
     assert_rollout(engine, "Pendulum-v1", "shot", packed_model(model), IRREGULAR)
 
 
 def broken(change):
-    payload = pack_models("Pendulum-v1", {"jump": jump()})
-    return change(payload) or payload
+    pack = pack_models("Pendulum-v1", {"jump": jump()})
+    return replace(pack, payload=change(pack.payload) or pack.payload)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda p: {"version": 1}, "index or weights are missing"),
+        (lambda p: {"version": 2}, "index or weights are missing"),
         (lambda p: {**p, "weights": p["weights"][:-400]}, "it is incomplete"),
         (lambda p: {**p, "version": 9}, "version 9"),
         (lambda p: {**p, "env": "CartPole-v1"}, "belongs to CartPole-v1"),
-        (lambda p: {**p, "index": [{**p["index"][0], "model": "crystal"}]}, "crystal is unknown"),
+        (lambda p: {**p, "index": [{**p["index"][0], "structure": "crystal"}]}, "crystal is unknown"),
         (lambda p: {**p, "index": [{**p["index"][0], "tensors": None}]}, "its index is damaged"),
         (lambda p: {**p, "index": [{**p["index"][0], "offset": 8}]}, "its index is damaged"),
     ],
 )
 def test_a_broken_weight_file_says_what_is_wrong(change, message):
     engine = Engine()
-    engine(".load", "Pendulum-v1", broken(change))
+    engine.load(broken(change))
     with pytest.raises(ScriptError, match="the weight file of Pendulum-v1 cannot be used: .*" + message):
         engine(".models", "Pendulum-v1")
     with pytest.raises(ScriptError, match="cannot be used"):
         engine(".predict", "Pendulum-v1", "jump", {"state": [0, 0], "actions": [0], "deltaTs": 0.1})
-    engine(".load", "Pendulum-v1", broken(lambda p: None))  # a good file heals it
+    engine.load(broken(lambda p: None))  # a good file heals it
     assert [entry["id"] for entry in engine(".models", "Pendulum-v1")] == ["jump"]
 
 
 def test_damaged_weights_are_noticed_when_they_are_used():
     for damage in ("A", "*"):
-        payload = broken(lambda p: None)
-        at = 1000 if payload["weights"][1000] != damage else 1001
-        payload["weights"] = payload["weights"][:at] + damage + payload["weights"][at + 1 :]
+        pack = broken(lambda p: None)
+        weights = pack.payload["weights"]
+        at = 1000 if weights[1000] != damage else 1001
+        pack.payload["weights"] = weights[:at] + damage + weights[at + 1 :]
         engine = Engine()
-        engine(".load", "Pendulum-v1", payload)
+        engine.load(pack)
         with pytest.raises(ScriptError, match="the weights of jump in Pendulum-v1 are damaged"):
             engine(".predict", "Pendulum-v1", "jump", {"state": [0, 0], "actions": [0], "deltaTs": 0.1})
 

@@ -301,7 +301,7 @@ def test_the_python_lines_run_and_give_what_the_view_shows(script, explorer, env
     script.run(
         "var plan = td.plan(state, system), pair = {a: td.choose(entries, state.a), b: td.choose(entries, state.b)};"
     )
-    script.run("pair.discrete = system.action.kind === 'discrete';")
+    script.run("pair.discrete = Boolean(system.actionTable);")
     plan, pair = call(script, "plan"), call(script, "pair")
     names = {}
     exec(call(script, "td.pythonLines(state, pair, plan, '')"), names)
@@ -328,7 +328,7 @@ def test_the_python_lines_of_a_page_give_the_numbers_of_its_weights(script, fold
         )
         for arm in ARMS
     }
-    script.run(f"tdEngine.load({json.dumps(env)}, {json.dumps(pack_models(env, models))});")
+    script.run(pack_models(env, models).script())
     script.run(
         f"var page = td.pageBackend(tdEngine, ''), found = []; page.open({json.dumps(env)}).then(e => (found = e));"
     )

@@ -5,11 +5,32 @@ torchdiffeq enters the project here only, as an independent check (`odeint_refer
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 Field = Callable[[Tensor], Tensor]  # (..., D) -> (..., D) [1/s]
+
+
+@dataclass(frozen=True)
+class Tableau:
+    """Weights of an explicit Runge-Kutta step: k_i = f(x + h Σ a_ij k_j), x' = x + h Σ b_i k_i.
+
+    Args:
+        a: One row per stage, as long as there are stages before it.
+        b: One weight per stage.
+    """
+
+    a: tuple[tuple[float, ...], ...]
+    b: tuple[float, ...]
+
+
+TABLEAUX = {
+    "euler": Tableau(((),), (1.0,)),
+    "midpoint": Tableau(((), (0.5,)), (0.0, 1.0)),
+    "rk4": Tableau(((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6)),
+}
 
 
 def euler_step(field: Field, state: Tensor, delta_t: Tensor) -> Tensor:

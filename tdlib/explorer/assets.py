@@ -5,11 +5,11 @@ from functools import cache
 from pathlib import Path
 
 from tdlib.core.files import write_text
+from tdlib.explorer.python.generate.systems import systems_script
 
 FOLDER = Path(__file__).parent / "js"
 ENGINE_PARTS = (  # in the order they build on
-    "engine_numbers.js", "engine_systems.js", "engine_parts.js", "engine_discrete.js", "engine_fields.js",
-    "engine_weights.js", "engine.js",
+    "engine_numbers.js", "engine_solvers.js", "engine_systems.js", "engine_models.js", "engine_weights.js", "engine.js",
 )  # fmt: skip
 EXPLORER_PARTS = (  # in the order they build on
     "explorer_state.js", "explorer_math.js", "explorer_python.js", "explorer_dom.js", "explorer_plots.js",
@@ -26,8 +26,8 @@ def read_asset(name: str) -> str:
 
 @cache
 def engine_script() -> str:
-    """Return `tdEngine` as one classic script: systems and models without a page."""
-    return "\n".join(read_asset(name) for name in ENGINE_PARTS)
+    """Return `tdEngine` as one classic script: the driver of models, and the systems generated from their equations."""
+    return "\n".join([*(read_asset(name) for name in ENGINE_PARTS), systems_script()])
 
 
 @cache

@@ -61,6 +61,14 @@ def cost(state: Tensor, force: Tensor) -> Tensor:
     return inside.clamp(max=10.0) + 10.0 * outside(state) + 1e-4 * force[..., 0] ** 2
 
 
+def energy(state: Tensor) -> Tensor:
+    """M/2 x'² + m l cos θ x' θ' + (2/3) m l² θ'² + m g l cos θ, of the equations' Lagrangian: (..., 4) -> (...) [J]."""
+    _, x_dot, theta, theta_dot = state.unbind(dim=-1)
+    cos = torch.cos(theta)
+    kinetic = TOTAL_MASS / 2 * x_dot**2 + POLE_MOMENT * cos * x_dot * theta_dot
+    return kinetic + 2 / 3 * POLE_MOMENT * HALF_LENGTH * theta_dot**2 + POLE_MOMENT * GRAVITY * cos
+
+
 def _scalar_derivative(state: tuple[float, ...], force: tuple[float, ...]) -> tuple[float, ...]:
     _, x_dot, theta, theta_dot = state
     sin, cos = math.sin(theta), math.cos(theta)
@@ -89,5 +97,6 @@ CARTPOLE = System(
     # Gymnasium's bounds: twice the limits of position and angle, no bound on speeds
     observation_high=(2 * X_LIMIT, math.inf, 2 * THETA_LIMIT, math.inf),
     scene=CARTPOLE_SCENE,
+    energy=energy,
 )
 CARTPOLE_CONTINUOUS = dataclasses.replace(CARTPOLE, spec=CONTINUOUS_SPEC)

@@ -46,6 +46,11 @@ def reward_rate(state: Tensor, torque: Tensor) -> Tensor:
     return -(wrap_angle(state[..., 0]) ** 2 + 0.1 * state[..., 1] ** 2 + 0.001 * torque[..., 0] ** 2)
 
 
+def energy(state: Tensor) -> Tensor:
+    """Kinetic and potential energy m l²/6 ω² + m g l/2 cos θ of a rod hinged at its end: (..., 2) -> (...) [J]."""
+    return MASS * LENGTH**2 / 6 * state[..., 1] ** 2 + MASS * GRAVITY * LENGTH / 2 * torch.cos(state[..., 0])
+
+
 def _scalar_derivative(state: tuple[float, ...], torque: tuple[float, ...]) -> tuple[float, ...]:
     return state[1], GRAVITY_TERM * math.sin(state[0]) + TORQUE_TERM * torque[0]
 
@@ -78,4 +83,5 @@ PENDULUM = System(
     observed_state=lambda y, m: (m.atan2(y[1], y[0]), y[2]),
     observation_high=(1.0, 1.0, MAX_SPEED),
     scene=PENDULUM_SCENE,
+    energy=energy,
 )

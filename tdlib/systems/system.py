@@ -69,6 +69,7 @@ class System:
         observed_state: The inverse of `observe`, as exact as the sensor; None if there is none.
         observation_high: Bound on |observation| per dimension; None if there is none.
         scene: How a state is painted in videos; None if it is not.
+        energy: state (..., D) -> (...) kinetic and potential energy [J]; None if the system names none.
     """
 
     spec: EnvironmentSpec
@@ -87,6 +88,7 @@ class System:
     observed_state: Callable[[Sequence, ModuleType], tuple] | None = None
     observation_high: tuple[float, ...] | None = None
     scene: Scene | None = None
+    energy: Callable[[Tensor], Tensor] | None = None
 
     def flow(self, state: Tensor, action: Tensor, delta_t: Tensor | float) -> Tensor:
         """Solve the equation over one interval per sample with the action held.

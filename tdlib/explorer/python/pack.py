@@ -1,26 +1,30 @@
-"""Weight files of the published page: trained models as half-precision text that the JavaScript engine reads.
+"""Weight files of the published page: trained models as half-precision text and the code that computes with it.
 
-A weight file is a classic script, `tdEngine.load("Pendulum-v1", {...});`, because a page opened from disk may not read
-other files. Its `weights` are the float16 parameters of all models, one after the other, as base64; its `index` says
-where each model's lie, and holds in full precision what is not a weight: normalizers, rate scales, form coefficients.
+A weight file is a classic script, `tdEngine.load("Pendulum-v1", {...}, {...});`, because a page opened from disk may
+not read other files. The `weights` are the float16 parameters of all models, one after the other, as base64. The
+`index` says where each model's lie, and holds in full precision what is not a weight: normalizers, rate scales, form
+coefficients. Last come the structures: the code of each, generated from the models (`tdlib.explorer.python.generate`).
 """
 
 import base64
 import copy
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from tdlib.core.files import write_text
+from tdlib.explorer.python.generate.operations import MissingOperationError
+from tdlib.explorer.python.generate.pieces import pieces_of
 from tdlib.models import DynamicsModel, TrajectoryShootingModel
 from tdlib.study.arms import KEY_COLUMNS, Arm, trained_arms
 from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint
 
-VERSION = 1
+VERSION = 2
 SIZE_LIMIT = 5_000_000  # [bytes] of all weight files together
 LSTM_ARMS = ("baseline_20hz", "multi_resolution_scaled_concat")  # an LSTM is four times as large as a jump model
 
@@ -32,6 +36,8 @@ def packed_model(model: DynamicsModel) -> DynamicsModel:
         ValueError: If a parameter is not finite, or too large for float16.
     """
     model = copy.deepcopy(model).double().eval()
+    if isinstance(model, TrajectoryShootingModel):
+        model = model.matching  # the same flow
     with torch.no_grad():
         for name, values in model.named_parameters():
             rounded = values.half()
@@ -41,8 +47,31 @@ def packed_model(model: DynamicsModel) -> DynamicsModel:
     return model
 
 
-def pack_models(env: str, models: Mapping[str, DynamicsModel]) -> dict:
-    """Return the payload of a weight file; equal models give an equal payload.
+@dataclass(frozen=True)
+class Pack:
+    """A weight file.
+
+    Args:
+        env: Environment of its models.
+        payload: Index and weights, plain values.
+        structures: Name -> code of the models that share it.
+    """
+
+    env: str
+    payload: dict
+    structures: dict[str, str]
+
+    def script(self) -> str:
+        """Return the file's text."""
+        code = ",\n".join(f"{json.dumps(name)}: {text}" for name, text in self.structures.items())
+        payload = json.dumps(self.payload, separators=(",", ":"))
+        return f"tdEngine.load({json.dumps(self.env)}, {payload}, {{\n{code}\n}});\n"
+
+
+def pack_models(env: str, models: Mapping[str, DynamicsModel]) -> Pack:
+    """Return a weight file; equal models give an equal one.
+
+    A model with an operation that the page does not know is left out; `missing` in the payload names it and says why.
 
     Args:
         env: Environment of all models.
@@ -51,19 +80,25 @@ def pack_models(env: str, models: Mapping[str, DynamicsModel]) -> dict:
     Raises:
         ValueError: If a model belongs to another environment, or cannot be packed.
     """
-    index, weights = [], bytearray()
+    index, missing, weights, names = [], [], bytearray(), {}
     for name, model in models.items():
         if model.spec.name != env:
             raise ValueError(f"models must be of environment {env}, {name} is of {model.spec.name}")
-        entry, own = _entry(name, model)
-        index.append({**entry, "offset": len(weights) // 2})
+        packed = packed_model(model)
+        try:
+            text = pieces_of(packed).text()
+        except MissingOperationError as error:
+            missing.append({"id": name, "why": str(error)})
+            continue
+        entry, own = _entry(name, model, packed)
+        structure = names.setdefault(text, _free_name(entry["model"], names.values()))
+        index.append({**entry, "structure": structure, "offset": len(weights) // 2})
         weights += own
-    return {
-        "version": VERSION,
-        "env": env,
-        "index": index,
+    payload = {
+        "version": VERSION, "env": env, "index": index, "missing": missing,
         "weights": base64.b64encode(bytes(weights)).decode("ascii"),
-    }
+    }  # fmt: skip
+    return Pack(env, payload, {name: text for text, name in names.items()})
 
 
 def published_arms() -> list[Arm]:
@@ -88,7 +123,7 @@ def write_pack(models_root: Path | str, env: str, seed: int, target: Path | str)
     models = {name: load_checkpoint(path) for name, path in paths.items() if path.is_dir()}
     if not models:
         raise ValueError(f"models_root must hold checkpoints of {env} with seed {seed}, none in {folder}")
-    text = f"tdEngine.load({json.dumps(env)}, {json.dumps(pack_models(env, models), separators=(',', ':'))});\n"
+    text = pack_models(env, models).script()
     write_text(target, text)
     return len(text)
 
@@ -111,15 +146,18 @@ def write_weights(models_root: Path | str, seed: int, target_folder: Path | str)
     return sizes
 
 
-def _entry(name: str, model: DynamicsModel) -> tuple[dict, bytes]:
+def _free_name(name: str, taken: Iterable[str]) -> str:
+    """The name of a model, with a number where models of that name have several structures."""
+    count = sum(other.split("#")[0] == name for other in taken)
+    return f"{name}#{count + 1}" if count else name
+
+
+def _entry(name: str, model: DynamicsModel, packed: DynamicsModel) -> tuple[dict, bytes]:
     """Describe one model for the index, without its offset, and give its weights as little-endian float16."""
     config, options = model.config, model.build_options
     missing = [key for key in (*KEY_COLUMNS, "seed") if key not in config]
     if missing:
         raise ValueError(f"models must say what they are in config, {name} lacks {missing}")
-    packed = packed_model(model)
-    if isinstance(packed, TrajectoryShootingModel):
-        packed = packed.matching  # the same flow
     tensors = {key: x.detach() for key, x in packed.named_parameters()}
     weights = b"".join(x.half().contiguous().numpy().astype("<f2").tobytes() for x in tensors.values())
     entry = {
@@ -131,7 +169,7 @@ def _entry(name: str, model: DynamicsModel) -> tuple[dict, bytes]:
         "solver": options.get("solver"),
         "substeps": options.get("substeps"),
         "tensors": [[key, list(x.shape)] for key, x in tensors.items()],
-        "constants": {key: x.flatten().tolist() for key, x in packed.named_buffers() if x.ndim},
+        "constants": {key: x.flatten().tolist() for key, x in packed.named_buffers()},
         "crc32": zlib.crc32(weights),
     }
     return entry, weights

@@ -1,31 +1,37 @@
 /* tdEngine: the study's systems and models in plain JavaScript, without page, import or request; all numbers float64.
-   Parts, in order: engine_{numbers,systems,parts,discrete,fields,weights}.js and this file; `assets.engine_script()` joins
-   them.
+   Parts, in order: engine_{numbers,solvers,systems,models,weights}.js, this file, and the systems as generated from their
+   equations (generate/systems.py); `assets.engine_script()` joins them.
 
-   The same text runs as a classic script on a page (also from file://), in JupyterLab and in V8 (tests/test_engine.py
-   compares it with torch). States and results are plain arrays; an action is the physical input [N m], [N] where the
-   environment takes a number, and the index of the action where it is discrete, as in tdlib. Times are in seconds.
+   The same text runs as a classic script on a page (also from file://), in JupyterLab and in the tests, which compare it
+   with torch. States and results are plain arrays; an action is an array of physical inputs where the environment takes
+   inputs (one number will do for one input), and the index of the action where it is discrete, as in tdlib. Times are in
+   seconds.
 
-   tdEngine.systems[env]          env: "Pendulum-v1", "CartPole-v1", "CartPoleContinuous-v1"
+   tdEngine.systems[env]          env: name of a system
      .name .stateNames .stateUnits .angleDims .positionDims .velocityDims
-     .action                      {kind: "continuous" | "discrete", name, unit, low, high, num}; num is null for numbers
-     .limits                      {speed: |state| <= speed after each substep, end: |state| > end ends an episode}; or null
+     .inputs                      [{name, unit, low, high}]
+     .actionTable                 rows of inputs that discrete actions hold; null where the action is the inputs
+     .limits                      {speed: |state| <= speed after each substep, or null}
      .reset                       {low, high}, the box of random starts
+     .view                        what the explorer shows first: start, windows, drawing
      .flow(state, action, dt)     state after dt with the action held: SYSTEMS[env].flow; negative dt goes back in time
      .truth(state, actions, dts)  array of states after each action; dts is an array or one number
      .field(state, action)        ds/dt
-     .energy(state)               kinetic + potential energy [J]
-     .physical(action)            the input that the action holds, within its limits
+     .energy(state)               kinetic + potential energy [J]; null where the system names none
+     .physical(action)            the inputs that the action holds, within their limits
 
-   tdEngine.load(env, payload)    take the models of a weight file (pack.py); weights are decoded when first used. A broken
-                                  payload is remembered, and models(env) throws the sentence that says what is wrong
-   tdEngine.models(env)           [{id, model, method, form, size, data, train_frequency, seed, support: [s, s], delta_t,
-                                  solver, substeps}], [] before load; solver and substeps are null where there is none
+   tdEngine.load(env, payload, structures)
+                                  take the models of a weight file (pack.py): weights, decoded when first used, and the
+                                  generated functions of each structure. A broken payload is remembered, and models(env)
+                                  throws the sentence that says what is wrong
+   tdEngine.models(env)           [{id, structure, ...keys of the arm, seed, support: [s, s], delta_t, solver, substeps,
+                                  derives}], [] before load; solver and substeps are null where there is none
+   tdEngine.missing(env)          [{id, why}] of models that the page cannot run
    tdEngine.predict(env, id, {state, actions, deltaTs, derive, solver, substeps})
                                   array of states after each action, as DynamicsModel.predict_sequence without context:
                                   open loop, memory empty at the start, angles not wrapped. deltaTs: array or one number.
                                   derive: "rescaled" | "recurrent_rollout" of the model's training step delta_t.
-                                  solver: "euler" | "midpoint" | "rk4", substeps >= 1: of fields; default as trained.
+                                  solver: a name in tdEngine.tableaux, substeps >= 1: of fields; default as trained.
                                   id null is persistence
    tdEngine.steps(env, id, {states, actions, deltaTs, derive, solver, substeps})
                                   one step from each state; actions and deltaTs: one per state, or one for all
@@ -34,24 +40,17 @@
    tdEngine.field(env, id, state, action, {deltaT, derive, solver, substeps})
                                   learned ds/dt of fields; mean rate (x' − x)/deltaT over one step for the others, and
                                   for fields where deltaT is given; without it the others use their delta_t
-   tdEngine.energy(env, id, state)  learned energy H, dimensionless, of a port-Hamiltonian model; null for other models
+   tdEngine.energy(env, id, state)  learned energy H, dimensionless; null for models without one
 
    Bad arguments throw a RangeError, unreadable weights an Error; each message is a sentence for the reader. */
 (function (root) {
   "use strict";
   const td = (root.tdEngine = root.tdEngine || {});
-  const { SOLVERS, at } = td.numbers, { jumpModel, lstmModel, ensembleModel, DERIVED, PERSISTENCE } = td.discrete;
-  const { fieldModel } = td.fields, { VERSION, size, decodeWeights } = td.weights, systems = td.systems;
+  const { at } = td.numbers, { KINDS, DERIVED, PERSISTENCE } = td.kinds, systems = td.systems, vector = td.vector;
+  const { VERSION, size, decodeWeights } = td.weights;
 
-  const FAMILIES = {
-    jump: jumpModel, lstm: lstmModel, ensemble: ensembleModel, first_order_ode: fieldModel, newtonian: fieldModel,
-    velocity: fieldModel, port_hamiltonian: fieldModel,
-  };
-
-  const packs = {}; // env -> {entries by id, order of ids, base64 text, decoded models, problem}
-  const SHOWN = [
-    "id", "model", "method", "form", "size", "data", "train_frequency", "seed", "support", "delta_t", "solver", "substeps",
-  ];
+  const STORED = ["tensors", "constants", "offset", "crc32"]; // of an entry, not shown
+  const packs = {}; // env -> {entries by id, order of ids, structures, base64 text, decoded models, missing, problem}
 
   /** Say that an argument breaks its rule. */
   function refuse(rule, got) { throw new RangeError(rule + ", got " + got); }
@@ -64,7 +63,7 @@
   }
 
   /** What is wrong with a payload, or null. */
-  function problemOf(env, payload) {
+  function problemOf(env, payload, structures) {
     if (!payload || !Array.isArray(payload.index) || typeof payload.weights !== "string")
       return "index or weights are missing";
     if (payload.version !== VERSION) return "it has version " + payload.version + ", this page reads " + VERSION;
@@ -73,21 +72,23 @@
     for (const entry of payload.index) {
       const whole = entry && Array.isArray(entry.tensors) && entry.constants && entry.offset === end;
       if (!whole) return "its index is damaged";
-      if (!has(FAMILIES, entry.model)) return "the model " + entry.model + " is unknown";
+      if (!has(structures || {}, entry.structure)) return "the structure " + entry.structure + " is unknown";
       for (const tensor of entry.tensors) end += size(tensor[1]);
     }
     return payload.weights.length === 4 * Math.ceil((2 * end) / 3) ? null : "it is incomplete";
   }
 
-  function load(env, payload) {
+  function load(env, payload, structures) {
     systemOf(env);
-    const problem = problemOf(env, payload), pack = { entries: {}, order: [], text: "", models: {}, problem: null };
+    const problem = problemOf(env, payload, structures);
+    const pack = { entries: {}, order: [], structures: structures, text: "", models: {}, missing: [], problem: null };
     packs[env] = pack;
     if (problem) {
       pack.problem = "the weight file of " + env + " cannot be used: " + problem;
       return;
     }
     pack.text = payload.weights;
+    pack.missing = payload.missing || [];
     payload.index.forEach(function (entry) {
       pack.entries[entry.id] = entry;
       pack.order.push(entry.id);
@@ -100,10 +101,14 @@
     if (!pack) return [];
     if (pack.problem) throw new Error(pack.problem);
     return pack.order.map(function (id) {
-      const shown = {};
-      SHOWN.forEach(function (key) { shown[key] = pack.entries[id][key]; });
+      const shown = Object.assign({}, pack.entries[id]);
+      STORED.forEach(function (key) { delete shown[key]; });
       return shown;
     });
+  }
+  function missing(env) {
+    systemOf(env);
+    return packs[env] ? packs[env].missing : [];
   }
 
   /** The model of an id, decoded once; derived ones are kept too. */
@@ -116,13 +121,14 @@
     const entry = entryOf(env, id);
     if (derive) {
       if (!has(DERIVED, derive)) refuse("derive must be " + oneOf(DERIVED), derive);
-      return (pack.models[name] = DERIVED[derive](modelOf(env, id), entry.delta_t, system.stateNames.length));
+      return (pack.models[name] = DERIVED[derive](modelOf(env, id), entry.delta_t, sizesOf(system).state));
     }
-    let part;
-    try { part = decodeWeights(entry, pack.text); } catch (error) {
+    const structure = pack.structures[entry.structure];
+    let arrays;
+    try { arrays = decodeWeights(entry, pack.text); } catch (error) {
       throw new Error("the weights of " + id + " in " + env + " are damaged: " + error.message);
     }
-    return (pack.models[name] = FAMILIES[entry.model](system, part, entry));
+    return (pack.models[name] = KINDS[structure.kind](structure, arrays, sizesOf(system), entry));
   }
   function entryOf(env, id) {
     const entries = packs[env].entries;
@@ -134,16 +140,23 @@
     const n = system.stateNames.length, count = state ? state.length : "none";
     if (count !== n) refuse("a state of " + system.name + " must have " + n + " numbers", count);
   }
+  function sizesOf(system) {
+    return { state: system.stateNames.length, action: system.actionTable ? 1 : system.inputs.length };
+  }
   function checkAction(system, action) {
-    const num = system.action.num, rule = num === null ? "a finite number" : "a whole number from 0 to " + (num - 1);
-    const good = num === null ? Number.isFinite(action) : Number.isInteger(action) && action >= 0 && action < num;
+    const table = system.actionTable, size = sizesOf(system).action, values = vector(action);
+    const rule = table ? "a whole number from 0 to " + (table.length - 1) : size === 1 ? "a finite number" : size + " finite numbers";
+    const good = values && values.length === size && Array.prototype.every.call(values, function (u) {
+      return table ? Number.isInteger(u) && u >= 0 && u < table.length : Number.isFinite(u);
+    });
     if (!good) refuse("an action of " + system.name + " must be " + rule, action);
+    return values;
   }
   function checkDeltaT(deltaT) {
     if (!(deltaT > 0 && deltaT < Infinity)) refuse("deltaTs must be positive times in seconds", deltaT);
   }
   function checkSolver(solver, substeps) {
-    if (solver && !has(SOLVERS, solver)) refuse("solver must be " + oneOf(SOLVERS), solver);
+    if (solver && !has(td.tableaux, solver)) refuse("solver must be " + oneOf(td.tableaux), solver);
     if (substeps !== undefined && substeps !== null && !(Number.isInteger(substeps) && substeps >= 1))
       refuse("substeps must be a whole number >= 1", substeps);
   }
@@ -153,13 +166,13 @@
     const system = systemOf(env), model = modelOf(env, id, request.derive), actions = request.actions;
     checkState(system, request.state);
     checkSolver(request.solver, request.substeps);
-    const x = Float64Array.from(request.state);
+    let x = Float64Array.from(request.state), y = new Float64Array(x.length);
     model.reset();
     for (let k = 0; k < actions.length; k++) {
-      const deltaT = at(request.deltaTs, k);
-      checkAction(system, actions[k]);
+      const deltaT = at(request.deltaTs, k), action = checkAction(system, actions[k]);
       checkDeltaT(deltaT);
-      model.step(x, actions[k], deltaT, x, request.solver, request.substeps);
+      model.step(x, action, deltaT, y, request.solver, request.substeps);
+      [x, y] = [y, x];
       after(model, x);
     }
   }
@@ -181,26 +194,18 @@
   }
 
   function spread(env, id, request) {
-    if (!modelOf(env, id, request.derive).members) return null;
+    if (!modelOf(env, id, request.derive).spread) return null;
     const spreads = [];
-    rollout(env, id, request, function (model, mean) {
-      const members = model.members();
-      spreads.push(Array.from(mean, function (center, i) {
-        const squares = members.reduce(function (sum, member) { return sum + Math.pow(member[i] - center, 2); }, 0);
-        return Math.sqrt(squares / (members.length - 1));
-      }));
-    });
+    rollout(env, id, request, function (model) { spreads.push(Array.from(model.spread)); });
     return spreads;
   }
 
   function field(env, id, state, action, options) {
     const system = systemOf(env), asked = options || {}, model = modelOf(env, id, asked.derive);
     checkState(system, state);
-    checkAction(system, action);
-    const dx = new Float64Array(state.length);
+    const values = checkAction(system, action), dx = new Float64Array(state.length);
     if (model.rate && asked.deltaT === undefined) {
-      model.hold(action);
-      model.rate(state, dx);
+      model.rate(state, values, dx);
       return Array.from(dx);
     }
     if (model === PERSISTENCE) return Array.from(dx);
@@ -216,6 +221,6 @@
   }
 
   Object.assign(td, {
-    load: load, models: models, predict: predict, steps: steps, spread: spread, field: field, energy: energy,
+    load: load, models: models, missing: missing, predict: predict, steps: steps, spread: spread, field: field, energy: energy,
   });
 })(globalThis);

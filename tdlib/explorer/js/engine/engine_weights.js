@@ -3,7 +3,7 @@
   "use strict";
   const td = (root.tdEngine = root.tdEngine || {});
 
-  const VERSION = 1, DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const VERSION = 2, DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   const BASE64 = new Int16Array(128).fill(-1);
   for (let i = 0; i < 64; i++) BASE64[DIGITS.charCodeAt(i)] = i;
 
@@ -44,33 +44,21 @@
     return (crc ^ -1) >>> 0;
   }
 
-  /** The weights of one entry: {tensors(prefix), constants(prefix), has(prefix), below(prefix)}, names without prefix. */
+  /** The arrays of one entry by name: its weights, and its constants in full precision. */
   function decodeWeights(entry, text) {
     const count = entry.tensors.reduce(function (sum, tensor) { return sum + size(tensor[1]); }, 0);
-    const bytes = decodeBytes(text, 2 * entry.offset, 2 * (entry.offset + count)), tensors = {};
+    const bytes = decodeBytes(text, 2 * entry.offset, 2 * (entry.offset + count)), arrays = {};
     if (checksum(bytes) !== entry.crc32) throw new Error("its numbers are not those that were written");
     let position = 0;
     entry.tensors.forEach(function (tensor) {
       const values = new Float64Array(size(tensor[1]));
       for (let i = 0; i < values.length; i++, position += 2) values[i] = half(bytes[position] | (bytes[position + 1] << 8));
-      tensors[tensor[0]] = { values: values, shape: tensor[1] };
+      arrays[tensor[0]] = values;
     });
-    return partOf(tensors, entry.constants, "");
+    for (const name in entry.constants) arrays[name] = Float64Array.from(entry.constants[name]);
+    return arrays;
   }
   function size(shape) { return shape.reduce(function (product, n) { return product * n; }, 1); }
-  function partOf(tensors, constants, prefix) {
-    function below(table, more) {
-      const found = {}, start = prefix + more;
-      for (const name in table) if (name.indexOf(start) === 0) found[name.slice(start.length)] = table[name];
-      return found;
-    }
-    return {
-      tensors(more) { return below(tensors, more); },
-      constants(more) { return below(constants, more); },
-      has(more) { return Object.keys(below(tensors, more)).length > 0; },
-      below(more) { return partOf(tensors, constants, prefix + more); },
-    };
-  }
 
   td.weights = { VERSION: VERSION, size: size, decodeWeights: decodeWeights, decodeBytes: decodeBytes, half: half };
 })(globalThis);

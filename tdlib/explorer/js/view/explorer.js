@@ -64,7 +64,7 @@
     function setArm(side, wanted) { state[side] = wanted; changed(); }
     function entryOf(side) { return state[side] ? td.choose(entries, state[side]) : null; }
     function setInput(kind) {
-      var action = engine.systems[state.env].action, now = state.input;
+      var action = td.actuator(engine.systems[state.env]), now = state.input;
       if (kind === "constant") state.input = { kind: kind, value: action.kind === "discrete" ? action.high : 0.5 * action.high };
       else if (kind === "random") state.input = { kind: kind, seed: 3 };
       else if (kind === "sine") state.input = { kind: kind, amplitude: action.high, frequency: 2 };
@@ -218,7 +218,7 @@
       var limits = state.start.map(function (_, d) {
         return widened(states.map(function (s) { return s[d]; }), 0.7, td.environment(state.env).least_margins[d]);
       });
-      var energies = states.map(system.energy), energy = energies[0] === null || energies[0] === undefined ? null : widened(energies, 0.8, td.environment(state.env).least_energy);
+      var energy = system.energy ? widened(states.map(system.energy), 0.8, td.environment(state.env).least_energy) : null;
       return (cache.limits = { key: key, env: state.env, limits: limits, energy: energy });
     }
     function widened(values, share, least) {
@@ -397,7 +397,7 @@
       if (ui.inputFields.dataset.key !== key) {
         ui.inputFields.dataset.key = key;
         ui.inputFields.textContent = "";
-        var action = system.action, parts = {
+        var action = td.actuator(system), parts = {
           constant: [["value", action.name + " [" + action.unit + "]", action.low, action.high, (action.high - action.low) / 40]],
           random: [["seed", "Random seed", 0, 9999, 1]],
           sine: [["amplitude", "Amplitude [" + action.unit + "]", 0, action.high, action.high / 20], ["frequency", "Frequency [Hz]", 0, 100, 0.1]],
@@ -485,7 +485,7 @@
     /* --- link and Python lines ----------------------------------------------------------------------------------------------- */
     function pythonText() {
       var system = engine.systems[state.env];
-      return td.pythonLines(state, { a: entryOf("a"), b: entryOf("b"), discrete: system.action.kind === "discrete" }, td.plan(state, system), config.modelsFolder || backend.modelsFolder || "", backend.rounded);
+      return td.pythonLines(state, { a: entryOf("a"), b: entryOf("b"), discrete: td.actuator(system).kind === "discrete" }, td.plan(state, system), config.modelsFolder || backend.modelsFolder || "", backend.rounded);
     }
     function toggleCode() {
       ui.code.hidden = !ui.code.hidden;

@@ -63,7 +63,7 @@
     });
     var lastBin = null, cursorBin = 0;
     function paint(point) {
-      var action = owner.engine.systems[owner.state().env].action, f = ui.input.frame;
+      var action = td.actuator(owner.engine.systems[owner.state().env]), f = ui.input.frame;
       if (owner.state().input.kind !== "drawn") owner.setInput("drawn");
       var bin = Math.max(0, Math.min(td.DRAWN - 1, Math.floor((f.valueX(point[0]) / td.HORIZON) * td.DRAWN)));
       var value = Number(Math.max(action.low, Math.min(action.high, f.valueY(point[1]))).toFixed(3)), from = lastBin === null ? bin : lastBin;
@@ -73,7 +73,7 @@
     }
     drag(ui.input.canvas, ui.input, function (event) { return event.pointerType === "mouse" || owner.state().input.kind === "drawn"; }, paint, function () { lastBin = null; });
     function drawnAccess() {
-      var canvas = ui.input.canvas, drawn = owner.state().input.kind === "drawn", action = owner.engine.systems[owner.state().env].action;
+      var canvas = ui.input.canvas, drawn = owner.state().input.kind === "drawn", action = td.actuator(owner.engine.systems[owner.state().env]);
       canvas.style.touchAction = drawn ? "none" : "auto";
       if (!drawn) {
         canvas.removeAttribute("tabindex");
@@ -91,7 +91,7 @@
     }
     ui.input.canvas.addEventListener("keydown", function (event) {
       if (owner.state().input.kind !== "drawn") return;
-      var action = owner.engine.systems[owner.state().env].action, step = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+      var action = td.actuator(owner.engine.systems[owner.state().env]), step = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
       if (!step) return;
       event.preventDefault();
       cursorBin = Math.max(0, Math.min(td.DRAWN - 1, cursorBin + step[0]));

@@ -7,7 +7,7 @@
   /** A small fixed sample of states and inputs, spread evenly by irrational steps. */
   td.fixedStarts = function (env, system) {
     var limits = { "Pendulum-v1": [Math.PI, 6] }[env] || [1, 1, 0.2, 1.5], steps = [0.7548776662, 0.569840291, 0.819172513, 0.671043607];
-    var states = [], actions = [], action = system.action;
+    var states = [], actions = [], action = td.actuator(system);
     for (var k = 1; k <= FIXED; k++) {
       states.push(limits.map(function (limit, d) { return limit * (2 * ((k * steps[d]) % 1) - 1); }));
       var unit = (k * 0.6180339887) % 1, physical = action.low + (action.high - action.low) * unit;

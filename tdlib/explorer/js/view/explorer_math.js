@@ -12,6 +12,14 @@
     h = Math.imul(h ^ (h >>> 12), 0x297a2d39) >>> 0;
     return ((h ^ (h >>> 15)) >>> 0) / 4294967296;
   }
+  /** The first input of a system: its name, unit and limits, and the values that discrete actions give it. */
+  td.actuator = function (system) {
+    var table = system.actionTable;
+    return Object.assign({ kind: table ? "discrete" : "continuous", values: table && table.map(function (row) { return row[0]; }) }, system.inputs[0]);
+  };
+  function nearest(values, u) { // the later one of two that are equally near
+    return values.reduce(function (best, value, k) { return Math.abs(value - u) <= Math.abs(values[best] - u) ? k : best; }, 0);
+  }
   /** Physical input at a time [s], within the actuator's range, rounded so that Python lines can repeat it exactly. */
   td.inputAt = function (input, time, action) {
     var u, clock = time * (1 + 1e-9) + 1e-12;
@@ -20,16 +28,12 @@
     else if (input.kind === "sine") u = input.amplitude * Math.sin(2 * Math.PI * input.frequency * time);
     else u = input.values[Math.min(td.DRAWN - 1, Math.floor((clock / td.HORIZON) * td.DRAWN))];
     u = Math.min(action.high, Math.max(action.low, u));
-    if (action.kind === "discrete") {
-      var index = Math.round(((u - action.low) / (action.high - action.low)) * (action.num - 1));
-      return action.low + ((action.high - action.low) * index) / (action.num - 1);
-    }
+    if (action.kind === "discrete") return action.values[nearest(action.values, u)];
     return Math.round(u * 1e4) / 1e4;
   };
   /** What models and truth are given: an index where the actuator is discrete. */
   td.actionOf = function (physical, action) {
-    if (action.kind !== "discrete") return physical;
-    return Math.round(((physical - action.low) / (action.high - action.low)) * (action.num - 1));
+    return action.kind === "discrete" ? nearest(action.values, physical) : physical;
   };
 
   /** Steps of one rollout and the finer grid of its truth. */
@@ -38,7 +42,7 @@
     var parts = Math.max(1, Math.ceil((deltaT / TRUTH_STEP) * (1 - 1e-9)));
     var plan = { deltaT: deltaT, steps: steps, parts: parts, times: [0], actions: [], inputs: [], fineTimes: [0], fineActions: [], fineDeltaTs: [] };
     for (var k = 0; k < steps; k++) {
-      var input = td.inputAt(state.input, k * deltaT, system.action), action = td.actionOf(input, system.action);
+      var input = td.inputAt(state.input, k * deltaT, td.actuator(system)), action = td.actionOf(input, td.actuator(system));
       plan.times.push((k + 1) * deltaT);
       plan.inputs.push(input);
       plan.actions.push(action);

@@ -129,7 +129,7 @@
   };
 
   td.drawInput = function (canvas, view) {
-    var action = view.system.action, pad = 0.12 * (action.high - action.low), theme = view.theme, plan = view.plan;
+    var action = td.actuator(view.system), pad = 0.12 * (action.high - action.low), theme = view.theme, plan = view.plan;
     var f = axes(canvas, theme, {
       x: [0, td.HORIZON], y: [action.low - pad, action.high + pad], yTicks: [action.low, 0, action.high],
       yLabel: action.name + " [" + action.unit + "]",

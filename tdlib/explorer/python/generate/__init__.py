@@ -1,0 +1,1 @@
+"""JavaScript of models and physics, generated from their own graphs."""

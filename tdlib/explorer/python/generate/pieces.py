@@ -1,0 +1,80 @@
+"""Which parts of a model become JavaScript, each free of loops: the driver in js/engine adds solver, memory and time.
+
+Traced are a map's forward, a field's derivative, a cell's step with its first memory, and energy and spread where a
+model has them. All for one row: a state (D,), an action (A,), one Δt.
+"""
+
+import json
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from tdlib.explorer.python.generate.function import function_text
+from tdlib.models import DynamicsModel
+
+TRACE_DELTA_T = 0.05  # [s]; any value: the code does not depend on it
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The generated code of one structure; models that differ in numbers alone share it.
+
+    Args:
+        kind: "map", "cell" or "field".
+        functions: Name of a piece -> its function (p, n) in JavaScript.
+        carry: Numbers in each array of a cell's memory.
+        spread: Whether a map also gives the spread of an ensemble.
+    """
+
+    kind: str
+    functions: dict[str, str]
+    carry: tuple[int, ...] = ()
+    spread: bool = False
+
+    def text(self) -> str:
+        """Return the structure as one object in JavaScript."""
+        head = [f'kind: "{self.kind}"', f"carry: {json.dumps(self.carry)}", f"spread: {json.dumps(self.spread)}"]
+        return "{ " + ",\n".join(head + [f"{name}: {body}" for name, body in self.functions.items()]) + " }"
+
+
+def named_tensors(model: torch.nn.Module) -> dict[str, Tensor]:
+    """Weights and buffers of a model by the names under which its code reads them."""
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+def pieces_of(model: DynamicsModel) -> Pieces:
+    """Write a model in double precision as JavaScript.
+
+    Raises:
+        MissingOperationError: If the page has no form of one of its operations.
+    """
+    spec, named = model.spec, named_tensors(model)
+    state, action = torch.zeros(spec.state_dim, dtype=torch.float64), torch.zeros(spec.action_dim, dtype=torch.float64)
+    held = {"a": action, "t": torch.tensor(TRACE_DELTA_T, dtype=torch.float64)}
+    if hasattr(model, "derivative"):
+        functions = {"rate": function_text(model.derivative, {"a": action}, {"x": state}, named)}
+        energy = getattr(model, "energy", None) or getattr(getattr(model, "field", None), "energy", None)
+        if energy is not None:
+            functions["energy"] = function_text(energy, {}, {"x": state}, named)
+        return Pieces("field", functions)
+    if model.has_memory:
+        carry, layout = pytree.tree_flatten(model.initial_memory(state))
+        memory = {f"m{k}": torch.zeros_like(leaf) for k, leaf in enumerate(carry)}
+
+        def cell(*inputs: Tensor) -> object:
+            return model.step(pytree.tree_unflatten(list(inputs[: len(carry)]), layout), *inputs[len(carry) :])
+
+        functions = {
+            "initial": function_text(model.initial_memory, {}, {"x": state}, named),
+            "cell": function_text(cell, held, {**memory, "x": state}, named),
+        }
+        return Pieces("cell", functions, tuple(leaf.numel() for leaf in carry))
+    if hasattr(model, "spread"):
+
+        def with_spread(*inputs: Tensor) -> tuple[Tensor, Tensor]:
+            return model(*inputs), model.spread(*inputs)
+
+        return Pieces("map", {"map": function_text(with_spread, held, {"x": state}, named)}, spread=True)
+    return Pieces("map", {"map": function_text(model, held, {"x": state}, named)})
