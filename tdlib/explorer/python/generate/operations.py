@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from math import prod
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -113,7 +114,7 @@ class Operations:
     def computed(self, rule: Callable[..., str], args: Sequence) -> Value:
         """Numbers of `rule` over broadcast arguments; arguments are values, numbers, or None."""
         values = [x for x in args if isinstance(x, Value)]
-        shape = tuple(torch.broadcast_shapes(*(x.shape for x in values)))
+        shape = tuple(np.broadcast_shapes(*(x.shape for x in values)))
         small = prod(shape) <= SMALL
         if not small:
             args = [self.array(x) if isinstance(x, Elements) and x.size > 1 else x for x in args]
@@ -582,7 +583,7 @@ class Operations:
 
 
 def _like(source: Strided, layout: Tensor) -> Strided:
-    """The numbers of an array in the layout of a tensor without numbers."""
+    """The numbers of an array in the layout of a tensor."""
     return Strided(tuple(layout.shape), source.stage, source.array, layout.storage_offset(), tuple(layout.stride()))
 
 
@@ -596,7 +597,7 @@ def _added(base: str, a: Value, b: Value) -> Value | None:
     for product, other in ((a, b), (b, a)):
         if base == "sub" or not isinstance(product, Product) or product.start is not None or product.made is not None:
             continue
-        if other.size == product.size and torch.broadcast_shapes(product.shape, other.shape) == product.shape:
+        if other.size == product.size and np.broadcast_shapes(product.shape, other.shape) == product.shape:
             return Product(product.shape, max(product.stage, other.stage), product.make, other)
     return None
 

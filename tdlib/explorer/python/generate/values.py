@@ -223,6 +223,6 @@ def literal(tensor: Tensor, writer: Writer) -> Value:
 
 
 def meta(value: Strided) -> Tensor:
-    """A tensor without numbers that lies in memory as a value does."""
+    """A tensor that lies in memory as a value does; its numbers mean nothing."""
     reach = value.offset + sum((n - 1) * s for n, s in zip(value.shape, value.strides, strict=True)) + 1
-    return torch.empty(reach, device="meta").as_strided(value.shape, value.strides, value.offset)
+    return torch.empty(reach, dtype=torch.uint8).as_strided(value.shape, value.strides, value.offset)
