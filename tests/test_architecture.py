@@ -1,6 +1,7 @@
 """The library's layers and pairs: a layer imports only those before it, and each heavy package enters in one file."""
 
 import ast
+import re
 from pathlib import Path
 
 import jupytext
@@ -43,6 +44,20 @@ def test_a_layer_imports_only_those_before_it(path):
 def test_a_heavy_package_enters_in_one_file_at_most(package):
     users = [p for p in (ROOT / "tdlib").rglob("*.py") if any(m.split(".")[0] == package for m in imported_modules(p))]
     assert len(users) <= ONE_FILE[package], users
+
+
+@pytest.mark.parametrize("pattern", [r"torch\._", r"torch\.ops", r"torch\.jit", r"torch\.fx", r"matplotlib.*\._[a-z]"])
+def test_private_names_of_other_packages_stay_in_the_folder_for_speed(pattern):
+    """And may be named in a string of what to import early, as by the preloaded process."""
+    found = []
+    for path in sorted((ROOT / "tdlib").rglob("*.py")):
+        if path.relative_to(ROOT / "tdlib").parts[0] == "speed":
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            code = re.sub(r"\"[^\"]*\"", "", line)
+            if re.search(pattern, code):
+                found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
+    assert not found, found
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)

@@ -10,9 +10,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tdlib.core.seeding import torch_generator
 from tdlib.core.transitions import Transitions
 from tdlib.models.recurrence import _Unroll
-from tdlib.speed import Stack
+from tdlib.speed import Stack, record
 from tdlib.speed.capture import Captured
-from tdlib.speed.record import record
 from tdlib.study.arms import Arm
 from tdlib.training import Budget, fit
 from tdlib.training import step as step_module

@@ -1,10 +1,22 @@
-"""Predictions in row form are those of the models, whatever is predicted beside them."""
+"""Prepared predictions, in row form and recorded, are those of the models, whatever is predicted beside them."""
 
 import pytest
 import torch
 
+from tdlib.core.specs import EnvironmentSpec
 from tdlib.models import Context, JumpModel, Persistence, RecurrentRollout, RescaledIncrement, build_model
-from tdlib.speed import FeaturesFirst, Stack, features_first, has_row_form
+from tdlib.speed import (
+    FeaturesFirst,
+    Query,
+    RecordedDynamics,
+    Stack,
+    features_first,
+    has_row_form,
+    predict_queries,
+    prepared,
+    recorded,
+)
+from tdlib.speed.schedule import schedule
 from tdlib.systems import SYSTEMS
 
 ENVIRONMENTS = ("Pendulum-v1", "CartPole-v1", "CartPoleContinuous-v1")
@@ -16,14 +28,13 @@ CASES = [
     ("lstm", {"form": "concat"}),
     ("lstm", {"form": "scaled_concat", "size": "medium"}),
     ("ensemble", {"form": "scaled_concat", "num_members": 3}),
-    ("first_order_ode", {"solver": "rk4"}),
-    ("newtonian", {"solver": "rk4", "substeps": 2}),
+]
+RECORDED = [
     ("newtonian", {"solver": "euler", "trajectory": "shooting"}),
     ("velocity", {"solver": "midpoint"}),
-    ("port_hamiltonian", {"solver": "rk4"}),
-    ("port_hamiltonian", {"solver": "euler", "size": "medium"}),
+    ("port_hamiltonian", {"solver": "rk4", "substeps": 2}),
 ]
-IDS = ["-".join(map(str, (name, *options.values()))) for name, options in CASES]
+IDS = ["-".join(map(str, (name, *options.values()))) for name, options in CASES + RECORDED]
 
 
 def stack_of(spec, name, options, dtype, num_models=3):
@@ -55,11 +66,11 @@ def batch(spec, dtype, shape, steps=8, context=5):
     once = (*shape[:2], 1, context)
     past = Context(
         numbers(*once, spec.state_dim),
-        actions(*once, 1),
+        actions(*once, spec.action_dim),
         0.02 + 0.05 * torch.rand(once, generator=generator).to(dtype),
         torch.rand(once, generator=generator) > 0.3,
     )
-    return 0.5 * numbers(*shape, spec.state_dim), actions(*shape, steps, 1), past
+    return 0.5 * numbers(*shape, spec.state_dim), actions(*shape, steps, spec.action_dim), past
 
 
 def expected(dynamics, state, actions, delta_t, past=None):
@@ -72,15 +83,37 @@ def expected(dynamics, state, actions, delta_t, past=None):
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-6)])
-@pytest.mark.parametrize(("name", "options"), CASES, ids=IDS)
+@pytest.mark.parametrize(("name", "options"), CASES + RECORDED, ids=IDS)
 @pytest.mark.parametrize("env", ENVIRONMENTS)
-def test_row_form_equals_the_models(env, name, options, dtype, tolerance):
+def test_prepared_models_predict_as_the_models(env, name, options, dtype, tolerance):
     spec = SYSTEMS[env].spec
     stack = stack_of(spec, name, options, dtype)
     state, actions, past = batch(spec, dtype, (3, 2, 4))
     past = past if stack.has_memory else None
-    found = FeaturesFirst(stack).predict_sequence(state, actions, 0.04, past)
+    models = prepared(stack)
+    assert isinstance(models, FeaturesFirst if (name, options) in CASES else RecordedDynamics)
+    found = models.predict_sequence(state, actions, 0.04, past)
     torch.testing.assert_close(found, expected(stack, state, actions, 0.04, past), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", ["jump", "lstm", "newtonian"])
+@pytest.mark.parametrize("discrete", [False, True])
+def test_systems_with_many_inputs(name, discrete):
+    spec = EnvironmentSpec(
+        "arm", ("q1", "q2", "v1", "v2"), ("rad", "m", "rad/s", "m/s"), (0,), (0, 1), (2, 3), ("u1", "u2"),
+        ("N m", "N"), (-1.0, -2.0), (1.0, 2.0), ((0.0, 1.0), (1.0, 0.0), (-1.0, 2.0)) if discrete else None,
+    )  # fmt: skip
+    stack = stack_of(spec, name, {}, torch.float64)
+    state, actions, past = batch(spec, torch.float64, (3, 2, 4))
+    past = past if stack.has_memory else None
+    models = prepared(stack)
+    found = models.predict_sequence(state, actions, 0.04, past)
+    wanted = expected(stack, state, actions, 0.04, past)
+    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
+    flat = [x.flatten(1, 2) for x in (state, actions, torch.full(actions.shape[:-1], 0.04, dtype=torch.float64))]
+    past = past and Context(*(x.expand(3, 2, 4, *x.shape[3:]).flatten(1, 2) for x in past.tensors()))
+    (answer,) = predict_queries(models, [Query(*flat, past)], dtype=torch.float64)
+    torch.testing.assert_close(answer, wanted.flatten(1, 2), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("delta_t", [0.02, 0.03, 0.1, 0.005])
@@ -96,7 +129,7 @@ def test_derived_arms_have_a_row_form(wrapper, delta_t):
 @pytest.mark.parametrize("name", ["jump", "lstm", "port_hamiltonian"])
 def test_a_prediction_does_not_depend_on_the_rest_of_the_batch(name, monkeypatch):
     spec = SYSTEMS["CartPoleContinuous-v1"].spec
-    models = FeaturesFirst(stack_of(spec, name, {}, torch.float32))
+    models = prepared(stack_of(spec, name, {}, torch.float32))
     state, actions, past = batch(spec, torch.float32, (3, 5, 16))
     past = past if models.has_memory else None
     whole = models.predict_sequence(state, actions, 0.05, past)
@@ -109,8 +142,9 @@ def test_a_prediction_does_not_depend_on_the_rest_of_the_batch(name, monkeypatch
     index = torch.tensor([0, 2])
     own = None if past is None else Context(*(x[index] for x in past.tensors()))
     close(models.select(index).predict_sequence(state[index], actions[index], 0.05, own), index)
-    monkeypatch.setattr(features_first, "CHUNK", 1)
-    monkeypatch.setattr(features_first, "SMALLEST", 7)  # in parts, the last one shorter
+    for module in (features_first, recorded):  # in parts, the last one shorter
+        monkeypatch.setattr(module, "CHUNK", 1)
+        monkeypatch.setattr(module, "SMALLEST", 7)
     close(models.predict_sequence(state, actions, 0.05, past), slice(None))
 
 
@@ -133,5 +167,24 @@ def test_what_has_no_row_form_is_told():
     jump = build_model("jump", spec)
     for models in (Stack([Own(spec)]), Persistence(spec), RescaledIncrement(stack, 0.05, spec), jump):
         assert not has_row_form(models)
-        with pytest.raises(ValueError, match="models must be a stack of the library's models, got"):
+        with pytest.raises(ValueError, match="models must be a stack of models with a row form, got"):
             FeaturesFirst(models)
+
+
+@pytest.mark.parametrize(("groups", "width", "length"), [
+    ([(7, 1), (3, 50), (40, 2)], 16, 50),
+    ([(1000, 1), (10, 20), (64, 8)], 16, 107),  # 1712 steps in 16 columns
+    ([(1, 5)], 4, 5),
+    ([(3, 4), (3, 4)], 2, 12),
+])  # fmt: skip
+def test_a_schedule_takes_every_step_once_and_wastes_none(groups, width, length):
+    table = schedule(groups, width)
+    total = sum(count * steps for count, steps in groups)
+    assert table.step.shape == (length, width)
+    assert sorted(table.step[table.step >= 0]) == list(range(total))
+    lengths = [steps for count, steps in groups for _ in range(count)]
+    first = 0
+    for sample, steps in enumerate(lengths):
+        ((begin, column),) = zip(*(table.sample == sample).nonzero(), strict=True)
+        assert list(table.step[begin : begin + steps, column]) == list(range(first, first + steps))  # without a break
+        first += steps

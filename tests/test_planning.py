@@ -25,7 +25,7 @@ from tdlib.planning import (
     prediction_objective,
     shift_knots,
 )
-from tdlib.speed.record import record
+from tdlib.speed import record
 
 BOX = BoxInputs(-2.0, 2.0)
 

@@ -66,6 +66,7 @@ class LSTMModel(DynamicsModel):
 
     has_memory = True
     trains_on_windows = True
+    row_form = "residual_lstm"
 
     def __init__(
         self,

@@ -14,10 +14,10 @@ from torch import Tensor
 from tdlib.models.contract import Context
 from tdlib.models.no_training import RecurrentRollout, RescaledIncrement
 from tdlib.speed.row_form import has_row_form, row_steps
-from tdlib.speed.row_steps import Columns, MapSteps
+from tdlib.speed.row_steps import Columns, MapSteps, MemorySteps
 from tdlib.speed.rows import RowLayout
 from tdlib.speed.stack import Stack
-from tdlib.speed.structure import num_models, select_models, widest_layer
+from tdlib.speed.structure import has_memory, num_models, select_models, widest_layer
 
 CHUNK = 4096 * 64  # activations of one layer worked on at once: what stays in a cache near the core
 SMALLEST = 256  # columns that are never cut: narrower products reach less of the peak
@@ -33,15 +33,13 @@ class FeaturesFirst:
         ValueError: If there is no row form of these models; `has_row_form` tells before.
     """
 
-    has_memory = False
-
     def __init__(self, models: Stack | RescaledIncrement | RecurrentRollout):
         if not has_row_form(models):
             raise ValueError(f"models must be a stack of models with a row form, got {type(models).__name__}")
-        self.models = models
+        self.models, self.has_memory = models, has_memory(models)
         self.layout = RowLayout(models.spec)
         self.num_models, self.widest = num_models(models), widest_layer(models)
-        self._steps: dict[torch.dtype, MapSteps] = {}
+        self._steps: dict[torch.dtype, MapSteps | MemorySteps] = {}
 
     @torch.no_grad()
     def predict_sequence(
@@ -53,12 +51,11 @@ class FeaturesFirst:
             state: (K, ..., D) start.
             actions: (K, ..., T, A) held inputs.
             delta_t: Interval of every step [s].
-            context: Ignored, as by the models.
+            context: True steps before `state`; its batch shape may have ones where the state's has more.
 
         Returns:
             (K, ..., T, D) the states after each action, a view of rows.
         """
-        del context
         steps = self.row_steps(state.dtype)
         batch, (count, size), num_steps = state.shape[1:-1], state.shape[:: state.ndim - 1], actions.shape[-2]
         num_columns = math.prod(batch)
@@ -68,28 +65,48 @@ class FeaturesFirst:
         inputs = actions.reshape(count, num_columns, num_steps, -1).permute(3, 2, 0, 1)
         rows[self.layout.action, :-1] = self.layout.encode_actions(inputs)
         rows[self.layout.one] = 1.0
+        memory = self._shared_memory(state, batch, context) if self.has_memory else None
         width = max(SMALLEST, CHUNK // (count * self.widest))
         for begin in range(0, num_columns, width):
-            steps.roll(self.layout, rows[..., begin : begin + width], delta_t)
+            part = rows[..., begin : begin + width]
+            if memory is None:
+                steps.roll(self.layout, part, delta_t)
+                continue
+            columns = Columns(self.layout, count, part.shape[-1], state)
+            own = [x[..., begin : begin + width].contiguous() for x in memory]
+            advance, interval = steps.by_interval(columns, own), state.new_full((count, part.shape[-1]), delta_t)
+            for t in range(num_steps):
+                columns.action.copy_(part[self.layout.action, t])
+                advance(part[:size, t], interval, part[:size, t + 1])
         return trajectory[:, 1:].permute(2, 3, 1, 0).unflatten(1, batch)
 
     def initial(self, state: Tensor, context: Context | None = None) -> list[Tensor]:
-        """Return what a step carries on, (K, N, ...) each: the state."""
-        del context
-        return [state]
+        """Return what a step carries on, (K, N, ...) each: memory, where there is one, and state."""
+        if not self.has_memory:
+            return [state]
+        if context is None:
+            memory = self.row_steps(state.dtype).empty_memory(state.shape[1])
+        else:
+            memory = self._memory_after(context)
+        return [*(x.transpose(1, 2) for x in memory), state]
 
     def stepper(self, count: int, width: int, num_steps: int, like: Tensor) -> Callable:
         """Prepare steps of K x N samples; see `RecordedDynamics.stepper`."""
         del num_steps
-        columns = Columns(self.layout, count, width, like)
-        advance = self.row_steps(like.dtype).by_interval(columns)
+        columns, steps = Columns(self.layout, count, width, like), self.row_steps(like.dtype)
+        memory = steps.empty_memory(width) if self.has_memory else []
+        kept = [x.transpose(1, 2) for x in memory]  # the same numbers as a step carries them on
+        advance = steps.by_interval(columns, memory) if self.has_memory else steps.by_interval(columns)
 
         def step(carry: list[Tensor], action: Tensor, delta_t: Tensor) -> tuple[list[Tensor], Tensor]:
-            (state,) = carry
+            *past, state = carry
+            for own, given in zip(kept, past, strict=True):
+                if own is not given:  # a sample has begun
+                    own.copy_(given)
             columns.action.copy_(self.layout.encode_actions(action.permute(2, 0, 1)))
             following = torch.empty_like(state)
             advance(state.permute(2, 0, 1), delta_t, following.permute(2, 0, 1))
-            return [following], following
+            return [*kept, following], following
 
         return step
 
@@ -97,8 +114,32 @@ class FeaturesFirst:
         """Return some of the models, by index (k,)."""
         return FeaturesFirst(select_models(self.models, index))
 
-    def row_steps(self, dtype: torch.dtype) -> MapSteps:
+    def row_steps(self, dtype: torch.dtype) -> MapSteps | MemorySteps:
         """Return the models' steps with folded weights."""
         if dtype not in self._steps:
             self._steps[dtype] = row_steps(self.models, dtype)
         return self._steps[dtype]
+
+    def _memory_after(self, context: Context) -> list[Tensor]:
+        """Memory after the true steps of a context (K, N, C, ...): (K, H, N) twice; empty after a masked step."""
+        steps = self.row_steps(context.states.dtype)
+        columns = Columns(self.layout, *context.states.shape[:2], context.states)
+        memory = steps.empty_memory(context.states.shape[1])
+        remember = steps.remember(columns, memory)
+        actions = self.layout.encode_actions(context.actions.permute(3, 2, 0, 1))
+        for t in range(context.mask.shape[-1]):
+            columns.load(context.states[:, :, t].permute(2, 0, 1))
+            columns.action.copy_(actions[:, t])
+            columns.delta_t.copy_(context.delta_t[..., t])
+            remember()
+            for part in memory:
+                part.masked_fill_(~context.mask[:, None, :, t], 0.0)
+        return memory
+
+    def _shared_memory(self, state: Tensor, batch: tuple[int, ...], context: Context | None) -> list[Tensor]:
+        """Memory of plans (K, *batch): (K, H, N) twice; a context's batch may have ones where theirs has more."""
+        if context is None:
+            return self.row_steps(state.dtype).empty_memory(math.prod(batch))
+        shared = context.mask.shape[1:-1]
+        memory = self._memory_after(Context(*(x.flatten(1, len(shared)) for x in context.tensors())))
+        return [x.unflatten(-1, shared).expand(*x.shape[:2], *batch).flatten(2) for x in memory]

@@ -1,8 +1,8 @@
 """Which models have a row form, and their weights folded into it.
 
 A class whose prediction is one residual network says so by its attribute `row_form`, a name in `ROW_FORMS`; a subclass
-does not inherit it, since it may compute anything. The row form has to earn its place: of the library's models the jump
-model's takes half the time of its recorded step in planning, the others' took most of it and are gone.
+does not inherit it, since it may compute anything. A row form has to earn its place by half the time of a recorded
+step: the jump model's does in planning, the LSTM's in evaluation with its contexts; those of fields did not.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 
 from tdlib.models.no_training import RecurrentRollout, RescaledIncrement
-from tdlib.speed.row_steps import MapSteps
+from tdlib.speed.row_steps import MapSteps, MemorySteps
 from tdlib.speed.rows import StackWeights
 from tdlib.speed.stack import Stack
 
@@ -18,11 +18,13 @@ from tdlib.speed.stack import Stack
 def has_row_form(models: object) -> bool:
     """Whether there is a row form: stacks of models that declare one, and derived arms of such stacks."""
     if _declared(models) in DERIVED:
-        models = models.model
-    return isinstance(models, Stack) and _declared(models.template) in ROW_FORMS
+        return isinstance(models.model, Stack) and _declared(models.model.template) == "residual_network"
+    if not isinstance(models, Stack) or _declared(models.template) not in ROW_FORMS:
+        return False
+    return models.num_members == 1 or not models.has_memory
 
 
-def row_steps(models: Stack | RescaledIncrement | RecurrentRollout, dtype: torch.dtype) -> MapSteps:
+def row_steps(models: Stack | RescaledIncrement | RecurrentRollout, dtype: torch.dtype) -> MapSteps | MemorySteps:
     """Fold the weights of models that have a row form; they are taken as they are now."""
     if isinstance(models, Stack):
         return ROW_FORMS[_declared(models.template)](models, dtype)
@@ -44,5 +46,21 @@ def _residual_network(stack: Stack, dtype: torch.dtype, **derived: float) -> Map
     return MapSteps(network.to(dtype), coefficients[:: stack.num_members], **derived)
 
 
-ROW_FORMS: dict[str, Callable[..., MapSteps]] = {"residual_network": _residual_network}
+def _residual_lstm(stack: Stack, dtype: torch.dtype) -> MemorySteps:
+    """The same with an LSTM cell as first hidden layer, as in `tdlib.models.LSTMModel`."""
+    weights = StackWeights(stack)
+    coefficients = weights["form.coefficients"]
+    matrix, bias = weights["input_gates.weight"], weights["input_gates.bias"]
+    input_gates = weights.fold_input(matrix, bias, "scales", gain=coefficients[:, 0])
+    memory_gates = weights["memory_gates.weight"].clone()
+    for gates in (input_gates, memory_gates):
+        gates.unflatten(1, (4, -1))[:, 2] *= 2.0  # the candidate
+    network = weights.network(None, weights.layers("network"), weights["scales.rate_scale"])
+    return MemorySteps(input_gates.to(dtype), memory_gates.to(dtype), network.to(dtype), coefficients)
+
+
+ROW_FORMS: dict[str, Callable[..., MapSteps | MemorySteps]] = {
+    "residual_network": _residual_network,
+    "residual_lstm": _residual_lstm,
+}
 DERIVED = ("rescaled", "composed")

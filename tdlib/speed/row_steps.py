@@ -1,4 +1,4 @@
-"""Prediction steps of the jump model in row form: as it is, rescaled, or composed. They write into given tensors."""
+"""Prediction steps in row form: a map as it is, rescaled or composed, and a map with memory; all write in place."""
 
 import functools
 import math
@@ -128,6 +128,54 @@ class MapSteps:
                 state = out
 
         return by_own_interval
+
+
+class MemorySteps:
+    """The LSTM cell over rows; its candidate is tanh(x) = 2·sigmoid(2x) − 1, so one sigmoid serves all gates.
+
+    Args:
+        input_gates: (K, 4H, R) keep, write, candidate (doubled), show.
+        memory_gates: (K, 4H, H) likewise.
+        network: What reads the cell's output: increment per second.
+        coefficients: (K, 4) of every model's form.
+    """
+
+    def __init__(self, input_gates: Tensor, memory_gates: Tensor, network: RowNetwork, coefficients: Tensor):
+        self.input_gates, self.memory_gates = input_gates, memory_gates
+        self.network, self.coefficients = network, coefficients
+
+    def empty_memory(self, num_columns: int) -> list[Tensor]:
+        """Return the cell's output and state, (K, H, N) each, zero."""
+        shape = (len(self.memory_gates), self.memory_gates.shape[-1], num_columns)
+        return [self.memory_gates.new_zeros(shape) for _ in range(2)]
+
+    def by_interval(self, columns: Columns, memory: list[Tensor]) -> Advance:
+        """Prepare `advance(state, delta_t, out)` as `MapSteps` does; the memory is overwritten at every step."""
+        buffers, remember = self.network.buffers(columns.increment.shape[-1]), self.remember(columns, memory)
+        coefficients = self.coefficients.to(columns.increment.dtype).unsqueeze(1)
+
+        def advance(state: Tensor, delta_t: Tensor, out: Tensor) -> None:
+            columns.load(state)
+            columns.delta_t.copy_(delta_t)
+            remember()
+            self.network.into(columns.increment, columns.matrix, buffers, memory[0])
+            torch.addcmul(state, columns.change, step_size(coefficients, delta_t), out=out)
+
+        return advance
+
+    def remember(self, columns: Columns, memory: list[Tensor]) -> Callable[[], None]:
+        """Return what advances the memory in place by the step that lies in the columns."""
+        output, cell = memory
+        gates = self.input_gates.new_empty(*self.input_gates.shape[:2], columns.increment.shape[-1])
+        keep, write, candidate, show = gates.chunk(4, dim=1)
+
+        def advance() -> None:
+            torch.bmm(self.input_gates, columns.matrix, out=gates)
+            gates.baddbmm_(self.memory_gates, output).sigmoid_()
+            cell.mul_(keep).addcmul_(write, candidate, value=2.0).sub_(write)
+            torch.mul(cell, 2.0, out=output).sigmoid_().mul_(2.0).sub_(1.0).mul_(show)
+
+        return advance
 
 
 def _shares(delta_t: Tensor, h: float) -> list[Tensor]:

@@ -74,13 +74,13 @@ class RowNetwork:
     """One network per model in row form.
 
     Args:
-        first: (K, M·H, R) matrix of the first layer.
+        first: (K, M·H, R) matrix of the first layer; None if the network reads something else than X.
         hidden: (bias (K·M, H, 1), matrix (K·M, H, H)) of every further hidden layer.
         last: (K, D, M·H) output matrix; members of an ensemble are averaged here.
         bias: (K, D, 1) of the output.
     """
 
-    first: Tensor
+    first: Tensor | None
     hidden: tuple[tuple[Tensor, Tensor], ...]
     last: Tensor
     bias: Tensor
@@ -88,7 +88,8 @@ class RowNetwork:
     def to(self, dtype: torch.dtype) -> "RowNetwork":
         """Return the network in another precision."""
         hidden = tuple((bias.to(dtype), weight.to(dtype)) for bias, weight in self.hidden)
-        return RowNetwork(self.first.to(dtype), hidden, self.last.to(dtype), self.bias.to(dtype))
+        first = None if self.first is None else self.first.to(dtype)
+        return RowNetwork(first, hidden, self.last.to(dtype), self.bias.to(dtype))
 
     def scaled(self, factor: Tensor) -> "RowNetwork":
         """Multiply the output per model by (K, 1, 1)."""
@@ -100,22 +101,31 @@ class RowNetwork:
         The two differ for ensembles, whose members stand one above the other after the first layer and before the last,
         and side by side in between.
         """
-        layers = [self.first, *(weight for _, weight in self.hidden)]
+        hidden = [weight for _, weight in self.hidden]
+        layers = hidden if self.first is None else [self.first, *hidden]
         readers = [*layers[1:], self.last]
         written = [layer.new_empty(*layer.shape[:2], num_columns) for layer in layers]
         return [(x, x.view(len(reader), -1, num_columns)) for x, reader in zip(written, readers, strict=True)]
 
-    def into(self, out: Tensor, matrix: Tensor, buffers: list[tuple[Tensor, Tensor]]) -> Tensor:
+    def into(
+        self,
+        out: Tensor,
+        matrix: Tensor,
+        buffers: list[tuple[Tensor, Tensor]],
+        activations: Tensor | None = None,
+    ) -> Tensor:
         """Write the output for all columns.
 
         Args:
             out: (K, D, N) contiguous target.
             matrix: (K, R, N) the numbers X.
             buffers: Of `buffers(N)`; overwritten.
+            activations: (K, H, N) input of the further layers where there is no first layer.
         """
-        (written, activations), *buffers = buffers
-        torch.bmm(self.first, matrix, out=written)
-        silu(written, inplace=True)
+        if self.first is not None:
+            (written, activations), *buffers = buffers
+            torch.bmm(self.first, matrix, out=written)
+            silu(written, inplace=True)
         for (bias, weight), (written, read) in zip(self.hidden, buffers, strict=True):
             torch.baddbmm(bias, weight, activations, out=written)
             silu(written, inplace=True)
@@ -175,14 +185,14 @@ class StackWeights:
         constant = weight @ self["action_encoder.linear.bias"].unsqueeze(-1) - action @ mean.unsqueeze(-1)
         return action, constant.squeeze(-1)
 
-    def network(self, first: Tensor, layers: list[tuple[Tensor, Tensor]], scale: Tensor) -> RowNetwork:
+    def network(self, first: Tensor | None, layers: list[tuple[Tensor, Tensor]], scale: Tensor) -> RowNetwork:
         """Assemble a network with one output per state dimension.
 
         Members of an ensemble share the input, so their first layers stand above each other, and their mean is one
         wide last layer.
 
         Args:
-            first: (K·M, H, R) first matrix over rows.
+            first: (K·M, H, R) first matrix over rows, or None.
             layers: The layers after it.
             scale: (K·M, D) unit of each output.
         """
@@ -190,7 +200,7 @@ class StackWeights:
         members = (self.num_models, self.num_members)
         last = (last * scale.unsqueeze(-1)).unflatten(0, members) / self.num_members  # (K, M, D, H)
         return RowNetwork(
-            first.unflatten(0, members).flatten(1, 2).contiguous(),
+            None if first is None else first.unflatten(0, members).flatten(1, 2).contiguous(),
             tuple((bias.unsqueeze(-1), weight) for weight, bias in hidden),
             last.transpose(1, 2).flatten(2),
             (last_bias * scale).unflatten(0, members).mean(dim=1).unsqueeze(-1),
