@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tdlib import evaluation
+from tdlib.core import facts
 from tdlib.core.solvers import integrate
 from tdlib.data import collect_random
 from tdlib.evaluation import evaluate, tables
@@ -15,7 +16,7 @@ from tdlib.evaluation import measures as registry
 from tdlib.evaluation.errors import auroc, mean_over, rank_correlation
 from tdlib.evaluation.measures import take as measures
 from tdlib.evaluation.measures.convergence import LEVELS, passes
-from tdlib.evaluation.sets import rollout_sets, schedules
+from tdlib.evaluation.sets import rollout_sets
 from tdlib.evaluation.sets.gather import gather_pairs
 from tdlib.models import Context, Persistence, RecurrentRollout, RescaledIncrement, build_model
 from tdlib.speed import Query, Stack, predict_queries
@@ -56,7 +57,7 @@ def test_exact_flow_scores_zero_everywhere(name):
     system = SYSTEMS[name]
     test_set = make_test_set(system, num_context_pairs=0)
     one_step = evaluation.one_step_errors(exact(system), test_set, system.spec)
-    assert set(one_step["test_frequency"]) == set(schedules.RATES)
+    assert set(one_step["test_frequency"]) == set(facts.RATES)
     # starts are rounded to float32: 2e-7 rad against increments of 1e-2 at 200 Hz
     assert one_step["relative_error"].max() < 2e-3
     assert one_step.query("dimension == 'all'")["relative_error"].max() < 1e-3
@@ -164,7 +165,7 @@ def test_models_with_memory_see_the_true_past(pendulum):
     table = evaluation.one_step_errors(model, pendulum[0], PENDULUM.spec, sets=("pooled", "ppo"))
     assert set(table["test_set"]) == {"pooled"} and (table["n"] == 16).all()  # only pairs whose past is known
     pairs = gather_pairs(pendulum, [{"seed": 0}], "pooled", with_context=True)
-    assert pairs.context.states.shape == (1, len(schedules.RATES), 16, 8, 2)
+    assert pairs.context.states.shape == (1, len(facts.RATES), 16, 8, 2)
     masked = pairs.context.mask.any(dim=-1)
     assert masked.any()
     # the last context state leads to the pair's state under the context's input, where that input was held

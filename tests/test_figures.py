@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tdlib import figures
-from tdlib.evaluation.sets.schedules import RATES
+from tdlib.core.facts import RATES
 from tdlib.evaluation.tables import arm_of, tidy
 from tdlib.figures.save import png_bytes
 from tdlib.figures.selection import KEY_ARMS, KNOWN, SHOWN_ARMS, pick

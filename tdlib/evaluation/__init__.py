@@ -1,5 +1,6 @@
 """How well models predict: one step, open loop, against themselves at other steps, and in control."""
 
+from tdlib.core.facts import RATES, TRAIN_RATES
 from tdlib.evaluation.control.dynamics import Oracle, SideBySide
 from tdlib.evaluation.control.episodes import (
     ControlResult,
@@ -22,7 +23,6 @@ from tdlib.evaluation.measures.rollout import open_loop_rollout, rollout_errors
 from tdlib.evaluation.measures.velocity_field import velocity_field
 from tdlib.evaluation.sets.pairs import PairSet
 from tdlib.evaluation.sets.rollout_sets import RolloutSet
-from tdlib.evaluation.sets.schedules import RATES, TRAIN_RATES
 from tdlib.evaluation.sets.test_sets import TestSet, build_test_set, flow_pairs
 from tdlib.evaluation.tables import KEY_COLUMNS, at_time, read_table, write_table
 from tdlib.evaluation.trajectory_file import read_trajectories, write_trajectories

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tdlib.core.facts import ARM_COLUMNS
 from tdlib.core.files import atomic_path
 
-ARM_COLUMNS = ("model", "method", "form", "size", "data", "train_frequency")
 KEY_COLUMNS = ("env", *ARM_COLUMNS, "test_frequency", "seed")
 TEXT_COLUMNS = (
     "env", *ARM_COLUMNS, "test_frequency", "test_set", "dimension", "verdict", "fine_frequency", "coarse_frequency",

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from tdlib.core.facts import TRAIN_RATES
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import ARM
 from tdlib.figures.style import (
@@ -19,7 +20,6 @@ from tdlib.figures.style import (
     style,
 )
 
-RATES = ("10", "20", "50")
 SHORT_MODELS = {
     "first_order_ode": "1st-order",
     "newtonian": "Newtonian",
@@ -36,7 +36,7 @@ def draw_control(table: pd.DataFrame, rates: Sequence[str] | None = None) -> Dra
         rates: Control rates of the panels, by default all of 10, 20, 50 Hz that occur.
     """
     env = str(table["env"].iloc[0])
-    rates = [r for r in rates or RATES if r in set(table["control_frequency"])]
+    rates = [r for r in rates or TRAIN_RATES if r in set(table["control_frequency"])]
     summary = episode_means(table)
     learned = summary[~summary["method"].isin(("oracle", "random"))]
     names = _arm_names(learned)

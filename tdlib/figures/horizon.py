@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from tdlib.core.facts import TRAIN_RATES
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import ARM, MAIN_MODEL, arms_in, main_arms
 from tdlib.figures.style import (
@@ -20,12 +21,11 @@ from tdlib.figures.style import (
     style,
 )
 
-RATES = ("10", "20", "50")
 CEILING, FLOOR = 10.0, 1e-3
 LEAST_SURVIVING = 0.3  # share of rollouts that must still count for a truncated point to be drawn
 
 
-def draw_error_vs_horizon(table: pd.DataFrame, rates: Sequence[str] = RATES) -> Drawing:
+def draw_error_vs_horizon(table: pd.DataFrame, rates: Sequence[str] = TRAIN_RATES) -> Drawing:
     """Draw relative rollout error against time, one row of panels per model, one column per test rate.
 
     Args:

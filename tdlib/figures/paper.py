@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tdlib.core.facts import TRAIN_RATES
 from tdlib.figures.control import episode_counts, episode_means
 from tdlib.figures.heatmaps import (
     CELL_HEIGHT,
@@ -20,7 +21,7 @@ from tdlib.figures.heatmaps import (
     rate_ticks,
     row_label,
 )
-from tdlib.figures.horizon import RATES, draw_rollout_lines
+from tdlib.figures.horizon import draw_rollout_lines
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import ARM, KEY_ARMS, MAIN_MODEL, METHOD_PANELS, arms_in, default_sizes, own_models, pick
 from tdlib.figures.state_space import draw_state_space
@@ -93,7 +94,7 @@ def draw_figure2(table: pd.DataFrame) -> Drawing:
         table: rollout_errors of all environments.
     """
     chosen = pick(
-        table[(table["dimension"] == "all") & table["test_frequency"].isin(RATES) & ~table["truncated"]], KEY_ARMS
+        table[(table["dimension"] == "all") & table["test_frequency"].isin(TRAIN_RATES) & ~table["truncated"]], KEY_ARMS
     )
     summary = over_seeds(chosen, "relative_error", ["env", *ARM, "test_frequency", "truncated", "time"])
     envs, rates = list(dict.fromkeys(summary["env"])), sort_rates(summary["test_frequency"])

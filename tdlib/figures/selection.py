@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from tdlib.core.facts import ARM_COLUMNS, TRAIN_RATES
+
 Arms = Sequence[tuple[str, str, str, str]]  # (model, method, form, train_frequency)
-ARM = ["model", "method", "form", "size", "data", "train_frequency"]
+ARM = list(ARM_COLUMNS)
 MAIN_MODEL = "jump"  # whose name is left out where an arm is named, since most arms are its
-MAIN_RATE, FINEST, THREE = "20", "50", ("10", "20", "50")
+MAIN_RATE, FINEST = "20", TRAIN_RATES[-1]
 SHOWN_ARMS: Arms = (  # one of each kind, for figures of single trajectories and states and for the axes of control
     (MAIN_MODEL, "baseline", "none", MAIN_RATE),
     (MAIN_MODEL, "rescaled", "none", MAIN_RATE),
@@ -25,18 +27,18 @@ KEY_ARMS: Arms = (  # figures 2 and 3
     SHOWN_ARMS[3],
 )
 METHOD_PANELS: tuple[tuple[str, Arms], ...] = (  # figure 1
-    ("baseline", [(MAIN_MODEL, "baseline", "none", rate) for rate in THREE]),
+    ("baseline", [(MAIN_MODEL, "baseline", "none", rate) for rate in TRAIN_RATES]),
     (
         "Δt-conditioned",
-        [(MAIN_MODEL, "dt_conditioned", form, rate) for form in ("concat", "scaled_concat") for rate in THREE],
+        [(MAIN_MODEL, "dt_conditioned", form, rate) for form in ("concat", "scaled_concat") for rate in TRAIN_RATES],
     ),
-    ("rescaled increment", [(MAIN_MODEL, "rescaled", "none", rate) for rate in THREE]),
+    ("rescaled increment", [(MAIN_MODEL, "rescaled", "none", rate) for rate in TRAIN_RATES]),
     ("recurrent rollout", [(MAIN_MODEL, "recurrent_rollout", "none", FINEST)]),
     (
         "multi-resolution",
         [(MAIN_MODEL, "multi_resolution", form, "mixed") for form in ("concat", "scaled_concat", "log_tau")],
     ),
-    ("Newtonian ODE", [("newtonian", "ode", "rk4", rate) for rate in (*THREE, "mixed")]),
+    ("Newtonian ODE", [("newtonian", "ode", "rk4", rate) for rate in (*TRAIN_RATES, "mixed")]),
 )
 LIMIT_PANELS: tuple[tuple[str, Arms, tuple[str, ...]], ...] = (  # title, arms, names of the limits drawn with them
     (

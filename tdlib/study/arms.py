@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from tdlib.core.facts import ARM_COLUMNS
+from tdlib.core.facts import TRAIN_RATES as TRAIN_FREQUENCIES
 from tdlib.core.seeding import derive_seed
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.core.time_grid import delta_t_of
 from tdlib.models import FIELDS, MODELS, SIZES, DynamicsModel, build_model
 from tdlib.models.forms import REFERENCE_DELTA_T
 
-TRAIN_FREQUENCIES = ("10", "20", "50")  # [Hz]
 MIXED, LOG_UNIFORM = "mixed", "loguniform"
-FINEST = "50"  # [Hz]; the rate whose baseline is composed
-KEY_COLUMNS = ("model", "method", "form", "size", "data", "train_frequency")
+FINEST = TRAIN_FREQUENCIES[-1]  # [Hz]; the rate whose baseline is composed
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Arm:
 
     def keys(self) -> dict[str, str]:
         """The arm's key columns in table order."""
-        return {name: getattr(self, name) for name in KEY_COLUMNS}
+        return {name: getattr(self, name) for name in ARM_COLUMNS}
 
 
 def build_arm(arm: Arm, spec: EnvironmentSpec, seed: int) -> DynamicsModel:

@@ -11,12 +11,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from tdlib.core.facts import TRAIN_RATES
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.evaluation.errors import auroc, rank_correlation, squared_error
 from tdlib.evaluation.measures.measure import Measure, Subject
 from tdlib.evaluation.measures.take import Question
 from tdlib.evaluation.sets.gather import TestSets, first_of, gather_pairs, join_rates, members_of
-from tdlib.evaluation.sets.schedules import TRAIN_RATES
 from tdlib.evaluation.tables import Member, tidy
 from tdlib.models import Ensemble
 from tdlib.speed import Stack

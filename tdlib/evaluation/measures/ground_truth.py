@@ -3,12 +3,11 @@
 import pandas as pd
 import torch
 
+from tdlib.core.facts import PLANT_RATES
 from tdlib.core.seeding import torch_generator
 from tdlib.core.time_grid import delta_t_of
 from tdlib.envs.gymnasium_physics import plant_change
 from tdlib.systems import System
-
-RATES = (5.0, 10.0, 20.0, 50.0, 100.0, 200.0)
 
 
 def plant_change_table(system: System, *, seed: int = 0, num_samples: int = 4096) -> pd.DataFrame:
@@ -19,7 +18,7 @@ def plant_change_table(system: System, *, seed: int = 0, num_samples: int = 4096
         those that touch the speed limit are left out).
     """
     rows = []
-    for rate in RATES:
+    for rate in map(float, PLANT_RATES):
         generator = torch_generator(seed, "plant change", system.spec.name)
         change = plant_change(system, delta_t_of(rate), num_samples=num_samples, generator=generator)
         total = (change**2).mean().sqrt().unsqueeze(0)

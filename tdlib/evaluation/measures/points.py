@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import torch
 
+from tdlib.core.facts import TRAIN_RATES
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.evaluation.errors import squared_error
 from tdlib.evaluation.measures.measure import Measure, Subject
 from tdlib.evaluation.measures.one_step import pair_query, split_rates
 from tdlib.evaluation.measures.take import Question, take
 from tdlib.evaluation.sets.gather import TestSets, first_of, gather_pairs, members_of
-from tdlib.evaluation.sets.schedules import TRAIN_RATES
 from tdlib.evaluation.tables import Member, tidy
 from tdlib.speed import Model, has_memory
 

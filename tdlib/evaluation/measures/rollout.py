@@ -7,13 +7,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from tdlib.core.facts import TRAIN_RATES
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.evaluation.errors import mean_over, mse_over_horizon, over_dimensions, relative_error
 from tdlib.evaluation.measures.measure import Measure, Subject
 from tdlib.evaluation.measures.take import Question, take
 from tdlib.evaluation.sets.gather import TestSets, first_of, gather_rollouts, members_of
 from tdlib.evaluation.sets.rollout_sets import RolloutSet
-from tdlib.evaluation.sets.schedules import TRAIN_RATES
 from tdlib.evaluation.tables import Member, tidy
 from tdlib.models import Context
 from tdlib.speed import Model, Query, has_memory, predict_queries

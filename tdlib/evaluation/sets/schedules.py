@@ -1,4 +1,4 @@
-"""The rates of the study and the sequences of intervals that stand for them."""
+"""The sequences of intervals that stand for the rates of the study."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,6 @@ from torch import Tensor
 
 from tdlib.core.time_grid import delta_t_of, steps_within
 
-TRAIN_RATES = ("10", "20", "50")
-RATES = ("5", "10", "16", "20", "25", "33.3", "50", "100", "200", "irregular")
 IRREGULAR_DELTA_T, IRREGULAR_LOW, IRREGULAR_HIGH = 0.05, 0.5, 1.5  # 50 ms × U(0.5, 1.5)
 HOLD = 0.2  # [s] a multiple of the intervals of 5, 10, 20, 25, 50, 100 and 200 Hz
 HOLDS = {"33.3": 0.6, "16": 0.1875}  # [s] for rates whose intervals do not divide 0.2 s

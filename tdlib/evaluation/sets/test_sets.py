@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tdlib.core.facts import RATES
 from tdlib.core.seeding import torch_generator
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.data import TransitionDataset
@@ -18,7 +19,7 @@ from tdlib.evaluation.sets.history import CONTEXT_STEPS, pair_context, sample_or
 from tdlib.evaluation.sets.log_sets import log_sets
 from tdlib.evaluation.sets.pairs import PairSet
 from tdlib.evaluation.sets.rollout_sets import RolloutSet, build_rollouts
-from tdlib.evaluation.sets.schedules import RATES, pair_intervals, past_intervals
+from tdlib.evaluation.sets.schedules import pair_intervals, past_intervals
 from tdlib.evaluation.tables import frequency_label
 from tdlib.models import Context
 from tdlib.systems import System

@@ -16,11 +16,12 @@ from pathlib import Path
 
 import torch
 
+from tdlib.core.facts import ARM_COLUMNS
 from tdlib.core.files import write_text
 from tdlib.explorer.python.generate.operations import MissingOperationError
 from tdlib.explorer.python.generate.pieces import pieces_of
 from tdlib.models import DynamicsModel, TrajectoryShootingModel
-from tdlib.study.arms import KEY_COLUMNS, Arm, trained_arms
+from tdlib.study.arms import Arm, trained_arms
 from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint
 
@@ -155,14 +156,14 @@ def _free_name(name: str, taken: Iterable[str]) -> str:
 def _entry(name: str, model: DynamicsModel, packed: DynamicsModel) -> tuple[dict, bytes]:
     """Describe one model for the index, without its offset, and give its weights as little-endian float16."""
     config, options = model.config, model.build_options
-    missing = [key for key in (*KEY_COLUMNS, "seed") if key not in config]
+    missing = [key for key in (*ARM_COLUMNS, "seed") if key not in config]
     if missing:
         raise ValueError(f"models must say what they are in config, {name} lacks {missing}")
     tensors = {key: x.detach() for key, x in packed.named_parameters()}
     weights = b"".join(x.half().contiguous().numpy().astype("<f2").tobytes() for x in tensors.values())
     entry = {
         "id": name,
-        **{key: config[key] for key in KEY_COLUMNS},
+        **{key: config[key] for key in ARM_COLUMNS},
         "seed": config["seed"],
         "support": config.get("delta_t_support"),
         "delta_t": float(packed.train_delta_t),
