@@ -28,7 +28,7 @@ from tdlib.explorer.python.pack import pack_models
 from tdlib.explorer.python.page import heatmap_rows, motion_error, page_script
 from tdlib.explorer.python.signals import held_inputs
 from tdlib.figures.theme import TEXT_CONTRAST, contrast
-from tdlib.models.no_training import RecurrentRollout, RescaledIncrement
+from tdlib.models import RecurrentRollout, RescaledIncrement
 from tdlib.publish.explore import open_explorer
 from tdlib.study import limits
 from tdlib.study.arms import Arm, build_arm

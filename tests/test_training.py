@@ -158,14 +158,14 @@ def test_arms_build_what_they_name():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: trained_arms(["jmp"]), ["models", "jump", "lstm", "jmp"]),
+        (lambda: trained_arms(["jmp"]), ["model", "jump", "lstm", "jmp"]),
         (lambda: trained_arms(sizes=["huge"]), ["sizes", "small", "huge"]),
         (lambda: build_arm(PERSISTENCE, SYSTEMS["Pendulum-v1"].spec, 0), ["arm", "trained", "persistence"]),
         (lambda: build_arm(JUMP, SYSTEMS["Pendulum-v1"].spec, -1), ["seed", ">= 0", "-1"]),
         (lambda: Budget(0, 1e-3), ["num_steps", ">= 1", "0"]),
         (lambda: Budget(10, float("nan")), ["learning_rate", "nan"]),
         (lambda: Budget(10, 1e-3, warmup_fraction=1.0), ["warmup_fraction", "[0, 1)", "1.0"]),
-        (lambda: Budget(10, 1e-3, batch_size=100), ["batch_size", "window", "100"]),
+        (lambda: fit([member(LSTM)], Budget(10, 1e-3, batch_size=100)), ["batch_size", "window", "100", "16"]),
         (lambda: Budget(10, 1e-3, loss="mse"), ["loss", "increment", "'mse'"]),
     ],
 )
@@ -229,7 +229,7 @@ def test_the_loss_is_the_stated_one(arm, loss):
     run = StackRun([Single(one, torch_generator(0, "a"), torch_generator(0, "b"))], budget, "cpu")
     run.draw(1)
     rows, valid = run._chunk[0][0], run._chunk[1][0] if arm.model == "lstm" else None
-    index, counted = again(one, budget).draw(1, budget.batch_size // (budget.window if arm.model == "lstm" else 1))
+    index, counted = again(one, budget).draw(1, budget.batch_size // one.model.needs.window)
     counted = counted[0, 0].squeeze(-1) if valid is None else valid[0]
     everything = Transitions.concatenate(list(one.train))
     index = index[0, 0] if arm.model == "lstm" else index[0, 0, :, 0]
@@ -246,7 +246,7 @@ def test_the_loss_is_the_stated_one(arm, loss):
 
 def again(one, budget, name="a"):
     """The sampler of a member that trains alone, from the start of its stream."""
-    window = budget.window if one.model.trains_on_windows else 1
+    window = one.model.needs.window
     return StackSampler([Sampler(one.train, one.train_offsets, DataPool(), window, torch_generator(0, name))])
 
 

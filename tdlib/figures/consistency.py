@@ -9,10 +9,10 @@ from tdlib.figures.selection import ARM, arms_in, default_sizes
 from tdlib.figures.style import (
     METHOD_COLORS,
     METHOD_LABELS,
-    MODEL_LABELS,
     RATE_COLORS,
     counts_text,
     method_style,
+    model_label,
     new_figure,
     over_seeds,
     shared_legend,
@@ -100,7 +100,7 @@ def draw_convergence(table: pd.DataFrame) -> Drawing:
                                   xytext=(5, 0), textcoords="offset points", va="center",
                                   color=RATE_COLORS.get(rate, "#444444"))  # fmt: skip
             axis.axvline(0, color="#808080", linewidth=0.8, zorder=0)
-            axis.set_title(MODEL_LABELS.get(model, model))
+            axis.set_title(model_label(model))
             axis.set_yscale("log")
             axis.margins(x=0.1)
             axis.yaxis.set_major_formatter(PLAIN)

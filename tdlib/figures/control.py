@@ -12,20 +12,14 @@ from tdlib.figures.selection import ARM
 from tdlib.figures.style import (
     METHOD_COLORS,
     METHOD_LABELS,
-    MODEL_ORDER,
     arm_label,
     method_style,
+    model_label,
     new_figure,
     shared_legend,
+    sort_models,
     style,
 )
-
-SHORT_MODELS = {
-    "first_order_ode": "1st-order",
-    "newtonian": "Newtonian",
-    "port_hamiltonian": "port-Ham.",
-    "lstm": "LSTM",
-}
 
 
 def draw_control(table: pd.DataFrame, rates: Sequence[str] | None = None) -> Drawing:
@@ -113,7 +107,7 @@ def episode_counts(table: pd.DataFrame) -> str:
 
 def _arm_names(summary: pd.DataFrame) -> list[tuple[tuple, str]]:
     arms = summary.drop_duplicates(ARM)
-    order = arms["model"].map({name: i for i, name in enumerate(MODEL_ORDER)}).fillna(len(MODEL_ORDER))
+    order = arms["model"].map({name: i for i, name in enumerate(sort_models(arms["model"]))})
     arms = arms.assign(order=order).sort_values("order", kind="stable")
     return [(tuple(arm[ARM]), _short(arm)) for _, arm in arms.iterrows()]
 
@@ -124,8 +118,8 @@ def _short(arm: pd.Series) -> str:
         label = label.removeprefix("ODE ")
     extra = "" if arm["size"] in ("hidden64", "none") else f" ({arm['size']})"
     extra += " (= seconds)" if arm["data"] == "seconds" else ""
-    model = "" if arm["model"] in ("none", "jump") else SHORT_MODELS.get(arm["model"], arm["model"]) + " "
-    return f"{model}{label}{extra}"
+    model = "" if arm["model"] == "none" else model_label(arm["model"], short=True)
+    return f"{model} {label}{extra}".lstrip()
 
 
 def _as_bool(values: pd.Series) -> pd.Series:

@@ -10,7 +10,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from tdlib.figures.save import Drawing
-from tdlib.figures.style import METHOD_LABELS, MODEL_LABELS, counts_text, sort_models, sort_rates, style
+from tdlib.figures.style import METHOD_LABELS, counts_text, model_label, sort_models, sort_rates, style
 
 CELL_WIDTH, CELL_HEIGHT = 0.37, 0.2  # [in]
 TITLE, GAP, LABELS, MARGIN = 0.25, 0.1, 1.62, 0.12
@@ -61,7 +61,7 @@ def draw_error_heatmaps(table: pd.DataFrame, value: str = "relative_error", test
 
 def panel_title(model: str, method: str) -> str:
     """Name a panel, for example `jump (MLP) · baseline`."""
-    parts = [] if model == "none" else [MODEL_LABELS.get(model, model)]
+    parts = [] if model == "none" else [model_label(model)]
     parts += [] if method == "ode" else [METHOD_LABELS.get(method, method)]
     return " · ".join(parts)
 

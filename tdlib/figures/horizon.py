@@ -10,10 +10,10 @@ from tdlib.core.facts import TRAIN_RATES
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import ARM, MAIN_MODEL, arms_in, main_arms
 from tdlib.figures.style import (
-    MODEL_LABELS,
     arm_label,
     counts_text,
     method_style,
+    model_label,
     new_figure,
     over_seeds,
     shared_legend,
@@ -44,7 +44,7 @@ def draw_error_vs_horizon(table: pd.DataFrame, rates: Sequence[str] = TRAIN_RATE
         for row, model in zip(axes, models, strict=True):
             for axis, rate in zip(row, shown, strict=True):
                 draw_rollout_lines(axis, summary[(summary["model"] == model) & (summary["test_frequency"] == rate)])
-                axis.set_title(f"{MODEL_LABELS.get(model, model)} at {rate} Hz", fontsize=8.5)
+                axis.set_title(f"{model_label(model)} at {rate} Hz", fontsize=8.5)
             row[0].set_ylabel("relative error")
         for axis in axes[-1]:
             axis.set_xlabel("time [s]")

@@ -12,6 +12,7 @@ from tdlib.figures.style import (
     counts_text,
     log_rate_axis,
     method_style,
+    model_look,
     new_figure,
     over_seeds,
     shared_legend,
@@ -19,11 +20,6 @@ from tdlib.figures.style import (
     style,
 )
 
-MODEL_LOOKS = {  # tells models of one method and form apart
-    "lstm": {"markerfacecolor": "white"},
-    "newtonian": {"marker": "s", "linestyle": "--"},
-    "port_hamiltonian": {"marker": "^", "linestyle": ":"},
-}
 LIMIT_LINES = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (8, 3)), (0, (1, 2)))
 
 
@@ -76,7 +72,7 @@ def draw_rate_lines(axis: Axes, summary: pd.DataFrame, *, with_model: bool = Fal
         rows = rows.assign(rate=rows["test_frequency"].astype(float)).sort_values("rate")
         spread = [(rows["mean"] - rows["low"]).clip(lower=0), (rows["high"] - rows["mean"]).clip(lower=0)]
         label = arm_label(arm, with_model=with_model and arm["model"] != MAIN_MODEL)
-        look = method_style(arm["method"], arm["form"], arm["train_frequency"]) | MODEL_LOOKS.get(arm["model"], {})
+        look = method_style(arm["method"], arm["form"], arm["train_frequency"]) | model_look(arm["model"])
         axis.errorbar(rows["rate"], rows["mean"], yerr=spread, **look, label=label, elinewidth=0.8, capsize=1.5)
 
 

@@ -9,7 +9,7 @@ from matplotlib.colors import LogNorm
 from tdlib.core.facts import TRAIN_RATES
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import SHOWN_ARMS, arms_in, pick_or_first
-from tdlib.figures.style import METHOD_LABELS, MODEL_LABELS, new_figure, state_label, state_plane, style
+from tdlib.figures.style import METHOD_LABELS, model_label, new_figure, state_label, state_plane, style
 
 NORM = LogNorm(0.01, 10.0, clip=True)
 
@@ -52,7 +52,7 @@ def draw_state_space(table: pd.DataFrame, arms: Sequence[tuple] = SHOWN_ARMS) ->
 
 
 def _name(arm: pd.Series) -> str:
-    model = MODEL_LABELS.get(arm["model"], arm["model"])
+    model = model_label(arm["model"])
     name = model if arm["method"] == "ode" else METHOD_LABELS.get(arm["method"], arm["method"])
     rate = arm["train_frequency"]
     return f"{name}, {rate} Hz" if rate[:1].isdigit() else f"{name}, {rate}"

@@ -5,6 +5,7 @@ Figures are `matplotlib.figure.Figure` objects drawn without pyplot, so nothing 
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
@@ -14,6 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from tdlib.figures.theme import THEME
+
+if TYPE_CHECKING:
+    from tdlib.models import Family
 
 METHOD_COLORS: dict[str, str] = THEME["light"]["method"]
 RATE_COLORS: dict[str, str] = THEME["light"]["rate"]
@@ -34,14 +38,6 @@ FORM_MARKERS = {
 FORM_LINES = {
     "none": "-", "concat": ":", "scaled": (0, (5, 1)), "scaled_concat": "-", "log_tau": "-.", "rk4": "-",
     "euler": (0, (3, 1.5)),
-}  # fmt: skip
-MODEL_ORDER = (
-    "none", "jump", "lstm", "first_order_ode", "newtonian", "velocity", "port_hamiltonian", "ensemble",
-)  # fmt: skip
-MODEL_LABELS = {
-    "none": "no model", "jump": "jump (MLP)", "lstm": "LSTM", "first_order_ode": "first-order ODE",
-    "newtonian": "Newtonian ODE", "velocity": "velocity ODE (dv = 0)", "port_hamiltonian": "port-Hamiltonian ODE",
-    "ensemble": "ensemble of 5 jumps",
 }  # fmt: skip
 GREEK = {"alpha": "α", "beta": "β", "theta": "θ", "omega": "ω", "phi": "φ", "psi": "ψ"}
 
@@ -86,9 +82,29 @@ def method_style(method: str, form: str = "none", train_frequency: str = "") -> 
     return {**look, "markerfacecolor": NEUTRAL["background"]} if several else look
 
 
+def known_models() -> "dict[str, Family]":
+    """The registry of model families, imported when a figure is drawn: reading figures' code needs no torch."""
+    from tdlib.models import MODELS
+
+    return MODELS
+
+
+def model_label(name: str, *, short: bool = False) -> str:
+    """Name a model in words; a class that is in no registry by its own name."""
+    if name not in known_models():
+        return {"none": "no model"}.get(name, name.rpartition(":")[2])
+    family = known_models()[name]
+    return family.short_label if short else family.label or name
+
+
+def model_look(name: str) -> dict[str, str]:
+    """What tells a model from others of its method and form, for `Axes.plot`."""
+    return dict(known_models()[name].look) if name in known_models() else {}
+
+
 def arm_label(row: pd.Series, *, with_model: bool = False, with_rate: bool = True) -> str:
     """Name an arm in words, for example `multi-resolution scaled_concat, mixed`."""
-    method, model = METHOD_LABELS.get(row["method"], row["method"]), MODEL_LABELS.get(row["model"], row["model"])
+    method, model = METHOD_LABELS.get(row["method"], row["method"]), model_label(row["model"])
     named = with_model and row["model"] != "none"
     text = model if named and row["method"] == "ode" else f"{model}: {method}" if named else method
     if row["form"] != "none":
@@ -131,7 +147,7 @@ def state_plane(names: Sequence[str], env: str) -> tuple[str, str]:
 
 def sort_models(models: Sequence[str]) -> list[str]:
     """Models in the order of the study, others last."""
-    known = {name: i for i, name in enumerate(MODEL_ORDER)}
+    known = {name: i for i, name in enumerate(("none", *known_models()))}
     return sorted(set(models), key=lambda name: (known.get(name, len(known)), name))
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from tdlib.core.files import write_bytes
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import ARM, arms_in, default_sizes
-from tdlib.figures.style import MODEL_LABELS, arm_label, method_style, new_figure, shared_legend, sort_models, style
+from tdlib.figures.style import arm_label, method_style, model_label, new_figure, shared_legend, sort_models, style
 
 CURVES = (("train_loss", "#999999", "training loss"), ("val_loss", "#0072B2", "validation loss"),
           ("grad_norm", "#D55E00", "gradient norm"))  # fmt: skip
@@ -98,7 +98,7 @@ def draw_training_overview(table: pd.DataFrame) -> Drawing:
                 axis.plot(points["step"], points["mean"], color=look["color"], linestyle=look["linestyle"], alpha=0.85,
                           linewidth=1.1, label=arm_label(arm, with_rate=False))  # fmt: skip
             axis.set_yscale("log")
-            axis.set_title(MODEL_LABELS.get(model, model))
+            axis.set_title(model_label(model))
         for axis in axes.ravel()[len(models) :]:
             axis.set_visible(False)
         for i, axis in enumerate(axes.ravel()[: len(models)]):

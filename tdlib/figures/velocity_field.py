@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import ARM
-from tdlib.figures.style import MODEL_LABELS, arm_label, new_figure, sort_models, state_label, style
+from tdlib.figures.style import arm_label, model_label, new_figure, sort_models, state_label, style
 
 
 def draw_velocity_field(table: pd.DataFrame) -> Drawing:
@@ -36,7 +36,7 @@ def draw_velocity_field(table: pd.DataFrame) -> Drawing:
                                (("dx_true", "dx", scale[0]), ("dy_true", "dy", scale[1]))))  # fmt: skip
             arrows = _arrows(axis, field, ("dx", "dy"), scale, np.asarray(error, dtype=float))
             rms = float(np.sqrt(np.mean(np.asarray(error) ** 2)))
-            axis.set_title(f"{MODEL_LABELS.get(field['model'].iloc[0])}: {rms:.2f}")
+            axis.set_title(f"{model_label(field['model'].iloc[0])}: {rms:.2f}")
         for axis in panels[len(models) + 1 :]:
             axis.set_visible(False)
         for axis in axes[:, 0]:

@@ -1,27 +1,40 @@
-"""Learned dynamics models: discrete maps, vector fields, baselines without training, ensembles and stacks."""
+"""Learned dynamics models: families by name, the contract they keep, and models derived without training."""
 
-from tdlib.models.build import DISCRETE, FIELDS, MODELS, SIZES, build_model, layer_widths, model_options
-from tdlib.models.contract import Context, DynamicsModel
-from tdlib.models.discrete import JumpModel, LSTMModel
-from tdlib.models.ensemble import Ensemble
-from tdlib.models.fields import FirstOrderODE, NewtonianDynamicsModel, PortHamiltonianModel, VelocityDynamicsModel
+from tdlib.models.build import DISCRETE, FIELDS, MODELS, build_model, find_family, model_options
+from tdlib.models.contract import Context, DynamicsModel, Needs
+from tdlib.models.derived import DERIVATIONS, NewtonIncrement, Persistence, RecurrentRollout, RescaledIncrement
+from tdlib.models.families.ensemble import Ensemble
+from tdlib.models.families.first_order_ode import FirstOrderODE
+from tdlib.models.families.jump import JumpModel
+from tdlib.models.families.lstm import LSTMModel
+from tdlib.models.families.newtonian import NewtonianDynamicsModel
+from tdlib.models.families.port_hamiltonian import PortHamiltonianModel
+from tdlib.models.families.velocity import VelocityDynamicsModel
+from tdlib.models.family import Arms, Family
 from tdlib.models.forms import FORMS, StepForm, form_coefficients
-from tdlib.models.no_training import Persistence, RecurrentRollout, RescaledIncrement
-from tdlib.models.ode import TrajectoryMatchingModel, TrajectoryShootingModel
+from tdlib.models.ode import TrajectoryMatchingModel, TrajectoryShootingModel, field_family
+from tdlib.models.options import SIZES, NetworkOptions, Options, layer_widths
 
 __all__ = [
+    "DERIVATIONS",
     "DISCRETE",
     "FIELDS",
     "FORMS",
     "MODELS",
     "SIZES",
+    "Arms",
     "Context",
     "DynamicsModel",
     "Ensemble",
+    "Family",
     "FirstOrderODE",
     "JumpModel",
     "LSTMModel",
+    "Needs",
+    "NetworkOptions",
+    "NewtonIncrement",
     "NewtonianDynamicsModel",
+    "Options",
     "Persistence",
     "PortHamiltonianModel",
     "RecurrentRollout",
@@ -31,6 +44,8 @@ __all__ = [
     "TrajectoryShootingModel",
     "VelocityDynamicsModel",
     "build_model",
+    "field_family",
+    "find_family",
     "form_coefficients",
     "layer_widths",
     "model_options",

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.core.transitions import Transitions
 from tdlib.models.encoders import ActionEncoder, Scales
+from tdlib.models.options import Options
 
 
 @dataclass(frozen=True)
@@ -32,28 +33,43 @@ class Context:
         return self.states, self.actions, self.delta_t, self.mask
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What a training batch must hold for a model.
+
+    Args:
+        window: Steps in a row, never across an episode; 1 for single transitions.
+    """
+
+    window: int = 1
+
+
 class DynamicsModel(nn.Module):
     """x(t + Δt) from x(t) and the input held over [t, t + Δt].
 
-    A subclass sets `scales` and `action_encoder` and writes `forward`; models with memory also `predict_sequence`.
+    A subclass writes `forward`; models with memory also `predict_sequence`.
 
     Args:
         spec: State and action sizes and units of the environment.
-        train_delta_t: Step used where a call names none [s]: the training step, 0.05 s for models of several rates.
+        options: Of the class's own `Options`; None for the defaults.
+        own_scales: Whether to make `scales`; False for a model of modules that bring theirs.
     """
 
+    Options: type[Options] = Options
+    needs = Needs()
     branches_on_values = False  # whether its program depends on the numbers it is given, so that it cannot be recorded
     has_memory = False  # whether `predict_sequence` depends on its context
-    trains_on_windows = False  # whether training calls `window_predictions` on contiguous windows
     scales: Scales
-    action_encoder: ActionEncoder
 
-    def __init__(self, spec: EnvironmentSpec, train_delta_t: float = 0.05):
+    def __init__(self, spec: EnvironmentSpec, options: Options | None = None, *, own_scales: bool = True):
         super().__init__()
         self.spec = spec
+        self.options = options = self.Options() if options is None else options
         self.config: dict = {}  # what the checkpoint says about this model
         self.build_options: dict = {}  # what `build_model` was called with
-        self.register_buffer("train_delta_t", torch.tensor(float(train_delta_t), dtype=torch.float64))
+        self.register_buffer("train_delta_t", torch.tensor(float(options.train_delta_t), dtype=torch.float64))
+        if own_scales:
+            self.scales = Scales(spec)
 
     @property
     def rate_scale(self) -> Tensor:
@@ -96,8 +112,11 @@ class DynamicsModel(nn.Module):
 
     def fit_scales(self, transitions: Transitions) -> None:
         """Fit input normalization and σ on the training split, (N, ...) transitions."""
-        self.scales.fit(transitions)
-        self.action_encoder.fit(transitions.action)
+        for module in self.modules():
+            if isinstance(module, Scales):
+                module.fit(transitions)
+            elif isinstance(module, ActionEncoder):
+                module.fit(transitions.action)
 
     def structure(self) -> tuple:
         """Return a key that two models share if they can be stacked: class, sizes, precision."""

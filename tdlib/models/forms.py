@@ -8,7 +8,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-REFERENCE_DELTA_T = 0.05  # [s]; a constant, since dividing a constant Δt input by its data std would divide by zero
+from tdlib.core.facts import REFERENCE_DELTA_T
+
 LOG_OFFSET = 5.0  # τ is zero at 10 µs
 FORMS = ("none", "concat", "scaled", "scaled_concat", "log_tau")
 
@@ -39,7 +40,7 @@ def form_coefficients(form: str, train_delta_t: float) -> tuple[float, float, fl
     h = float(train_delta_t)
     if not (math.isfinite(h) and h > 10**-LOG_OFFSET):
         raise ValueError(f"train_delta_t must be a finite time above 10 µs [s], got {train_delta_t}")
-    gain = 1.0 / REFERENCE_DELTA_T
+    gain = 1.0 / REFERENCE_DELTA_T  # not the data's std: that of one rate's intervals is zero
     return {
         "none": (0.0, h, 0.0, 0.0),
         "concat": (gain, h, 0.0, 0.0),

@@ -1,13 +1,44 @@
 """Fields made into dynamics models: integrate over the interval of each sample with the action held."""
 
 import copy
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from tdlib.core.facts import LOG_UNIFORM, MIXED, TRAIN_RATES
 from tdlib.core.solvers import integrate, solver_step
 from tdlib.core.specs import EnvironmentSpec
-from tdlib.models.contract import DynamicsModel
+from tdlib.models.contract import DynamicsModel, Needs
 from tdlib.models.encoders import ActionEncoder, Scales
+from tdlib.models.family import Arms, Family
+from tdlib.models.options import NetworkOptions, Options
+
+TRAJECTORIES = ("matching", "shooting")
+FIELD_ARMS = (
+    Arms("ode", "rk4", (*TRAIN_RATES, MIXED, LOG_UNIFORM)),
+    Arms("ode", "euler"),
+)
+
+
+@dataclass(frozen=True)
+class FieldOptions(NetworkOptions):
+    """Options of a model made of a field.
+
+    Args:
+        solver: Name in `tdlib.core.solvers.SOLVERS`.
+        substeps: Equal solver steps inside every interval.
+        trajectory: `matching` (trained on single intervals) or `shooting` (on windows).
+    """
+
+    solver: str = "rk4"
+    substeps: int = 1
+    trajectory: str = "matching"
+
+    def __post_init__(self):
+        super().__post_init__()
+        _checked(self.solver, self.substeps)
+        if self.trajectory not in TRAJECTORIES:
+            raise ValueError(f"trajectory must be one of {list(TRAJECTORIES)}, got {self.trajectory!r}")
 
 
 class TrajectoryMatchingModel(DynamicsModel):
@@ -34,7 +65,7 @@ class TrajectoryMatchingModel(DynamicsModel):
         solver: str = "rk4",
         substeps: int = 1,
     ):
-        super().__init__(spec, train_delta_t)
+        super().__init__(spec, Options(train_delta_t), own_scales=False)
         self.field = field
         self.action_encoder = ActionEncoder(spec, action_embedding_dim)
         self.solver, self.substeps = _checked(solver, substeps)
@@ -71,10 +102,10 @@ class TrajectoryShootingModel(DynamicsModel):
         matching: The one-interval model whose field is trained.
     """
 
-    trains_on_windows = True
+    needs = Needs(window=16)
 
     def __init__(self, matching: TrajectoryMatchingModel):
-        super().__init__(matching.spec, float(matching.train_delta_t))
+        super().__init__(matching.spec, matching.options, own_scales=False)
         self.matching = matching
 
     @property
@@ -101,6 +132,29 @@ class TrajectoryShootingModel(DynamicsModel):
 
     def structure(self) -> tuple:
         return (*super().structure(), *self.matching.structure()[-3:])
+
+
+def field_family(field: type[nn.Module], arms: tuple[Arms, ...] = FIELD_ARMS, **names: object) -> Family:
+    """Describe the family of a field.
+
+    Args:
+        field: Class called as field(spec, widths, action_embedding_dim), with the signature (t, state, action_emb).
+        arms: What the study trains.
+        names: Labels and look, as in `Family`.
+    """
+
+    def build(spec: EnvironmentSpec, options: FieldOptions) -> DynamicsModel:
+        model = TrajectoryMatchingModel(
+            field(spec, options.widths, options.action_embedding_dim),
+            spec,
+            options.train_delta_t,
+            options.action_embedding_dim,
+            options.solver,
+            options.substeps,
+        )
+        return model if options.trajectory == "matching" else TrajectoryShootingModel(model)
+
+    return Family(field, build, FieldOptions, arms, form_option="solver", **names)
 
 
 def _checked(solver: str, substeps: int) -> tuple[str, int]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tdlib.models.contract import Context
-from tdlib.models.no_training import RecurrentRollout, RescaledIncrement
+from tdlib.models.derived import RecurrentRollout, RescaledIncrement
 from tdlib.speed.row_form import has_row_form, row_steps
 from tdlib.speed.row_steps import Columns, MapSteps, MemorySteps
 from tdlib.speed.rows import RowLayout

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import torch
 
-from tdlib.models.no_training import RecurrentRollout, RescaledIncrement
+from tdlib.models.derived import RecurrentRollout, RescaledIncrement
 from tdlib.speed.row_steps import MapSteps, MemorySteps
 from tdlib.speed.rows import StackWeights
 from tdlib.speed.stack import Stack

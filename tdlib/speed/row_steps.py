@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from tdlib.models.derived import TOLERANCE
 from tdlib.models.forms import step_size
-from tdlib.models.no_training import TOLERANCE
 from tdlib.speed.rows import RowLayout, RowNetwork
 
 Advance = Callable[[Tensor, Tensor, Tensor], None]
@@ -42,7 +42,7 @@ class Columns:
 
 
 class MapSteps:
-    """x' = x + s(Δt)·network(X), as it is, rescaled, or composed (see `tdlib.models.no_training`).
+    """x' = x + s(Δt)·network(X), as it is, rescaled, or composed (see `tdlib.models.derived`).
 
     Args:
         network: Increment per second of K models.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tdlib.models.contract import Context, DynamicsModel, step_of
-from tdlib.models.ensemble import Ensemble
+from tdlib.models.families.ensemble import Ensemble
 
 
 class MethodCall(nn.Module):

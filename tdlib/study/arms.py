@@ -3,16 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tdlib.core.facts import ARM_COLUMNS
-from tdlib.core.facts import TRAIN_RATES as TRAIN_FREQUENCIES
+from tdlib.core.facts import ARM_COLUMNS, LOG_UNIFORM, MIXED, REFERENCE_DELTA_T, TRAIN_RATES
 from tdlib.core.seeding import derive_seed
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.core.time_grid import delta_t_of
-from tdlib.models import FIELDS, MODELS, SIZES, DynamicsModel, build_model
-from tdlib.models.forms import REFERENCE_DELTA_T
+from tdlib.models import DERIVATIONS, MODELS, SIZES, DynamicsModel, build_model, find_family
 
-MIXED, LOG_UNIFORM = "mixed", "loguniform"
-FINEST = TRAIN_FREQUENCIES[-1]  # [Hz]; the rate whose baseline is composed
+DEFAULT_SIZE = "hidden64"
 
 
 @dataclass(frozen=True)
@@ -20,9 +17,9 @@ class Arm:
     """One trained configuration, without environment and seed.
 
     Args:
-        model: Key in `MODELS`, or `none`.
-        method: baseline, dt_conditioned, multi_resolution, ode; derived: persistence, rescaled, recurrent_rollout.
-        form: A name in `FORMS`; for the method `ode` its solver.
+        model: Key in `MODELS` or import path of a class, or `none`.
+        method: What the family calls it; for derived arms a key of `DERIVATIONS`, or persistence.
+        form: Value of the family's `form_option`: a name in `FORMS`; for the method `ode` its solver.
         size: Key in `SIZES`.
         data: `transitions` (equally many in every arm) or `seconds` (equally many seconds of experience).
         train_frequency: `10`, `20`, `50` [Hz], `mixed`, `loguniform`, or empty where nothing is trained.
@@ -31,7 +28,7 @@ class Arm:
     model: str
     method: str
     form: str = "none"
-    size: str = "hidden64"
+    size: str = DEFAULT_SIZE
     data: str = "transitions"
     train_frequency: str = ""
 
@@ -46,7 +43,7 @@ class Arm:
             parts += [rate] if self.method == "ode" else []
         elif rate:
             parts += [rate if rate == LOG_UNIFORM else f"{rate}hz"]
-        parts += [self.size] if self.size != "hidden64" else []
+        parts += [self.size] if self.size != DEFAULT_SIZE else []
         parts += [self.data] if self.data != "transitions" else []
         return "_".join(parts)
 
@@ -54,7 +51,7 @@ class Arm:
     def frequencies(self) -> tuple[float, ...]:
         """Training rates [Hz]; empty for log-uniform Δt and for what is not trained."""
         if self.train_frequency == MIXED:
-            return tuple(float(f) for f in TRAIN_FREQUENCIES)
+            return tuple(float(f) for f in TRAIN_RATES)
         return (float(self.train_frequency),) if self.train_frequency not in ("", LOG_UNIFORM) else ()
 
     @property
@@ -65,7 +62,7 @@ class Arm:
     @property
     def source(self) -> "Arm | None":
         """The trained arm that a derived arm reads; itself for a trained arm, None for persistence."""
-        if self.method in ("rescaled", "recurrent_rollout"):
+        if self.method in DERIVATIONS:
             return replace(self, method="baseline")
         return None if self.model == "none" else self
 
@@ -82,85 +79,64 @@ def build_arm(arm: Arm, spec: EnvironmentSpec, seed: int) -> DynamicsModel:
     """
     if arm.source != arm:
         raise ValueError(f"arm must be a trained one, got {arm}")
-    how = "solver" if arm.model in FIELDS else "form"
-    options = {how: arm.form, "size": arm.size, "train_delta_t": arm.train_delta_t}
+    family = find_family(arm.model)
+    chosen = {family.form_option: arm.form, "size": arm.size, "train_delta_t": arm.train_delta_t}
+    options = {name: value for name, value in chosen.items() if family.has_option(name)}
     return build_model(arm.model, spec, seed=derive_seed(seed, spec.name, arm.model, arm.size, "weights"), **options)
 
 
-def trained_arms(models: Sequence[str] | None = None, sizes: Sequence[str] = ("hidden64",)) -> list[Arm]:
+def trained_arms(models: Sequence[str] | None = None, sizes: Sequence[str] = (DEFAULT_SIZE,)) -> list[Arm]:
     """Every trained arm of the study.
 
     Args:
-        models: Names of models to keep; None keeps all.
-        sizes: Sizes of the jump model; every size beyond hidden64 adds baselines and the mixed scaled_concat arm.
+        models: Names of models, or import paths of classes, to keep; None means all of `MODELS`.
+        sizes: Sizes; those beyond hidden64 add the arms that a family trains in all sizes.
 
     Raises:
         ValueError: If a name is unknown; the message lists the valid ones.
     """
-    _check_names("models", models or (), MODELS)
-    _check_names("sizes", sizes, SIZES)
-    arms = []
-    if "hidden64" in sizes:
-        arms += _jump_arms() + _lstm_arms() + _field_arms() + _ensemble_arms()
-    for size in sizes:
-        if size != "hidden64":
-            arms += [Arm("jump", "baseline", size=size, train_frequency=f) for f in TRAIN_FREQUENCIES]
-            arms += [Arm("jump", "multi_resolution", "scaled_concat", size=size, train_frequency=MIXED)]
-    return [arm for arm in arms if models is None or arm.model in models]
+    unknown = [size for size in sizes if size not in SIZES]
+    if unknown:
+        raise ValueError(f"sizes must be among {list(SIZES)}, got {unknown}")
+    names = [*MODELS] if models is None else sorted(models, key=_place)
+    found = {name: find_family(name).arms for name in names}
+    return [
+        Arm(name, arms.method, arms.form, size, arms.data, rate)
+        for size in sorted(sizes, key=lambda size: size != DEFAULT_SIZE)
+        for name, several in found.items()
+        for arms in several
+        if size == DEFAULT_SIZE or arms.in_all_sizes
+        for rate in arms.rates
+    ]
+
+
+def derived_arms(models: Sequence[str] | None = None) -> list[Arm]:
+    """The arms without training of their own that read trained arms of these models, persistence before all."""
+    names = [*MODELS] if models is None else sorted(models, key=_place)
+    return [
+        PERSISTENCE,
+        *(
+            Arm(name, method, arms.form, data=arms.data, train_frequency=rate)
+            for name in names
+            for arms in find_family(name).arms
+            if arms.derived
+            for method, derivation in DERIVATIONS.items()
+            for rate in arms.rates
+            if rate in derivation.rates
+        ),
+    ]
+
+
+def all_arms(models: Sequence[str] | None = None, sizes: Sequence[str] = (DEFAULT_SIZE,)) -> list[Arm]:
+    """Trained arms and the derived arms whose source is among them; persistence is always there."""
+    trained = trained_arms(models, sizes)
+    return [arm for arm in derived_arms(models) if arm.source is None or arm.source in trained] + trained
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Models in the registry's order, others after them."""
+    return ([*MODELS].index(name), "") if name in MODELS else (len(MODELS), name)
 
 
 PERSISTENCE = Arm("none", "persistence", size="none", data="none")
-DERIVED_ARMS: tuple[Arm, ...] = (
-    PERSISTENCE,
-    *(Arm("jump", "rescaled", train_frequency=f) for f in TRAIN_FREQUENCIES),
-    Arm("jump", "recurrent_rollout", train_frequency=FINEST),
-)
-
-
-def all_arms(models: Sequence[str] | None = None, sizes: Sequence[str] = ("hidden64",)) -> list[Arm]:
-    """Trained arms and the derived arms whose source is among them; persistence is always there."""
-    trained = trained_arms(models, sizes)
-    return [arm for arm in DERIVED_ARMS if arm.source is None or arm.source in trained] + trained
-
-
-def _jump_arms() -> list[Arm]:
-    rates = TRAIN_FREQUENCIES
-    arms = [Arm("jump", "baseline", train_frequency=f) for f in rates]
-    arms += [
-        Arm("jump", "dt_conditioned", form, train_frequency=f)
-        for form in ("concat", "scaled_concat", "log_tau")
-        for f in rates
-    ]
-    arms += [
-        Arm("jump", "multi_resolution", form, train_frequency=f)
-        for f in (MIXED, LOG_UNIFORM)
-        for form in ("concat", "scaled", "scaled_concat", "log_tau")
-    ]
-    return arms + [Arm("jump", "baseline", data="seconds", train_frequency=f) for f in rates if f != FINEST]
-
-
-def _lstm_arms() -> list[Arm]:
-    arms = [Arm("lstm", "baseline", train_frequency=f) for f in TRAIN_FREQUENCIES]
-    arms += [Arm("lstm", "dt_conditioned", form, train_frequency="20") for form in ("concat", "scaled_concat")]
-    return arms + [Arm("lstm", "multi_resolution", form, train_frequency=MIXED) for form in ("concat", "scaled_concat")]
-
-
-def _field_arms() -> list[Arm]:
-    arms = []
-    for field in FIELDS:
-        arms += [Arm(field, "ode", "rk4", train_frequency=f) for f in (*TRAIN_FREQUENCIES, MIXED, LOG_UNIFORM)]
-        arms += [Arm(field, "ode", "euler", train_frequency=f) for f in TRAIN_FREQUENCIES]
-    return arms
-
-
-def _ensemble_arms() -> list[Arm]:
-    return [
-        Arm("ensemble", "dt_conditioned", "scaled_concat", train_frequency="20"),
-        Arm("ensemble", "multi_resolution", "scaled_concat", train_frequency=MIXED),
-    ]
-
-
-def _check_names(argument: str, names: Sequence[str], valid: dict) -> None:
-    unknown = [name for name in names if name not in valid]
-    if unknown:
-        raise ValueError(f"{argument} must be among {list(valid)}, got {unknown}")
+DERIVED_ARMS: tuple[Arm, ...] = tuple(derived_arms())

@@ -20,7 +20,7 @@ from scipy import stats
 from tdlib.core.time_grid import delta_t_of, steps_within
 from tdlib.evaluation.control.episodes import ControlSettings
 from tdlib.evaluation.sets.schedules import nominal_delta_t
-from tdlib.models import FIELDS
+from tdlib.models import find_family
 from tdlib.planning import CEM, MPPI, KnotClock
 from tdlib.study.arms import Arm, all_arms, trained_arms
 from tdlib.study.layout import RunLayout, runs_root
@@ -38,9 +38,10 @@ ORACLE = "oracle"
 
 def family(arm: Arm) -> str:
     """Name what decides the cost of one step of an arm: the network, and the solver of a field."""
-    if arm.model in FIELDS:
+    known = find_family(arm.model)
+    if known.form_option == "solver":
         return f"{arm.model} {arm.form}"
-    return f"{arm.model} {arm.size}" if arm.model == "jump" else arm.model
+    return f"{arm.model} {arm.size}" if any(arms.in_all_sizes for arms in known.arms) else arm.model
 
 
 def preset_work(preset: Preset) -> pd.DataFrame:
@@ -147,7 +148,7 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
         yield "training", arm.model, family(arm), seeds * optimizer_steps(preset, arm.size)
     for arm in arms:
         if arm.source is not None:
-            yield "evaluation", arm.model, family(arm), seeds * num_test_transitions(preset, env, arm.model == "lstm")
+            yield "evaluation", arm.model, family(arm), seeds * num_test_transitions(preset, env, _has_memory(arm))
             yield "evaluation", arm.model, f"{family(arm)}, per model", seeds
     episodes = preset.control.episodes_per_seed
     for cell in control_cells(Run(preset, RunLayout.of(preset.name))):
@@ -157,6 +158,10 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
         for arm in arms:
             if arm.source is not None and (cell.arms == "all" or cell.arms == "axes" and on_axes(arm.keys())):
                 yield "control", arm.model, family(arm), seeds * each
+
+
+def _has_memory(arm: Arm) -> bool:
+    return bool(getattr(find_family(arm.model).model, "has_memory", False))
 
 
 def _longest_chain(preset: Preset, rows: pd.DataFrame) -> float:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tdlib.core.files import parse_yaml
 from tdlib.core.time_grid import delta_t_of, num_steps
-from tdlib.models import MODELS
+from tdlib.models import find_family
 from tdlib.study.layout import ROOT
 from tdlib.systems import SYSTEMS
 
@@ -117,8 +117,7 @@ class Preset(_Section):
     @classmethod
     def _known_models(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            if name not in MODELS:
-                raise ValueError(f"model must be one of {sorted(MODELS)}, got {name!r}")
+            find_family(name)  # a path is imported: a preset is the user's own
         return names
 
     @field_validator("environments", "seeds", "models", "sizes", "train_frequencies", "test_frequencies")

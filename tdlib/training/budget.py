@@ -13,13 +13,12 @@ class Budget:
     Args:
         num_steps: Optimizer steps.
         learning_rate: Peak learning rate of Adam.
-        batch_size: Transitions per step and member.
+        batch_size: Transitions per step and member; a model that needs windows gets batch_size / window of them.
         warmup_fraction: Part of the steps with linearly growing learning rate; a cosine decay to zero follows.
         patience: Validations without improvement after which a member stops.
         num_validations: Validations spread evenly over the steps.
         validation_size: Most transitions of the validation split used per validation, drawn once per member.
         clip: Largest gradient norm of one member; longer gradients are shortened to it.
-        window: Steps per window of models trained on windows; batch_size / window windows make a batch.
         loss: `increment` divides the error by Δt·σ, `next_state` by the standard deviation of the state (the seed's
             loss, an ablation: it weighs coarse steps more, and 50 Hz learns slowest).
     """
@@ -32,11 +31,10 @@ class Budget:
     num_validations: int = 20
     validation_size: int = 1024
     clip: float = 10.0
-    window: int = 16
     loss: str = "increment"
 
     def __post_init__(self):
-        for name in ("num_steps", "batch_size", "patience", "num_validations", "validation_size", "window"):
+        for name in ("num_steps", "batch_size", "patience", "num_validations", "validation_size"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a whole number >= 1, got {value!r}")
@@ -48,8 +46,6 @@ class Budget:
             raise ValueError(f"warmup_fraction must be in [0, 1), got {self.warmup_fraction!r}")
         if self.loss not in LOSSES:
             raise ValueError(f"loss must be one of {list(LOSSES)}, got {self.loss!r}")
-        if self.batch_size % self.window:
-            raise ValueError(f"batch_size must be a multiple of window, got {self.batch_size} and {self.window}")
 
     def learning_rate_at(self, step: int) -> float:
         """Learning rate of step 0 .. num_steps - 1: linear warm-up, then cosine decay."""
@@ -63,3 +59,14 @@ class Budget:
         """Numbers of finished steps after which to validate; the last step is among them."""
         count = min(self.num_validations, self.num_steps)
         return {round((k + 1) * self.num_steps / count) for k in range(count)}
+
+
+def windows_per_batch(batch_size: int, window: int) -> int:
+    """Windows of `window` steps in a batch of `batch_size` transitions.
+
+    Raises:
+        ValueError: If the batch cannot be cut into windows.
+    """
+    if batch_size % window:
+        raise ValueError(f"batch_size must be a multiple of the model's window, got {batch_size} and {window}")
+    return batch_size // window

@@ -9,7 +9,7 @@ import torch
 from tdlib.core.seeding import torch_generator
 from tdlib.core.transitions import Transitions
 from tdlib.models import Ensemble
-from tdlib.training.budget import Budget
+from tdlib.training.budget import Budget, windows_per_batch
 from tdlib.training.members import FitResult, Member, combine
 from tdlib.training.run import Single, StackRun
 from tdlib.training.step import Recordings
@@ -35,10 +35,11 @@ def fit(
         progress: Called as progress(done, total) with numbers of member steps.
 
     Raises:
-        ValueError: If a member's data do not fit its model; nothing has been trained then.
+        ValueError: If a member's data or the batch size do not fit its model; nothing has been trained then.
     """
     for member in members:
         member.check()
+        windows_per_batch(budget.batch_size, member.model.needs.window)
     singles = [_singles(member) for member in members]
     flat = [single for parts in singles for single in parts]
     total, done = budget.num_steps * len(flat), 0

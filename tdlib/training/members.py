@@ -73,7 +73,7 @@ class Member:
                 if spec.discrete and not bool(((part.action >= 0) & (part.action < spec.num_actions)).all()):
                     valid = f"0 .. {spec.num_actions - 1}"
                     raise ValueError(f"{name} must have action indices in {valid}, for {self.label}")
-            if self.model.trains_on_windows and (offsets is None or len(offsets) != len(parts)):
+            if self.model.needs.window > 1 and (offsets is None or len(offsets) != len(parts)):
                 raise ValueError(f"{name}_offsets must hold the episode offsets of every set, for {self.label}")
             for part, offset in zip(parts, offsets or (), strict=False):
                 if int(offset[0]) != 0 or int(offset[-1]) != len(part):
@@ -130,4 +130,3 @@ def combine(member: Member, results: Sequence[FitResult]) -> FitResult:
         stopped,
         math.fsum(result.seconds for result in results),
     )
-

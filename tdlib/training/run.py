@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tdlib.speed.stacked_weights import RATE_DTYPE, StackedWeights
-from tdlib.training.budget import Budget
+from tdlib.training.budget import Budget, windows_per_batch
 from tdlib.training.members import CURVE_COLUMNS, FitResult, Member
 from tdlib.training.sampling import DataPool, Sampler, StackSampler
 from tdlib.training.step import Recordings, StackedStep
@@ -54,8 +54,8 @@ class StackRun:
         self._recordings = {} if recordings is None else recordings
         self._key = (model.structure(), budget.loss)
         self._singles, self._budget, self._device, self._spec = singles, budget, torch.device(device), model.spec
-        self._windows = model.trains_on_windows
-        window = budget.window if self._windows else 1
+        window = model.needs.window
+        self._windows = window > 1
         self._pool = DataPool()
         members = [single.member for single in singles]
         self._samplers = [
@@ -76,7 +76,7 @@ class StackRun:
             scale = torch.stack([_state_scale(m) for m in members])
         self._step = StackedStep(weights, scale.to(weights.flat), self._spec, self._windows, budget)
         self._pool.build(dtype, self._device)
-        self._batch = budget.batch_size // window
+        self._batch = windows_per_batch(budget.batch_size, window)
         index, valid = _pad(validation)
         self._validation = self._pool.gather(index.to(self._device)), valid.to(self._device)
         self._rows = list(range(len(members)))  # members still in the stack, by number

@@ -9,7 +9,7 @@ from tdlib.core.time_grid import delta_t_of, steps_within
 from tdlib.explorer.python.pack import packed_model
 from tdlib.explorer.python.page import motion_error
 from tdlib.explorer.python.signals import held_inputs
-from tdlib.models.no_training import Persistence, RecurrentRollout, RescaledIncrement
+from tdlib.models.derived import Persistence, RecurrentRollout, RescaledIncrement
 from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint
 

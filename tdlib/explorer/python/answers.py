@@ -17,7 +17,7 @@ from torch import Tensor
 from tdlib.core.solvers import SOLVERS
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.models import DynamicsModel, TrajectoryMatchingModel
-from tdlib.models.no_training import Persistence, RecurrentRollout, RescaledIncrement
+from tdlib.models.derived import Persistence, RecurrentRollout, RescaledIncrement
 from tdlib.training import load_checkpoint
 
 DERIVED = {"rescaled": RescaledIncrement, "recurrent_rollout": RecurrentRollout}

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from tdlib.core.files import parse_yaml
 from tdlib.evaluation.tables import arm_of
-from tdlib.models import DynamicsModel
-from tdlib.models.no_training import Persistence, RecurrentRollout, RescaledIncrement
+from tdlib.models import DERIVATIONS, DynamicsModel, Persistence
 from tdlib.speed import Stack
-from tdlib.study.arms import DERIVED_ARMS, PERSISTENCE, Arm, trained_arms
+from tdlib.study.arms import PERSISTENCE, Arm, derived_arms, trained_arms
 from tdlib.study.phases.train import model_folder
 from tdlib.study.run import Run
 from tdlib.systems import SYSTEMS
@@ -72,7 +71,7 @@ def load_arm_stacks(run: Run, env: str, models: Sequence[str], seeds: Sequence[i
         for i in range(0, len(keys), LARGEST_STACK):
             chunk = tuple(keys[i : i + LARGEST_STACK])
             stacks.append(StackOfArms(env, chunk, tuple(loaded[key] for key in chunk)))
-    for arm in DERIVED_ARMS:
+    for arm in derived_arms(models):
         sources = [(arm.source, seed) for seed in seeds]
         if arm.source is not None and all(key in loaded for key in sources):
             stacks.append(
@@ -102,6 +101,5 @@ def training_hashes(run: Run, env: str, model: str, seeds: Sequence[int]) -> lis
 
 
 def _derivation(arm: Arm, env: str) -> Callable[[Stack], DynamicsModel]:
-    wrapper = {"rescaled": RescaledIncrement, "recurrent_rollout": RecurrentRollout}[arm.method]
-    spec, delta_t = SYSTEMS[env].spec, arm.train_delta_t
-    return lambda stack: wrapper(stack, delta_t, spec)
+    wrap, spec, delta_t = DERIVATIONS[arm.method].wrap, SYSTEMS[env].spec, arm.train_delta_t
+    return lambda stack: wrap(stack, delta_t, spec)

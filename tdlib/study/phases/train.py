@@ -8,12 +8,13 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from tdlib.core.facts import LOG_UNIFORM
 from tdlib.core.files import parse_yaml
 from tdlib.core.transitions import Transitions
 from tdlib.data import TransitionDataset, load_splits, read_attributes, split_path, subset_seconds, subset_transitions
 from tdlib.evaluation.tables import write_table
 from tdlib.figures.training import draw_training_curves
-from tdlib.study.arms import LOG_UNIFORM, Arm, build_arm, trained_arms
+from tdlib.study.arms import Arm, build_arm, trained_arms
 from tdlib.study.clock import part
 from tdlib.study.phases.collect import branched_path, ensure_collected, load_branched, main_dataset_path
 from tdlib.study.progress import Progress
@@ -155,15 +156,14 @@ def _part(dataset: TransitionDataset) -> Part:
 
 def _member(env: str, arm: Arm, seed: int, data: SeedData) -> Member:
     train, val = data.parts(arm)
-    windows = arm.model == "lstm"
     return Member(
         arm,
         seed,
         build_arm(arm, SYSTEMS[env].spec, seed),
         [part for part, _ in train],
         [part for part, _ in val],
-        [offsets for _, offsets in train] if windows else None,
-        [offsets for _, offsets in val] if windows else None,
+        [offsets for _, offsets in train],
+        [offsets for _, offsets in val],
     )
 
 

@@ -23,7 +23,7 @@
     });
     var loads = body.some(function (line) { return line.indexOf("load_checkpoint(") >= 0; }), names = Object.keys(wrappers).sort();
     var lines = ["import torch", "", "from tdlib.envs import SYSTEMS"];
-    if (names.length) lines.push("from tdlib.models.no_training import " + names.join(", "));
+    if (names.length) lines.push("from tdlib.models import " + names.join(", "));
     if (loads && rounded) lines.splice(3, 0, "from tdlib.explorer.python.pack import packed_model  # the page's weights have 16 bits");
     lines.push("from tdlib.core.specs import state_difference");
     if (loads) lines.push("from tdlib.training import load_checkpoint");

@@ -1,50 +1,29 @@
-"""Discrete-time models: the next state is a learned map of the present one, or of the present one and a memory."""
+"""LSTM: the next state is a learned map of the present one and of a memory of those before."""
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from tdlib.core.facts import MIXED
 from tdlib.core.specs import EnvironmentSpec
-from tdlib.models.contract import Context, DynamicsModel, step_of
-from tdlib.models.encoders import ActionEncoder, Scales, mlp
+from tdlib.models.contract import Context, DynamicsModel, Needs, step_of
+from tdlib.models.encoders import ActionEncoder, mlp
+from tdlib.models.family import Arms, Family
 from tdlib.models.forms import StepForm
+from tdlib.models.options import NetworkOptions
 from tdlib.models.recurrence import unroll
 
 
-class JumpModel(DynamicsModel):
-    """Residual MLP, x' = x + s(Δt)·σ·g(z(x), e(a), gain·Δt).
+@dataclass(frozen=True)
+class Options(NetworkOptions):
+    """Options of the LSTM; the first hidden layer is the cell.
 
     Args:
-        spec: State and action sizes and units of the environment.
         form: How Δt enters, a name in `FORMS`.
-        train_delta_t: Training step [s].
-        widths: Hidden layers.
-        action_embedding_dim: Length of the action embedding.
-
-    Source:
-        Seed 000, Phase 2, model 1; residual target as in Nagabandi et al. (2018).
     """
 
-    row_form = "residual_network"  # see `tdlib.speed.row_form`
-
-    def __init__(
-        self,
-        spec: EnvironmentSpec,
-        form: str = "none",
-        train_delta_t: float = 0.05,
-        widths: tuple[int, ...] = (64, 64),
-        action_embedding_dim: int = 8,
-    ):
-        super().__init__(spec, train_delta_t)
-        self.scales = Scales(spec)
-        self.action_encoder = ActionEncoder(spec, action_embedding_dim)
-        self.form = StepForm(form, train_delta_t)
-        self.network = mlp(spec.feature_dim + action_embedding_dim + 1, widths, spec.state_dim)
-
-    def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
-        state, action, delta_t = self.broadcast(state, action, delta_t)
-        delta_t_input, step = self.form(delta_t)
-        inputs = torch.cat([self.scales.features(state), self.action_encoder(action), delta_t_input], dim=-1)
-        return state + step * self.scales.rate_scale * self.network(inputs)
+    form: str = "none"
 
 
 class LSTMModel(DynamicsModel):
@@ -55,35 +34,26 @@ class LSTMModel(DynamicsModel):
 
     Args:
         spec: State and action sizes and units of the environment.
-        form: How Δt enters, a name in `FORMS`.
-        train_delta_t: Training step [s].
-        widths: Width H of the cell, then the hidden layers that read it.
-        action_embedding_dim: Length of the action embedding.
+        options: Form, training step, sizes: the first width is H of the cell, the others are layers that read it.
 
     Source:
         Seed 000, Phase 2, model 2; cell of Hochreiter and Schmidhuber (1997) with forget gate.
     """
 
+    Options = Options
     has_memory = True
-    trains_on_windows = True
-    row_form = "residual_lstm"
+    needs = Needs(window=16)
+    row_form = "residual_lstm"  # see `tdlib.speed.row_form`
 
-    def __init__(
-        self,
-        spec: EnvironmentSpec,
-        form: str = "none",
-        train_delta_t: float = 0.05,
-        widths: tuple[int, ...] = (64, 64),
-        action_embedding_dim: int = 8,
-    ):
-        super().__init__(spec, train_delta_t)
-        self.memory_dim = 2 * widths[0]
-        self.scales = Scales(spec)
-        self.action_encoder = ActionEncoder(spec, action_embedding_dim)
-        self.form = StepForm(form, train_delta_t)
-        self.input_gates = nn.Linear(spec.feature_dim + action_embedding_dim + 1, 4 * widths[0])
-        self.memory_gates = nn.Linear(widths[0], 4 * widths[0], bias=False)
-        self.network = mlp(widths[0], widths[1:], spec.state_dim)
+    def __init__(self, spec: EnvironmentSpec, options: Options):
+        super().__init__(spec, options)
+        first, *others = options.widths
+        self.memory_dim = 2 * first
+        self.action_encoder = ActionEncoder(spec, options.action_embedding_dim)
+        self.form = StepForm(options.form, options.train_delta_t)
+        self.input_gates = nn.Linear(spec.feature_dim + options.action_embedding_dim + 1, 4 * first)
+        self.memory_gates = nn.Linear(first, 4 * first, bias=False)
+        self.network = mlp(first, tuple(others), spec.state_dim)
 
     def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
         return self.step(self.initial_memory(state), state, action, delta_t)[1]
@@ -158,3 +128,14 @@ class LSTMModel(DynamicsModel):
 
     def _read(self, memory: Tensor) -> Tensor:
         return self.network(memory.chunk(2, dim=-1)[0])
+
+
+FORMS_TRAINED = ("concat", "scaled_concat")
+ARMS = (
+    Arms("baseline"),
+    *(Arms("dt_conditioned", form, ("20",)) for form in FORMS_TRAINED),
+    *(Arms("multi_resolution", form, (MIXED,)) for form in FORMS_TRAINED),
+)
+FAMILY = Family(
+    LSTMModel, LSTMModel, Options, ARMS, label="LSTM", short_label="LSTM", look=(("markerfacecolor", "white"),)
+)

@@ -1,13 +1,28 @@
 """Several models of the same data: their mean predicts, their spread warns."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from tdlib.core.transitions import Transitions
+from tdlib.core.facts import MIXED
+from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.contract import DynamicsModel
 from tdlib.models.encoders import Scales
+from tdlib.models.families import jump
+from tdlib.models.family import Arms, Family
+
+
+@dataclass(frozen=True)
+class Options(jump.Options):
+    """Options of an ensemble of jump models.
+
+    Args:
+        num_members: How many.
+    """
+
+    num_members: int = 5
 
 
 class Ensemble(DynamicsModel):
@@ -25,7 +40,7 @@ class Ensemble(DynamicsModel):
             raise ValueError(f"members must be at least two models, got {len(members)}")
         if len({member.structure() for member in members}) > 1:
             raise ValueError("members must share class, sizes and precision")
-        super().__init__(members[0].spec, float(members[0].train_delta_t))
+        super().__init__(members[0].spec, members[0].options, own_scales=False)
         self.members = nn.ModuleList(members)
 
     @property
@@ -44,9 +59,17 @@ class Ensemble(DynamicsModel):
         """Each member's prediction, (M, ..., D)."""
         return torch.stack([member(state, action, delta_t) for member in self.members])
 
-    def fit_scales(self, transitions: Transitions) -> None:
-        for member in self.members:
-            member.fit_scales(transitions)
-
     def structure(self) -> tuple:
         return (*super().structure(), *self.members[0].structure())
+
+
+def of_jumps(spec: EnvironmentSpec, options: Options) -> Ensemble:
+    """Build an ensemble of jump models."""
+    return Ensemble([jump.JumpModel(spec, options) for _ in range(options.num_members)])
+
+
+ARMS = (
+    Arms("dt_conditioned", "scaled_concat", ("20",)),
+    Arms("multi_resolution", "scaled_concat", (MIXED,)),
+)
+FAMILY = Family(Ensemble, of_jumps, Options, ARMS, label="ensemble of 5 jumps", short_label="ensemble")

@@ -1,0 +1,145 @@
+"""Models without training of their own: no change, a rescaled increment, Newton's series, a fine model composed.
+
+They wrap any callable (state, action, delta_t) -> next_state: one model, a stack, or the true flow. `DERIVATIONS` says
+which of them are arms of the study.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tdlib.core.facts import FINEST, TRAIN_RATES
+from tdlib.core.specs import EnvironmentSpec
+from tdlib.models.contract import DynamicsModel
+from tdlib.models.options import Options
+
+OneStep = Callable[[Tensor, Tensor, Tensor], Tensor]
+TOLERANCE = 1e-5  # relative; keeps floor(0.1 / 0.02) at 5 in single precision
+
+
+class Persistence(DynamicsModel):
+    """x' = x: the prediction that nothing changes.
+
+    Args:
+        spec: State and action sizes and units of the environment.
+    """
+
+    def __init__(self, spec: EnvironmentSpec):
+        super().__init__(spec, own_scales=False)
+
+    def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
+        return self.broadcast(state, action, delta_t)[0]
+
+
+class RescaledIncrement(DynamicsModel):
+    """x' = x + (Δ/h)·(Φ_h(x, a) − x): the learned increment of step h, stretched or shrunk to the asked interval.
+
+    Args:
+        model: Φ, called with delta_t = h.
+        train_delta_t: h [s].
+        spec: Spec of the environment; by default the model's.
+    """
+
+    row_form = "rescaled"
+
+    def __init__(self, model: OneStep, train_delta_t: float, spec: EnvironmentSpec | None = None):
+        super().__init__(spec or model.spec, Options(train_delta_t), own_scales=False)
+        self.model = model
+
+    def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
+        state, action, delta_t = self.broadcast(state, action, delta_t)
+        h = self.train_delta_t.to(delta_t)
+        return state + (delta_t / h).unsqueeze(-1) * (self.model(state, action, h.expand_as(delta_t)) - state)
+
+
+class NewtonIncrement(DynamicsModel):
+    """x' = x + Σ_k C(Δ/h, k)·δᵏ, δᵏ the k-th forward difference of x, Φ_h(x), Φ_h(Φ_h(x)), ...; k = 1 … order.
+
+    Order 1 is the rescaled increment. At whole multiples Δ = n·h the series ends at k = n, and an order of at least n
+    gives Φ_h composed n times. Where Φ_h is the exact flow, the remainder is that of a polynomial of this order through
+    the iterates, times the increment's rate of change; a fitted map's own rough error grows with the order.
+
+    Args:
+        model: Φ, called with delta_t = h.
+        order: Last term of the series; 1, 2, 3, ...
+        train_delta_t: h [s].
+        spec: Spec of the environment; by default the model's.
+
+    Raises:
+        ValueError: If the order is not a whole number >= 1.
+
+    Source:
+        Newton's forward interpolation in the iterates of a map.
+    """
+
+    def __init__(self, model: OneStep, order: int, train_delta_t: float, spec: EnvironmentSpec | None = None):
+        if isinstance(order, bool) or not isinstance(order, int) or order < 1:
+            raise ValueError(f"order must be a whole number >= 1, got {order!r}")
+        super().__init__(spec or model.spec, Options(train_delta_t), own_scales=False)
+        self.model, self.order = model, order
+
+    def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
+        state, action, delta_t = self.broadcast(state, action, delta_t)
+        h = self.train_delta_t.to(delta_t)
+        step, ratio = h.expand_as(delta_t), (delta_t / h).unsqueeze(-1)
+        iterates = [state]
+        for _ in range(self.order):
+            iterates.append(self.model(iterates[-1], action, step))
+        predicted, binomial, differences = state, torch.ones_like(ratio), iterates
+        for k in range(1, self.order + 1):
+            differences = [after - before for before, after in zip(differences, differences[1:], strict=False)]
+            binomial = binomial * (ratio - (k - 1)) / k  # C(Δ/h, k)
+            predicted = predicted + binomial * differences[0]
+        return predicted
+
+
+class RecurrentRollout(DynamicsModel):
+    """Φ_h composed floor(Δ/h) times, then its increment rescaled to what remains of Δ; the count may differ per sample.
+
+    Args:
+        model: Φ, called with delta_t = h.
+        train_delta_t: h [s].
+        spec: Spec of the environment; by default the model's.
+    """
+
+    branches_on_values = True
+    row_form = "composed"
+
+    def __init__(self, model: OneStep, train_delta_t: float, spec: EnvironmentSpec | None = None):
+        super().__init__(spec or model.spec, Options(train_delta_t), own_scales=False)
+        self.model = model
+
+    def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
+        state, action, delta_t = self.broadcast(state, action, delta_t)
+        h = self.train_delta_t.to(delta_t)
+        ratio = (delta_t / h * (1 + TOLERANCE)).unsqueeze(-1)
+        count = ratio.floor()
+        remainder = (delta_t.unsqueeze(-1) / h - count).clamp(min=0)
+        remainder = torch.where(remainder > TOLERANCE * ratio, remainder, torch.zeros_like(remainder))
+        step = h.expand_as(delta_t)
+        for k in range(int(count.max()) if count.numel() else 0):
+            state = torch.where(k < count, self.model(state, action, step), state)
+        if bool((remainder > 0).any()):
+            state = state + remainder * (self.model(state, action, step) - state)
+        return state
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """An arm without training of its own: what it makes of which trained arms.
+
+    Args:
+        wrap: Called as wrap(models, h, spec), `models` a model or a stack.
+        rates: Training rates of the arms it reads; those are the arms that their family marks with `derived`.
+    """
+
+    wrap: Callable[[OneStep, float, EnvironmentSpec], DynamicsModel]
+    rates: tuple[str, ...] = TRAIN_RATES
+
+
+DERIVATIONS = {  # by the method's name in tables
+    "rescaled": Derivation(RescaledIncrement),
+    "recurrent_rollout": Derivation(RecurrentRollout, rates=(FINEST,)),
+}

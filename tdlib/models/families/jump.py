@@ -1,0 +1,63 @@
+"""Jump model: the next state is a learned map of the present one."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tdlib.core.facts import LOG_UNIFORM, MIXED, TRAIN_RATES
+from tdlib.core.specs import EnvironmentSpec
+from tdlib.models.contract import DynamicsModel
+from tdlib.models.encoders import ActionEncoder, mlp
+from tdlib.models.family import Arms, Family
+from tdlib.models.forms import StepForm
+from tdlib.models.options import NetworkOptions
+
+
+@dataclass(frozen=True)
+class Options(NetworkOptions):
+    """Options of the jump model.
+
+    Args:
+        form: How Δt enters, a name in `FORMS`.
+    """
+
+    form: str = "none"
+
+
+class JumpModel(DynamicsModel):
+    """Residual MLP, x' = x + s(Δt)·σ·g(z(x), e(a), gain·Δt).
+
+    Args:
+        spec: State and action sizes and units of the environment.
+        options: Form, training step, sizes.
+
+    Source:
+        Seed 000, Phase 2, model 1; residual target as in Nagabandi et al. (2018).
+    """
+
+    Options = Options
+    row_form = "residual_network"  # see `tdlib.speed.row_form`
+
+    def __init__(self, spec: EnvironmentSpec, options: Options):
+        super().__init__(spec, options)
+        self.action_encoder = ActionEncoder(spec, options.action_embedding_dim)
+        self.form = StepForm(options.form, options.train_delta_t)
+        self.network = mlp(spec.feature_dim + options.action_embedding_dim + 1, options.widths, spec.state_dim)
+
+    def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
+        state, action, delta_t = self.broadcast(state, action, delta_t)
+        delta_t_input, step = self.form(delta_t)
+        inputs = torch.cat([self.scales.features(state), self.action_encoder(action), delta_t_input], dim=-1)
+        return state + step * self.scales.rate_scale * self.network(inputs)
+
+
+ALL_FORMS = ("concat", "scaled", "scaled_concat", "log_tau")
+ARMS = (
+    Arms("baseline", in_all_sizes=True, derived=True),
+    *(Arms("dt_conditioned", form) for form in ("concat", "scaled_concat", "log_tau")),
+    *(Arms("multi_resolution", form, (MIXED,), in_all_sizes=form == "scaled_concat") for form in ALL_FORMS),
+    *(Arms("multi_resolution", form, (LOG_UNIFORM,)) for form in ALL_FORMS),
+    Arms("baseline", rates=TRAIN_RATES[:-1], data="seconds"),  # at the finest rate equal seconds are all
+)
+FAMILY = Family(JumpModel, JumpModel, Options, ARMS, label="jump (MLP)")

@@ -1,0 +1,73 @@
+"""What the study knows of a model family: how it is built, its options, what is trained, what figures call it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+from torch import nn
+
+from tdlib.core.facts import TRAIN_RATES
+from tdlib.core.specs import EnvironmentSpec
+from tdlib.models.contract import DynamicsModel
+from tdlib.models.options import Options
+
+
+@dataclass(frozen=True)
+class Arms:
+    """Some trained configurations of one family: one per training rate.
+
+    Args:
+        method: Row of a result table: baseline, dt_conditioned, multi_resolution, ode, or a name of one's own.
+        form: Value of the family's `form_option`.
+        rates: Training rates, as tables name them: those of `tdlib.core.facts`.
+        data: `transitions` (equally many in every arm) or `seconds` (equally many seconds of experience).
+        in_all_sizes: Whether the larger sizes that a preset names are trained too.
+        derived: Whether arms without training of their own read these (`tdlib.models.derived`).
+    """
+
+    method: str
+    form: str = "none"
+    rates: tuple[str, ...] = TRAIN_RATES
+    data: str = "transitions"
+    in_all_sizes: bool = False
+    derived: bool = False
+
+
+@dataclass(frozen=True)
+class Family:
+    """One line of the registry.
+
+    Args:
+        model: The class that gives the family its name: a `DynamicsModel`, or a field with the signature
+            (t, state, action_emb).
+        build: Makes an untrained model of a spec and options.
+        options: Class of the options; every field has a default.
+        arms: What the study trains.
+        label: Name in figures and tables.
+        short_label: Name where there is little room; empty where the method's name is enough.
+        form_option: The option that an arm's `form` sets.
+        look: What tells it from families of one method and form in figures, as keywords of `Axes.plot`.
+    """
+
+    model: type[nn.Module]
+    build: Callable[[EnvironmentSpec, Options], DynamicsModel]
+    options: type[Options] = Options
+    arms: tuple[Arms, ...] = (Arms("baseline"),)
+    label: str = ""
+    short_label: str = ""
+    form_option: str = "form"
+    look: tuple[tuple[str, str], ...] = ()
+
+    def has_option(self, name: str) -> bool:
+        """Whether there is an option of this name."""
+        return name in (field.name for field in fields(self.options))
+
+
+def family_of(model: type[DynamicsModel]) -> Family:
+    """Describe a class that is in no registry by what it says itself.
+
+    The class may have `Options` (a frozen dataclass derived from `tdlib.models.Options`), `ARMS` (a tuple of `Arms`)
+    and `label`; it is built as model(spec, options).
+    """
+    name = model.__name__
+    label = getattr(model, "label", name)
+    return Family(model, model, model.Options, tuple(getattr(model, "ARMS", (Arms("baseline"),))), label, label)
