@@ -419,7 +419,8 @@ def test_same_seed_same_bits_and_another_seed_other_data(tmp_path):
 @pytest.mark.parametrize("env", ["Pendulum-v1", "CartPole-v1"])
 def test_the_written_out_policy_is_the_library_s(env):
     from tdlib.data.sources import ppo as collection
-    from tdlib.data.sources.ppo_settings import NUM_ENVS, ppo_settings
+    from tdlib.data.sources.ppo_settings import ppo_settings
+    from tdlib.systems.task import NUM_ENVS
 
     collector = collection.MultiFrequencyDataCollector(SYSTEMS[env], 20, 500)
     agent = collection._agent(collector, ppo_settings(env, 20), 0.05, 500, 0)
@@ -470,12 +471,12 @@ def test_the_record_is_taken_below_normalizing_wrappers():
 
 def test_settings_are_in_seconds_and_bad_arguments_are_named(tmp_path):
     from tdlib.data.sources.ppo import collect_ppo, main
-    from tdlib.data.sources.ppo_settings import PPO_SETTINGS, ppo_settings
+    from tdlib.data.sources.ppo_settings import ppo_settings
 
     settings = ppo_settings("Pendulum-v1", 20)
     assert settings.discount(0.1) == pytest.approx(settings.discount(0.05) ** 2)
     assert settings.trace_decay(0.02) == pytest.approx(settings.trace_decay(0.04) ** 0.5)
-    assert ppo_settings("CartPole-v1", 100) is PPO_SETTINGS["CartPole-v1"][50]
+    assert ppo_settings("CartPole-v1", 100) is SYSTEMS["CartPole-v1"].collection.ppo[50]
     for arguments, message in (
         (("CartPoleContinuous-v1", 20, 0, 500), "env must be one of"),
         (("Pendulum-v1", -1, 0, 500), "control_frequency must be positive"),

@@ -15,9 +15,8 @@ from tdlib.core.solvers import SOLVERS, integrate, odeint_reference
 from tdlib.core.specs import state_difference, state_features, wrap_angle
 from tdlib.core.time_grid import delta_t_of, num_steps, rate_label, steps_within, time_grid
 from tdlib.envs import ENVIRONMENTS, FixedFrequencyWrapper, make_environment
-from tdlib.envs.gymnasium_physics import GYMNASIUM_STEPS, plant_change
+from tdlib.envs.gymnasium_physics import native_step, plant_change
 from tdlib.systems import SYSTEMS
-from tdlib.systems import system as systems
 from tdlib.systems.system import SCALAR_ROWS
 
 RATES = (5, 10, 16, 20, 25, 33.3, 50, 100, 200)
@@ -106,14 +105,6 @@ def test_few_rows_go_as_many(name, generator):
         torch.testing.assert_close(joined, getattr(many, field), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
-def test_the_written_out_solver_is_the_general_one(name, generator):
-    system = SYSTEMS[name]
-    state, force = random_pairs(system, 1, generator)[0][0].tolist(), (1.3,)
-    arguments = system.scalar_derivative, tuple(state), force, 0.01
-    assert systems._SCALAR_RK4[len(state)](*arguments) == pytest.approx(systems._scalar_rk4(*arguments), abs=1e-15)
-
-
 def test_the_pendulum_keeps_its_energy_without_torque():
     system = SYSTEMS["Pendulum-v1"]
     state = torch.tensor([[3.0, 0.5], [2.0, -1.0]], dtype=torch.float64)
@@ -149,12 +140,12 @@ def test_our_copy_of_gymnasiums_step_is_gymnasiums_step(name, step_attribute, ge
         setattr(env, step_attribute, 0.03)
         env.state = state[i].numpy().copy()
         env.step(int(action[i]) if system.spec.discrete else action[i].numpy())
-        ours = GYMNASIUM_STEPS[name](state[i], system.spec.held_input(action[i]), 0.03)
+        ours = native_step(system, state[i], system.spec.held_input(action[i]), 0.03)
         # Gymnasium keeps CartPole's state in float32
         np.testing.assert_allclose(np.asarray(env.state, dtype=float), ours.numpy(), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", GYMNASIUM_STEPS)
+@pytest.mark.parametrize("name", [name for name, system in SYSTEMS.items() if system.views.native_step])
 def test_gymnasiums_physics_converges_to_ours_at_first_order(name, generator):
     system = SYSTEMS[name]
     state, action = random_pairs(system, 64, generator)
@@ -164,7 +155,7 @@ def test_gymnasiums_physics_converges_to_ours_at_first_order(name, generator):
     for count in (32, 64, 128, 256):
         moved = state
         for _ in range(count):
-            moved = GYMNASIUM_STEPS[name](moved, force, 0.1 / count)
+            moved = native_step(system, moved, force, 0.1 / count)
         errors.append(state_difference(moved, truth.next_state, system.spec)[~truth.limit_hit].abs().max().item())
     orders = [math.log2(a / b) for a, b in zip(errors, errors[1:], strict=False)]
     assert all(order == pytest.approx(1.0, abs=0.1) for order in orders), (errors, orders)

@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 
+import gymnasium
 import h5py
 import numpy as np
 import pytest
@@ -16,11 +17,11 @@ from gymnasium.utils.env_checker import check_env
 from toy_systems import ACTIONS, ROVER, ROVER_OF_FIVE, ROVER_SPEC
 
 from tdlib.core.specs import random_actions, spec_from_values, spec_values
-from tdlib.data import collect_random, load_dataset, save_dataset, split_episodes, true_history
+from tdlib.data import collect_random, load_dataset, save_dataset, split_episodes, true_history, write_branched
 from tdlib.data.schema import FIELDS, DatasetError
 from tdlib.data.sources.csv import import_csv
 from tdlib.data.verify import verify_dataset
-from tdlib.envs import SystemEnvironment
+from tdlib.envs import ENVIRONMENTS, SystemEnvironment, make_environment, register_system
 from tdlib.evaluation import evaluate_control
 from tdlib.evaluation.control.dynamics import Oracle
 from tdlib.evaluation.control.episodes import ControlSettings, control_starts
@@ -33,10 +34,13 @@ from tdlib.systems import SYSTEMS
 TOYS = (ROVER, ROVER_OF_FIVE)
 
 
-@pytest.fixture(autouse=True)
-def registered(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def registered():
     for toy in TOYS:
-        monkeypatch.setitem(SYSTEMS, toy.spec.name, toy)
+        register_system(toy)
+    yield
+    for toy in TOYS:
+        del SYSTEMS[toy.spec.name], ENVIRONMENTS[toy.spec.name], gymnasium.registry[f"tdlib/{toy.spec.name}"]
 
 
 @pytest.fixture(params=TOYS, ids=lambda toy: toy.spec.name)
@@ -132,30 +136,38 @@ def test_a_file_of_the_first_edition_is_read_and_its_hash_verified(tmp_path):
 
 
 def test_the_environment_has_the_spaces_of_its_system(toy):
+    assert make_environment(toy.spec.name, 20).unwrapped.system is toy
     env = SystemEnvironment(toy, 20)
     check_env(env)
-    assert env.observation_space.shape == (3,) and np.isinf(env.observation_space.high).all()
+    assert env.observation_space.shape == (3,) and np.isinf(env.observation_space.high).all()  # none declared
     if toy.spec.discrete:
         assert env.action_space == spaces.Discrete(5)
     else:
         assert env.action_space == spaces.Box(np.array([-1, -4]), np.array([3, 4]), dtype=np.float32)
-    env.reset(options={"state": [0.1, 0.2, 0.3]})
+    env.reset(options={"state": [0.1, 0.2, 0.3], "parameters": [1.1]})
     action = 3 if toy.spec.discrete else np.array([1.0, 4.0], dtype=np.float32)
     observation, *_, info = env.step(action)
     held = torch.tensor([3.0] if toy.spec.discrete else [1.0, 4.0])
-    truth = toy.flow(torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64), held, 0.05)
+    start, drag = torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64), torch.tensor([1.1], dtype=torch.float64)
+    truth = toy.flow(start, held, 0.05, drag)
     np.testing.assert_allclose(info["next_state"], truth.numpy(), atol=1e-12)
-    np.testing.assert_allclose(observation, truth.numpy(), atol=1e-6)
+    np.testing.assert_allclose(observation, toy.observation(truth).numpy(), atol=1e-6)
+    assert info["parameters"] == (1.1,)
+    drawn = [env.reset(seed=seed)[1]["parameters"][0] for seed in range(20)]
+    assert 0.5 <= min(drawn) < 0.8 and 1.2 < max(drawn) <= 1.5
+    with pytest.raises(ValueError, match=r"parameters'\] must be finite numbers for \('drag',\), got \[1, 2\]"):
+        env.reset(options={"parameters": [1, 2]})
 
 
 def test_the_scalar_path_equals_the_flow(toy, generator):
     state = torch.randn(16, 3, dtype=torch.float64, generator=generator)
     action = random_actions(toy.spec, 16, generator) * 1.5
     action = action.round().clamp(max=4) if toy.spec.discrete else action
-    outcome = toy.simulate(state, action, 0.07)
-    few = toy.simulate_rows(state, action, 0.07)
-    for name in ("next_state", "reward", "exit_time", "limit_hit"):
-        torch.testing.assert_close(getattr(few, name), getattr(outcome, name), rtol=0, atol=1e-12)
+    for parameters in (None, toy.draw_parameters(16, generator)):
+        outcome = toy.simulate(state, action, 0.07, parameters)
+        few = toy.simulate_rows(state, action, 0.07, parameters)
+        for name in ("next_state", "reward", "exit_time", "limit_hit"):
+            torch.testing.assert_close(getattr(few, name), getattr(outcome, name), rtol=0, atol=1e-12)
 
 
 # --- data ------------------------------------------------------------------------------------------------------------
@@ -175,8 +187,25 @@ def test_random_data_cover_all_inputs_and_verify(toy, tmp_path):
     assert [f.check for f in findings if f.check.startswith("actions")] == (
         ["actions"] if toy.spec.discrete else ["actions, thrust", "actions, torque"]
     )
-    assert load_dataset(save_dataset(dataset, tmp_path / "set.h5"), 20).spec == toy.spec
-    assert sum(len(part) for part in split_episodes(dataset, 0).values()) == 1500
+    loaded = load_dataset(save_dataset(dataset, tmp_path / "set.h5"), 20)
+    assert loaded.spec == toy.spec and np.array_equal(loaded.parameters, dataset.parameters)
+    assert 0.5 <= dataset.parameters.min() < 0.7 and 1.3 < dataset.parameters.max() <= 1.5  # every episode has its own
+    parts = split_episodes(dataset, 0)
+    assert sum(len(part) for part in parts.values()) == 1500
+    assert np.array_equal(parts["val"].parameters, dataset.parameters[parts["val"].episode_id])
+    assert not [f for f in verify_dataset(parts["val"]) if f.ok is False]
+    assert np.array_equal(dataset.transitions().parameters.numpy(), dataset.row_parameters)
+    with pytest.raises(DatasetError, match=r"parameters \('drag',\) must have shape"):
+        save_dataset(dataclasses.replace(dataset, parameters=None), tmp_path / "none.h5")
+
+
+def test_branches_keep_the_parameters_of_their_pair(toy, tmp_path):
+    sources = {"train": [collect_random(toy.spec.name, rate, 0, 300) for rate in (10, 20)]}
+    for path in write_branched(toy.spec.name, sources, 0, tmp_path, frequencies=(10, 20)).values():
+        branched = load_dataset(path)
+        assert len(np.unique(branched.parameters)) > 10
+        (truth,) = [f for f in verify_dataset(branched) if f.check == "truth"]
+        assert truth.ok
 
 
 def test_a_coarser_history_has_the_mean_input_or_the_index_held_longest(toy):
@@ -214,21 +243,15 @@ def test_a_log_with_two_controls_and_states_of_no_pair(tmp_path):
     assert len(load_dataset(save_dataset(dataset, tmp_path / "log.h5"))) == 29
 
 
-def test_minari_keeps_several_inputs(tmp_path, monkeypatch):
-    import gymnasium
-
+def test_minari_keeps_several_inputs_parameters_and_further_columns(tmp_path):
     from tdlib.data.sources.minari import export_minari, import_minari
-    from tdlib.envs import ENVIRONMENTS
 
-    rover = {"system": "Rover-v0"}
-    gymnasium.register("tdlib/Rover-v0", entry_point="tdlib.envs:make_system_environment", kwargs=rover)
-    monkeypatch.setitem(ENVIRONMENTS, "Rover-v0", "tdlib/Rover-v0")
-    try:
-        dataset = collect_random("Rover-v0", 20, 0, 200)
-        back = import_minari(export_minari(dataset, tmp_path, "rover-v0"))
-    finally:
-        del gymnasium.registry["tdlib/Rover-v0"]
+    dataset = collect_random("Rover-v0", 20, 0, 200)
+    dataset = dataclasses.replace(dataset, extras={"load": np.arange(200.0)})
+    back = import_minari(export_minari(dataset, tmp_path, "rover-v0"))
     assert np.array_equal(back.action, dataset.action) and back.spec == dataset.spec
+    assert np.array_equal(back.parameters, dataset.parameters)
+    assert np.array_equal(back.extras["load"], dataset.extras["load"])
 
 
 def test_ppo_collects_several_inputs_and_a_table(toy, tmp_path):
@@ -240,7 +263,9 @@ def test_ppo_collects_several_inputs_and_a_table(toy, tmp_path):
     path = collect_ppo(toy.spec.name, 20, 0, 400, tmp_path, settings=settings)
     dataset = load_dataset(path, 20)
     assert dataset.action.shape == (400, toy.spec.action_dim)
-    outcome = toy.simulate(*(torch.from_numpy(x) for x in (dataset.state, dataset.action)), 0.05)
+    columns = (torch.from_numpy(x) for x in (dataset.state, dataset.action, dataset.row_parameters))
+    state, action, parameters = columns
+    outcome = toy.simulate(state, action, 0.05, parameters)
     assert np.allclose(outcome.next_state.numpy(), dataset.next_state, atol=1e-9)
     chosen = load_policy(tmp_path)(torch.from_numpy(dataset.observation))
     assert chosen.shape == dataset.action.shape

@@ -2,12 +2,9 @@
 
 import dataclasses
 
-import torch
-
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.systems import System
-
-DRAG, ROTATION_DRAG = 0.8, 1.5  # [1/s]
+from tdlib.systems.task import Task
 
 ROVER_SPEC = EnvironmentSpec(
     name="Rover-v0",
@@ -22,31 +19,31 @@ ROVER_SPEC = EnvironmentSpec(
     input_high=(3.0, 4.0),
     reward_delta_t=0.1,
     time_limit=4.0,
+    parameter_names=("drag",),
+    observation_names=("cos_heading", "sin_heading", "speed"),
+    observation_units=("1", "1", "m/s"),
 )
 
 
-def _derivative(state, inputs):
-    _, speed, yaw_rate = state.unbind(dim=-1)
-    thrust, torque = inputs.unbind(dim=-1)
-    return torch.stack([yaw_rate, thrust - DRAG * speed, torque - ROTATION_DRAG * yaw_rate], dim=-1)
-
-
-def _scalar_derivative(state, inputs):
-    return state[2], inputs[0] - DRAG * state[1], inputs[1] - ROTATION_DRAG * state[2]
+def rover(x, u, p, m):
+    _, speed, yaw_rate = x
+    return yaw_rate, u[0] - p.drag * speed, u[1] - p.turning_drag * yaw_rate
 
 
 ROVER = System(
     spec=ROVER_SPEC,
-    derivative=_derivative,
-    scalar_derivative=_scalar_derivative,
-    reward_rate=lambda state, inputs: state[..., 1],
-    scalar_reward_rate=lambda state, inputs: state[1],
-    outside=lambda state: state[..., 1] < -1.0,
-    scalar_outside=lambda state: state[1] < -1.0,
-    cost=lambda state, inputs: (state[..., 1] - 1.0) ** 2 + 0.1 * inputs[..., 1] ** 2,
-    success=lambda states, times: (states[..., -1, 1] - 1.0).abs() < 0.2,
-    reset_low=(-3.0, -0.2, -1.0),
-    reset_high=(3.0, 0.5, 1.0),
+    equation=rover,
+    parameters={"drag": 0.8, "turning_drag": 1.5},
+    parameter_ranges={"drag": (0.5, 1.5)},
+    observe=lambda x, p, m: (m.cos(x[0]), m.sin(x[0]), x[1]),
+    task=Task(
+        reset_low=(-3.0, -0.2, -1.0),
+        reset_high=(3.0, 0.5, 1.0),
+        reward=lambda x, u, p, m: x[1],
+        cost=lambda x, u, p, m: (x[1] - 1.0) ** 2 + 0.1 * u[1] ** 2,
+        outside=lambda x, p, m: x[1] < -1.0,
+        success=lambda states, times: (states[..., -1, 1] - 1.0).abs() < 0.2,
+    ),
 )
 ACTIONS = ((0.0, 0.0), (3.0, 0.0), (-1.0, 0.0), (1.0, 4.0), (1.0, -4.0))
 ROVER_OF_FIVE = dataclasses.replace(

@@ -1,4 +1,4 @@
-"""Explicit one-step solvers whose step length may differ for every sample of a batch.
+"""Explicit one-step solvers whose step length may differ for every sample of a batch; one tableau for each.
 
 The field is autonomous under a zero-order hold, so one interval is integrated as ds/dτ = Δt f(s), τ in [0, 1].
 torchdiffeq enters the project here only, as an independent check (`odeint_reference`).
@@ -6,6 +6,8 @@ torchdiffeq enters the project here only, as an independent check (`odeint_refer
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,44 +17,63 @@ Field = Callable[[Tensor], Tensor]  # (..., D) -> (..., D) [1/s]
 
 @dataclass(frozen=True)
 class Tableau:
-    """Weights of an explicit Runge-Kutta step: k_i = f(x + h Σ a_ij k_j), x' = x + h Σ b_i k_i.
+    """An explicit Runge-Kutta method in which each slope is taken along the one just found.
+
+        k_1 = f(s),   k_(i+1) = f(s + nodes_i h k_i),   s' = s + h Σ weights_i k_i / Σ weights_i
 
     Args:
-        a: One row per stage, as long as there are stages before it.
-        b: One weight per stage.
+        weights: Whole-number share of every slope.
+        nodes: How far along a slope the next one is taken, in steps; one fewer than weights.
     """
 
-    a: tuple[tuple[float, ...], ...]
-    b: tuple[float, ...]
+    weights: tuple[int, ...]
+    nodes: tuple[float, ...]
+
+    @property
+    def a(self) -> tuple[tuple[float, ...], ...]:
+        """Butcher's matrix: one row per slope, as long as there are slopes before it."""
+        return ((), *((0.0,) * i + (node,) for i, node in enumerate(self.nodes)))
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Weights that sum to one."""
+        return tuple(weight / sum(self.weights) for weight in self.weights)
+
+    @property
+    def stability(self) -> tuple[float, ...]:
+        """Coefficients of the polynomial R, lowest first: one step multiplies a mode exp(λt) by R(λh)."""
+        slope, total = [1.0], [0.0] * len(self.weights)
+        for share, node in zip(self.shares, (*self.nodes, 0.0), strict=True):
+            total = [a + share * b for a, b in zip(total, slope + [0.0] * len(total), strict=False)]
+            slope = [1.0, *(node * x for x in slope)]
+        return (1.0, *total)
 
 
-TABLEAUX = {
-    "euler": Tableau(((),), (1.0,)),
-    "midpoint": Tableau(((), (0.5,)), (0.0, 1.0)),
-    "rk4": Tableau(((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6)),
+TABLEAUS = {
+    "euler": Tableau((1,), ()),
+    "midpoint": Tableau((0, 1), (0.5,)),
+    "rk4": Tableau((1, 2, 2, 1), (0.5, 0.5, 1.0)),
 }
 
 
-def euler_step(field: Field, state: Tensor, delta_t: Tensor) -> Tensor:
-    """Take one explicit Euler step, first order: (..., D), (..., 1) [s] -> (..., D)."""
-    return state + delta_t * field(state)
+def runge_kutta_step(tableau: Tableau, field: Callable[[Any], Any], state: Any, delta_t: Any) -> Any:
+    """Take one step out of place: (..., D), (..., 1) [s] -> (..., D); or of anything else that adds and scales."""
+    slope = field(state)
+    slopes = [slope]
+    for node in tableau.nodes:
+        slope = field(state + (delta_t if node == 1 else node * delta_t) * slope)
+        slopes.append(slope)
+    parts = [k if weight == 1 else weight * k for weight, k in zip(tableau.weights, slopes, strict=True) if weight]
+    total, count = parts[0], sum(tableau.weights)
+    for part in parts[1:]:
+        total = total + part
+    return state + (delta_t if count == 1 else delta_t / count) * total
 
 
-def midpoint_step(field: Field, state: Tensor, delta_t: Tensor) -> Tensor:
-    """Take one explicit midpoint step, second order: (..., D), (..., 1) [s] -> (..., D)."""
-    return state + delta_t * field(state + 0.5 * delta_t * field(state))
-
-
-def rk4_step(field: Field, state: Tensor, delta_t: Tensor) -> Tensor:
-    """Take one classical Runge-Kutta step, fourth order, out of place: (..., D), (..., 1) [s] -> (..., D)."""
-    k1 = field(state)
-    k2 = field(state + 0.5 * delta_t * k1)
-    k3 = field(state + 0.5 * delta_t * k2)
-    k4 = field(state + delta_t * k3)
-    return state + delta_t / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-
-
-SOLVERS = {"euler": euler_step, "midpoint": midpoint_step, "rk4": rk4_step}
+SOLVERS: dict[str, Callable[[Field, Tensor, Tensor], Tensor]] = {
+    name: partial(runge_kutta_step, tableau) for name, tableau in TABLEAUS.items()
+}
+euler_step, midpoint_step, rk4_step = SOLVERS["euler"], SOLVERS["midpoint"], SOLVERS["rk4"]
 
 
 def solver_step(name: str) -> Callable[[Field, Tensor, Tensor], Tensor]:

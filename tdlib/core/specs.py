@@ -155,7 +155,11 @@ class EnvironmentSpec:
 
 def random_actions(spec: EnvironmentSpec, count: int, generator: torch.Generator) -> Tensor:
     """Draw actions uniformly, inputs over their ranges or indices of the table: (N, A) float64."""
-    unit = torch.rand(count, spec.action_dim, dtype=torch.float64, generator=generator)
+    return uniform_actions(spec, torch.rand(count, spec.action_dim, dtype=torch.float64, generator=generator))
+
+
+def uniform_actions(spec: EnvironmentSpec, unit: Tensor) -> Tensor:
+    """Turn numbers in [0, 1) into actions spread over the inputs' ranges or the table: (..., A) -> (..., A)."""
     if spec.discrete:
         return (unit * spec.num_actions).floor()
     low, high = (torch.tensor(x, dtype=torch.float64) for x in (spec.input_low, spec.input_high))

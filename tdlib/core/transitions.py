@@ -15,22 +15,26 @@ class Transitions:
         action: (N, A) physical input or action index held over the interval.
         next_state: (N, D) flow over the whole interval; angles continue from `state`, they are not wrapped.
         delta_t: (N,) interval [s].
+        parameters: (N, P) parameters of the equation, for models that may read them; None if there are none.
     """
 
     state: Tensor
     action: Tensor
     next_state: Tensor
     delta_t: Tensor
+    parameters: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.state)
 
     def __getitem__(self, index: Tensor | slice) -> "Transitions":
-        return Transitions(self.state[index], self.action[index], self.next_state[index], self.delta_t[index])
+        drawn = None if self.parameters is None else self.parameters[index]
+        return Transitions(*(x[index] for x in self.tensors()), drawn)
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> "Transitions":
         """Return a copy in another precision or on another device."""
-        return Transitions(*(x.to(dtype=dtype, device=device) for x in self.tensors()))
+        drawn = None if self.parameters is None else self.parameters.to(dtype=dtype, device=device)
+        return Transitions(*(x.to(dtype=dtype, device=device) for x in self.tensors()), drawn)
 
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return (state, action, next_state, delta_t)."""
@@ -39,4 +43,6 @@ class Transitions:
     @staticmethod
     def concatenate(parts: "list[Transitions]") -> "Transitions":
         """Join several batches in order."""
-        return Transitions(*(torch.cat(column) for column in zip(*(p.tensors() for p in parts), strict=True)))
+        columns = (torch.cat(column) for column in zip(*(p.tensors() for p in parts), strict=True))
+        drawn = None if parts[0].parameters is None else torch.cat([p.parameters for p in parts])
+        return Transitions(*columns, drawn)

@@ -111,7 +111,8 @@ def _state_at(dataset: TransitionDataset, episodes: np.ndarray, times: np.ndarra
     since = times - dataset.t[rows]
     since = np.where(np.abs(since) < CLOCK_TOLERANCE, 0.0, since)
     state, action = torch.from_numpy(dataset.state[rows]), torch.from_numpy(dataset.action[rows])
-    moved = get_system(dataset.spec.name).flow(state, action, torch.from_numpy(since))
+    drawn = None if dataset.parameters is None else torch.from_numpy(dataset.parameters[episodes])
+    moved = get_system(dataset.spec.name).flow(state, action, torch.from_numpy(since), drawn)
     return torch.where(torch.from_numpy(since == 0.0).unsqueeze(-1), state, moved)
 
 

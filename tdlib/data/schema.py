@@ -16,6 +16,7 @@ from tdlib.core.time_grid import TOLERANCE, delta_t_of
 from tdlib.core.transitions import Transitions
 
 SCHEMA_VERSION = 1
+PARAMETERS = "parameters"
 KINDS = ("episodes", "branched")  # branched: the rows of one "episode" share a start and differ in delta_t
 
 FIELDS: dict[str, tuple[str, str]] = {  # name -> (dtype on disk, meaning)
@@ -54,6 +55,9 @@ class TransitionDataset:
         episode_id: (E,) number of the episode in the set it was first collected in; kept by selections.
         kind: "episodes" (rows follow each other in time) or "branched" (rows of a group share their start).
         attributes: Origin as plain strings and numbers: seed, policy, integrator, versions, settings hash, ...
+        parameters: (E, P) parameters of the equation in every episode, in the order of `spec.parameter_names`; None
+            where it has none that are drawn.
+        extras: Name -> (N, ...) further columns, for example images or what else a log holds at the start of a row.
     """
 
     observation: np.ndarray
@@ -73,6 +77,8 @@ class TransitionDataset:
     episode_id: np.ndarray | None = None
     kind: str = "episodes"
     attributes: Mapping[str, str | int | float] = field(default_factory=dict)
+    parameters: np.ndarray | None = None
+    extras: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self):
         for name, (dtype, _) in FIELDS.items():
@@ -81,6 +87,29 @@ class TransitionDataset:
         if self.episode_id is None:
             object.__setattr__(self, "episode_id", np.arange(len(self.episode_offsets) - 1))
         object.__setattr__(self, "episode_id", np.asarray(self.episode_id, dtype=np.int64))
+        if self.parameters is not None:
+            object.__setattr__(self, "parameters", np.asarray(self.parameters, dtype=np.float64))
+        object.__setattr__(self, "extras", {name: np.asarray(column) for name, column in self.extras.items()})
+
+    @classmethod
+    def from_episodes(
+        cls,
+        episodes: Sequence[Mapping[str, np.ndarray]],
+        spec: EnvironmentSpec,
+        control_frequency: float | None,
+        attributes: Mapping[str, str | int | float],
+    ) -> "TransitionDataset":
+        """Join episodes in order: each has the columns of `FIELDS`, (P,) `parameters` if any, and what else is kept."""
+        extras = [name for name in episodes[0] if name not in FIELDS and name != PARAMETERS]
+        return cls(
+            **{name: np.concatenate([episode[name] for episode in episodes]) for name in FIELDS},
+            episode_offsets=np.concatenate([[0], np.cumsum([len(episode["t"]) for episode in episodes])]),
+            spec=spec,
+            control_frequency=control_frequency,
+            attributes=attributes,
+            parameters=np.stack([e[PARAMETERS] for e in episodes]) if PARAMETERS in episodes[0] else None,
+            extras={name: np.concatenate([episode[name] for episode in episodes]) for name in extras},
+        )
 
     def __len__(self) -> int:
         return len(self.delta_t)
@@ -94,6 +123,11 @@ class TransitionDataset:
     def episode_lengths(self) -> np.ndarray:
         """Rows of every episode, (E,)."""
         return np.diff(self.episode_offsets)
+
+    @property
+    def row_parameters(self) -> np.ndarray | None:
+        """Parameters of the episode of every row, (N, P); None if there are none."""
+        return None if self.parameters is None else np.repeat(self.parameters, self.episode_lengths, axis=0)
 
     @property
     def episode_returns(self) -> np.ndarray:
@@ -136,10 +170,10 @@ class TransitionDataset:
     def transitions_with_offsets(self, dtype: torch.dtype = torch.float64) -> tuple[Transitions, np.ndarray]:
         """Return rows of full length with the offsets (E+1,) of their episodes, for windows that stay inside one."""
         keep = self.full_length
-        columns = (self.state, self.action, self.next_state, self.delta_t)
+        columns = (self.state, self.action, self.next_state, self.delta_t, self.row_parameters)
         kept_before = np.concatenate([[0], np.cumsum(keep)])
-        batch = Transitions(*(torch.from_numpy(np.ascontiguousarray(c[keep])).to(dtype) for c in columns))
-        return batch, kept_before[self.episode_offsets]
+        rows = (None if c is None else torch.from_numpy(np.ascontiguousarray(c[keep])).to(dtype) for c in columns)
+        return Transitions(*rows), kept_before[self.episode_offsets]
 
     def select_episodes(self, index: Sequence[int] | np.ndarray) -> "TransitionDataset":
         """Return a set of the episodes with these numbers, in the order given."""
@@ -149,11 +183,16 @@ class TransitionDataset:
         parts = [np.arange(self.episode_offsets[i], self.episode_offsets[i + 1]) for i in index]
         rows = np.concatenate([np.zeros(0, dtype=np.int64), *parts])
         return replace(
-            self,
-            **{name: getattr(self, name)[rows] for name in FIELDS},
+            self.select_rows(rows),
             episode_offsets=np.concatenate([[0], np.cumsum(self.episode_lengths[index])]),
             episode_id=self.episode_id[index],
+            parameters=None if self.parameters is None else self.parameters[index],
         )
+
+    def select_rows(self, rows: np.ndarray | slice) -> "TransitionDataset":
+        """Return a set of these rows; the caller says anew where its episodes begin."""
+        extras = {name: column[rows] for name, column in self.extras.items()}
+        return replace(self, **{name: getattr(self, name)[rows] for name in FIELDS}, extras=extras)
 
     def with_attributes(self, **attributes: str | int | float) -> "TransitionDataset":
         """Return the same rows with more attributes."""
@@ -194,6 +233,16 @@ def check_dataset(dataset: TransitionDataset, name: str = "dataset") -> Transiti
     if len(dataset.episode_id) != dataset.num_episodes:
         count = len(dataset.episode_id)
         raise DatasetError(f"{name}: episode_id must number {dataset.num_episodes} episodes, got {count}")
+    wanted = (dataset.num_episodes, len(spec.parameter_names)) if spec.parameter_names else None
+    found = None if dataset.parameters is None else dataset.parameters.shape
+    if found != wanted:
+        raise DatasetError(f"{name}: parameters {spec.parameter_names} must have shape {wanted}, got {found}")
+    if found is not None and not np.isfinite(dataset.parameters).all():
+        raise DatasetError(f"{name}: parameters must be finite, got {dataset.parameters.min(0)}")
+    for column, values in dataset.extras.items():
+        if len(values) != num_rows or not column.isidentifier() or column in FIELDS:
+            rule = f"must have a name of its own and {num_rows} rows"
+            raise DatasetError(f"{name}: extra column {column!r} {rule}, got shape {values.shape}")
     if dataset.kind not in KINDS:
         raise DatasetError(f"{name}: kind must be one of {KINDS}, got {dataset.kind!r}")
     if (dataset.delta_t <= 0).any():

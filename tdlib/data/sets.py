@@ -9,15 +9,14 @@ from torch import Tensor
 
 from tdlib.core.seeding import derive_seed, numpy_generator, torch_generator
 from tdlib.core.time_grid import delta_t_of, rate_label
-from tdlib.data.schema import FIELDS, DatasetError, TransitionDataset
+from tdlib.data.schema import DatasetError, TransitionDataset
 from tdlib.data.sources.random_inputs import random_episodes, random_inputs, simulated_rows
 from tdlib.data.splits import SPLITS, split_path, write_splits
 from tdlib.data.storage import content_hash, read_attributes, save_dataset
 from tdlib.systems import get_system
-from tdlib.systems.system import MAX_SUBSTEP
+from tdlib.systems.system import System
 
 SHORTEST_EPISODE, FEWEST_EPISODES = 2.0, 16  # [s], count; a small set has shorter episodes, not fewer
-INTEGRATOR = "RK4, ceil(delta_t / 10 ms) equal substeps, float64"
 
 
 def collect_random(env: str, frequency: float, seed: int, num_transitions: int) -> TransitionDataset:
@@ -47,13 +46,8 @@ def collect_random(env: str, frequency: float, seed: int, num_transitions: int) 
     policy = f"half the transitions uniform inputs held {inputs.hold} s, half Ornstein-Uhlenbeck inputs " + (
         f"(correlation {inputs.correlation} s, spread {inputs.spread}) on a feedback of gain {inputs.feedback}"
     )
-    return TransitionDataset(
-        **{name: np.concatenate([e[name] for e in episodes]) for name in FIELDS},
-        episode_offsets=np.concatenate([[0], np.cumsum([len(e["t"]) for e in episodes])]),
-        spec=system.spec,
-        control_frequency=float(frequency),
-        attributes={**_origin(seed, policy), "time_limit": time_limit},
-    )
+    attributes = {**_origin(system, seed, policy), "time_limit": time_limit}
+    return TransitionDataset.from_episodes(episodes, system.spec, float(frequency), attributes)
 
 
 def draw_pairs(datasets: Sequence[TransitionDataset], num_pairs: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -65,19 +59,33 @@ def draw_pairs(datasets: Sequence[TransitionDataset], num_pairs: int, seed: int)
     Raises:
         ValueError: If a set has too few rows.
     """
-    states, actions = [], []
+    states, actions, _ = _draw_rows(datasets, num_pairs, seed)
+    return states, actions
+
+
+def _draw_rows(
+    datasets: Sequence[TransitionDataset], num_pairs: int, seed: int
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """States, actions, and the parameters of their episodes where there are any."""
+    drawn = []
     for i, dataset in enumerate(datasets):
         share = num_pairs // len(datasets) + (i < num_pairs % len(datasets))
         if share > len(dataset):
             raise ValueError(f"num_pairs must take at most the {len(dataset)} rows of each set, got {share} of set {i}")
         rows = numpy_generator(seed, "pairs", dataset.spec.name, i).choice(len(dataset), share, replace=False)
-        states.append(dataset.state[rows])
-        actions.append(dataset.action[rows])
-    return torch.from_numpy(np.concatenate(states)), torch.from_numpy(np.concatenate(actions))
+        columns = (dataset.state, dataset.action, dataset.row_parameters)
+        drawn.append([None if column is None else column[rows] for column in columns])
+    return tuple(None if c[0] is None else torch.from_numpy(np.concatenate(c)) for c in zip(*drawn, strict=True))
 
 
 def branched_set(
-    env: str, states: Tensor, actions: Tensor, delta_ts: Sequence[float] | Tensor, *, seed: int | None = None
+    env: str,
+    states: Tensor,
+    actions: Tensor,
+    delta_ts: Sequence[float] | Tensor,
+    *,
+    seed: int | None = None,
+    parameters: Tensor | None = None,
 ) -> TransitionDataset:
     """Flow every (state, action) to every interval, so that rates differ in nothing but Δt.
 
@@ -87,6 +95,7 @@ def branched_set(
         actions: (M, A).
         delta_ts: (K,) intervals [s] common to all pairs, or (M, K) of each pair.
         seed: Seed the pairs were drawn with, kept as origin.
+        parameters: (M, P) parameters of each pair; nominal if None.
 
     Returns:
         M groups of K rows; kind "branched".
@@ -95,20 +104,19 @@ def branched_set(
     delta_ts = torch.as_tensor(delta_ts, dtype=torch.float64)
     delta_ts = delta_ts.expand(len(states), delta_ts.shape[-1])
     num_branches = delta_ts.shape[-1]
-    rows = simulated_rows(
-        system,
-        states.double().repeat_interleave(num_branches, dim=0),
-        actions.double().repeat_interleave(num_branches, dim=0),
-        delta_ts.reshape(-1),
-        torch.zeros(delta_ts.numel(), dtype=torch.float64),
-    )
+    if system.spec.parameter_names and parameters is None:
+        parameters = system.nominal_parameters.expand(len(states), -1)
+    each = [states, actions] if parameters is None else [states, actions, parameters]
+    state, action, *drawn = (x.double().repeat_interleave(num_branches, dim=0) for x in each)
+    rows = simulated_rows(system, state, action, delta_ts.reshape(-1), torch.zeros(len(state)).double(), *drawn)
     return TransitionDataset(
         **rows,
         episode_offsets=np.arange(len(states) + 1) * num_branches,
         spec=system.spec,
         control_frequency=None,
         kind="branched",
-        attributes=_origin(seed, "(state, action) pairs of other sets, flowed to several intervals"),
+        attributes=_origin(system, seed, "(state, action) pairs of other sets, flowed to several intervals"),
+        parameters=None if parameters is None else parameters.numpy(),
     )
 
 
@@ -121,17 +129,18 @@ def log_uniform_set(
     draws: int = 1,
     shortest: float = 1 / 50,
     longest: float = 1 / 10,
+    parameters: Tensor | None = None,
 ) -> TransitionDataset:
     """Flow every (state, action) to `draws` intervals, log-uniform in [shortest, longest] seconds."""
     unit = torch.rand(len(states), draws, dtype=torch.float64, generator=torch_generator(seed, "log-uniform", env))
     delta_ts = shortest * (longest / shortest) ** unit
-    return branched_set(env, states, actions, delta_ts, seed=seed).with_attributes(
+    return branched_set(env, states, actions, delta_ts, seed=seed, parameters=parameters).with_attributes(
         delta_t_distribution=f"log-uniform in [{shortest:g}, {longest:g}] s"
     )
 
 
-def _origin(seed: int | None, policy: str) -> dict[str, str | int | float]:
-    origin = {"policy": policy, "integrator": INTEGRATOR, "sim_step": MAX_SUBSTEP}
+def _origin(system: System, seed: int | None, policy: str) -> dict[str, str | int | float]:
+    origin = {"policy": policy, "integrator": system.integrator, "sim_step": system.max_substep}
     return origin if seed is None else {"seed": seed, **origin}
 
 
@@ -183,11 +192,18 @@ def write_branched(
         if resume and _all_made_with(settings, [paths[split], paths[f"log_uniform_{split}"]]):
             continue
         num_rows = min(len(dataset) for dataset in datasets)
-        states, actions = draw_pairs(datasets, num_rows, derive_seed(seed, "branched", split))
+        states, actions, drawn = _draw_rows(datasets, num_rows, derive_seed(seed, "branched", split))
         num_pairs = max(1, num_rows // len(delta_ts))
         every = np.linspace(0, num_rows - 1, num_pairs).astype(int)  # evenly over the rates, which follow one another
         made = {
-            split: branched_set(env, states[every], actions[every], delta_ts, seed=seed),
+            split: branched_set(
+                env,
+                states[every],
+                actions[every],
+                delta_ts,
+                seed=seed,
+                parameters=None if drawn is None else drawn[every],
+            ),
             f"log_uniform_{split}": log_uniform_set(
                 env,
                 states,
@@ -195,6 +211,7 @@ def write_branched(
                 seed=derive_seed(seed, "log-uniform", split),
                 shortest=min(delta_ts),
                 longest=max(delta_ts),
+                parameters=drawn,
             ),
         }
         for stem, dataset in made.items():

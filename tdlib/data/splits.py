@@ -11,7 +11,7 @@ import torch
 from tdlib.core.files import write_text
 from tdlib.core.seeding import numpy_generator
 from tdlib.core.specs import state_features
-from tdlib.data.schema import FIELDS, DatasetError, TransitionDataset
+from tdlib.data.schema import DatasetError, TransitionDataset
 from tdlib.data.storage import load_dataset, save_dataset
 
 SPLITS = ("train", "val", "test")
@@ -76,12 +76,12 @@ def subset_transitions(dataset: TransitionDataset, num_transitions: int, *, seed
     order = generator.permutation(dataset.num_episodes)
     lengths = np.cumsum(dataset.episode_lengths[order])
     chosen = dataset.select_episodes(order[: int(np.searchsorted(lengths, num_transitions)) + 1])
-    columns = {name: getattr(chosen, name)[:num_transitions] for name in FIELDS}
-    if len(chosen) > num_transitions:
-        columns["truncated"] = columns["truncated"].copy()
-        columns["truncated"][-1] = not columns["terminated"][-1]
     offsets = np.minimum(chosen.episode_offsets, num_transitions)
-    return replace(chosen, **columns, episode_offsets=offsets)
+    kept = chosen.select_rows(slice(num_transitions))
+    truncated = kept.truncated.copy()
+    if len(chosen) > num_transitions:
+        truncated[-1] = not kept.terminated[-1]
+    return replace(kept, truncated=truncated, episode_offsets=offsets)
 
 
 def subset_seconds(dataset: TransitionDataset, seconds: float, *, seed: int) -> TransitionDataset:

@@ -1,6 +1,7 @@
 """HDF5 files of transitions: written whole or not at all, and read back only if they are what they say.
 
-Layout: one dataset per field of `schema.FIELDS`, `episode_offsets`, `episode_id`, and attributes on the root group:
+Layout: one dataset per field of `schema.FIELDS`, `episode_offsets`, `episode_id`; where a set has them `parameters` of
+every episode and a group `extras` of further columns; and attributes on the root group:
 `schema`, `schema_version`, `content_hash`, `kind`, `control_frequency` (NaN: it differs from row to row), `spec`,
 `units` and `versions` (JSON), and the origin of the set (`seed`, `policy`, `sim_step`, `integrator`, ...).
 """
@@ -19,9 +20,18 @@ import tdlib
 from tdlib.core.files import atomic_path
 from tdlib.core.specs import EnvironmentSpec, spec_from_values, spec_values
 from tdlib.core.time_grid import TOLERANCE, delta_t_of
-from tdlib.data.schema import FIELDS, SCHEMA_VERSION, DatasetError, RateError, TransitionDataset, check_dataset
+from tdlib.data.schema import (
+    FIELDS,
+    PARAMETERS,
+    SCHEMA_VERSION,
+    DatasetError,
+    RateError,
+    TransitionDataset,
+    check_dataset,
+)
 
 SCHEMA = "tdlib transitions"
+EXTRAS = "extras"
 PACKAGES = ("numpy", "torch", "gymnasium", "stable-baselines3", "h5py")
 COMPRESSION = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 RESERVED = ("schema", "schema_version", "content_hash", "kind", "control_frequency", "spec", "units", "versions")
@@ -47,7 +57,16 @@ def content_hash(dataset: TransitionDataset) -> str:
         values = np.ascontiguousarray(getattr(dataset, name))
         digest.update(f"{name} {values.dtype.str} {values.shape}".encode())
         digest.update(values.data)
+    for name, values in _optional(dataset).items():  # nothing is added for sets without them
+        digest.update(f"{name} {values.dtype.str} {values.shape}".encode())
+        digest.update(np.ascontiguousarray(values).data)
     return digest.hexdigest()
+
+
+def _optional(dataset: TransitionDataset) -> dict[str, np.ndarray]:
+    """What only some sets hold, by its place in a file."""
+    drawn = {} if dataset.parameters is None else {PARAMETERS: dataset.parameters}
+    return drawn | {f"{EXTRAS}/{name}": dataset.extras[name] for name in sorted(dataset.extras)}
 
 
 def save_dataset(dataset: TransitionDataset, path: Path | str) -> Path:
@@ -68,6 +87,8 @@ def save_dataset(dataset: TransitionDataset, path: Path | str) -> Path:
                 stored.attrs["meaning"] = text
             file.create_dataset("episode_offsets", data=dataset.episode_offsets)
             file.create_dataset("episode_id", data=dataset.episode_id)
+            for name, values in _optional(dataset).items():
+                file.create_dataset(name, data=values, **COMPRESSION)
             for key, value in dataset.attributes.items():
                 if key not in RESERVED:
                     file.attrs[key] = value
@@ -161,6 +182,8 @@ def _read(path: Path) -> TransitionDataset:
             if missing:
                 raise DatasetError(f"path {path.name}: fields must include {list(names)}, missing {missing}")
             columns = {name: file[name][()] for name in names}
+            columns[PARAMETERS] = file[PARAMETERS][()] if PARAMETERS in file else None
+            columns[EXTRAS] = {name: stored[()] for name, stored in file.get(EXTRAS, {}).items()}
         for name, (dtype, _) in FIELDS.items():
             if columns[name].dtype != np.dtype(dtype):
                 raise DatasetError(f"path {path.name}: {name} must be {dtype}, got {columns[name].dtype}")

@@ -94,7 +94,8 @@ def flow_error(dataset: TransitionDataset, num_samples: int = NUM_FLOWS, seed: i
     """Largest difference between stored `next_state` and the flow of (state, action, Δt), over a sample of rows."""
     rows = np.random.default_rng(seed).choice(len(dataset), min(num_samples, len(dataset)), replace=False)
     state, action, delta_t = (torch.from_numpy(c[rows]) for c in (dataset.state, dataset.action, dataset.delta_t))
-    truth = SYSTEMS[dataset.spec.name].flow(state, action, delta_t)
+    drawn = None if dataset.parameters is None else torch.from_numpy(dataset.row_parameters[rows])
+    truth = SYSTEMS[dataset.spec.name].flow(state, action, delta_t, drawn)
     return float((torch.from_numpy(dataset.next_state[rows]) - truth).abs().max())
 
 
@@ -144,7 +145,7 @@ def _statistics(dataset: TransitionDataset) -> list[Finding]:
         findings.append(Finding(f"coverage of {name}", ok, f"{share:.2f}", rule))
     hits = float(dataset.limit_hit.mean())
     rule = f"<= {MAX_LIMIT_HITS} of the rows"
-    findings.append(Finding("speed-limit hits", hits <= MAX_LIMIT_HITS, f"{hits:.4f}", rule))
+    findings.append(Finding("limit hits", hits <= MAX_LIMIT_HITS, f"{hits:.4f}", rule))
     count = int(outliers(dataset).sum())
     rule = f"none more than {OUTLIER_RANGES:g} times the 1 to 99 % range of the rate of change beyond it"
     findings.append(Finding("outliers", count == 0, str(count), rule))
@@ -160,11 +161,13 @@ def _statistics(dataset: TransitionDataset) -> list[Finding]:
         findings.append(Finding(check, inside and whole, f"{found[0]:g} .. {found[1]:g}", rule))
     if spec.name in SYSTEMS:
         system = SYSTEMS[spec.name]
-        left = int(system.outside(torch.from_numpy(dataset.state)).sum())
+        drawn = None if dataset.parameters is None else torch.from_numpy(dataset.row_parameters)
+        left = int(system.outside(torch.from_numpy(dataset.state), drawn).sum())
         findings.append(Finding("starts inside limits", left == 0, str(left), "no transition starts after the exit"))
-        if system.speed_limit is not None:
-            excess = float((np.abs(dataset.next_state) - np.array(system.speed_limit)).max())
-            findings.append(Finding("speed limit", excess <= 1e-9, f"{excess:.2g} above", "no speed above its limit"))
+        if system.state_limits is not None:
+            low, high = np.array(system.state_limits).T
+            excess = float(np.maximum(dataset.next_state - high, low - dataset.next_state).max())
+            findings.append(Finding("state limits", excess <= 1e-9, f"{excess:.2g} above", "no state beyond its limit"))
     std = dataset.state.std(axis=0)
     spread = ", ".join(f"{name} {value:.3g}" for name, value in zip(spec.state_names, std, strict=True))
     findings.append(Finding("spread", bool((std > 1e-4).all()), spread, "std of every state dimension > 1e-4"))

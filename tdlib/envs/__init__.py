@@ -1,7 +1,7 @@
 """Systems with exact zero-order hold, and the Gymnasium environments over them.
 
-`SYSTEMS` maps names to equations, `ENVIRONMENTS` names to Gymnasium ids; importing the package registers
-`tdlib/Pendulum-v1`, `tdlib/CartPole-v1` and `tdlib/CartPoleContinuous-v1`.
+`SYSTEMS` maps names to equations, `ENVIRONMENTS` names to Gymnasium ids. Importing the package registers `tdlib/<name>`
+for every system of the library; `register_system` adds one of one's own.
 """
 
 import gymnasium
@@ -11,7 +11,7 @@ from tdlib.envs.environments import SystemEnvironment
 from tdlib.envs.frequency_wrapper import FixedFrequencyWrapper
 from tdlib.systems import SYSTEMS, IntervalOutcome, System, get_system
 
-ENVIRONMENTS: dict[str, str] = {name: f"tdlib/{name}" for name in SYSTEMS}
+ENVIRONMENTS: dict[str, str] = {}
 
 __all__ = [
     "ENVIRONMENTS",
@@ -24,6 +24,7 @@ __all__ = [
     "get_system",
     "make_environment",
     "make_system_environment",
+    "register_system",
 ]
 
 
@@ -42,10 +43,24 @@ def make_environment(name: str, control_frequency: float, **options: object) -> 
     return gymnasium.make(ENVIRONMENTS[name], control_frequency=control_frequency, **options)
 
 
-for _name, _id in ENVIRONMENTS.items():
-    if _id not in gymnasium.registry:
+def register_system(system: System) -> System:
+    """Make a system known by its name, also to Gymnasium as `tdlib/<name>`; return it.
+
+    Raises:
+        ValueError: If another system has this name.
+    """
+    name = system.spec.name
+    if SYSTEMS.setdefault(name, system) is not system:
+        raise ValueError(f"system must have a name of its own, {name!r} is taken by another")
+    ENVIRONMENTS[name] = f"tdlib/{name}"
+    if ENVIRONMENTS[name] not in gymnasium.registry:
         gymnasium.register(
-            id=_id,
+            id=ENVIRONMENTS[name],
             entry_point="tdlib.envs:make_system_environment",
-            kwargs={"system": _name, "control_frequency": 1 / SYSTEMS[_name].spec.reward_delta_t},
+            kwargs={"system": name, "control_frequency": 1 / system.spec.reward_delta_t},
         )
+    return system
+
+
+for _system in tuple(SYSTEMS.values()):
+    register_system(_system)

@@ -1,11 +1,14 @@
 """Gymnasium environments over a `System`, at any control frequency, with time kept in seconds."""
 
 import math
+from collections.abc import Sequence
+from types import SimpleNamespace
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from tdlib.core.namespace import MATH
 from tdlib.core.time_grid import TOLERANCE, delta_t_of
 from tdlib.systems.system import System
 
@@ -38,26 +41,30 @@ class SystemEnvironment(gymnasium.Env):
         self.observation_space = _observation_space(system)
         self.action_space = _action_space(system)
         self._state: tuple[float, ...] | None = None
+        self._drawn, self._parameter_info = (), {}
+        self._parameters = SimpleNamespace(**system.parameters)
         self._num_steps = 0
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
-        """Draw a start from the reset box, or take `options={"state": (D,)}`."""
+        """Draw a start from the reset box, or take `options={"state": (D,)}`; likewise parameters that are drawn."""
         super().reset(seed=seed)
-        if options and "state" in options:
+        options = options or {}
+        if "state" in options:
             start = np.asarray(options["state"], dtype=np.float64)
             if start.shape != (self.system.spec.state_dim,) or not np.isfinite(start).all():
                 raise ValueError(f"options['state'] must be {self.system.spec.state_dim} finite numbers, got {start}")
         else:
             start = self.np_random.uniform(self.system.reset_low, self.system.reset_high)
         self._state = tuple(float(x) for x in start)
+        self._draw_parameters(options.get("parameters"))
         self._num_steps = 0
-        return self._observation(), {"state": self._state, "t": 0.0}
+        return self._observation(), {"state": self._state, "t": 0.0, **self._parameter_info}
 
     def step(self, action: np.ndarray | int) -> tuple[np.ndarray, float, bool, bool, dict]:
         """Hold the action for one control interval."""
         start = self._state
         held = np.asarray(action).reshape(-1).tolist()
-        self._state, reward, exit_time, limit_hit = self.system.advance(start, held, self.delta_t)
+        self._state, reward, exit_time, limit_hit = self.system.advance(start, held, self.delta_t, *self._drawn)
         info = {
             "state": start,
             "next_state": self._state,
@@ -65,6 +72,7 @@ class SystemEnvironment(gymnasium.Env):
             "delta_t": self.delta_t,
             "exit_time": exit_time,
             "limit_hit": limit_hit,
+            **self._parameter_info,
         }
         self._num_steps += 1
         terminated = exit_time < math.inf
@@ -72,16 +80,28 @@ class SystemEnvironment(gymnasium.Env):
         truncated = (self._num_steps + 1) * self.delta_t > self.time_limit * (1 + TOLERANCE)
         return self._observation(), reward, terminated, truncated, info
 
+    def _draw_parameters(self, wanted: Sequence[float] | None) -> None:
+        """Set the parameters of this episode; the equation's constants stay nominal."""
+        names, ranges = self.system.spec.parameter_names, self.system.parameter_ranges
+        if wanted is None:
+            wanted = [self.np_random.uniform(*ranges[name]) for name in names]
+        if len(wanted) != len(names) or not np.isfinite(wanted).all():
+            raise ValueError(f"options['parameters'] must be finite numbers for {names}, got {wanted}")
+        drawn = tuple(float(x) for x in wanted)
+        self._drawn = (drawn,) if names else ()
+        self._parameter_info = {"parameters": drawn} if names else {}
+        self._parameters = SimpleNamespace(**{**self.system.parameters, **dict(zip(names, drawn, strict=True))})
+
     def _observation(self) -> np.ndarray:
         observe = self.system.observe
-        return np.array(self._state if observe is None else observe(self._state, math), dtype=np.float32)
+        seen = self._state if observe is None else observe(self._state, self._parameters, MATH)
+        return np.array(seen, dtype=np.float32)
 
 
 def _observation_space(system: System) -> spaces.Box:
     size = len(system.spec.observation_names) or system.spec.state_dim
-    bound = system.observation_high or (np.inf,) * size
-    high = np.array(bound, dtype=np.float32)
-    return spaces.Box(-high, high, dtype=np.float32)
+    limits = np.array(system.observation_limits or [(-np.inf, np.inf)] * size, dtype=np.float32)
+    return spaces.Box(limits[:, 0], limits[:, 1], dtype=np.float32)
 
 
 def _action_space(system: System) -> spaces.Space:

@@ -81,8 +81,7 @@ def draw_zero_order_hold(system: "System", frequencies: Sequence[float] = (10, 2
     labels = [f"{name} [{unit}]" for name, unit in zip(spec.input_names, spec.input_units, strict=True)]
     columns = ["input"] if spec.input_dim == 1 else [f"input_{name}" for name in spec.input_names]
     inputs = dict(zip(columns, labels, strict=True))
-    start = torch.zeros(1, spec.state_dim, dtype=torch.float64)
-    start[0, spec.angle_dims[0]] = 0.05 if spec.name.startswith("CartPole") else 2.5
+    start = torch.tensor([system.start], dtype=torch.float64)
 
     def follow(delta_t: float) -> pd.DataFrame:
         state, rows = start, []

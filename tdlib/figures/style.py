@@ -134,15 +134,10 @@ def state_label(name: str, env: str) -> str:
 
 
 def state_plane(names: Sequence[str], env: str) -> tuple[str, str]:
-    """Two state dimensions to draw against each other: an angle, else a position, and its rate, else the first two."""
+    """Two state dimensions to draw against each other: what the system names, else the first two."""
     from tdlib.systems import SYSTEMS
 
-    if env in SYSTEMS and SYSTEMS[env].spec.position_dims:
-        spec = SYSTEMS[env].spec
-        pairs = list(zip(spec.position_dims, spec.velocity_dims, strict=True))
-        i, j = next((pair for pair in pairs if pair[0] in spec.angle_dims), pairs[0])
-        return spec.state_names[i], spec.state_names[j]
-    return names[0], names[min(1, len(names) - 1)]
+    return SYSTEMS[env].plane if env in SYSTEMS else (names[0], names[min(1, len(names) - 1)])
 
 
 def sort_models(models: Sequence[str]) -> list[str]:

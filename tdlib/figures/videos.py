@@ -107,9 +107,9 @@ def _rollouts(table: pd.DataFrame, path: Path, starts: Sequence[int]) -> list[pd
 def _scene(env: str) -> "Scene":
     from tdlib.systems import SYSTEMS  # asked when a video is made: reading figures' code needs no torch
 
-    scene = None if env not in SYSTEMS else SYSTEMS[env].scene
+    scene = None if env not in SYSTEMS else SYSTEMS[env].views.scene
     if scene is None:
-        known = [name for name, system in SYSTEMS.items() if system.scene is not None]
+        known = [name for name, system in SYSTEMS.items() if system.views.scene is not None]
         raise ValueError(f"table must be of a system with a scene, one of {known}, got {env!r}")
     return scene
 

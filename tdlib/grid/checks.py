@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.evaluation.tables import ARM_COLUMNS, frequency_label
 from tdlib.grid.times import write_times
 from tdlib.study.arms import Arm, all_arms, trained_arms
-from tdlib.study.phases.collect import PPO_ENVIRONMENTS
 from tdlib.study.presets import PresetError
 from tdlib.study.run import Run, open_run
 from tdlib.study.statistics import load_tables
@@ -99,7 +99,7 @@ def check_tables(run: Run, tables: dict[str, pd.DataFrame]) -> list[str]:
 def check_figures(run: Run) -> list[str]:
     """Every figure named by the book must have been drawn."""
     names = [*FIGURES, *(name.format(env) for env in run.preset.environments for name in FIGURES_PER_ENVIRONMENT)]
-    names += [f"data/{env}-returns" for env in run.preset.environments if env in PPO_ENVIRONMENTS]
+    names += [f"data/{env}-returns" for env in run.preset.environments if has_ppo(env)]
     return [
         f"figure {name}.png must exist" for name in names if not (run.layout.figures / f"{name}.png").is_file()
     ]

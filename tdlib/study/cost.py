@@ -18,13 +18,13 @@ import pandas as pd
 from scipy import stats
 
 from tdlib.core.time_grid import delta_t_of, steps_within
+from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.evaluation.control.episodes import ControlSettings
 from tdlib.evaluation.sets.schedules import nominal_delta_t
 from tdlib.models import find_family
 from tdlib.planning import CEM, MPPI, KnotClock
 from tdlib.study.arms import Arm, all_arms, trained_arms
 from tdlib.study.layout import RunLayout, runs_root
-from tdlib.study.phases.collect import PPO_ENVIRONMENTS
 from tdlib.study.phases.control import control_cells, on_axes
 from tdlib.study.presets import Preset
 from tdlib.study.run import Run
@@ -67,7 +67,7 @@ def num_test_transitions(preset: Preset, env: str, memory: bool = False) -> int:
     evaluation = preset.evaluation
     rates = [*map(str, preset.test_frequencies), "irregular"]
     pairs = evaluation.num_pairs * (len(rates) + len(preset.train_frequencies))
-    pairs += max(1, evaluation.num_pairs // SHIFT_SHARE) * len(rates) if env in PPO_ENVIRONMENTS else 0
+    pairs += max(1, evaluation.num_pairs // SHIFT_SHARE) * len(rates) if has_ppo(env) else 0
     if memory:
         pairs = pairs * min(evaluation.num_pairs, CONTEXT_PAIRS) // evaluation.num_pairs
     return pairs + evaluation.num_starts * sum(steps_within(evaluation.horizon, nominal_delta_t(r)) for r in rates)
@@ -140,7 +140,7 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
     """Yield (kind, model, what, count) of one environment."""
     seeds, collection = len(preset.seeds), preset.collection
     sets = seeds * len(preset.train_frequencies)
-    if env in PPO_ENVIRONMENTS:
+    if has_ppo(env):
         yield "collection", "", "PPO transitions", sets * collection.num_transitions
     yield "collection", "", "random transitions", sets * collection.num_random_transitions
     arms = all_arms(preset.models, preset.sizes)

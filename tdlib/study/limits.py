@@ -13,47 +13,30 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from tdlib.core.solvers import TABLEAUS
+from tdlib.core.specs import uniform_actions
 from tdlib.core.time_grid import delta_t_of
 from tdlib.systems.system import System
 
 STUDY_RATES = (10.0, 20.0, 50.0)  # [Hz]
-# boxes over which the study's design computed its limits: |state| and |input| uniform below these
-BOXES = {
-    "Pendulum-v1": ((math.pi, 6.0), 2.0),
-    "CartPole-v1": ((1.0, 1.0, 0.2, 1.5), 10.0),
-    "CartPoleContinuous-v1": ((1.0, 1.0, 0.2, 1.5), 10.0),
-}
-# the stability polynomial R(z) of each solver: one step multiplies a mode exp(λt) by R(λh)
-STABILITY_COEFFICIENTS = {
-    "euler": (1.0, 1.0),
-    "midpoint": (1.0, 1.0, 1 / 2),
-    "rk4": (1.0, 1.0, 1 / 2, 1 / 6, 1 / 24),
-}
 
 
 def sample_uniform(system: System, num_samples: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draw states (N, D) and actions (N, 1) over the boxes of the study's design, float64; bang-bang where discrete.
-
-    Raises:
-        ValueError: If the system has no box.
-    """
-    if system.spec.name not in BOXES:
-        raise ValueError(f"system must be one of {sorted(BOXES)}, got {system.spec.name!r}")
-    half, force = BOXES[system.spec.name]
-    unit = torch.rand(num_samples, len(half) + 1, dtype=torch.float64, generator=generator)
-    state = (2 * unit[:, :-1] - 1) * torch.tensor(half, dtype=torch.float64)
-    action = (unit[:, -1:] > 0.5).double() if system.spec.discrete else force * (2 * unit[:, -1:] - 1)
-    return state, action
+    """Draw states (N, D) uniform over the system's box and actions (N, A) over their range or table, float64."""
+    spec, dim = system.spec, system.spec.state_dim
+    unit = torch.rand(num_samples, dim + spec.action_dim, dtype=torch.float64, generator=generator)
+    state = (2 * unit[:, :dim] - 1) * torch.tensor(system.box, dtype=torch.float64)
+    return state, uniform_actions(spec, unit[:, dim:])
 
 
 def box_scale(system: System) -> Tensor:
     """Standard deviation of uniform states over the system's box, (D,): the scale of the design's table."""
-    return 2 * torch.tensor(BOXES[system.spec.name][0], dtype=torch.float64) / math.sqrt(12)
+    return 2 * torch.tensor(system.box, dtype=torch.float64) / math.sqrt(12)
 
 
 def increment(system: System, state: Tensor, action: Tensor, delta_t: float) -> Tensor:
-    """Exact change φ_Δ(x, a) − x without speed limit: (N, D), (N, 1), [s] -> (N, D)."""
-    return dataclasses.replace(system, speed_limit=None).flow(state, action, delta_t) - state
+    """Exact change φ_Δ(x, a) − x without limits of the state: (N, D), (N, A), [s] -> (N, D)."""
+    return dataclasses.replace(system, state_limits=None).flow(state, action, delta_t) - state
 
 
 def relative_size(error: Tensor, true_increment: Tensor, scale: Tensor | None = None) -> float:
@@ -188,9 +171,9 @@ def learned_rate(rate: complex, train_delta_t: float, solver: str) -> complex:
     Source:
         Zhu et al. (2022), On numerical integration in neural ordinary differential equations.
     """
-    if solver not in STABILITY_COEFFICIENTS:
-        raise ValueError(f"solver must be one of {sorted(STABILITY_COEFFICIENTS)}, got {solver!r}")
-    coefficients = STABILITY_COEFFICIENTS[solver]
+    if solver not in TABLEAUS:
+        raise ValueError(f"solver must be one of {sorted(TABLEAUS)}, got {solver!r}")
+    coefficients = TABLEAUS[solver].stability
     target, z = cmath.exp(rate * train_delta_t), complex(rate) * train_delta_t
     for _ in range(50):  # Newton from the true rate, to which the learned one tends as h -> 0
         value = sum(c * z**k for k, c in enumerate(coefficients)) - target
@@ -202,17 +185,17 @@ def learned_rate(rate: complex, train_delta_t: float, solver: str) -> complex:
 def modified_equation(system: System, train_delta_t: float, solver: str) -> dict[str, float]:
     """Return true and learned rates [1/s] at the state that decides the task.
 
-    Pendulum: oscillation about the bottom, `damping` of the learned field (negative: decays) and its `frequency`.
-    CartPole: `growth` of the upright pole.
+    An oscillation (Pendulum about the bottom): `damping` of the learned field (negative: decays) and its `frequency`.
+    Growth (of the upright pole): its rate `growth`.
 
     Raises:
-        ValueError: If the system is neither.
+        ValueError: If the system names no such state.
     """
-    if system.spec.name == "Pendulum-v1":
-        true = linear_rates(system, torch.tensor([math.pi, 0.0]), torch.zeros(1))[0]
+    if system.views.mode is None:
+        raise ValueError(f"system must name the state that decides its task, views.mode of {system.spec.name} is None")
+    kind, state = system.views.mode
+    true = linear_rates(system, torch.tensor(state), torch.zeros(system.spec.input_dim))[0]
+    if kind == "oscillation":
         learned = learned_rate(complex(0, abs(true.imag)), train_delta_t, solver)
         return {"true_frequency": abs(true.imag), "frequency": learned.imag, "damping": learned.real}
-    if system.spec.name.startswith("CartPole"):
-        true = linear_rates(system, torch.zeros(4), torch.zeros(1))[0].real
-        return {"true_growth": true, "growth": learned_rate(true, train_delta_t, solver).real}
-    raise ValueError(f"system must be Pendulum-v1 or a CartPole, got {system.spec.name!r}")
+    return {"true_growth": true.real, "growth": learned_rate(true.real, train_delta_t, solver).real}

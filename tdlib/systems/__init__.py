@@ -1,4 +1,7 @@
-"""Physical truth: one differential equation per system, and its flow under a zero-order hold."""
+"""Physical truth: one differential equation per system, and its flow under a zero-order hold.
+
+A system of one's own is made known by `tdlib.envs.register_system`.
+"""
 
 from tdlib.systems.cartpole import CARTPOLE, CARTPOLE_CONTINUOUS
 from tdlib.systems.pendulum import PENDULUM

@@ -3,22 +3,20 @@
     θ'' = (g sin θ − cos θ B) / (l (4/3 − m cos²θ / M)),   B = (F + m l θ'² sin θ) / M
     x'' = B − m l θ'' cos θ / M
 
-Constants, reward, reset and limits as in Gymnasium's `classic_control/cartpole.py`; the discrete action 0 / 1 is a
-force of −10 / +10 N.
+l is half the pole's length, m its mass, M the mass of both. Constants, reward, reset and limits as in Gymnasium's
+`classic_control/cartpole.py`; the discrete action 0 / 1 is a force of −10 / +10 N.
 """
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
-import torch
-from torch import Tensor
-
+from tdlib.core.namespace import Namespace
 from tdlib.core.specs import EnvironmentSpec
-from tdlib.systems.scenes import CARTPOLE_SCENE
+from tdlib.systems.scenes import FAINT, INK, WIDTH, Canvas, Scene
 from tdlib.systems.system import System
+from tdlib.systems.task import Collection, Components, Number, Parameters, PPOSettings, RandomInputs, Task, Views
 
-GRAVITY, POLE_MASS, TOTAL_MASS, HALF_LENGTH = 9.8, 0.1, 1.1, 0.5  # [m/s²], [kg], [kg], [m]
-POLE_MOMENT = POLE_MASS * HALF_LENGTH  # [kg m]
 MAX_FORCE = 10.0  # [N]
 X_LIMIT, THETA_LIMIT = 2.4, 12 * 2 * math.pi / 360  # [m], [rad]
 
@@ -39,64 +37,103 @@ SPEC = EnvironmentSpec(
 CONTINUOUS_SPEC = dataclasses.replace(SPEC, name="CartPoleContinuous-v1", action_table=None)
 
 
-def derivative(state: Tensor, force: Tensor) -> Tensor:
-    """Right-hand side: (..., 4), (..., 1) [N] -> (..., 4)."""
-    _, x_dot, theta, theta_dot = state.unbind(dim=-1)
-    sin, cos = torch.sin(theta), torch.cos(theta)
-    push = (force[..., 0] + POLE_MOMENT * theta_dot**2 * sin) / TOTAL_MASS
-    theta_acc = (GRAVITY * sin - cos * push) / (HALF_LENGTH * (4 / 3 - POLE_MASS * cos**2 / TOTAL_MASS))
-    x_acc = push - POLE_MOMENT * theta_acc * cos / TOTAL_MASS
-    return torch.stack([x_dot, x_acc, theta_dot, theta_acc], dim=-1)
+def equation(x: Components, u: Components, p: Parameters, m: Namespace) -> Components:
+    """Right-hand side (x', x'', θ', θ'')."""
+    _, x_dot, theta, theta_dot = x
+    total, moment = p.cart_mass + p.pole_mass, p.pole_mass * p.half_length
+    sin, cos = m.sin(theta), m.cos(theta)
+    push = (u[0] + moment * theta_dot**2 * sin) / total
+    theta_acc = (p.gravity * sin - cos * push) / (p.half_length * (4 / 3 - p.pole_mass * cos**2 / total))
+    return x_dot, push - moment * theta_acc * cos / total, theta_dot, theta_acc
 
 
-def outside(state: Tensor) -> Tensor:
-    """Whether the cart has left ±2.4 m or the pole ±12°: (..., 4) -> (...)."""
-    return (state[..., 0].abs() > X_LIMIT) | (state[..., 2].abs() > THETA_LIMIT)
+def energy(x: Components, p: Parameters, m: Namespace) -> Number:
+    """½ M x'² + m l x' θ' cos θ + ½ (4/3) m l² θ'² + m g l cos θ [J]."""
+    _, x_dot, theta, theta_dot = x
+    moment, cos = p.pole_mass * p.half_length, m.cos(theta)
+    turning = moment * x_dot * theta_dot * cos + 2 / 3 * moment * p.half_length * theta_dot**2
+    return 0.5 * (p.cart_mass + p.pole_mass) * x_dot**2 + turning + moment * p.gravity * cos
 
 
-def cost(state: Tensor, force: Tensor) -> Tensor:
-    """Cost rate for planners, smooth inside the limits and one unit dearer outside: (..., 4), (..., 1) -> (...)."""
-    x, x_dot, theta, theta_dot = state.unbind(dim=-1)
-    inside = (theta / THETA_LIMIT) ** 2 + 0.1 * theta_dot**2 + (x / X_LIMIT) ** 2 + 0.05 * x_dot**2
-    return inside.clamp(max=10.0) + 10.0 * outside(state) + 1e-4 * force[..., 0] ** 2
+def outside(x: Components, p: Parameters, m: Namespace) -> Number:
+    """Whether the cart has left ±2.4 m or the pole ±12°."""
+    return (m.abs(x[0]) > X_LIMIT) | (m.abs(x[2]) > THETA_LIMIT)
 
 
-def energy(state: Tensor) -> Tensor:
-    """M/2 x'² + m l cos θ x' θ' + (2/3) m l² θ'² + m g l cos θ, of the equations' Lagrangian: (..., 4) -> (...) [J]."""
-    _, x_dot, theta, theta_dot = state.unbind(dim=-1)
-    cos = torch.cos(theta)
-    kinetic = TOTAL_MASS / 2 * x_dot**2 + POLE_MOMENT * cos * x_dot * theta_dot
-    return kinetic + 2 / 3 * POLE_MOMENT * HALF_LENGTH * theta_dot**2 + POLE_MOMENT * GRAVITY * cos
+def cost(x: Components, u: Components, p: Parameters, m: Namespace) -> Number:
+    """Cost rate for planners, smooth inside the limits and ten units dearer outside."""
+    position, x_dot, theta, theta_dot = x
+    inside = (theta / THETA_LIMIT) ** 2 + 0.1 * theta_dot**2 + (position / X_LIMIT) ** 2 + 0.05 * x_dot**2
+    return m.minimum(inside, 10.0) + m.where(outside(x, p, m), 10.0, 0.0) + 1e-4 * u[0] ** 2
 
 
-def _scalar_derivative(state: tuple[float, ...], force: tuple[float, ...]) -> tuple[float, ...]:
-    _, x_dot, theta, theta_dot = state
-    sin, cos = math.sin(theta), math.cos(theta)
-    push = (force[0] + POLE_MOMENT * theta_dot**2 * sin) / TOTAL_MASS
-    theta_acc = (GRAVITY * sin - cos * push) / (HALF_LENGTH * (4 / 3 - POLE_MASS * cos**2 / TOTAL_MASS))
-    return x_dot, push - POLE_MOMENT * theta_acc * cos / TOTAL_MASS, theta_dot, theta_acc
+def native_step(x: Components, u: Components, p: Parameters, h: Number, m: Namespace) -> Components:
+    """Explicit Euler, as `CartPoleEnv.step` does."""
+    return [a + h * b for a, b in zip(x, equation(x, u, p, m), strict=True)]
 
 
-def _success(states: Tensor, times: Tensor) -> Tensor:
-    """Whether an episode stayed within the limits to its end: (..., T+1, 4), (T+1,) -> (...)."""
-    return ~outside(states).any(dim=-1) & states.isfinite().all(dim=-1).all(dim=-1)
+def _paint(canvas: Canvas, size: int, truth: Sequence[float], ghost: Sequence[float], color: str) -> None:
+    factor = size // WIDTH
+    unit, ground = size / 7.0, size * 0.66  # 7 m across
+    canvas.line([(0, ground), (size, ground)], fill=FAINT, width=2 * factor)
+    for limit in (-X_LIMIT, X_LIMIT):
+        x = size / 2 + limit * unit
+        canvas.line([(x, ground - 8 * factor), (x, ground + 8 * factor)], fill=FAINT, width=2 * factor)
+    for (x, theta), cart, pole in ((truth, INK, INK), (ghost, color + "78", color + "B0")):
+        left = size / 2 + x * unit
+        width, height, length = 30 * factor, 18 * factor, 130 * factor
+        canvas.rectangle([left - width, ground - height, left + width, ground], fill=cart)
+        hinge = (left, ground - height)
+        tip = (left + length * math.sin(theta), hinge[1] - length * math.cos(theta))
+        canvas.line([hinge, tip], fill=pole, width=7 * factor)
 
 
+def _ppo(rollout: float, gae_lambda: float) -> PPOSettings:
+    return PPOSettings(
+        rollout=rollout,
+        minibatch=256,
+        num_epochs=10,
+        learning_rate=1e-3,
+        final_learning_rate=1e-5,
+        gamma=0.98,
+        gae_lambda=gae_lambda,
+        reference_delta_t=0.02,
+    )
+
+
+_WIDE, _FED = (1.5, 1.0, 0.15, 1.0), (1.0, 0.5, 0.08, 0.5)
 CARTPOLE = System(
     spec=SPEC,
-    derivative=derivative,
-    scalar_derivative=_scalar_derivative,
-    reward_rate=lambda state, force: torch.ones_like(state[..., 0]),
-    scalar_reward_rate=lambda state, force: 1.0,
-    outside=outside,
-    scalar_outside=lambda state: abs(state[0]) > X_LIMIT or abs(state[2]) > THETA_LIMIT,
-    cost=cost,
-    success=_success,
-    reset_low=(-0.05,) * 4,
-    reset_high=(0.05,) * 4,
-    # Gymnasium's bounds: twice the limits of position and angle, no bound on speeds
-    observation_high=(2 * X_LIMIT, math.inf, 2 * THETA_LIMIT, math.inf),
-    scene=CARTPOLE_SCENE,
+    equation=equation,
+    parameters={"gravity": 9.8, "cart_mass": 1.0, "pole_mass": 0.1, "half_length": 0.5},  # [m/s²], [kg], [kg], [m]
     energy=energy,
+    power=lambda x, u, p, m: u[0] * x[1],
+    # Gymnasium's bounds: twice the limits of position and angle, no bound on speeds
+    observation_limits=tuple((-high, high) for high in (2 * X_LIMIT, math.inf, 2 * THETA_LIMIT, math.inf)),
+    task=Task(
+        reset_low=(-0.05,) * 4,
+        reset_high=(0.05,) * 4,
+        reward=lambda x, u, p, m: 1.0,
+        cost=cost,
+        outside=outside,
+    ),
+    collection=Collection(
+        random_inputs=RandomInputs(_WIDE, _FED, 0.1, 0.3, 0.2, (1.5, 3.0, 30.0, 7.0)),
+        # a rollout is 128 decisions per environment, so that no rate runs short of updates
+        ppo={10: _ppo(12.8, 0.95), 20: _ppo(6.4, 0.9), 50: _ppo(2.56, 0.9)},
+    ),
+    views=Views(
+        box=(1.0, 1.0, 0.2, 1.5),
+        plane_widths=(0.21, 1.5),  # the limits of the task
+        start=(0.0, 0.0, 0.05, 0.0),
+        mode=("growth", (0.0, 0.0, 0.0, 0.0)),
+        native_step=native_step,
+        scene=Scene(("x", "theta"), _paint),
+    ),
 )
-CARTPOLE_CONTINUOUS = dataclasses.replace(CARTPOLE, spec=CONTINUOUS_SPEC)
+CARTPOLE_CONTINUOUS = dataclasses.replace(
+    CARTPOLE,
+    spec=CONTINUOUS_SPEC,
+    collection=Collection(random_inputs=RandomInputs(_WIDE, _FED, 0.1, 0.2, 0.3, (2.0, 3.5, 34.0, 8.5))),
+    views=dataclasses.replace(CARTPOLE.views, native_step=None),
+)

@@ -1,21 +1,20 @@
 """Pendulum-v1: θ'' = 3g/(2l) sin θ + 3/(m l²) u, θ = 0 upright, |θ'| <= 8 rad/s.
 
-Constants, reward, reset and limits as in Gymnasium's `classic_control/pendulum.py`.
+A rod of mass m and length l; constants, reward, reset and limits as in Gymnasium's `classic_control/pendulum.py`.
 """
 
 import math
+from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
+from tdlib.core.namespace import Namespace
 from tdlib.core.specs import EnvironmentSpec, wrap_angle
-from tdlib.systems.scenes import PENDULUM_SCENE
+from tdlib.systems.scenes import FAINT, INK, WIDTH, Canvas, Scene, disc
 from tdlib.systems.system import System
+from tdlib.systems.task import Collection, Components, Number, Parameters, PPOSettings, RandomInputs, Task, Views
 
-GRAVITY, MASS, LENGTH = 10.0, 1.0, 1.0  # [m/s²], [kg], [m]
 MAX_SPEED, MAX_TORQUE = 8.0, 2.0  # [rad/s], [N m]
-GRAVITY_TERM = 3 * GRAVITY / (2 * LENGTH)  # [1/s²]
-TORQUE_TERM = 3 / (MASS * LENGTH**2)  # [1/(kg m²)]
 UPRIGHT, SETTLED = 0.2, 2.0  # success: |θ| below 0.2 rad over the last 2 s
 
 SPEC = EnvironmentSpec(
@@ -35,53 +34,85 @@ SPEC = EnvironmentSpec(
 )
 
 
-def derivative(state: Tensor, torque: Tensor) -> Tensor:
-    """Right-hand side: (..., 2), (..., 1) [N m] -> (..., 2)."""
-    theta, omega = state[..., 0], state[..., 1]
-    return torch.stack([omega, GRAVITY_TERM * torch.sin(theta) + TORQUE_TERM * torque[..., 0]], dim=-1)
+def equation(x: Components, u: Components, p: Parameters, m: Namespace) -> Components:
+    """Right-hand side (θ', ω')."""
+    theta, omega = x
+    return omega, 3 * p.gravity / (2 * p.length) * m.sin(theta) + 3 / (p.mass * p.length**2) * u[0]
 
 
-def reward_rate(state: Tensor, torque: Tensor) -> Tensor:
-    """Gymnasium's reward −(θ² + 0.1 ω² + 0.001 u²) of one 50 ms step: (..., 2), (..., 1) -> (...)."""
-    return -(wrap_angle(state[..., 0]) ** 2 + 0.1 * state[..., 1] ** 2 + 0.001 * torque[..., 0] ** 2)
+def energy(x: Components, p: Parameters, m: Namespace) -> Number:
+    """½ (m l²/3) ω² + m g (l/2) cos θ [J]."""
+    theta, omega = x
+    return p.mass * p.length**2 / 6 * omega**2 + p.mass * p.gravity * p.length / 2 * m.cos(theta)
 
 
-def energy(state: Tensor) -> Tensor:
-    """Kinetic and potential energy m l²/6 ω² + m g l/2 cos θ of a rod hinged at its end: (..., 2) -> (...) [J]."""
-    return MASS * LENGTH**2 / 6 * state[..., 1] ** 2 + MASS * GRAVITY * LENGTH / 2 * torch.cos(state[..., 0])
+def reward(x: Components, u: Components, p: Parameters, m: Namespace) -> Number:
+    """Gymnasium's reward −(θ² + 0.1 ω² + 0.001 u²) of one 50 ms step."""
+    theta, omega = x
+    return -(m.wrap(theta) ** 2 + 0.1 * omega**2 + 0.001 * u[0] ** 2)
 
 
-def _scalar_derivative(state: tuple[float, ...], torque: tuple[float, ...]) -> tuple[float, ...]:
-    return state[1], GRAVITY_TERM * math.sin(state[0]) + TORQUE_TERM * torque[0]
+def native_step(x: Components, u: Components, p: Parameters, h: Number, m: Namespace) -> Components:
+    """Semi-implicit Euler with the speed clipped, as `PendulumEnv.step` does."""
+    theta, omega = x
+    omega = m.clip(omega + equation(x, u, p, m)[1] * h, -MAX_SPEED, MAX_SPEED)
+    return theta + omega * h, omega
 
 
-def _scalar_reward_rate(state: tuple[float, ...], torque: tuple[float, ...]) -> float:
-    theta = math.pi - (math.pi - state[0]) % (2 * math.pi)
-    return -(theta**2 + 0.1 * state[1] ** 2 + 0.001 * torque[0] ** 2)
-
-
-def _success(states: Tensor, times: Tensor) -> Tensor:
+def success(states: Tensor, times: Tensor) -> Tensor:
     """Whether |θ| stays below 0.2 rad over the last 2 s of an episode: (..., T+1, 2), (T+1,) -> (...)."""
     late = times >= times[-1] - SETTLED - 1e-9
     return (wrap_angle(states[..., late, 0]).abs() < UPRIGHT).all(dim=-1)
 
 
+def _paint(canvas: Canvas, size: int, truth: Sequence[float], ghost: Sequence[float], color: str) -> None:
+    factor = size // WIDTH
+    center, length = (size / 2, size * 0.52), size * 0.33
+    radius = 5 * factor
+    canvas.line([center, (center[0], center[1] - length)], fill=FAINT, width=factor)  # upright, θ = 0
+    for (theta,), fill, width in ((truth, INK, 9), (ghost, color + "B0", 9)):
+        tip = (center[0] - length * math.sin(theta), center[1] - length * math.cos(theta))
+        canvas.line([center, tip], fill=fill, width=width * factor)
+        canvas.ellipse(disc(tip, 2.2 * radius), fill=fill)
+    canvas.ellipse(disc(center, radius), fill=INK)
+
+
+def _ppo(rollout: float) -> PPOSettings:
+    return PPOSettings(
+        rollout=rollout,
+        minibatch=256,
+        num_epochs=10,
+        learning_rate=1e-3,
+        final_learning_rate=1e-4,
+        gamma=0.95,
+        gae_lambda=0.95,
+        reference_delta_t=0.05,
+        noise_hold=0.2,
+    )
+
+
 PENDULUM = System(
     spec=SPEC,
-    derivative=derivative,
-    scalar_derivative=_scalar_derivative,
-    reward_rate=reward_rate,
-    scalar_reward_rate=_scalar_reward_rate,
-    outside=lambda state: torch.zeros_like(state[..., 0], dtype=torch.bool),
-    scalar_outside=lambda state: False,
-    cost=lambda state, torque: -reward_rate(state, torque),
-    success=_success,
-    reset_low=(-math.pi, -1.0),
-    reset_high=(math.pi, 1.0),
-    speed_limit=(math.inf, MAX_SPEED),
-    observe=lambda x, m: (m.cos(x[0]), m.sin(x[0]), x[1]),
-    observed_state=lambda y, m: (m.atan2(y[1], y[0]), y[2]),
-    observation_high=(1.0, 1.0, MAX_SPEED),
-    scene=PENDULUM_SCENE,
+    equation=equation,
+    parameters={"gravity": 10.0, "mass": 1.0, "length": 1.0},  # [m/s²], [kg], [m]
     energy=energy,
+    power=lambda x, u, p, m: u[0] * x[1],
+    observe=lambda x, p, m: (m.cos(x[0]), m.sin(x[0]), x[1]),
+    observed_state=lambda y, m: (m.atan2(y[1], y[0]), y[2]),
+    observation_limits=((-1.0, 1.0), (-1.0, 1.0), (-MAX_SPEED, MAX_SPEED)),
+    state_limits=((-math.inf, math.inf), (-MAX_SPEED, MAX_SPEED)),
+    task=Task(reset_low=(-math.pi, -1.0), reset_high=(math.pi, 1.0), reward=reward, success=success),
+    collection=Collection(
+        random_inputs=RandomInputs((math.pi, 7.0), (math.pi, 7.0), 0.2, 0.5, 0.75, (0.0, 0.0)),
+        # a rollout is 512 or 1024 decisions per environment, so that no rate runs short of updates
+        ppo={10: _ppo(51.2), 20: _ppo(51.2), 50: _ppo(20.48)},
+    ),
+    views=Views(
+        box=(math.pi, 6.0),
+        plane_widths=(3.1, 7.5),
+        start=(2.5, 0.0),
+        mode=("oscillation", (math.pi, 0.0)),
+        native_step=native_step,
+        scene=Scene(("theta",), _paint),
+    ),
 )

@@ -16,7 +16,7 @@ import numpy as np
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.core.time_grid import delta_t_of
 from tdlib.data.observations import observe
-from tdlib.data.schema import FIELDS, DatasetError, TransitionDataset, check_dataset, continue_angles
+from tdlib.data.schema import DatasetError, TransitionDataset, check_dataset, continue_angles
 
 STATE_GROUPS = ("qpos", "qvel", "state")  # columns that make up the state
 GROUPS = (*STATE_GROUPS, "ctrl")
@@ -57,14 +57,8 @@ def import_csv(
     intervals = np.concatenate([np.diff(log["timestamp"][:, 0]) for log in logs])
     frequency = None if irregular else _rate(intervals, control_frequency)
     episodes = [_episode(log, places, spec, frequency) for log in logs]
-    dataset = TransitionDataset(
-        **{field: np.concatenate([episode[field] for episode in episodes]) for field in FIELDS},
-        episode_offsets=np.concatenate([[0], np.cumsum([len(e["t"]) for e in episodes])]),
-        spec=spec,
-        control_frequency=frequency,
-        attributes={"policy": "logged", "imported_from": "CSV", "reward": "absent, stored as 0"},
-    )
-    return check_dataset(dataset, "CSV import")
+    attributes = {"policy": "logged", "imported_from": "CSV", "reward": "absent, stored as 0"}
+    return check_dataset(TransitionDataset.from_episodes(episodes, spec, frequency, attributes), "CSV import")
 
 
 def _files(path: Path | str | Sequence[Path | str]) -> list[Path]:

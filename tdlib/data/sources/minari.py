@@ -18,12 +18,13 @@ from minari.data_collector import EpisodeBuffer
 from tdlib.core.specs import EnvironmentSpec, spec_values
 from tdlib.core.time_grid import delta_t_of
 from tdlib.data.observations import observe, state_from_observation
-from tdlib.data.schema import FIELDS, DatasetError, TransitionDataset, check_dataset, continue_angles
+from tdlib.data.schema import PARAMETERS, DatasetError, TransitionDataset, check_dataset, continue_angles
 from tdlib.data.storage import spec_from_json
 from tdlib.envs import make_environment
-from tdlib.systems import get_system
+from tdlib.systems import SYSTEMS
 
 PHYSICAL = ("state", "next_state", "exit_time", "limit_hit", "t", "delta_t")
+EXTRA = "extra_"  # in front of the names of further columns
 SPEC_KEY, RATE_KEY = "tdlib_spec", "tdlib_control_frequency"
 
 
@@ -79,8 +80,12 @@ def _create(dataset: TransitionDataset, env: gymnasium.Env, dataset_id: str, fol
 
 def _episode_buffer(dataset: TransitionDataset, index: int) -> EpisodeBuffer:
     rows = dataset.episode(index)
-    last = observe(dataset.next_state[rows.stop - 1], dataset.spec)
+    drawn = None if dataset.parameters is None else dataset.parameters[index]
+    last = observe(dataset.next_state[rows.stop - 1], dataset.spec, drawn)
     action = dataset.action[rows]
+    others = {EXTRA + name: column[rows] for name, column in dataset.extras.items()}
+    if dataset.parameters is not None:
+        others[PARAMETERS] = np.repeat(dataset.parameters[index : index + 1], len(action), axis=0)
     return EpisodeBuffer(
         id=index,
         observations=np.concatenate([dataset.observation[rows], last[None]]),
@@ -88,7 +93,7 @@ def _episode_buffer(dataset: TransitionDataset, index: int) -> EpisodeBuffer:
         rewards=dataset.reward[rows],
         terminations=dataset.terminated[rows],
         truncations=dataset.truncated[rows],
-        infos={**{name: getattr(dataset, name)[rows] for name in PHYSICAL}, "action": action},
+        infos={**{name: getattr(dataset, name)[rows] for name in PHYSICAL}, "action": action, **others},
     )
 
 
@@ -122,13 +127,8 @@ def import_minari(
         raise DatasetError("spec and control_frequency must be given for a Minari data set without them, got None")
     read = _own_episode if own else _foreign_episode
     episodes = [read(episode, spec, control_frequency) for episode in source.iterate_episodes()]
-    dataset = TransitionDataset(
-        **{name: np.concatenate([episode[name] for episode in episodes]) for name in FIELDS},
-        episode_offsets=np.concatenate([[0], np.cumsum([len(e["t"]) for e in episodes])]),
-        spec=spec,
-        control_frequency=control_frequency,
-        attributes={"policy": str(metadata.get("algorithm_name", "unknown")), "imported_from": "Minari"},
-    )
+    attributes = {"policy": str(metadata.get("algorithm_name", "unknown")), "imported_from": "Minari"}
+    dataset = TransitionDataset.from_episodes(episodes, spec, control_frequency, attributes)
     return check_dataset(dataset, path.name)
 
 
@@ -142,7 +142,10 @@ def _common(episode: EpisodeData) -> dict[str, np.ndarray]:
 
 
 def _own_episode(episode: EpisodeData, spec: EnvironmentSpec, control_frequency: float | None) -> dict[str, np.ndarray]:
-    return {**_common(episode), **{name: episode.infos[name] for name in (*PHYSICAL, "action")}}
+    infos = episode.infos
+    extras = {name.removeprefix(EXTRA): infos[name] for name in infos if name.startswith(EXTRA)}
+    drawn = {PARAMETERS: infos[PARAMETERS][0]} if PARAMETERS in infos else {}
+    return {**_common(episode), **{name: infos[name] for name in (*PHYSICAL, "action")}, **drawn, **extras}
 
 
 def _foreign_episode(episode: EpisodeData, spec: EnvironmentSpec, control_frequency: float) -> dict[str, np.ndarray]:
@@ -157,17 +160,15 @@ def _foreign_episode(episode: EpisodeData, spec: EnvironmentSpec, control_freque
         "next_state": next_state,
         "action": np.asarray(episode.actions, dtype=np.float64).reshape(length, -1),
         "exit_time": np.where(episode.terminations, delta_t, np.inf),
-        "limit_hit": _at_speed_limit(next_state, spec),
+        "limit_hit": _at_a_limit(next_state, spec),
         "t": np.arange(length) * delta_t,
         "delta_t": np.full(length, delta_t),
     }
 
 
-def _at_speed_limit(next_state: np.ndarray, spec: EnvironmentSpec) -> np.ndarray:
-    try:
-        limit = get_system(spec.name).speed_limit
-    except ValueError:
-        limit = None
-    if limit is None:
+def _at_a_limit(next_state: np.ndarray, spec: EnvironmentSpec) -> np.ndarray:
+    limits = SYSTEMS[spec.name].state_limits if spec.name in SYSTEMS else None
+    if limits is None:
         return np.zeros(len(next_state), dtype=bool)
-    return (np.abs(next_state) >= np.array(limit) * (1 - 1e-6)).any(axis=1)
+    low, high = np.array(limits).T * (1 - 1e-6)  # what is read back may be rounded
+    return ((next_state <= low) | (next_state >= high)).any(axis=1)

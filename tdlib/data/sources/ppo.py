@@ -27,16 +27,16 @@ from tdlib.core.files import atomic_path
 from tdlib.core.seeding import derive_seed
 from tdlib.core.time_grid import delta_t_of, rate_label
 from tdlib.data.schema import SCHEMA_VERSION, DatasetError
-from tdlib.data.sets import INTEGRATOR
 from tdlib.data.sources.policy import DESCRIPTION, WEIGHTS, Policy, save_policy
-from tdlib.data.sources.ppo_settings import NUM_ENVS, PPOSettings, ppo_settings
+from tdlib.data.sources.ppo_settings import ppo_environments, ppo_settings
 from tdlib.data.sources.recorder import EpisodeRecorder
 from tdlib.data.sources.written_out_policy import WrittenOutPolicy
 from tdlib.data.splits import SPLITS, split_path, write_splits
 from tdlib.data.storage import read_attributes, save_dataset
 from tdlib.envs import SystemEnvironment
 from tdlib.systems import get_system
-from tdlib.systems.system import MAX_SUBSTEP, System
+from tdlib.systems.system import System
+from tdlib.systems.task import NUM_ENVS, PPOSettings
 
 EPISODES_PER_CHECKPOINT = 100
 FINAL_MODEL = "final_model.zip"
@@ -141,14 +141,14 @@ def collect_ppo(
     last, so its presence means that the collection is complete.
 
     Args:
-        env: "Pendulum-v1" or "CartPole-v1".
+        env: A system with settings of PPO.
         control_frequency: Decisions per second [Hz].
         seed: Experiment seed.
         num_transitions: N, at least 100.
         out_dir: Folder of this environment, rate and seed.
         progress: Called with (transitions so far, N).
         resume: Keep a complete collection of the same settings instead of doing it again.
-        settings: Replace the settings of `PPO_SETTINGS`.
+        settings: Replace the settings of the system's own.
 
     Returns:
         Path of the whole set.
@@ -195,15 +195,16 @@ def collect_ppo(
 
 
 def _describe(env: str, control_frequency: float, settings: PPOSettings) -> dict[str, str | int | float]:
+    system = get_system(env)
     return {
         "env_id": env,
         "rate": float(control_frequency),
         "policy": "PPO in training, actions sampled",
         "ppo_settings": json.dumps(dataclasses.asdict(settings)),
         "num_envs": NUM_ENVS,
-        "time_limit": get_system(env).spec.time_limit,
-        "sim_step": MAX_SUBSTEP,
-        "integrator": INTEGRATOR,
+        "time_limit": system.spec.time_limit,
+        "sim_step": system.max_substep,
+        "integrator": system.integrator,
         "schema_version": SCHEMA_VERSION,
     }
 
@@ -251,7 +252,7 @@ def _plain_policy(agent: PPO, system: System) -> Policy:
 def main(arguments: list[str] | None = None) -> int:
     """Run one collection from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--env", required=True, help="Pendulum-v1 or CartPole-v1")
+    parser.add_argument("--env", required=True, help=" or ".join(ppo_environments()))
     parser.add_argument("--rate", required=True, type=float, help="control frequency [Hz]")
     parser.add_argument("--seed", default=0, type=int)
     parser.add_argument("--transitions", default=500_000, type=int)

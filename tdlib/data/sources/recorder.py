@@ -7,7 +7,7 @@ import numpy as np
 
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.data.observations import state_from_observation
-from tdlib.data.schema import FIELDS, TransitionDataset, continue_angles
+from tdlib.data.schema import FIELDS, PARAMETERS, TransitionDataset, continue_angles
 
 DTYPES = {name: np.dtype(dtype) for name, (dtype, _) in FIELDS.items()}
 
@@ -26,6 +26,7 @@ class EpisodeRecorder:
         self.num_transitions = num_transitions
         self.num_recorded = 0
         self._running: list[list[tuple]] = [[] for _ in range(num_envs)]
+        self._drawn: list[dict[str, np.ndarray]] = [{} for _ in range(num_envs)]  # parameters of the episodes
         self._episodes: list[dict[str, np.ndarray]] = []
 
     @property
@@ -65,6 +66,7 @@ class EpisodeRecorder:
         held = action if isinstance(action, Sequence) else (action,)
         row = (observation, state, held, reward, next_state, terminated, truncated)
         self._running[env_index].append((*row, exit_time, info.get("limit_hit", False), info["t"], delta_t))
+        self._drawn[env_index] = {PARAMETERS: np.array(info[PARAMETERS])} if PARAMETERS in info else {}
         self.num_recorded += 1
         if terminated or truncated:
             self._finish(env_index)
@@ -75,7 +77,7 @@ class EpisodeRecorder:
         columns = zip(*rows, strict=True)
         episode = {name: np.array(column, dtype=DTYPES[name]) for name, column in zip(FIELDS, columns, strict=True)}
         episode["state"], episode["next_state"] = continue_angles(episode["state"], episode["next_state"], self.spec)
-        self._episodes.append(episode)
+        self._episodes.append({**episode, **self._drawn[env_index]})
 
     def dataset(self, control_frequency: float, attributes: dict) -> TransitionDataset:
         """Return the set; episodes still running are cut here and marked truncated."""
@@ -83,11 +85,4 @@ class EpisodeRecorder:
             if rows:
                 self._finish(env_index)
                 self._episodes[-1]["truncated"][-1] = True
-        lengths = [len(episode["t"]) for episode in self._episodes]
-        return TransitionDataset(
-            **{name: np.concatenate([episode[name] for episode in self._episodes]) for name in FIELDS},
-            episode_offsets=np.concatenate([[0], np.cumsum(lengths)]),
-            spec=self.spec,
-            control_frequency=float(control_frequency),
-            attributes=attributes,
-        )
+        return TransitionDataset.from_episodes(self._episodes, self.spec, float(control_frequency), attributes)

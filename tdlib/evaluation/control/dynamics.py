@@ -7,7 +7,6 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from tdlib.core.solvers import solver_step
 from tdlib.core.time_grid import TOLERANCE
 from tdlib.models import Context
 from tdlib.speed import Replayed
@@ -30,14 +29,15 @@ class Oracle:
 
     Args:
         system: The real system.
-        max_substep: Longest solver step [s]; RK4 with 25 ms errs by less than 1e-5, far below what planning resolves.
+        max_substep: Longest solver step [s]; by default 2.5 times the truth's, since RK4 with 25 ms errs by less than
+            1e-5, far below what planning resolves.
     """
 
     has_memory = False
 
-    def __init__(self, system: System, max_substep: float = 0.025):
-        self.system, self.max_substep = system, max_substep
-        self._replayed = Replayed(self._substep)  # some forty operations on few numbers: most of their cost is dispatch
+    def __init__(self, system: System, max_substep: float | None = None):
+        self.system, self.max_substep = system, max_substep or 2.5 * system.max_substep
+        self._replayed = Replayed(system.substep)  # some forty operations on few numbers: dispatch is most of the cost
 
     def predict_sequence(
         self, state: Tensor, actions: Tensor, delta_t: float, context: Context | None = None
@@ -45,20 +45,13 @@ class Oracle:
         del context
         count = math.ceil(delta_t / self.max_substep * (1 - TOLERANCE))
         h = torch.tensor(delta_t / count, dtype=state.dtype, device=state.device)
-        forces = self.system.spec.held_input(actions).movedim(-2, 0).contiguous()
+        inputs = self.system.spec.held_input(actions).movedim(-2, 0).contiguous()
         state, states = state.contiguous(), []
-        for force in forces:
+        for held in inputs:
             for _ in range(count):
-                state = self._replayed(state, force, h)
+                state = self._replayed(state, held, h)
             states.append(state)
         return torch.stack(states, dim=-2)
-
-    def _substep(self, state: Tensor, force: Tensor, h: Tensor) -> Tensor:
-        state = solver_step("rk4")(lambda s: self.system.derivative(s, force), state, h)
-        if self.system.speed_limit is None:
-            return state
-        limit = torch.tensor(self.system.speed_limit).to(state)
-        return torch.minimum(torch.maximum(state, -limit), limit)
 
 
 class SideBySide:

@@ -11,9 +11,6 @@ from tdlib.models import DynamicsModel
 from tdlib.speed import Stack
 from tdlib.systems import System
 
-PLANES = {"Pendulum-v1": (("theta", "omega"), (3.1, 7.5))}  # dimensions and half widths of the grid
-CARTPOLE_PLANE = (("theta", "theta_dot"), (0.21, 1.5))  # the limits of the task
-
 
 def velocity_field(
     model: Stack | DynamicsModel,
@@ -23,7 +20,7 @@ def velocity_field(
     points: int = 13,
     device: torch.device | str = "cpu",
 ) -> pd.DataFrame:
-    """Evaluate fields on a plane of states with zero force (discrete actions: action 1), other dimensions zero.
+    """Evaluate fields on the system's plane of states, others zero, with zero force (discrete: action 1).
 
     Args:
         model: Stack of K fields, or one model with a `derivative`.
@@ -37,7 +34,7 @@ def velocity_field(
         learned (dx, dy) and true (dx_true, dy_true) velocity [unit/s].
     """
     spec = system.spec
-    names, widths = PLANES.get(spec.name, CARTPOLE_PLANE)
+    names, widths = system.plane, system.plane_widths
     i, j = (spec.state_names.index(name) for name in names)
     x, y = np.meshgrid(*(np.linspace(-width, width, points) for width in widths))
     state = torch.zeros(1, x.size, spec.state_dim, dtype=torch.float64)

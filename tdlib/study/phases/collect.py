@@ -17,6 +17,7 @@ from tdlib.data import (
     write_normalization_stats,
     write_random,
 )
+from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.data.splits import SPLITS
 from tdlib.data.verify import verify_dataset
 from tdlib.evaluation.tables import write_table
@@ -24,8 +25,6 @@ from tdlib.study.clock import part
 from tdlib.study.progress import Progress
 from tdlib.study.provenance import Stamp, source_hash
 from tdlib.study.run import Run
-
-PPO_ENVIRONMENTS = ("Pendulum-v1", "CartPole-v1")  # the seed's two; the continuous cart-pole has random data only
 
 
 def ppo_dataset_path(run: Run, env: str, rate: float, seed: int) -> Path:
@@ -42,7 +41,7 @@ def random_dataset_path(run: Run, env: str, rate: float, seed: int) -> Path:
 
 def main_dataset_path(run: Run, env: str, rate: float, seed: int) -> Path:
     """Path of the set that models of this rate and seed train on: PPO's where there is one."""
-    choose = ppo_dataset_path if env in PPO_ENVIRONMENTS else random_dataset_path
+    choose = ppo_dataset_path if has_ppo(env) else random_dataset_path
     return choose(run, env, rate, seed)
 
 
@@ -74,7 +73,7 @@ def ensure_collected(run: Run, env: str, seeds: Sequence[int] | None = None) -> 
     env, seeds = run.select_environment(env), run.select_seeds(seeds)
     rates = run.preset.train_frequencies
     jobs = [(seed, rate) for seed in seeds for rate in rates]
-    with_ppo = env in PPO_ENVIRONMENTS
+    with_ppo = has_ppo(env)
     total = run.preset.collection.num_transitions * len(jobs)
     progress = Progress(f"collecting {env}")
     for i, (seed, rate) in enumerate(jobs):
@@ -149,7 +148,7 @@ def check_data(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd.Dat
 def load_returns(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd.DataFrame:
     """Load the returns of all complete PPO episodes against the physical time collected so far."""
     rows = []
-    for seed in run.select_seeds(seeds) if env in PPO_ENVIRONMENTS else ():
+    for seed in run.select_seeds(seeds) if has_ppo(env) else ():
         for rate in run.preset.train_frequencies:
             dataset = load_dataset(ppo_dataset_path(run, env, rate, seed), rate)
             ends = np.cumsum(dataset.delta_t)[dataset.episode_offsets[1:] - 1]
@@ -176,7 +175,7 @@ def load_coverage(run: Run, env: str, seeds: Sequence[int] | None = None, num_st
             dataset = load_dataset(main_dataset_path(run, env, rate, seed), rate)
             rows = np.linspace(0, len(dataset) - 1, min(num_states, len(dataset))).astype(int)
             columns = dict(zip(dataset.spec.state_names, dataset.state[rows].T, strict=True))
-            policy = "ppo" if env in PPO_ENVIRONMENTS else "random"
+            policy = "ppo" if has_ppo(env) else "random"
             place = {"env": env, "control_frequency": f"{rate:g}", "seed": seed, "source": policy}
             tables.append(pd.DataFrame(columns).assign(**place))
     return pd.concat(tables, ignore_index=True)
@@ -186,7 +185,7 @@ def _whole_sets(run: Run, env: str, seeds: Sequence[int] | None) -> Iterator[tup
     """Yield (seed, rate, policy, path) of every whole set of one environment."""
     for seed in run.select_seeds(seeds):
         for rate in run.preset.train_frequencies:
-            if env in PPO_ENVIRONMENTS:
+            if has_ppo(env):
                 yield seed, rate, "ppo", ppo_dataset_path(run, env, rate, seed)
             yield seed, rate, "random", random_dataset_path(run, env, rate, seed)
 

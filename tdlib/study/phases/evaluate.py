@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from tdlib.data import load_dataset, read_attributes, split_path
+from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.evaluation import (
     TestSet,
     build_test_set,
@@ -19,7 +20,7 @@ from tdlib.evaluation import (
 from tdlib.evaluation.tables import write_table
 from tdlib.figures.videos import SavedVideo, save_rollout_video
 from tdlib.study.clock import part
-from tdlib.study.phases.collect import PPO_ENVIRONMENTS, main_dataset_path, random_dataset_path
+from tdlib.study.phases.collect import main_dataset_path, random_dataset_path
 from tdlib.study.phases.stacks import load_arm_stacks, persistence_stack, training_hashes
 from tdlib.study.progress import Progress
 from tdlib.study.provenance import Stamp, source_hash
@@ -90,7 +91,7 @@ def load_test_set(run: Run, env: str, seed: int) -> TestSet:
         num_pairs=evaluation.num_pairs,
         num_starts=evaluation.num_starts,
         horizon=evaluation.horizon,
-        shift=other if env in PPO_ENVIRONMENTS else (),
+        shift=other if has_ppo(env) else (),
     )
 
 

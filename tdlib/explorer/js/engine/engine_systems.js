@@ -12,7 +12,7 @@
 
   /** Complete a description by what all systems share: flow, truth, field, energy, physical inputs. */
   td.define = function (description, functions) {
-    const size = description.stateNames.length, speed = description.limits.speed, table = description.actionTable;
+    const size = description.stateNames.length, limits = description.limits, table = description.actionTable;
     const low = description.inputs.map(function (input) { return input.low; });
     const high = description.inputs.map(function (input) { return input.high; });
     const equation = functions.rate({}, td.numbers), energy = functions.energy && functions.energy({}, td.numbers);
@@ -23,14 +23,14 @@
       if (table) return table[vector(action)[0]];
       return Array.from(vector(action), function (u, i) { return Math.min(Math.max(u, low[i]), high[i]); });
     }
-    /** n = ceil(|Δt| / longest substep) equal substeps, the speed limit after each; ROUNDING keeps ceil(0.03 / 0.01) at 3. */
+    /** n = ceil(|Δt| / longest substep) equal substeps, limits of the state after each; ROUNDING keeps ceil(0.03 / 0.01) at 3. */
     function advance(action, deltaT) {
       const wanted = (Math.abs(deltaT) / description.maxSubstep) * (1 - description.rounding);
       const count = Math.max(1, Math.ceil(wanted)), h = deltaT / count, tableau = td.tableaux[description.solver];
       equation.hold(physical(action));
       for (let k = 0; k < count; k++) {
         step(tableau, state, h, next);
-        if (speed) for (let i = 0; i < size; i++) next[i] = Math.min(Math.max(next[i], -speed[i]), speed[i]);
+        if (limits) for (let i = 0; i < size; i++) next[i] = Math.min(Math.max(next[i], limits[i][0]), limits[i][1]);
         [state, next] = [next, state];
       }
     }

@@ -9,10 +9,10 @@ from functools import cache
 
 import torch
 
-from tdlib.core.solvers import TABLEAUX
+from tdlib.core.solvers import TABLEAUS
 from tdlib.explorer.python.generate.function import function_text
 from tdlib.systems import SYSTEMS, System
-from tdlib.systems.system import MAX_SUBSTEP, ROUNDING
+from tdlib.systems.scalar import ROUNDING
 
 
 def system_script(system: System, view: dict | None = None) -> str:
@@ -37,21 +37,21 @@ def system_script(system: System, view: dict | None = None) -> str:
             )
         ],
         "actionTable": spec.action_table,
-        "limits": {"speed": system.speed_limit},
+        "limits": system.state_limits,
         "reset": {"low": system.reset_low, "high": system.reset_high},
-        "solver": "rk4", "maxSubstep": MAX_SUBSTEP, "rounding": ROUNDING,
+        "solver": system.solver, "maxSubstep": system.max_substep, "rounding": ROUNDING,
         "view": view,
     }  # fmt: skip
     functions = [f"rate: {function_text(system.derivative, {'u': inputs}, {'x': state})}"]
     if system.energy is not None:
-        functions.append(f"energy: {function_text(system.energy, {}, {'x': state})}")
+        functions.append(f"energy: {function_text(system.total_energy, {}, {'x': state})}")
     return f"globalThis.tdEngine.define({_script(description)}, {{ {', '.join(functions)} }});"
 
 
 @cache
 def systems_script() -> str:
     """Return the solvers' tableaux and every system of the registry as one script."""
-    tableaux = {name: {"a": table.a, "b": table.b} for name, table in TABLEAUX.items()}
+    tableaux = {name: {"a": table.a, "b": table.shares} for name, table in TABLEAUS.items()}
     return "\n".join(
         [f"globalThis.tdEngine.tableaux = {json.dumps(tableaux)};", *(system_script(s) for s in SYSTEMS.values())]
     )
