@@ -32,7 +32,7 @@
         return h("input", { type: "radio", name: id + "-env", value: env, id: id + "-" + env, onchange: function () { act.openEnvironment(env); } });
       });
       ui.system = h("fieldset", { class: "td-x-segments" }, [h("legend", { class: "td-x-hidden", text: "System" })].concat(
-        ui.environments.map(function (input) { return h("span", {}, [input, h("label", { for: input.id, text: td.environment(input.value).name })]); })));
+        ui.environments.map(function (input) { return h("span", {}, [input, h("label", { for: input.id, text: td.environment(input.value).label })]); })));
       // Δt
       ui.slider = h("input", { type: "range", min: 0, max: td.SLIDER_STEPS, step: 1, id: id + "-dt", oninput: function () { act.setRate(td.rateAt(Number(ui.slider.value))); } });
       ui.readout = h("output", { class: "td-x-readout", for: id + "-dt" });
@@ -78,6 +78,7 @@
       // more
       ui.deltaT = h("input", { type: "number", min: 5, max: 200, step: "any", onchange: function () { act.setDeltaT(ui.deltaT.value); } });
       ui.start = h("div", { class: "td-x-fields", role: "group", "aria-label": "start state" });
+      ui.channel = h("select", { onchange: function () { act.change({ channel: Number(ui.channel.value) }); } });
       ui.kind = h("select", { onchange: function () { act.setInput(ui.kind.value); } });
       fill(ui.kind, [["constant", "held constant"], ["random", "random, new every 0.2 s"], ["sine", "sine"], ["drawn", "drawn by you"]].map(function (o) {
         return { value: o[0], text: o[1] };
@@ -88,7 +89,7 @@
       ui.solverGroup = h("div", { class: "td-x-fields" }, [field("Solver of fields", ui.solver), field("Substeps", ui.substeps)]);
       ui.more = h("details", { class: "td-x-more" }, [h("summary", { text: "More: start, input, solver, seed" }),
         h("div", { class: "td-x-fields" }, [field("Δt [ms]", ui.deltaT)]),
-        h("p", { class: "td-x-heading", text: "Start" }), ui.start, h("p", { class: "td-x-heading", text: "Input" }), h("div", { class: "td-x-fields" }, [field("Signal", ui.kind), ui.inputFields]),
+        h("p", { class: "td-x-heading", text: "Start" }), ui.start, h("p", { class: "td-x-heading", text: "Input" }), h("div", { class: "td-x-fields" }, [ui.channelField = field("Input shown", ui.channel), field("Signal", ui.kind), ui.inputFields]),
         ui.solverGroup, ui.seeds = h("div", { class: "td-x-fields" }, [ui.arms.a.rare, ui.arms.b.rare])]);
       // foot
       ui.code = h("pre", { class: "td-x-code", tabindex: 0, hidden: true, "aria-label": "Python lines that reproduce this view" }, [h("code", {})]);

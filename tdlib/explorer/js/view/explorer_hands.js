@@ -9,14 +9,14 @@
     function placeHandle() {
       if (!owner.view() || !ui.phase.frame) return;
       var pair = td.phasePair(owner.view().system, owner.state().dim), f = ui.phase.frame, first = owner.state().start[pair[0]];
-      if (owner.state().env === "Pendulum-v1") first = td.wrap(first);
+      if (td.isCircle(owner.view().system, pair)) first = td.wrap(first);
       var x = Math.max(f.left, Math.min(f.right, f.x(first))), y = Math.max(f.top, Math.min(f.bottom, f.y(owner.state().start[pair[1]])));
       ui.handle.style.transform = "translate(" + x.toFixed(1) + "px," + y.toFixed(1) + "px)";
-      var range = td.environment(owner.state().env).windows[pair[0]][0], names = owner.view().system.stateNames;
+      var range = td.environment(owner.state().env).windows[pair[0]][0], system = owner.view().system;
       ui.handle.setAttribute("aria-valuemin", range[0].toFixed(2));
       ui.handle.setAttribute("aria-valuemax", range[1].toFixed(2));
       ui.handle.setAttribute("aria-valuenow", first.toFixed(2));
-      ui.handle.setAttribute("aria-valuetext", pair.map(function (d) { return (td.NAMES[names[d]] || names[d]) + " " + signed(owner.state().start[d], 2) + " " + owner.view().system.stateUnits[d]; }).join(", "));
+      ui.handle.setAttribute("aria-valuetext", pair.map(function (d) { return system.stateLabels[d] + " " + signed(owner.state().start[d], 2) + " " + system.stateUnits[d]; }).join(", "));
     }
     function moveStart(position, velocity) {
       var pair = td.phasePair(owner.view().system, owner.state().dim), limits = td.environment(owner.state().env).start_limits, start = owner.state().start.slice();
@@ -62,18 +62,21 @@
       moveStart(owner.state().start[pair[0]] + step[0] * size * (range[0][1] - range[0][0]), owner.state().start[pair[1]] + step[1] * size * (range[1][1] - range[1][0]));
     });
     var lastBin = null, cursorBin = 0;
+    function system() { return owner.engine.systems[owner.state().env]; }
+    function input() { return system().inputs[owner.state().channel]; }
+    function signal() { return owner.state().inputs[owner.state().channel]; }
     function paint(point) {
-      var action = td.actuator(owner.engine.systems[owner.state().env]), f = ui.input.frame;
-      if (owner.state().input.kind !== "drawn") owner.setInput("drawn");
+      var limits = input(), f = ui.input.frame;
+      if (signal().kind !== "drawn") owner.setInput("drawn");
       var bin = Math.max(0, Math.min(td.DRAWN - 1, Math.floor((f.valueX(point[0]) / td.HORIZON) * td.DRAWN)));
-      var value = Number(Math.max(action.low, Math.min(action.high, f.valueY(point[1]))).toFixed(3)), from = lastBin === null ? bin : lastBin;
-      for (var k = Math.min(from, bin); k <= Math.max(from, bin); k++) owner.state().input.values[k] = value;
+      var value = Number(Math.max(limits.low, Math.min(limits.high, f.valueY(point[1]))).toFixed(3)), from = lastBin === null ? bin : lastBin;
+      for (var k = Math.min(from, bin); k <= Math.max(from, bin); k++) signal().values[k] = value;
       lastBin = cursorBin = bin;
       owner.changed();
     }
-    drag(ui.input.canvas, ui.input, function (event) { return event.pointerType === "mouse" || owner.state().input.kind === "drawn"; }, paint, function () { lastBin = null; });
+    drag(ui.input.canvas, ui.input, function (event) { return event.pointerType === "mouse" || signal().kind === "drawn"; }, paint, function () { lastBin = null; });
     function drawnAccess() {
-      var canvas = ui.input.canvas, drawn = owner.state().input.kind === "drawn", action = td.actuator(owner.engine.systems[owner.state().env]);
+      var canvas = ui.input.canvas, drawn = signal().kind === "drawn", limits = input();
       canvas.style.touchAction = drawn ? "none" : "auto";
       if (!drawn) {
         canvas.removeAttribute("tabindex");
@@ -84,22 +87,27 @@
       canvas.tabIndex = 0;
       canvas.setAttribute("role", "slider");
       canvas.setAttribute("aria-label", "drawn input; left and right choose a time, up and down change the input there");
-      canvas.setAttribute("aria-valuemin", action.low);
-      canvas.setAttribute("aria-valuemax", action.high);
-      canvas.setAttribute("aria-valuenow", owner.state().input.values[cursorBin]);
-      canvas.setAttribute("aria-valuetext", "at " + (cursorBin / td.DRAWN).toFixed(2) + " seconds: " + signed(owner.state().input.values[cursorBin], 2) + " " + action.unit);
+      canvas.setAttribute("aria-valuemin", limits.low);
+      canvas.setAttribute("aria-valuemax", limits.high);
+      canvas.setAttribute("aria-valuenow", signal().values[cursorBin]);
+      canvas.setAttribute("aria-valuetext", "at " + (cursorBin / td.DRAWN).toFixed(2) + " seconds: " + signed(signal().values[cursorBin], 2) + " " + limits.unit);
     }
     ui.input.canvas.addEventListener("keydown", function (event) {
-      if (owner.state().input.kind !== "drawn") return;
-      var action = td.actuator(owner.engine.systems[owner.state().env]), step = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+      if (signal().kind !== "drawn") return;
+      var limits = input(), step = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
       if (!step) return;
       event.preventDefault();
       cursorBin = Math.max(0, Math.min(td.DRAWN - 1, cursorBin + step[0]));
-      var value = owner.state().input.values[cursorBin] + (step[1] * (action.high - action.low)) / 20;
-      if (action.kind === "discrete" && step[1]) value = step[1] > 0 ? action.high : action.low;
-      owner.state().input.values[cursorBin] = Number(Math.max(action.low, Math.min(action.high, value)).toFixed(3));
+      var values = signal().values, value = values[cursorBin] + (step[1] * (limits.high - limits.low)) / 20;
+      if (system().actionTable && step[1]) value = neighbor(values[cursorBin], step[1]);
+      values[cursorBin] = Number(Math.max(limits.low, Math.min(limits.high, value)).toFixed(3));
       owner.changed();
     });
+    /** The next value that discrete actions give this input, up or down. */
+    function neighbor(value, direction) {
+      var beyond = system().actionTable.map(function (row) { return row[owner.state().channel]; }).filter(function (u) { return direction * (u - value) > 1e-9; });
+      return beyond.length ? direction * Math.min.apply(null, beyond.map(function (u) { return direction * u; })) : value;
+    }
     return { placeHandle: placeHandle, drawnAccess: drawnAccess };
   };
 })(typeof globalThis !== "undefined" ? globalThis : this);

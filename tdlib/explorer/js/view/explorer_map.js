@@ -5,14 +5,19 @@
   var h = td.dom.h, setText = td.dom.setText, FIXED = 24;
 
   /** A small fixed sample of states and inputs, spread evenly by irrational steps. */
-  td.fixedStarts = function (env, system) {
-    var limits = { "Pendulum-v1": [Math.PI, 6] }[env] || [1, 1, 0.2, 1.5], steps = [0.7548776662, 0.569840291, 0.819172513, 0.671043607];
-    var states = [], actions = [], action = td.actuator(system);
+  td.fixedStarts = function (system) {
+    var size = system.stateNames.length, states = [], actions = [];
+    // fractional parts of k·g^-1, k·g^-2, ... with g^(n+1) = g + 1 fill n dimensions evenly
+    function steps(n) {
+      for (var g = 2, k = 0; k < 60; k++) g = Math.pow(1 + g, 1 / (n + 1));
+      return Array.from({ length: n }, function (_, d) { return Math.pow(g, -1 - d); });
+    }
+    var own = steps(size), held = steps(system.inputs.length);
     for (var k = 1; k <= FIXED; k++) {
-      states.push(limits.map(function (limit, d) { return limit * (2 * ((k * steps[d]) % 1) - 1); }));
-      var unit = (k * 0.6180339887) % 1, physical = action.low + (action.high - action.low) * unit;
-      if (action.kind === "discrete") physical = unit < 0.5 ? action.low : action.high;
-      actions.push(td.actionOf(physical, action));
+      states.push(own.map(function (step, d) { return system.view.box[d] * (2 * ((k * step) % 1) - 1); }));
+      actions.push(td.actionOf(system, system.inputs.map(function (input, i) {
+        return input.low + (input.high - input.low) * ((k * held[i]) % 1);
+      })));
     }
     return { states: states, actions: actions };
   };
@@ -60,7 +65,7 @@
     function stored(entry) { // the run's own table where it has this row
       return ((owner.config.heatmap || {})[owner.state().env] || []).filter(function (row) {
         return row.model === entry.model && row.method === entry.method && row.form === entry.form &&
-          (row.data === entry.data || entry.model === "none") && row.train_frequency === entry.train_frequency;
+          (row.data === entry.data || td.isNothing(entry)) && row.train_frequency === entry.train_frequency;
       })[0];
     }
     function update() {
@@ -80,10 +85,10 @@
     }
     var asked = null, computeLater = td.dom.quiet(function () { var run = asked; asked = null; if (run) run(); }, 350);
     function compute(key, found, state, system, text) {
-      var fixed = td.fixedStarts(state.env, system), jobs = [];
+      var fixed = td.fixedStarts(system), jobs = [];
       found.forEach(function (row) {
         td.TEST_RATES.forEach(function (rate) {
-          jobs.push({ entry: row, solver: td.isField(row) ? td.solverOf(row, state) : "", substeps: td.isField(row) ? state.substeps : 1, kind: "steps",
+          jobs.push({ entry: row, solver: td.solverOf(row, state), substeps: td.substepsOf(row, state), kind: "steps",
             states: fixed.states, actions: fixed.actions, deltaT: td.deltaTOf(rate) });
         });
       });
@@ -101,12 +106,11 @@
         return h("th", { scope: "col", text: String(rate) });
       })));
       var body = found.map(function (row, i) {
-        var name = { mixed: "mixed", loguniform: "log-unif.", "": "–" }[row.train_frequency] || row.train_frequency;
-        return h("tr", {}, [h("th", { scope: "row", text: name })].concat(td.TEST_RATES.map(function (rate, j) {
+        return h("tr", {}, [h("th", { scope: "row", text: row.rateShort })].concat(td.TEST_RATES.map(function (rate, j) {
           var value = values[i][j], look = td.heatColors(value);
           var cell = h("button", { type: "button", tabindex: -1, text: short(value), style: "background:" + look.back + ";color:" + look.front,
             "data-row": i, "data-column": j, "data-train": row.train_frequency, "data-rate": rate,
-            "aria-label": "trained at " + td.rateLabel(row.train_frequency) + ", asked at " + rate + " Hz: error " + td.errorText(value),
+            "aria-label": "trained at " + row.rateLabel + ", asked at " + rate + " Hz: error " + td.errorText(value),
             onclick: function () { owner.pick(row, rate); }, onkeydown: function (event) { move(event, i, j); } });
           cells.push(cell);
           return h("td", {}, [cell]);

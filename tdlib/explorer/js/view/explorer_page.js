@@ -22,12 +22,12 @@
       modelsFolder: "book/published/models",
       environments: Object.keys(engine.systems),
       open: function (env) {
-        var ready = engine.models(env).length ? Promise.resolve() : loadScript(weights + "weights-" + env.replace("-", "_") + ".js");
+        var ready = engine.models(env).length ? Promise.resolve() : loadScript(weights + "weights-" + engine.systems[env].folder + ".js");
         return ready.then(function () {
           var entries = engine.models(env);
           if (!entries.length) throw new Error("the weight file of " + env + " holds no models");
           return entries.map(function (entry) {
-            entry.path = env.replace("-", "_") + "/" + entry.id + "/seed" + entry.seed;
+            entry.path = engine.systems[env].folder + "/" + entry.id + "/seed" + entry.seed;
             return entry;
           });
         });

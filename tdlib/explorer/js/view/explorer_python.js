@@ -5,19 +5,19 @@
 
   /** Lines that reproduce the view with tdlib: predictions of A and B, the truth, and the errors shown. */
   td.pythonLines = function (state, entries, plan, folder, rounded) {
-    var derived = { rescaled: "RescaledIncrement", recurrent_rollout: "RecurrentRollout" }, wrappers = {}, body = [], shown = [];
+    var wrappers = {}, body = [], shown = [], system = root.tdEngine.systems[state.env];
     ["a", "b"].forEach(function (side) {
       var entry = entries[side];
       if (!entry) return;
       var name = "model_" + side, path = (folder ? folder.replace(/\/?$/, "/") : "") + entry.path;
-      if (entry.method === "persistence") { wrappers.Persistence = true; body.push(name + " = Persistence(system.spec)"); }
+      if (td.isNothing(entry)) { wrappers.Persistence = true; body.push(name + " = Persistence(system.spec)"); }
       else if (rounded) body.push(name + " = packed_model(load_checkpoint(" + JSON.stringify(path) + "))");
       else body.push(name + " = load_checkpoint(" + JSON.stringify(path) + ").double()");
-      if (derived[entry.derive]) {
-        wrappers[derived[entry.derive]] = true;
-        body.push(name + " = " + derived[entry.derive] + "(" + name + ", " + python(td.deltaTOf(Number(entry.train_frequency))) + ")");
+      if (entry.wrapper) { // such as RescaledIncrement(model, 0.05)
+        wrappers[entry.wrapper[0]] = true;
+        body.push(name + " = " + entry.wrapper[0] + "(" + [name].concat(entry.wrapper.slice(1).map(String)).join(", ") + ")");
       }
-      if (td.isField(entry) && (td.solverOf(entry, state) !== entry.form || state.substeps !== 1))
+      if (td.isField(entry) && (td.solverOf(entry, state) !== entry.solver || state.substeps !== 1))
         body.push(name + " = " + name + ".with_solver(" + JSON.stringify(td.solverOf(entry, state)) + ", substeps=" + state.substeps + ")");
       shown.push(side);
     });
@@ -29,8 +29,8 @@
     if (loads) lines.push("from tdlib.training import load_checkpoint");
     lines.push("", "system = SYSTEMS[" + JSON.stringify(state.env) + "]", "delta_t = " + python(plan.deltaT) + "  # [s]",
       "start = torch.tensor(" + JSON.stringify(state.start) + ", dtype=torch.float64)",
-      "actions = torch.tensor(" + listText(plan.actions) + ", dtype=torch.float64).unsqueeze(-1)" +
-        (entries.discrete ? "  # indices" : ""));
+      "actions = torch.tensor(" + listText(plan.actions) + ", dtype=torch.float64)" +
+        (Array.isArray(plan.actions[0]) ? "" : ".unsqueeze(-1)") + (system.actionTable ? "  # indices" : ""));
     lines = lines.concat(body);
     lines.push("", "truth = [start]", "for action in actions:", "    truth.append(system.flow(truth[-1], action, delta_t))",
       "truth = torch.stack(truth[1:])  # after each step, (" + plan.steps + ", " + state.start.length + ")",
@@ -45,7 +45,8 @@
   };
   function python(x) { return Number.isInteger(x) ? x.toFixed(1) : String(x); }
   function listText(values) {
-    var same = values.every(function (v) { return v === values[0]; });
-    return same ? "[" + python(values[0]) + "] * " + values.length : "[" + values.map(python).join(", ") + "]";
+    var texts = values.map(function (v) { return Array.isArray(v) ? "[" + v.map(python).join(", ") + "]" : python(v); });
+    var same = texts.every(function (text) { return text === texts[0]; });
+    return same ? "[" + texts[0] + "] * " + values.length : "[" + texts.join(", ") + "]";
   }
 })(typeof globalThis !== "undefined" ? globalThis : this);
