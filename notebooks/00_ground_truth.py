@@ -26,7 +26,7 @@
 # %% tags=["parameters", "remove-cell"]
 preset: str = "smoke"  # which run the figures belong to
 
-# %%
+# %% tags=["part:imports"]
 import pandas as pd
 
 from tdlib.evaluation import plant_change_table

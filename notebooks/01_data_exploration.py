@@ -28,7 +28,7 @@ preset: str = "smoke"  # name of a preset in params/, or a path
 env: str = "Pendulum-v1"  # one of the preset's environments
 seeds: list = []  # some of the preset's seeds; empty for all
 
-# %%
+# %% tags=["part:imports"]
 from tdlib.figures import draw_coverage, draw_returns
 from tdlib.study.phases.collect import check_data, collect_environment, load_coverage, load_returns
 from tdlib.study.run import open_run

@@ -29,7 +29,7 @@ env: str = "Pendulum-v1"  # one of the preset's environments
 models: list = []  # some of the preset's models; empty for all
 seeds: list = []  # some of the preset's seeds; empty for all
 
-# %%
+# %% tags=["part:imports"]
 from tdlib.figures import draw_training_overview, draw_velocity_field
 from tdlib.study.phases.evaluate import load_velocity_fields
 from tdlib.study.phases.train import load_curves, train_environment

@@ -28,7 +28,7 @@ env: str = "Pendulum-v1"  # one of the preset's environments
 models: list = []  # some of the preset's models; empty for all
 seeds: list = []  # some of the preset's seeds; empty for all
 
-# %%
+# %% tags=["part:imports"]
 from IPython.display import display
 
 from tdlib import figures

@@ -28,7 +28,7 @@ env: str = "Pendulum-v1"  # one of the preset's environments
 models: list = []  # some of the preset's models; empty for all
 seeds: list = []  # some of the preset's seeds; empty for all
 
-# %%
+# %% tags=["part:imports"]
 from tdlib.figures import draw_control
 from tdlib.study.phases.control import control_environment, control_summary
 from tdlib.study.phases.train import ensure_trained

@@ -25,7 +25,7 @@
 # %% tags=["parameters", "remove-cell"]
 preset: str = "smoke"  # name of a preset in params/, or a path
 
-# %%
+# %% tags=["part:imports"]
 from tdlib.figures import draw_contrasts
 from tdlib.study.run import open_run
 from tdlib.study.statistics import evaluate_contrasts, merge_parts, summarize, write_summary

@@ -24,7 +24,7 @@
 # %% tags=["parameters", "remove-cell"]
 preset: str = "smoke"  # name of a preset in params/, or a path
 
-# %%
+# %% tags=["part:imports"]
 from tdlib import figures
 from tdlib.study.phases.evaluate import load_parts
 from tdlib.study.run import open_run

@@ -25,7 +25,7 @@
 preset: str = "smoke"  # name of a preset in params/, or a path
 env: str = "Pendulum-v1"  # environment of the first view, one of the preset's
 
-# %%
+# %% tags=["part:imports"]
 from tdlib.publish.explore import open_explorer
 from tdlib.study.phases.train import ensure_trained
 from tdlib.study.run import open_run

@@ -86,11 +86,11 @@ def test_notebooks_are_short_and_call_the_library(path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_grid_parameters_exist_in_the_notebook(path):
-    from tdlib.grid.cells import grid_cells
+    from tdlib.grid.jobs import grid_jobs
     from tdlib.study.presets import load_preset
 
     known = set(papermill.inspect_notebook(str(path.with_suffix(".ipynb"))))
     for preset in ("quick", "full"):
-        for cell in grid_cells(load_preset(preset)):
+        for cell in grid_jobs(load_preset(preset)):
             if cell.notebook == path.stem:
                 assert {"preset", *cell.parameters} <= known

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from tdlib.grid.cells import PHASES, grid_cells
+from tdlib.grid.jobs import PHASES, grid_jobs
 from tdlib.study.layout import ROOT
 from tdlib.study.presets import PRESET_FOLDER, PresetError, load_preset
 from tdlib.study.run import open_run
@@ -106,7 +106,7 @@ def test_a_choice_outside_the_preset_is_refused():
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_job_waits_only_for_jobs_before_it(name):
-    cells = grid_cells(load_preset(name))
+    cells = grid_jobs(load_preset(name))
     seen: set[str] = set()
     for cell in cells:
         assert set(cell.after) <= seen, cell
@@ -117,11 +117,11 @@ def test_every_job_waits_only_for_jobs_before_it(name):
 
 @pytest.mark.parametrize("name", ["smoke", "quick"])
 def test_small_presets_start_at_most_sixteen_kernels(name):
-    assert len(grid_cells(load_preset(name))) <= 16
+    assert len(grid_jobs(load_preset(name))) <= 16
 
 
 def test_full_splits_data_by_seed_and_later_phases_by_model():
     preset = load_preset("full")
-    names = [cell.name for cell in grid_cells(preset)]
+    names = [cell.name for cell in grid_jobs(preset)]
     assert sum(name.startswith(f"cells/{PHASES[0]}-Pendulum-v1-seed") for name in names) == len(preset.seeds)
     assert sum(name.startswith(f"cells/{PHASES[1]}-Pendulum-v1-") for name in names) == len(preset.models)

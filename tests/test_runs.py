@@ -1,34 +1,21 @@
-"""Running: files written whole, stamps, progress, and staged notebooks."""
+"""Running: files written whole, progress, and staged notebooks."""
 
 import base64
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
 
-from tdlib.core.files import parse_yaml, yaml_text
+from tdlib.core.files import parse_yaml, write_text, yaml_text
 from tdlib.publish.edition import pack, unpack, write_stripped_notebook
 from tdlib.publish.site import gallery_page, main
-from tdlib.study.layout import RunLayout
+from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.progress import Progress
-from tdlib.study.provenance import Stamp, fingerprint, source_hash
-
-
-def test_a_stamp_is_current_only_for_its_settings(tmp_path):
-    stamp = Stamp(tmp_path / "stamp.yaml", seed=0, rate=10.0)
-    assert not stamp.is_current()
-    stamp.write()
-    assert Stamp(tmp_path / "stamp.yaml", rate=10.0, seed=0).is_current()
-    assert not Stamp(tmp_path / "stamp.yaml", rate=10.0, seed=1).is_current()
-    (tmp_path / "stamp.yaml").write_text("not a mapping")
-    assert not stamp.is_current()
-
-
-def test_a_result_belongs_to_the_code_that_made_it():
-    assert source_hash("models") != source_hash("models", "training")
-    assert fingerprint(a=1) == fingerprint(a=1) != fingerprint(a=2)
 
 
 def test_a_run_lies_in_the_seeds_tree(tmp_path):
@@ -126,8 +113,38 @@ def test_an_edition_needs_a_finished_run(tmp_path, monkeypatch, capsys):
     assert "preset must be one of" in capsys.readouterr().err
 
 
-def test_the_library_writes_no_files_on_import():
-    assert not list(Path(__file__).resolve().parents[1].glob("tdlib/**/*.tmp"))
+@pytest.mark.parametrize("failing", ["write", "rename"])
+def test_a_file_that_cannot_be_written_leaves_the_old_one_and_no_temporary_one(tmp_path, monkeypatch, failing):
+    path = tmp_path / "results" / "table.csv"
+    write_text(path, "old")
+    assert [file.name for file in path.parent.iterdir()] == ["table.csv"]
+
+    def refuse(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync" if failing == "write" else "replace", refuse)
+    with pytest.raises(OSError, match="no space left"):
+        write_text(path, "new")
+    assert [file.name for file in path.parent.iterdir()] == ["table.csv"] and path.read_text() == "old"
+
+
+def test_the_library_writes_no_files_and_sets_nothing_on_import(tmp_path):
+    script = """
+import os, sys, torch
+before = set(sys.modules), torch.get_num_threads(), torch.get_default_dtype(), dict(os.environ)
+import tdlib.study.run, tdlib.study.phases.control, tdlib.grid.batch, tdlib.evaluation
+assert "rfc3987_syntax" not in sys.modules or sys.modules["rfc3987_syntax"] is not None
+assert before[1:3] == (torch.get_num_threads(), torch.get_default_dtype())
+changed = {k for k, v in os.environ.items() if before[3].get(k) != v}
+assert not {name for name in changed if name.startswith(("TDLIB", "OMP", "MKL"))}, changed
+"""
+    environment = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    environment |= {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "OMP_NUM_THREADS": "2"}
+    folder = tmp_path / "cwd"
+    folder.mkdir()
+    done = subprocess.run([sys.executable, "-c", script], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not list(folder.iterdir())
 
 
 def test_yaml_of_files_is_plain_and_safe():

@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from tdlib.figures.save import png_bytes
 from tdlib.figures.speed import draw_growth, draw_time_split
 from tdlib.figures.ticks import remembered_ticks
+from tdlib.grid.report import parts_of_cells
 from tdlib.grid.times import REST, gather_times, split_of
 from tdlib.publish.speed_page import speed_page
-from tdlib.study.clock import CELLS, Clock, part_of_cell
+from tdlib.study.clock import Clock
 from tdlib.study.cost import preset_work
 from tdlib.study.presets import load_preset
 
@@ -36,11 +37,12 @@ def test_a_second_counts_once_for_the_innermost_part():
     assert sum(seconds[1] for seconds in clock.seconds.values()) < 0.05  # sleeping costs no CPU time
 
 
-def test_cells_are_told_apart_by_what_they_call():
-    assert part_of_cell("run = open_run(preset)") == "imports"
-    assert part_of_cell("run.save_figure('a', 'b', draw(x))") == "figures"
-    assert part_of_cell("summary.round(3)") == "other"
-    assert {name for _, name in CELLS} == {"imports", "figures"}
+def test_a_cell_counts_for_the_part_its_tag_names():
+    cells = [
+        {"source": "import a", "tags": ["part:imports", "remove-cell"]},
+        {"source": "run.save_figure('imports')", "tags": []},
+    ]
+    assert parts_of_cells(cells) == {"import a": "imports"}
 
 
 def write_job(logs, name, wall, cpu, parts=None):

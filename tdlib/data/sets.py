@@ -9,10 +9,10 @@ from torch import Tensor
 
 from tdlib.core.seeding import derive_seed, numpy_generator, torch_generator
 from tdlib.core.time_grid import delta_t_of, rate_label
-from tdlib.data.schema import DatasetError, TransitionDataset
+from tdlib.data.schema import TransitionDataset
 from tdlib.data.sources.random_inputs import random_episodes, random_inputs, simulated_rows
-from tdlib.data.splits import SPLITS, split_path, write_splits
-from tdlib.data.storage import content_hash, read_attributes, save_dataset
+from tdlib.data.splits import write_splits
+from tdlib.data.storage import content_hash, save_dataset
 from tdlib.systems import get_system
 from tdlib.systems.system import System
 
@@ -144,14 +144,10 @@ def _origin(system: System, seed: int | None, policy: str) -> dict[str, str | in
     return origin if seed is None else {"seed": seed, **origin}
 
 
-def write_random(
-    env: str, frequency: float, seed: int, num_transitions: int, out_dir: Path | str, *, resume: bool = True
-) -> Path:
-    """Write `dataset_<rate>.h5` and its splits below `out_dir`; a complete set of the same settings is kept."""
+def write_random(env: str, frequency: float, seed: int, num_transitions: int, out_dir: Path | str) -> Path:
+    """Write `dataset_<rate>.h5` and its splits below `out_dir`."""
     path = Path(out_dir) / f"dataset_{rate_label(frequency)}.h5"
     settings = f"{env} {frequency:g} Hz, seed {seed}, {num_transitions} transitions, {random_inputs(get_system(env))}"
-    if resume and _all_made_with(settings, [path, *(split_path(path, split) for split in SPLITS)]):
-        return path
     dataset = collect_random(env, frequency, seed, num_transitions).with_attributes(settings=settings)
     write_splits(dataset, path, seed)
     return save_dataset(dataset, path)
@@ -164,7 +160,6 @@ def write_branched(
     out_dir: Path | str,
     *,
     frequencies: Sequence[float] = (10, 20, 50),
-    resume: bool = True,
 ) -> dict[str, Path]:
     """Write the branched sets of one seed: `{split}.h5` and `log_uniform_{split}.h5` below `out_dir`.
 
@@ -178,7 +173,6 @@ def write_branched(
         seed: Experiment seed.
         out_dir: Folder of this environment and seed.
         frequencies: Rates of `{split}.h5` [Hz].
-        resume: Keep complete files made from the same sources.
 
     Returns:
         Paths by file stem.
@@ -189,8 +183,6 @@ def write_branched(
         hashes = " ".join(content_hash(dataset)[:16] for dataset in datasets)
         settings = f"{env}, seed {seed}, intervals {delta_ts} s, from {hashes}"
         paths |= {stem: Path(out_dir) / f"{stem}.h5" for stem in (split, f"log_uniform_{split}")}
-        if resume and _all_made_with(settings, [paths[split], paths[f"log_uniform_{split}"]]):
-            continue
         num_rows = min(len(dataset) for dataset in datasets)
         states, actions, drawn = _draw_rows(datasets, num_rows, derive_seed(seed, "branched", split))
         num_pairs = max(1, num_rows // len(delta_ts))
@@ -217,10 +209,3 @@ def write_branched(
         for stem, dataset in made.items():
             save_dataset(dataset.with_attributes(settings=settings, seed=seed, split=split), paths[stem])
     return paths
-
-
-def _all_made_with(settings: str, paths: Sequence[Path]) -> bool:
-    try:
-        return all(read_attributes(path).get("settings") == settings for path in paths)
-    except DatasetError:
-        return False

@@ -17,6 +17,7 @@ KEY_COLUMNS = ("env", *ARM_COLUMNS, "test_frequency", "seed")
 TEXT_COLUMNS = (
     "env", *ARM_COLUMNS, "test_frequency", "test_set", "dimension", "verdict", "fine_frequency", "coarse_frequency",
     "model_frequency", "control_frequency", "planner", "detail", "bin", "metric",
+    "git_commit",
 )  # fmt: skip
 ARM_DEFAULTS = {
     "env": "", "model": "none", "method": "baseline", "form": "none", "size": "hidden64", "data": "transitions",

@@ -7,18 +7,18 @@ and what a failed notebook had done is kept beside its log.
 """
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
 
-# an optional checker of URLs that takes two thirds of papermill's import time; nothing here checks URLs
-sys.modules.setdefault("rfc3987_syntax", None)
+import papermill
 
-import papermill  # noqa: E402
-
-from tdlib.core.files import parse_yaml  # noqa: E402
-from tdlib.grid.kernel import ForkedKernel, manager_class  # noqa: E402
-from tdlib.grid.preload import FORKED  # noqa: E402
+from tdlib.core.files import parse_yaml
+from tdlib.grid.kernel import ForkedKernel, manager_class
+from tdlib.grid.preload import FORKED
+from tdlib.grid.report import PARTS, parts_of_cells
+from tdlib.grid.stamps import read_cells
 
 KERNEL = "python3"
 
@@ -44,12 +44,13 @@ def execute(
     if unknown:
         raise ValueError(f"parameters of {notebook.name} must be among {sorted(known)}, got {unknown}")
     output.parent.mkdir(parents=True, exist_ok=True)
+    os.environ[PARTS] = json.dumps(parts_of_cells(read_cells(notebook)))  # for the kernel
     temporary = output.with_name(f".{output.stem}.{os.getpid()}.ipynb")
     try:
         papermill.execute_notebook(
             str(notebook), str(temporary), parameters, kernel_name=KERNEL, cwd=str(cwd), log_output=True,
             progress_bar=False, start_timeout=120, store_widget_state=False, request_save_on_cell_execute=False,
-            extra_arguments=["--IPKernelApp.extra_extensions=tdlib.study.clock"] if "TDLIB_JOB" in os.environ else [],
+            extra_arguments=["--IPKernelApp.extra_extensions=tdlib.grid.report"] if "TDLIB_JOB" in os.environ else [],
             **({} if kernel is None else {"kernel_manager_class": manager_class(kernel)}),
         )  # fmt: skip
         os.replace(temporary, output)

@@ -15,8 +15,9 @@ import time
 from pathlib import Path
 
 from tdlib.core.files import parse_yaml
-from tdlib.grid.cells import grid_cells
+from tdlib.grid.jobs import grid_jobs
 from tdlib.grid.preload import preloaded
+from tdlib.grid.stamps import BOOK, job_names, job_result
 from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.presets import Preset, PresetError, load_preset
 
@@ -25,6 +26,7 @@ STARTED = re.compile(r"^\s*jobid: (\d+)")
 FINISHED = re.compile(r"^Finished jobid: (\d+)")
 STEPS = re.compile(r"^(\d+) of (\d+) steps \(\d+%\) done")
 TOTAL = re.compile(r"^total\s+(\d+)")
+SHOWN_REASONS = 3
 STATUS_INTERVAL = {True: 0.5, False: 20.0}  # [s] between status lines on a terminal, and elsewhere
 
 
@@ -51,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     command += ["--profile", options.profile] if options.profile else ["--cores", str(options.cores)]
     layout.root.mkdir(parents=True, exist_ok=True)
     if options.dry_run:
-        return _dry_run(command, preset, options.cores)
+        return _dry_run(command, preset, options.target, options.cores)
     if _runs_elsewhere(options.profile):
         return _run(command, layout, options.target, dict(os.environ))
     with preloaded(layout.root / f".preload-{os.getpid()}", layout.logs) as environment:
@@ -64,16 +66,24 @@ def _runs_elsewhere(profile: str | None) -> bool:
     return bool(profile) and path.is_file() and "executor" in (parse_yaml(path.read_text(encoding="utf-8")) or {})
 
 
-def _dry_run(command: list[str], preset: Preset, cores: int) -> int:
-    cells = grid_cells(preset)
+def _dry_run(command: list[str], preset: Preset, target: str, cores: int) -> int:
+    jobs = grid_jobs(preset)
     result = subprocess.run([*command, "--dry-run", "--quiet", "rules"], capture_output=True, text=True)
     if result.returncode:
         sys.stderr.write(result.stdout + result.stderr)
         return result.returncode
-    print(f"{len(cells)} notebook jobs of preset {preset.name}, then the checks and the book:")
-    for cell in cells:
-        print(f"  {cell.name}  {json.dumps(cell.parameters)}")
-    print(result.stdout.strip() or "all of them are up to date")
+    print(f"{len(jobs)} notebook jobs of preset {preset.name}, then the checks and the book:")
+    for job in jobs:
+        print(f"  {job.name}  {json.dumps(job.parameters)}")
+    wanted = [name for name in job_names(preset) if name != BOOK or target == BOOK]
+    reasons = {name: job_result(preset, name).reasons() for name in wanted}
+    for name, why in reasons.items():
+        if why:
+            print(f"{name} runs: {', '.join(why[:SHOWN_REASONS])}{' …' if len(why) > SHOWN_REASONS else ''}")
+    if not any(reasons.values()):
+        print("all of them are up to date")
+    else:
+        print("and the jobs that wait for these")
     for line in _predictions(preset, cores):
         print(line)
     return 0

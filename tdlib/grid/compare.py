@@ -35,7 +35,7 @@ KEYS = {  # whatever of these a table has identifies its rows; equal keys are to
     "dimension", "time", "truncated", "fine_frequency", "coarse_frequency", "k", "bin", "limit", "policy",
     "control_frequency", "model_frequency", "planner", "duration", "episode", "metric", "detail", "name", "check",
 }  # fmt: skip
-NOT_RESULTS = {"seconds", "git_commit", "git_dirty"}  # columns about the making of a row
+NOT_RESULTS = {"seconds", "git_commit"}  # columns about the making of a row
 COSTS = {"job_times", "part_times"}  # tables about the making of a run
 EPISODE_RETURN = "episode_return"  # a table with it holds episodes
 OF_EPISODES = "control."  # metrics of `statistics` that are computed from episodes

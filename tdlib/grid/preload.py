@@ -29,7 +29,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from tdlib.grid.job import FOLDER, LENGTH, SETTINGS, SOCKET, STARTED, run, write_cost
+from tdlib.grid.job import FOLDER, LENGTH, SETTINGS, SOCKET, STARTED, run, skip_url_checker, write_cost
 
 JOB = "preload"  # its name among the jobs of a run
 FORKED = "TDLIB_FORKED"  # environment variable: this process is a fork, and may fork its kernel
@@ -81,6 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
     listener.bind(SOCKET)  # by its short name: whole paths are limited to some hundred characters
     listener.listen(64)  # commands that come early wait here until the imports are done
     try:
+        skip_url_checker()
         import_everything()
         write_cost(JOB, time.time() - float(os.environ[STARTED]))
         _Server(listener).serve()
@@ -106,9 +107,19 @@ def import_everything() -> None:
             import_module(name)
         except Exception:
             traceback.print_exc()
+    _remember_sources()
     check_untouched()
     gc.collect()
     gc.freeze()  # collections in the forks then leave these pages shared
+
+
+def _remember_sources() -> None:
+    """Look once at which module imports which and at the commit in memory; forks then know."""
+    from tdlib.core.sources import source_hash
+    from tdlib.study.provenance import commit_of_memory
+
+    source_hash("tdlib.publish.site", "tdlib.grid.checks", "tdlib.study.phases.control")
+    commit_of_memory()
 
 
 def check_untouched() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tdlib.core.files import write_text
 from tdlib.figures.theme import theme_css
-from tdlib.grid.cells import grid_cells
+from tdlib.grid.jobs import grid_jobs
 from tdlib.publish.edition import copy_results, pack, unpack, write_stripped_notebook
 from tdlib.publish.pages import build_pages
 from tdlib.publish.speed_page import speed_page
@@ -94,7 +94,7 @@ def make_edition(preset_name: str) -> int:
     """
     preset = load_preset(preset_name)
     layout = RunLayout.of(preset.name)
-    missing = [cell.name for cell in grid_cells(preset) if not (layout.notebooks / f"{cell.name}.ipynb").is_file()]
+    missing = [cell.name for cell in grid_jobs(preset) if not (layout.notebooks / f"{cell.name}.ipynb").is_file()]
     if missing:
         raise ValueError(f"edition needs a finished run of preset {preset.name!r}, missing notebooks: {missing}")
     staged = layout.root / "edition"

@@ -3,22 +3,15 @@
     with part("training"):
         ...
 
-Blocks may lie inside each other; each second counts once, for the innermost. In a job of the grid this module is an
-extension of the notebook's kernel: what a cell does outside any block counts for what the cell is there for.
+Blocks may lie inside each other; each second counts once, for the innermost. `tdlib.grid.report` times the cells of a
+notebook around them.
 """
 
-import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
-from tdlib.core.files import write_text
-
-CELLS = (("open_run(", "imports"), ("save_figure(", "figures"), ("record_videos(", "figures"))  # a word of it -> part
-OTHER = "other"
+OTHER = "other"  # what no block and no tag of a cell names
 Times = dict[str, list[float]]  # part -> wall and CPU seconds
 
 
@@ -60,20 +53,3 @@ def part(name: str) -> Iterator[None]:
         yield
     finally:
         CLOCK.end()
-
-
-def part_of_cell(source: str) -> str:
-    """Return what the time of a cell counts for where no block says so."""
-    return next((name for word, name in CELLS if word in source), OTHER)
-
-
-def load_ipython_extension(shell: Any) -> None:
-    """Time every cell of this kernel and keep `<job>.parts.json` in the log folder up to date."""
-    path = Path(os.environ["TDLIB_LOGS"]) / f"{os.environ['TDLIB_JOB']}.parts.json"
-
-    def after_cell(_: Any) -> None:
-        CLOCK.end()
-        write_text(path, json.dumps({name: [round(x, 3) for x in total] for name, total in CLOCK.seconds.items()}))
-
-    shell.events.register("pre_run_cell", lambda info: CLOCK.begin(part_of_cell(info.raw_cell or "")))
-    shell.events.register("post_run_cell", after_cell)

@@ -1,57 +1,168 @@
-"""Fingerprint what a result was made from, so that it is made again only when that changes."""
+"""What a result was made from, and whether it still stands: one mechanism for data, models, tables, figures and jobs.
+
+A stamp beside a result holds what the result depends on (options, seeds, hashes of its inputs, hash of the source that
+made it, as that was in the memory of the process) and the hashes of its files. The result is current if what it depends
+on is the same and its files are what was written; contents decide, never times.
+"""
 
 import functools
 import hashlib
 import json
+import os
+import subprocess
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import yaml
 
 from tdlib.core.files import parse_yaml, write_text, yaml_text
+from tdlib.core.sources import PACKAGE, source_hash, source_of
+from tdlib.models import MODELS
 from tdlib.study.layout import ROOT
+from tdlib.systems import SYSTEMS
+
+# imported by what makes numbers, and unable to change one: drawing, folders, progress, checks of options, which results
+# name by value; other phases, whose results come in by their hashes
+WITHOUT_EFFECT = (
+    "tdlib.figures", "tdlib.study", "tdlib.explorer", "tdlib.grid", "tdlib.publish", "tdlib.core.files",
+    "tdlib.core.sources",
+)  # fmt: skip
+STAMP = "stamp.yaml"  # beside a result that has a folder of its own
+DIRTY = "-dirty"  # ends a commit whose tree is not what this process has in memory
+
+_produced: dict[Path, None] = {}  # files that this process wrote, or found current, in order
+
+
+class Result:
+    """Files that were made from something, with a stamp that says from what.
+
+    Args:
+        stamp: File of the stamp.
+        sources: Hash of the source that makes the result, from `sources_of`.
+        made_from: What else it depends on, plain values: options, seeds, hashes of inputs.
+    """
+
+    def __init__(self, stamp: Path, *, sources: str, **made_from: object):
+        self.stamp = stamp
+        self.made_from = json.loads(json.dumps({**made_from, "sources": sources}, default=str))
+
+    def is_current(self) -> bool:
+        """Whether the result stands; its files then count among what this process produced."""
+        if self.reasons():
+            return False
+        produced(self.stamp, *self.files())
+        return True
+
+    def reasons(self) -> list[str]:
+        """Say why the result has to be made again; empty if it stands."""
+        stamp = read_stamp(self.stamp)
+        if not stamp:
+            return ["it is not there"]
+        before = stamp["made_from"]
+        changed = [key for key in {**before, **self.made_from} if before.get(key) != self.made_from.get(key)]
+        damaged = [name for name, digest in stamp["files"].items() if file_hash(self.stamp.parent / name) != digest]
+        return [f"{key} changed" for key in changed] + [f"{name} is missing or damaged" for name in damaged]
+
+    def files(self) -> list[Path]:
+        """Return the files that the stamp vouches for."""
+        return [self.stamp.parent / name for name in read_stamp(self.stamp).get("files", {})]
+
+    def record(self, files: Iterable[Path], **origin: object) -> None:
+        """Record that the result now stands.
+
+        Args:
+            files: What was written.
+            origin: What else to remember, plain values.
+
+        Raises:
+            ValueError: If a file is not there.
+        """
+        files = list(files)
+        hashes = {_relative(path, self.stamp.parent): file_hash(path) for path in files}
+        missing = [name for name, digest in hashes.items() if digest is None]
+        if missing:
+            raise ValueError(f"files must have been written, missing are {missing}")
+        content = {
+            "made_from": self.made_from,
+            "files": hashes,
+            "git_commit": commit_of_memory(),
+            **origin,
+        }
+        write_text(self.stamp, yaml_text(content))
+        produced(self.stamp, *files)
+
+
+def read_stamp(path: Path) -> dict:
+    """Read a stamp; empty if there is none, or it is not one of these."""
+    try:
+        content = parse_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    whole = isinstance(content.get("made_from"), dict) and isinstance(content.get("files"), dict)
+    return content if whole else {}
+
+
+def file_hash(path: Path) -> str | None:
+    """Return the hash of a file's content; None if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+    except OSError:
+        return None
+
+
+def sources_of(*roots: str, system: str | None = None, models: Sequence[str] = ()) -> str:
+    """Return the hash of the source that a result depends on.
+
+    Args:
+        roots: Modules that make it.
+        system: Name of the system it is about.
+        models: Names of the model families it is about.
+    """
+    return source_hash(*roots, *modules_of(system, models), stop=WITHOUT_EFFECT)
+
+
+def modules_of(system: str | None = None, models: Sequence[str] = ()) -> list[str]:
+    """Return the modules in which a system and model families are written."""
+    found = [] if system is None else [SYSTEMS[system].equation.__module__]
+    return list(dict.fromkeys([*found, *(MODELS[name].model.__module__ for name in models)]))
+
+
+def produced(*files: Path) -> None:
+    """Note that this process wrote files, or found them current; a job vouches for them."""
+    _produced.update(dict.fromkeys(path.resolve() for path in files))
+
+
+def produced_files() -> list[Path]:
+    """Return the files that this process wrote or found current."""
+    return list(_produced)
 
 
 @functools.cache
-def source_hash(*packages: str) -> str:
-    """Return a fingerprint of the source of `tdlib`'s base layer and the named subpackages.
+def commit_of_memory() -> str:
+    """Return the commit of the source in memory: `5ca0dad`, or `5ca0dad-dirty` if a module is not as committed there.
 
-    A result is reused only while the code that made it is the same, so each phase hashes the layers it runs on.
+    Asked for once per process, as the source in memory is of one time. Empty outside a repository.
     """
-    folder = ROOT / "tdlib"
-    files = sorted(folder.glob("*.py"))
-    for package in packages:
-        files += sorted((folder / package).rglob("*.py"))
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.relative_to(folder).as_posix().encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    commit = _git("rev-parse", "--short", "HEAD").strip()
+    if not commit:
+        return ""
+    lines = _git("ls-tree", "-r", "HEAD", "--", PACKAGE).splitlines()
+    committed = {name: about.split()[2] for about, name in (line.split("\t") for line in lines)}
+    for path in (ROOT / PACKAGE).rglob("*.py"):
+        place = path.relative_to(ROOT)
+        text = source_of(".".join(place.with_suffix("").parts).removesuffix(".__init__"))
+        blob = hashlib.sha1(b"blob %d\0" % len(text) + text, usedforsecurity=False).hexdigest()
+        if committed.get(place.as_posix()) != blob:
+            return commit + DIRTY
+    return commit
 
 
-def fingerprint(**settings: object) -> str:
-    """Return a short hash of JSON-like settings."""
-    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:16]
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True).stdout
 
 
-class Stamp:
-    """A YAML file beside a result that says which settings made it; unchanged settings mean nothing to do.
-
-    Args:
-        path: File of the stamp.
-        settings: What the result depends on.
-    """
-
-    def __init__(self, path: Path, **settings: object):
-        self.path = path
-        self.value = fingerprint(**settings)
-
-    def is_current(self) -> bool:
-        """Whether the result was made with these settings."""
-        try:
-            return parse_yaml(self.path.read_text(encoding="utf-8")).get("fingerprint") == self.value
-        except (OSError, AttributeError, yaml.YAMLError):
-            return False
-
-    def write(self) -> None:
-        """Record that the result now stands."""
-        write_text(self.path, yaml_text({"fingerprint": self.value}))
+def _relative(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()

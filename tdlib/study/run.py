@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 import torch
@@ -11,6 +12,7 @@ from tdlib.evaluation.tables import write_table
 from tdlib.figures.save import Drawing, SavedFigure, save_drawing
 from tdlib.study.layout import RunLayout
 from tdlib.study.presets import Preset, PresetError, load_preset
+from tdlib.study.provenance import commit_of_memory, produced
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,18 @@ class Run:
 
     def save_figure(self, family: str, name: str, drawing: Drawing) -> SavedFigure:
         """Write a drawing to `results/figures/<family>/<name>.png` with its caption, alternative text and data."""
-        return save_drawing(drawing, self.layout.figures / family / f"{name}.png")
+        saved = save_drawing(drawing, self.layout.figures / family / f"{name}.png")
+        produced(*(path for path in map(saved.path.with_suffix, (".png", ".json", ".csv")) if path.is_file()))
+        return saved
 
-    def save_table(self, name: str, table: pd.DataFrame) -> None:
+    def save_table(self, name: str, table: pd.DataFrame) -> Path:
         """Write a table to `results/metrics/<name>.csv`."""
-        write_table(self.layout.metrics / f"{name}.csv", table)
+        return _write(self.layout.metrics / f"{name}.csv", table)
+
+    def save_part(self, name: str, part: str, table: pd.DataFrame) -> Path:
+        """Write one part of a table; its rows name the commit of the source that made them, unless they do so."""
+        made = table if "git_commit" in table else table.assign(git_commit=commit_of_memory())
+        return _write(self.layout.part(name, part), made)
 
     def select_environment(self, env: str) -> str:
         """Return the environment if it belongs to the preset."""
@@ -62,6 +71,12 @@ def open_run(preset: str | os.PathLike) -> Run:
     checked = load_preset(preset)
     torch.set_num_threads(1)
     return Run(checked, RunLayout.of(checked.name))
+
+
+def _write(path: Path, table: pd.DataFrame) -> Path:
+    write_table(path, table)
+    produced(path)
+    return path
 
 
 def _select(name: str, allowed: tuple, chosen: Sequence | None) -> tuple:

@@ -3,7 +3,6 @@
 import json
 import math
 import platform
-import subprocess
 from importlib.metadata import version
 
 import numpy as np
@@ -12,11 +11,11 @@ import pandas as pd
 from tdlib.core.files import write_text
 from tdlib.core.seeding import numpy_generator
 from tdlib.evaluation import result_tables
-from tdlib.evaluation.tables import ARM_COLUMNS, at_time, read_table, write_table
+from tdlib.evaluation.tables import ARM_COLUMNS, at_time, read_table
 from tdlib.study.clock import part
 from tdlib.study.contrasts import CONTRASTS, Cell, Contrast
 from tdlib.study.inference import hierarchical_bootstrap, holm, seed_bootstrap, sign_flip_test, smallest_p_value, tost
-from tdlib.study.layout import ROOT
+from tdlib.study.provenance import commit_of_memory, produced
 from tdlib.study.run import Run
 
 OTHER_TABLES = ("control_performance", "training_summary", "limits", "data_checks")
@@ -48,7 +47,7 @@ def merge_parts(run: Run) -> dict[str, pd.DataFrame]:
         frames = [read_table(path) for path in paths if path.exists()]
         if frames:
             merged[name] = pd.concat(frames, ignore_index=True)
-            write_table(run.layout.metrics / f"{name}.csv", merged[name])
+            run.save_table(name, merged[name])
     return merged
 
 
@@ -87,7 +86,7 @@ def summarize(run: Run, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     for metric, column in (("return", "episode_return"), ("success", "success"), ("regret", "regret")):
         parts.append(_episode_intervals(main, f"control.{metric}", column, generator))
     table = pd.concat(parts, ignore_index=True)
-    write_table(run.layout.metrics / "statistics.csv", table)
+    run.save_table("statistics", table)
     return table
 
 
@@ -111,7 +110,7 @@ def evaluate_contrasts(run: Run, tables: dict[str, pd.DataFrame]) -> pd.DataFram
     table = pd.DataFrame(rows)
     table.insert(table.columns.get_loc("p_value") + 1, "p_holm", holm(table["p_value"]))
     table["verdict"] = [_verdict(row) for row in table.to_dict("records")]
-    write_table(run.layout.metrics / "contrasts.csv", table)
+    run.save_table("contrasts", table)
     return table
 
 
@@ -136,13 +135,15 @@ def write_summary(run: Run, tables: dict[str, pd.DataFrame], statistics: pd.Data
         "num_control_episodes": len(tables["control_performance"]),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("torch", "gymnasium", "stable-baselines3", "numpy", "tdlib")},
-        "git_commit": _git_commit(),
+        "git_commit": commit_of_memory(),
         "headline": [
             {key: _plain(value) for key, value in row.items() if not isinstance(value, str) or value}
             for row in headline.to_dict("records")
         ],
     }
-    write_text(run.layout.metrics / "summary_statistics.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
+    path = run.layout.metrics / "summary_statistics.json"
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    produced(path)
     return headline
 
 
@@ -237,9 +238,3 @@ def _verdict(row: dict) -> str:
 
 def _plain(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _git_commit() -> str:
-    """Return the commit of the working tree; empty outside a repository."""
-    result = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    return result.stdout.strip()

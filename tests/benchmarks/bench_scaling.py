@@ -207,7 +207,7 @@ def data_sets(seed: int) -> dict[float, object]:
 
 
 def _ppo(clock: Clock, count: int, folder: str) -> float:
-    return clock.seconds(lambda: collect_ppo(ENV, 20.0, 0, count, Path(folder), resume=False))
+    return clock.seconds(lambda: collect_ppo(ENV, 20.0, 0, count, Path(folder)))
 
 
 def _random(clock: Clock, count: int) -> float:

@@ -76,6 +76,34 @@ def test_a_second_run_does_nothing_and_says_so():
     assert "runs/smoke/html/index.html" in result.stdout
 
 
+def jobs_to_run(preset="smoke"):
+    result = run([sys.executable, "-m", "tdlib.grid", str(preset), "grid", "--dry-run"])
+    assert result.returncode == 0, result.stderr
+    return [line.split(" runs: ")[0] for line in result.stdout.splitlines() if " runs: " in line]
+
+
+def test_a_missing_result_is_noticed():
+    folder = ROOT / "runs" / "smoke"
+    for name in ("notebooks/00_ground_truth.ipynb", "results/figures/ground_truth/plant_change.png"):
+        path = folder / name
+        content = path.read_bytes()
+        path.unlink()
+        try:
+            assert "00_ground_truth" in jobs_to_run()
+        finally:
+            path.write_bytes(content)
+    assert jobs_to_run() == []
+
+
+def test_contents_decide_and_not_the_times_of_files(tmp_path):
+    preset, changed = ROOT / "params" / "smoke.yaml", tmp_path / "smoke.yaml"
+    changed.write_text(preset.read_text().replace("# Every job", "# Every single job"))
+    assert jobs_to_run(changed) == []  # another comment, and newer
+    changed.write_text(preset.read_text().replace("num_steps: 60", "num_steps: 61"))
+    os.utime(changed, (1e9, 1e9))
+    assert len(jobs_to_run(changed)) > 10  # all that the preset stands in
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -26,13 +26,13 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from tdlib.core.files import atomic_path
 from tdlib.core.seeding import derive_seed
 from tdlib.core.time_grid import delta_t_of, rate_label
-from tdlib.data.schema import SCHEMA_VERSION, DatasetError
-from tdlib.data.sources.policy import DESCRIPTION, WEIGHTS, Policy, save_policy
+from tdlib.data.schema import SCHEMA_VERSION
+from tdlib.data.sources.policy import Policy, save_policy
 from tdlib.data.sources.ppo_settings import ppo_environments, ppo_settings
 from tdlib.data.sources.recorder import EpisodeRecorder
 from tdlib.data.sources.written_out_policy import WrittenOutPolicy
-from tdlib.data.splits import SPLITS, split_path, write_splits
-from tdlib.data.storage import read_attributes, save_dataset
+from tdlib.data.splits import write_splits
+from tdlib.data.storage import save_dataset
 from tdlib.envs import SystemEnvironment
 from tdlib.systems import get_system
 from tdlib.systems.system import System
@@ -131,7 +131,6 @@ def collect_ppo(
     out_dir: Path | str,
     progress: Callable[[int, int], None] | None = None,
     *,
-    resume: bool = True,
     settings: PPOSettings | None = None,
 ) -> Path:
     """Train a PPO agent for exactly `num_transitions` steps and write all of them.
@@ -147,7 +146,6 @@ def collect_ppo(
         num_transitions: N, at least 100.
         out_dir: Folder of this environment, rate and seed.
         progress: Called with (transitions so far, N).
-        resume: Keep a complete collection of the same settings instead of doing it again.
         settings: Replace the settings of the system's own.
 
     Returns:
@@ -164,11 +162,6 @@ def collect_ppo(
     origin = {"seed": seed, "num_transitions": num_transitions, **_describe(env, control_frequency, settings)}
     origin["settings_hash"] = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()
     path = out_dir / f"final_dataset_{rate_label(control_frequency)}.h5"
-    if resume and _complete(path, origin["settings_hash"]):
-        logger.info("kept %s: complete, same settings", path.name)
-        if progress is not None:
-            progress(num_transitions, num_transitions)
-        return path
     for name in ("checkpoints", "tensorboard"):
         shutil.rmtree(out_dir / name, ignore_errors=True)
     num_threads = torch.get_num_threads()
@@ -209,18 +202,6 @@ def _describe(env: str, control_frequency: float, settings: PPOSettings) -> dict
     }
 
 
-def _complete(path: Path, settings_hash: str) -> bool:
-    others = [split_path(path, split) for split in SPLITS]
-    others += [path.with_name(name) for name in (FINAL_MODEL, WEIGHTS, DESCRIPTION)]
-    if not all(file.is_file() for file in (path, *others)):
-        return False
-    try:
-        data_files = (path, *others[: len(SPLITS)])
-        return all(read_attributes(file).get("settings_hash") == settings_hash for file in data_files)
-    except DatasetError:
-        return False
-
-
 def _agent(
     collector: MultiFrequencyDataCollector, settings: PPOSettings, delta_t: float, num_transitions: int, seed: int
 ) -> PPO:
@@ -257,7 +238,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", default=0, type=int)
     parser.add_argument("--transitions", default=500_000, type=int)
     parser.add_argument("--out", required=True, type=Path, help="folder of this environment, rate and seed")
-    parser.add_argument("--again", action="store_true", help="collect even if a complete set is there")
     options = parser.parse_args(arguments)
 
     def progress(done: int, total: int) -> None:
@@ -266,7 +246,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     job = (options.env, options.rate, options.seed, options.transitions, options.out)
     try:
-        path = collect_ppo(*job, progress, resume=not options.again)
+        path = collect_ppo(*job, progress)
     except ValueError as error:
         parser.error(str(error))
     sys.stdout.write(f"{path}\n")

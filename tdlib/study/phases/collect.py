@@ -1,7 +1,8 @@
 """Phase 1: the data of one environment - PPO agents per rate, random inputs per rate, and branched pairs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from tdlib.data import (
     TransitionDataset,
     load_dataset,
     load_splits,
+    read_attributes,
     split_path,
     write_branched,
     write_normalization_stats,
@@ -20,10 +22,10 @@ from tdlib.data import (
 from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.data.splits import SPLITS
 from tdlib.data.verify import verify_dataset
-from tdlib.evaluation.tables import write_table
 from tdlib.study.clock import part
+from tdlib.study.layout import env_folder
 from tdlib.study.progress import Progress
-from tdlib.study.provenance import Stamp, source_hash
+from tdlib.study.provenance import STAMP, Result, sources_of
 from tdlib.study.run import Run
 
 
@@ -69,31 +71,48 @@ def collect_environment(run: Run, env: str, seeds: Sequence[int] | None = None) 
 
 @part("collection")
 def ensure_collected(run: Run, env: str, seeds: Sequence[int] | None = None) -> None:
-    """Collect what is missing of one environment."""
+    """Collect what is missing of one environment, and what does not stand any more."""
     env, seeds = run.select_environment(env), run.select_seeds(seeds)
-    rates = run.preset.train_frequencies
-    jobs = [(seed, rate) for seed in seeds for rate in rates]
-    with_ppo = has_ppo(env)
-    total = run.preset.collection.num_transitions * len(jobs)
+    total = run.preset.collection.num_transitions * len(seeds) * len(run.preset.train_frequencies)
     progress = Progress(f"collecting {env}")
-    for i, (seed, rate) in enumerate(jobs):
-        if with_ppo:
-            _collect_ppo(run, env, rate, seed, progress, i, total)
-        _collect_random(run, env, rate, seed)
-    for seed in seeds:
-        _collect_branched(run, env, seed)
-    progress(total, total)
-    if tuple(seeds) == run.preset.seeds:
-        training_sets = {
-            f"{env}/{rate_label(rate)}/seed{seed}": load_dataset(
-                split_path(main_dataset_path(run, env, rate, seed), "train"), rate
-            )
-            for seed in seeds
-            for rate in rates
-        }
-        write_normalization_stats(
-            training_sets, run.layout.data / "processed" / f"normalization_stats_{env.replace('-', '_')}.json"
-        )
+    for result, place, make in _collections(run, env, seeds, lambda done: progress(done, total)):
+        if not result.is_current():
+            make()
+            result.record(_files(place))
+
+
+def adopt_data(run: Run, env: str) -> int:
+    """Take the sets that lie in the run's folders as those of this preset and source, and mark them as adopted.
+
+    For data of another version of the library, or of another machine, that are to be used as they are.
+
+    Returns:
+        How many results there are.
+
+    Raises:
+        ValueError: If a set is missing.
+    """
+    count = 0
+    for result, place, _ in _collections(run, run.select_environment(env), run.preset.seeds, lambda _: None):
+        result.record(_files(place), adopted=True)
+        count += 1
+    return count
+
+
+def data_hashes(
+    run: Run, env: str, seeds: Sequence[int], split: str, which: Callable[..., Path] = main_dataset_path
+) -> dict[str, str]:
+    """Return the content hashes of one split of the sets of some seeds, by rate and seed."""
+    return {
+        f"{rate_label(rate)}/seed{seed}": content_hash_of(split_path(which(run, env, rate, seed), split))
+        for seed in seeds
+        for rate in run.preset.train_frequencies
+    }
+
+
+def content_hash_of(path: Path) -> str:
+    """Return the content hash that a set's file carries."""
+    return str(read_attributes(path)["content_hash"])
 
 
 def summarize_data(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd.DataFrame:
@@ -141,7 +160,7 @@ def check_data(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd.Dat
     failed = table[table["ok"].eq(False)]
     if len(failed):
         raise DataCheckError(f"data of {env} must pass every check, these fail:\n{failed.to_string(index=False)}")
-    write_table(run.layout.part("data_checks", env), table)
+    run.save_part("data_checks", env, table)
     return table
 
 
@@ -190,37 +209,72 @@ def _whole_sets(run: Run, env: str, seeds: Sequence[int] | None) -> Iterator[tup
             yield seed, rate, "random", random_dataset_path(run, env, rate, seed)
 
 
-def _collect_ppo(run: Run, env: str, rate: float, seed: int, progress: Progress, index: int, total: int) -> None:
+def _collections(
+    run: Run, env: str, seeds: Sequence[int], report: Callable[[int], None]
+) -> Iterator[tuple[Result, Path, Callable[[], object]]]:
+    """Yield what belongs to the data of one environment: the result, its folder, and what makes it, in order.
+
+    Args:
+        run: Preset and folders.
+        env: Environment.
+        seeds: Seeds.
+        report: Called with the number of PPO transitions that are there.
+    """
+    rates, collection = run.preset.train_frequencies, run.preset.collection
+    count, num_random = collection.num_transitions, collection.num_random_transitions
+    sources = {name: sources_of(f"tdlib.data.{name}", system=env) for name in ("sources.ppo", "sets", "splits")}
+    for place, (seed, rate) in enumerate((seed, rate) for seed in seeds for rate in rates):
+        what = {"env": env, "rate": rate, "seed": seed}
+        if has_ppo(env):
+            folder = run.layout.ppo_folder(env, rate_label(rate), seed)
+            result = Result(folder / STAMP, sources=sources["sources.ppo"], **what, count=count)
+
+            def told(done: int, _: int, before: int = place * count) -> None:
+                report(before + done)
+
+            yield result, folder, partial(_collect_ppo, env, rate, seed, count, folder, told)
+        report((place + 1) * count)
+        folder = run.layout.random_folder(env, rate_label(rate), seed)
+        result = Result(folder / STAMP, sources=sources["sets"], **what, count=num_random)
+        yield result, folder, partial(write_random, env, rate, seed, num_random, folder)
+    for seed in seeds:
+        folder = run.layout.branched_folder(env, seed)
+        hashes = {split: data_hashes(run, env, [seed], split) for split in SPLITS}
+        result = Result(folder / STAMP, sources=sources["sets"], env=env, seed=seed, rates=rates, data=hashes)
+        yield result, folder, partial(_branch, run, env, seed, folder)
+    if tuple(seeds) == run.preset.seeds:
+        path = run.layout.data / "processed" / f"normalization_stats_{env_folder(env)}.json"
+        hashes = data_hashes(run, env, seeds, "train")
+        result = Result(path.with_suffix(".yaml"), sources=sources["splits"], data=hashes)
+        yield result, path, partial(_write_stats, run, env, seeds, path)
+
+
+def _files(place: Path) -> list[Path]:
+    """Return the files of a result that lies in a folder of its own, or is one file."""
+    if not place.is_dir():
+        return [place]
+    return [path for path in sorted(place.iterdir()) if path.is_file() and path.name != STAMP and path.name[0] != "."]
+
+
+def _collect_ppo(*arguments: object) -> None:
     from tdlib.data.sources.ppo import collect_ppo  # stable-baselines3 is slow to import and not always needed
 
-    count = run.preset.collection.num_transitions
-    folder = run.layout.ppo_folder(env, rate_label(rate), seed)
-    stamp = Stamp(folder / "stamp.yaml", count=count, source=source_hash("envs", "data"))
-    collect_ppo(
-        env,
-        rate,
-        seed,
-        count,
-        folder,
-        progress=lambda done, _: progress(index * count + done, total),
-        resume=stamp.is_current(),
-    )
-    stamp.write()
+    collect_ppo(*arguments)
 
 
-def _collect_random(run: Run, env: str, rate: float, seed: int) -> None:
-    count = run.preset.collection.num_random_transitions
-    folder = run.layout.random_folder(env, rate_label(rate), seed)
-    stamp = Stamp(folder / "stamp.yaml", count=count, source=source_hash("envs", "data"))
-    write_random(env, rate, seed, count, folder, resume=stamp.is_current())
-    stamp.write()
-
-
-def _collect_branched(run: Run, env: str, seed: int) -> None:
+def _branch(run: Run, env: str, seed: int, folder: Path) -> None:
     rates = run.preset.train_frequencies
     splits = [load_splits(main_dataset_path(run, env, rate, seed), rate) for rate in rates]
     sources = {split: [parts[split] for parts in splits] for split in SPLITS}
-    folder = run.layout.branched_folder(env, seed)
-    stamp = Stamp(folder / "stamp.yaml", source=source_hash("envs", "data"))
-    write_branched(env, sources, seed, folder, frequencies=rates, resume=stamp.is_current())
-    stamp.write()
+    write_branched(env, sources, seed, folder, frequencies=rates)
+
+
+def _write_stats(run: Run, env: str, seeds: Sequence[int], path: Path) -> None:
+    sets = {
+        f"{env}/{rate_label(rate)}/seed{seed}": load_dataset(
+            split_path(main_dataset_path(run, env, rate, seed), "train"), rate
+        )
+        for seed in seeds
+        for rate in run.preset.train_frequencies
+    }
+    write_normalization_stats(sets, path)

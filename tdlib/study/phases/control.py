@@ -14,14 +14,15 @@ from tdlib.evaluation.control.episodes import (
     control_starts,
     evaluate_control,
 )
-from tdlib.evaluation.tables import ARM_DEFAULTS, frequency_label, read_table, write_table
+from tdlib.evaluation.tables import ARM_DEFAULTS, frequency_label, read_table
 from tdlib.figures.selection import SHOWN_ARMS
 from tdlib.planning import CEM, MPPI, Planner, RandomInputs
 from tdlib.speed import prepared
 from tdlib.study import clock as parts
-from tdlib.study.phases.stacks import load_arm_stacks, training_hashes
+from tdlib.study.phases.stacks import load_arm_stacks
+from tdlib.study.phases.train import weight_hashes
 from tdlib.study.progress import Progress
-from tdlib.study.provenance import Stamp, source_hash
+from tdlib.study.provenance import Result, sources_of
 from tdlib.study.run import Run
 from tdlib.systems import SYSTEMS, System
 
@@ -60,20 +61,14 @@ def control_environment(
         seeds: Some of the preset's seeds; None or empty for all.
     """
     env, models, seeds = run.select_environment(env), run.select_models(models), run.select_seeds(seeds)
-    stamps = {
-        NO_MODEL: _stamp(run, env, NO_MODEL),
-        **{
-            model: _stamp(run, env, model, seeds=seeds, weights=training_hashes(run, env, model, seeds))
-            for model in models
-        },
-    }
-    missing = [name for name, stamp in stamps.items() if not stamp.is_current()]
+    results = {name: _result(run, env, name, seeds) for name in (NO_MODEL, *models)}
+    missing = [name for name, result in results.items() if not result.is_current()]
     if missing:
         rows = _all_rows(run, SYSTEMS[env], missing, seeds)
         for name in missing:
-            write_table(run.layout.part("control_performance", f"{env}-{name}"), pd.DataFrame(rows[name]))
-            stamps[name].write()
-    parts = [read_table(run.layout.part("control_performance", f"{env}-{name}")) for name in stamps]
+            part = run.save_part("control_performance", f"{env}-{name}", pd.DataFrame(rows[name]))
+            results[name].record([part])
+    parts = [read_table(run.layout.part("control_performance", f"{env}-{name}")) for name in results]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -94,12 +89,17 @@ def _episodes(run: Run) -> int:
     return run.preset.control.episodes_per_seed
 
 
-def _stamp(run: Run, env: str, name: str, **more: object) -> Stamp:
-    return Stamp(
+def _result(run: Run, env: str, name: str, seeds: Sequence[int]) -> Result:
+    """Return the part of one model; the oracle's and the random inputs' depend on no seed and no model."""
+    models = [] if name == NO_MODEL else [name]
+    return Result(
         run.layout.part("control_performance", f"{env}-{name}").with_suffix(".yaml"),
+        sources=sources_of(__name__, "tdlib.study.phases.stacks", "tdlib.study.arms", system=env, models=models),
+        env=env,
+        model=name,
         control=run.preset.control.model_dump(),
-        source=source_hash("envs", "planning", "evaluation", "models"),
-        **more,
+        seeds=seeds if models else [],
+        weights=weight_hashes(run, env, models, seeds),
     )
 
 

@@ -1,10 +1,11 @@
 """Phase 3, open loop: every arm of one environment against the exact flow at every rate."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
-from tdlib.data import load_dataset, read_attributes, split_path
+from tdlib.data import load_dataset, split_path
 from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.evaluation import (
     TestSet,
@@ -17,13 +18,13 @@ from tdlib.evaluation import (
     velocity_field,
     write_trajectories,
 )
-from tdlib.evaluation.tables import write_table
 from tdlib.figures.videos import SavedVideo, save_rollout_video
 from tdlib.study.clock import part
-from tdlib.study.phases.collect import main_dataset_path, random_dataset_path
-from tdlib.study.phases.stacks import load_arm_stacks, persistence_stack, training_hashes
+from tdlib.study.phases.collect import data_hashes, main_dataset_path, random_dataset_path
+from tdlib.study.phases.stacks import load_arm_stacks, persistence_stack
+from tdlib.study.phases.train import weight_hashes
 from tdlib.study.progress import Progress
-from tdlib.study.provenance import Stamp, source_hash
+from tdlib.study.provenance import Result, produced, sources_of
 from tdlib.study.run import Run
 from tdlib.systems import SYSTEMS
 
@@ -60,7 +61,8 @@ def evaluate_environment(
     """
     env, models, seeds = run.select_environment(env), run.select_models(models), run.select_seeds(seeds)
     wanted = [NO_MODEL, *models]
-    missing = [model for model in wanted if not _stamp(run, env, model, seeds).is_current()]
+    results = {model: _result(run, env, model, seeds) for model in wanted}
+    missing = [model for model, result in results.items() if not result.is_current()]
     if missing:
         system = SYSTEMS[env]
         progress = Progress(f"evaluating {env}")
@@ -72,8 +74,7 @@ def evaluate_environment(
             parts = [
                 evaluate_stack(stack.dynamics, stack.members, test_sets, system, device=run.device) for stack in stacks
             ]
-            _save(run, env, model, merge_tables(parts))
-            _stamp(run, env, model, seeds).write()
+            results[model].record(_save(run, env, model, merge_tables(parts)))
         progress(len(missing) + 1, len(missing) + 1)
     return load_parts(run, env, wanted)
 
@@ -142,33 +143,40 @@ def record_videos(run: Run, env: str) -> list[SavedVideo]:
             chosen = chosen[chosen[column] == value]
         if len(chosen):
             videos.append(save_rollout_video(chosen, run.layout.videos / f"{name}.mp4", title=title))
+            produced(run.layout.videos / f"{name}.mp4")
     return videos
 
 
-def _save(run: Run, env: str, model: str, tables: dict[str, pd.DataFrame]) -> None:
+def _save(run: Run, env: str, model: str, tables: dict[str, pd.DataFrame]) -> list[Path]:
+    """Write the parts of one model; return the files."""
     if "state_errors" in tables:
         points = tables["state_errors"]
         main = points["train_frequency"].isin(MAIN_RATES) & points["form"].isin(MAIN_FORMS)
         tables = {**tables, "state_errors": points[main]}
-    for name in metric_tables():
-        if name in tables and len(tables[name]):
-            write_table(run.layout.part(name, f"{env}-{model}"), tables[name])
-    if TRAJECTORIES in tables:
-        write_trajectories(run.layout.trajectories / f"{env}-{model}-rollouts.h5", tables[TRAJECTORIES])
-
-
-def _stamp(run: Run, env: str, model: str, seeds: Sequence[int]) -> Stamp:
-    hashes = [
-        str(read_attributes(split_path(path(run, env, rate, seed), "test"))["content_hash"])
-        for path in (main_dataset_path, random_dataset_path)
-        for rate in run.preset.train_frequencies
-        for seed in seeds
+    part = f"{env}-{model}"
+    files = [
+        run.save_part(name, part, tables[name]) for name in metric_tables() if name in tables and len(tables[name])
     ]
-    return Stamp(
+    if TRAJECTORIES in tables:
+        path = run.layout.trajectories / f"{part}-rollouts.h5"
+        write_trajectories(path, tables[TRAJECTORIES])
+        files.append(path)
+    return files
+
+
+def _result(run: Run, env: str, model: str, seeds: Sequence[int]) -> Result:
+    paths = {"main": main_dataset_path, "random": random_dataset_path}
+    models = [] if model == NO_MODEL else [model]
+    return Result(
         run.layout.part("evaluation", f"{env}-{model}").with_suffix(".yaml"),
+        sources=sources_of(
+            __name__, "tdlib.study.phases.stacks", "tdlib.study.arms", system=env, models=models
+        ),
+        env=env,
+        model=model,
+        seeds=seeds,
         evaluation=run.preset.evaluation.model_dump(),
         rates=run.preset.test_frequencies,
-        data=hashes,
-        weights=[] if model == NO_MODEL else training_hashes(run, env, model, seeds),
-        source=source_hash("envs", "data", "models", "evaluation"),
+        data={name: data_hashes(run, env, seeds, "test", which) for name, which in paths.items()},
+        weights=weight_hashes(run, env, models, seeds),
     )

@@ -4,10 +4,11 @@ import pandas as pd
 import torch
 
 from tdlib.core.time_grid import delta_t_of
-from tdlib.evaluation.tables import frequency_label, read_table, write_table
+from tdlib.evaluation.tables import frequency_label, read_table
 from tdlib.study.limits import fixed_step_limit, interpolation_limit, rescaled_limit
+from tdlib.study.phases.collect import data_hashes
 from tdlib.study.phases.evaluate import load_test_set
-from tdlib.study.provenance import Stamp, source_hash
+from tdlib.study.provenance import Result, sources_of
 from tdlib.study.run import Run
 from tdlib.systems import SYSTEMS
 
@@ -23,16 +24,17 @@ def limit_curves(run: Run, env: str) -> pd.DataFrame:
     """
     env = run.select_environment(env)
     path = run.layout.part("limits", env)
-    stamp = Stamp(
+    result = Result(
         path.with_suffix(".yaml"),
+        sources=sources_of(__name__, "tdlib.study.phases.evaluate", "tdlib.study.limits", system=env),
+        env=env,
+        seeds=run.preset.seeds,
         evaluation=run.preset.evaluation.model_dump(),
         rates=run.preset.test_frequencies,
-        collection=run.preset.collection.model_dump(),
-        source=source_hash("envs", "data", "evaluation"),
+        data=data_hashes(run, env, run.preset.seeds, "test"),
     )
-    if not stamp.is_current():
-        write_table(path, _curves(run, env))
-        stamp.write()
+    if not result.is_current():
+        result.record([run.save_part("limits", env, _curves(run, env))])
     return read_table(path)
 
 

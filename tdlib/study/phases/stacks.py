@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tdlib.core.files import parse_yaml
 from tdlib.evaluation.tables import arm_of
 from tdlib.models import DERIVATIONS, DynamicsModel, Persistence
 from tdlib.speed import Stack
@@ -88,16 +87,6 @@ def load_arm_stacks(run: Run, env: str, models: Sequence[str], seeds: Sequence[i
 def persistence_stack(env: str, seeds: Sequence[int]) -> StackOfArms:
     """The prediction that nothing changes, once per seed's test set."""
     return StackOfArms(env, tuple((PERSISTENCE, seed) for seed in seeds), ())
-
-
-def training_hashes(run: Run, env: str, model: str, seeds: Sequence[int]) -> list[str]:
-    """Fingerprints of the checkpoints of one model, to know whether results made from them still hold."""
-    found = []
-    for arm in trained_arms([model], run.preset.sizes):
-        for seed in seeds:
-            stamp = model_folder(run, env, arm, seed) / "stamp.yaml"
-            found.append(parse_yaml(stamp.read_text(encoding="utf-8"))["fingerprint"])
-    return found
 
 
 def _derivation(arm: Arm, env: str) -> Callable[[Stack], DynamicsModel]:

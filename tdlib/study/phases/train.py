@@ -11,17 +11,23 @@ import torch
 from tdlib.core.facts import LOG_UNIFORM
 from tdlib.core.files import parse_yaml
 from tdlib.core.transitions import Transitions
-from tdlib.data import TransitionDataset, load_splits, read_attributes, split_path, subset_seconds, subset_transitions
-from tdlib.evaluation.tables import write_table
+from tdlib.data import TransitionDataset, load_splits, split_path, subset_seconds, subset_transitions
 from tdlib.figures.training import draw_training_curves
 from tdlib.study.arms import Arm, build_arm, trained_arms
 from tdlib.study.clock import part
-from tdlib.study.phases.collect import branched_path, ensure_collected, load_branched, main_dataset_path
+from tdlib.study.phases.collect import (
+    branched_path,
+    content_hash_of,
+    ensure_collected,
+    load_branched,
+    main_dataset_path,
+)
 from tdlib.study.progress import Progress
-from tdlib.study.provenance import Stamp, source_hash
+from tdlib.study.provenance import STAMP, Result, file_hash, read_stamp, sources_of
 from tdlib.study.run import Run
 from tdlib.systems import SYSTEMS
 from tdlib.training import Budget, FitResult, Member, delta_t_support, fit, save_checkpoint
+from tdlib.training.checkpoint import CONFIG_FILE, CURVES_FILE, MODEL_FILE
 
 Part = tuple[Transitions, torch.Tensor]  # transitions in time order, and the offsets of their episodes
 
@@ -70,7 +76,7 @@ def train_environment(
     arms = trained_arms(models, run.preset.sizes)
     summary = pd.concat([_summary_row(run, env, arm, seed) for arm in arms for seed in seeds], ignore_index=True)
     for model in models:
-        write_table(run.layout.part("training_summary", f"{env}-{model}"), summary[summary["model"] == model])
+        run.save_part("training_summary", f"{env}-{model}", summary[summary["model"] == model])
     return summary
 
 
@@ -83,9 +89,12 @@ def ensure_trained(
     ensure_collected(run, env, seeds)
     arms = trained_arms(models, run.preset.sizes)
     hashes = {seed: _hashes(run, env, seed) for seed in seeds}
-    missing = [
-        (arm, seed) for arm in arms for seed in seeds if not _stamp(run, env, arm, seed, hashes[seed]).is_current()
-    ]
+    results = {
+        (arm, seed): result
+        for model in models
+        for (arm, seed), result in _results(run, env, [arm for arm in arms if arm.model == model], hashes).items()
+    }
+    missing = [key for key, result in results.items() if not result.is_current()]
     if missing:
         data = {seed: load_seed_data(run, env, seed) for seed in sorted({seed for _, seed in missing})}
         progress = Progress(f"training {env}")
@@ -99,7 +108,8 @@ def ensure_trained(
                 progress(round(1000 * (before + part / max(total, 1) * count)), 1000 * len(missing))
 
             for result in fit(members, budget, run.device, report):
-                _save(run, env, result, budget, data[result.member.seed].hashes)
+                files = _save(run, env, result, budget, data[result.member.seed].hashes)
+                results[result.member.arm, result.member.seed].record(files)
             done += len(members)
 
 
@@ -128,7 +138,7 @@ def load_curves(
     parts = []
     for arm in trained_arms(run.select_models(models), run.preset.sizes):
         for seed in run.select_seeds(seeds):
-            curves = pd.read_csv(model_folder(run, env, arm, seed) / "training_curves.csv")
+            curves = pd.read_csv(model_folder(run, env, arm, seed) / CURVES_FILE)
             parts.append(curves.assign(env=env, **arm.keys(), seed=seed))
     return pd.concat(parts, ignore_index=True)
 
@@ -138,14 +148,22 @@ def model_folder(run: Run, env: str, arm: Arm, seed: int) -> Path:
     return run.layout.model_folder(env, arm.model, arm.folder, seed)
 
 
+def weight_hashes(run: Run, env: str, models: Sequence[str], seeds: Sequence[int]) -> dict[str, str | None]:
+    """Return the hashes of the weights of all arms of some models, to know whether what was made from them stands."""
+    return {
+        f"{arm.model}/{arm.folder}/seed{seed}": file_hash(model_folder(run, env, arm, seed) / MODEL_FILE)
+        for arm in trained_arms(models, run.preset.sizes)
+        for seed in seeds
+    }
+
+
 def _hashes(run: Run, env: str, seed: int) -> dict[str, str]:
     found = {}
-    for rate in run.preset.train_frequencies:
-        for split in ("train", "val"):
-            path = split_path(main_dataset_path(run, env, rate, seed), split)
-            found[f"{rate:g}hz_{split}"] = str(read_attributes(path)["content_hash"])
     for split in ("train", "val"):
-        found[f"branched_{split}"] = str(read_attributes(branched_path(run, env, seed, split))["content_hash"])
+        for rate in run.preset.train_frequencies:
+            path = split_path(main_dataset_path(run, env, rate, seed), split)
+            found[f"{rate:g}hz_{split}"] = content_hash_of(path)
+        found[f"branched_{split}"] = content_hash_of(branched_path(run, env, seed, split))
     return found
 
 
@@ -180,18 +198,31 @@ def _budget(run: Run, size: str, members: Sequence[Member]) -> Budget:
     )
 
 
-def _stamp(run: Run, env: str, arm: Arm, seed: int, hashes: dict[str, str]) -> Stamp:
-    return Stamp(
-        model_folder(run, env, arm, seed) / "stamp.yaml",
-        arm=arm.keys(),
-        seed=seed,
-        data=hashes,
-        training=run.preset.training.model_dump(),
-        source=source_hash("models", "training"),
-    )
+def _results(
+    run: Run, env: str, arms: Sequence[Arm], hashes: dict[int, dict[str, str]]
+) -> dict[tuple[Arm, int], Result]:
+    """Return the checkpoints of arms of one model as results, by arm and seed."""
+    if not arms:
+        return {}
+    sources = sources_of(__name__, "tdlib.study.arms", system=env, models=[arms[0].model])
+    training = run.preset.training
+    return {
+        (arm, seed): Result(
+            model_folder(run, env, arm, seed) / STAMP,
+            sources=sources,
+            env=env,
+            arm=arm.keys(),
+            seed=seed,
+            data=hashes[seed],
+            training=training.model_dump(exclude={"num_steps_large"} if arm.size == "hidden64" else None),
+        )
+        for arm in arms
+        for seed in hashes
+    }
 
 
-def _save(run: Run, env: str, result: FitResult, budget: Budget, hashes: dict[str, str]) -> None:
+def _save(run: Run, env: str, result: FitResult, budget: Budget, hashes: dict[str, str]) -> list[Path]:
+    """Write a checkpoint and the picture of its curves; return the files."""
     member = result.member
     folder = model_folder(run, env, member.arm, member.seed)
     config = {
@@ -215,11 +246,15 @@ def _save(run: Run, env: str, result: FitResult, budget: Budget, hashes: dict[st
     }
     save_checkpoint(folder, result.model, config, result.curves)
     with part("figures"):
-        draw_training_curves(folder / "training_curves.csv", folder / "training_curves.png")
-    _stamp(run, env, member.arm, member.seed, hashes).write()
+        draw_training_curves(folder / CURVES_FILE, (folder / CURVES_FILE).with_suffix(".png"))
+    names = (MODEL_FILE, CONFIG_FILE, CURVES_FILE)
+    return [*(folder / name for name in names), (folder / CURVES_FILE).with_suffix(".png")]
 
 
 def _summary_row(run: Run, env: str, arm: Arm, seed: int) -> pd.DataFrame:
-    config = parse_yaml((model_folder(run, env, arm, seed) / "config.yaml").read_text(encoding="utf-8"))
-    row = {"env": env, **arm.keys(), "seed": seed, **config["metrics"], "n": config["num_transitions"]}
+    folder = model_folder(run, env, arm, seed)
+    config = parse_yaml((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    commit = read_stamp(folder / STAMP)["git_commit"]
+    row = {"env": env, **arm.keys(), "seed": seed, **config["metrics"], "git_commit": commit}
+    row["n"] = config["num_transitions"]
     return pd.DataFrame([row])

@@ -14,7 +14,7 @@ AFTER = {  # open loop and closed loop need the models, not each other
 
 
 @dataclass(frozen=True)
-class Cell:
+class Job:
     """One job.
 
     Args:
@@ -30,31 +30,31 @@ class Cell:
     after: tuple[str, ...] = ()
 
 
-def grid_cells(preset: Preset) -> list[Cell]:
+def grid_jobs(preset: Preset) -> list[Job]:
     """List every job of a preset.
 
     A preset with `split_cells` runs collection once per seed and the later phases once per model first; the notebook of
     the whole environment then finds their results and shows them together.
     """
-    cells = [Cell("00_ground_truth", "00_ground_truth")]
+    jobs = [Job("00_ground_truth", "00_ground_truth")]
     for env in preset.environments:
         for phase in PHASES:
             before = tuple(f"{name}-{env}" for name in AFTER[phase])
             parts = _split(phase, env, preset, before) if preset.split_cells else []
-            cells += [*parts, Cell(f"{phase}-{env}", phase, {"env": env}, before + tuple(part.name for part in parts))]
+            jobs += [*parts, Job(f"{phase}-{env}", phase, {"env": env}, before + tuple(part.name for part in parts))]
     last = tuple(f"{phase}-{env}" for phase in PHASES[-2:] for env in preset.environments)
-    cells.append(Cell("05_statistics", "05_statistics", {}, last))
-    cells.append(Cell("06_paper_figures", "06_paper_figures", {}, last))
-    cells.append(Cell("07_explorer", "07_explorer", {}, (f"{PHASES[1]}-{preset.environments[0]}",)))
-    return cells
+    jobs.append(Job("05_statistics", "05_statistics", {}, last))
+    jobs.append(Job("06_paper_figures", "06_paper_figures", {}, last))
+    jobs.append(Job("07_explorer", "07_explorer", {}, (f"{PHASES[1]}-{preset.environments[0]}",)))
+    return jobs
 
 
-def _split(phase: str, env: str, preset: Preset, after: tuple[str, ...]) -> list[Cell]:
+def _split(phase: str, env: str, preset: Preset, after: tuple[str, ...]) -> list[Job]:
     if phase == PHASES[0]:
         return [
-            Cell(f"cells/{phase}-{env}-seed{seed}", phase, {"env": env, "seeds": [seed]}, after)
+            Job(f"cells/{phase}-{env}-seed{seed}", phase, {"env": env, "seeds": [seed]}, after)
             for seed in preset.seeds
         ]
     return [
-        Cell(f"cells/{phase}-{env}-{model}", phase, {"env": env, "models": [model]}, after) for model in preset.models
+        Job(f"cells/{phase}-{env}-{model}", phase, {"env": env, "models": [model]}, after) for model in preset.models
     ]

@@ -1,0 +1,196 @@
+"""Jobs of a run as results: what an executed notebook, the checks, and the book were made from.
+
+    TDLIB_JOB=05_statistics TDLIB_LOGS=… python -m tdlib.grid.stamps quick TOKEN tdlib.grid.batch 05_statistics.ipynb …
+
+runs the `main` of the module that is named and, where it ends well, records in `<run>/stamps/<job>.yaml`: the text of
+the notebook that ran, its parameters, the preset, the source of all it imports as the kernel had it in memory, the
+stamps of the jobs before it, and the hashes of every file it wrote or relied on. Snakemake is told by `token_of`
+whether a job is to run again, so that contents decide and no file's time does.
+"""
+
+import ast
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from tdlib.core.files import write_text
+from tdlib.core.sources import module_path, source_hash
+from tdlib.grid.jobs import Job, grid_jobs
+from tdlib.study.layout import ROOT, RunLayout
+from tdlib.study.presets import Preset, PresetError, load_preset
+from tdlib.study.provenance import Result, file_hash, modules_of, produced_files, read_stamp
+
+ROOTS = "TDLIB_SOURCES"  # environment variable: modules whose source a kernel is to report
+CHECKS, BOOK = "checks", "book"  # the jobs that are no notebooks
+BOOK_FOLDERS, BOOK_FILES = ("book", "tdlib"), ("_config.yml", "_toc.yml")
+PUBLISHED = "published"  # the edition below book/; of it only the numbers of the conclusions go into a run's pages
+CONCLUSIONS = ("statistics.csv", "summary_statistics.json")
+INJECTED = "injected-parameters"  # tag of the cell that papermill adds
+
+
+def job_names(preset: Preset) -> list[str]:
+    """Return the names of all jobs of a preset: notebooks, checks, book."""
+    return [*(job.name for job in grid_jobs(preset)), CHECKS, BOOK]
+
+
+def job_result(preset: Preset, name: str) -> Result:
+    """Return a job as a result.
+
+    Args:
+        preset: Preset of the run.
+        name: Name of the job.
+
+    Raises:
+        ValueError: If the preset has no such job.
+    """
+    layout = RunLayout.of(preset.name)
+    jobs = {job.name: job for job in grid_jobs(preset)}
+    if name not in (*jobs, CHECKS, BOOK):
+        raise ValueError(f"name must be one of {job_names(preset)}, got {name!r}")
+    more: dict[str, object] = {}
+    if name in jobs:
+        job = jobs[name]
+        more = {"notebook": notebook_hash(_notebook(job)), "parameters": job.parameters}
+        after: Sequence[str] = job.after
+    else:
+        after = list(jobs) if name == CHECKS else [CHECKS]
+    if name == BOOK:
+        more["pages"] = _hash_of_files(_book_files())
+    return Result(
+        stamp_path(layout, name),
+        sources=source_hash(*job_roots(preset, name)),
+        job=name,
+        preset=preset.model_dump(mode="json"),
+        after={before: file_hash(stamp_path(layout, before)) for before in after},
+        **more,
+    )
+
+
+def stamp_path(layout: RunLayout, job: str) -> Path:
+    """Return the path of a job's stamp."""
+    return layout.root / "stamps" / f"{job}.yaml"
+
+
+def job_roots(preset: Preset, name: str) -> list[str]:
+    """Return the modules that a job starts from: what its notebook imports, its systems, and its model families."""
+    if name in (CHECKS, BOOK):
+        return ["tdlib.grid.checks" if name == CHECKS else "tdlib.publish.site"]
+    job = next(job for job in grid_jobs(preset) if job.name == name)
+    code = "\n".join(cell["source"] for cell in read_cells(_notebook(job)) if cell["cell_type"] == "code")
+    envs = [job.parameters["env"]] if "env" in job.parameters else preset.environments
+    models = job.parameters.get("models") or preset.models
+    written = [module for env in envs for module in modules_of(env, models)]
+    return list(dict.fromkeys([*_imported(code), *written]))
+
+
+def token_of(preset: Preset, name: str) -> str:
+    """Return a text that is the one a job was last run with if its results stand, and another one if they do not."""
+    result = job_result(preset, name)
+    stamp = read_stamp(result.stamp)
+    if stamp and not result.reasons():
+        return str(stamp["token"])
+    return file_hash(result.stamp) or "first"
+
+
+def notebook_hash(path: Path) -> str:
+    """Return the hash of a notebook's cells: kind, text, tags; the same for its executed copy."""
+    cells = [
+        [cell["cell_type"], cell["source"], sorted(cell["tags"])]
+        for cell in read_cells(path)
+        if INJECTED not in cell["tags"]
+    ]
+    return hashlib.sha256(json.dumps(cells).encode()).hexdigest()[:32]
+
+
+def read_cells(path: Path) -> list[dict]:
+    """Return the cells of a notebook: cell_type, source (one text), tags; nbformat takes seconds to import."""
+    return [
+        {
+            "cell_type": cell["cell_type"],
+            "source": "".join(cell["source"]),
+            "tags": cell["metadata"].get("tags", []),
+        }
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
+    ]
+
+
+def write_made(logs: Path, job: str) -> None:
+    """Write what a kernel has in memory and produced so far, for the process that runs the notebook."""
+    roots = [root for root in os.environ.get(ROOTS, "").split(",") if root]
+    made = {"sources": source_hash(*roots) if roots else "", "files": [str(path) for path in produced_files()]}
+    write_text(logs / f"{job}.made.json", json.dumps(made))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a module's `main` and record the job; return its exit code."""
+    preset_name, token, module, *rest = sys.argv[1:] if arguments is None else arguments
+    job, logs = os.environ["TDLIB_JOB"], Path(os.environ["TDLIB_LOGS"])
+    try:
+        preset = load_preset(preset_name)
+    except PresetError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    result = job_result(preset, job)  # before anything runs: what is changed meanwhile makes it out of date
+    os.environ[ROOTS] = ",".join(job_roots(preset, job))
+    made_path = logs / f"{job}.made.json"
+    made_path.unlink(missing_ok=True)
+    code = import_module(module).main(rest)
+    if code:
+        return code
+    files = produced_files()
+    layout = RunLayout.of(preset.name)
+    if job == BOOK:
+        files = [path for path in sorted(layout.html.rglob("*")) if path.is_file()]
+    elif job != CHECKS:
+        made = json.loads(made_path.read_text(encoding="utf-8"))
+        executed = layout.notebooks / f"{job}.ipynb"
+        files = [executed, *map(Path, made["files"])]
+        result.made_from |= {"sources": made["sources"], "notebook": notebook_hash(executed)}
+    result.record(dict.fromkeys(files), token=token)
+    return 0
+
+
+def _notebook(job: Job) -> Path:
+    return ROOT / "notebooks" / f"{job.notebook}.ipynb"
+
+
+def _imported(code: str) -> list[str]:
+    """Return the modules of this library that a notebook imports."""
+    found = []
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "tdlib":
+            whole = [f"{node.module}.{alias.name}" for alias in node.names]
+            found += [name if module_path(name) else node.module for name in whole]
+        elif isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names if alias.name.split(".")[0] == "tdlib"]
+    return found
+
+
+def _book_files() -> list[Path]:
+    """Return what pages are made from beside the run: the book's folder, and what of the library is no Python."""
+    files = [ROOT / name for name in BOOK_FILES]
+    for folder in BOOK_FOLDERS:
+        files += [
+            path
+            for path in sorted((ROOT / folder).rglob("*"))
+            if path.is_file()
+            and "__pycache__" not in path.parts
+            and (PUBLISHED not in path.relative_to(ROOT).parts or path.name in CONCLUSIONS)
+            and not (folder == "tdlib" and path.suffix == ".py")
+        ]
+    return files
+
+
+def _hash_of_files(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{path.relative_to(ROOT).as_posix()} {file_hash(path)}\n".encode())
+    return digest.hexdigest()[:32]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
