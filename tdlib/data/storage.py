@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import os
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -158,6 +159,14 @@ def read_attributes(path: Path | str) -> dict:
         found = f"{attributes.get('schema')!r} version {attributes.get('schema_version')!r}"
         raise DatasetError(f"path {path.name}: schema must be {SCHEMA!r} version {SCHEMA_VERSION}, got {found}")
     return attributes
+
+
+def made_with(settings: str, paths: Sequence[Path]) -> bool:
+    """Whether all these files are there, whole, and were made with these settings."""
+    try:
+        return all(read_attributes(path).get("settings") == settings for path in paths)
+    except DatasetError:
+        return False
 
 
 def spec_from_json(text: str) -> EnvironmentSpec:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tdlib.core.facts import env_folder
 from tdlib.core.time_grid import rate_label
 from tdlib.data import (
     TransitionDataset,
@@ -92,7 +93,7 @@ def ensure_collected(run: Run, env: str, seeds: Sequence[int] | None = None) -> 
             for rate in rates
         }
         write_normalization_stats(
-            training_sets, run.layout.data / "processed" / f"normalization_stats_{env.replace('-', '_')}.json"
+            training_sets, run.layout.data / "processed" / f"normalization_stats_{env_folder(env)}.json"
         )
 
 
