@@ -31,7 +31,6 @@ from tdlib.data import (
     subset_seconds,
     subset_transitions,
     true_histories,
-    true_history,
     write_branched,
     write_random,
     write_splits,
@@ -220,7 +219,7 @@ def test_random_sets_are_exact_reproducible_and_pass_verification(env, rate):
 
 
 def test_branches_share_their_start_and_are_the_flow(random_set):
-    states, actions = draw_pairs([random_set, random_set], 50, seed=0)
+    states, actions, _ = draw_pairs([random_set, random_set], 50, seed=0)
     delta_ts = [0.1, 0.05, 0.02]
     branched = check_dataset(branched_set(random_set.spec.name, states, actions, delta_ts))
     assert len(branched) == 150 and branched.num_episodes == 50
@@ -256,6 +255,13 @@ def test_written_sets_belong_together(tmp_path):
 
 
 # --- histories --------------------------------------------------------------------------------------------------------
+
+
+def true_history(dataset, episode, time, delta_t, num_steps=8):
+    history = true_histories(dataset, np.array([episode]), np.array([time]), delta_t, num_steps)
+    return dataclasses.replace(
+        history, **{name: getattr(history, name)[0] for name in ("states", "actions", "delta_t", "mask")}
+    )
 
 
 def longest(dataset):

@@ -8,7 +8,7 @@ import torch
 
 from tdlib import evaluation
 from tdlib.core.transitions import Transitions
-from tdlib.data import recorded_histories, split_episodes, true_history
+from tdlib.data import recorded_histories, split_episodes, true_histories
 from tdlib.data.csv_import import import_csv
 from tdlib.evaluation.sets.gather import gather_pairs
 from tdlib.evaluation.sets.log_sets import RECORDED, window_starts
@@ -152,7 +152,8 @@ def test_a_model_with_memory_reads_the_logs_own_past(splits):
     error, change = ((x - every.next_state).square().mean(dim=0) for x in (predicted, every.state))
     assert found.own_error == pytest.approx(float((error / change).mean().sqrt()), rel=1e-3)
     with pytest.raises(ValueError, match="must be one of .*Pendulum-v1.*got 'arm'"):
-        true_history(splits["test"], 0, 0.5, 0.013)  # states between the recorded ones need the system
+        # states between the recorded ones need the system
+        true_histories(splits["test"], np.array([0]), np.array([0.5]), 0.013)
 
 
 def test_seeds_with_logs_of_different_sizes_stack(splits):

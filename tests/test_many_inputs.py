@@ -16,16 +16,28 @@ from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 from toy_systems import ACTIONS, ROVER, ROVER_OF_FIVE, ROVER_SPEC
 
+from tdlib.core.seeding import torch_generator
 from tdlib.core.specs import random_actions, spec_from_values, spec_values
-from tdlib.data import collect_random, load_dataset, save_dataset, split_episodes, true_history, write_branched
+from tdlib.data import (
+    collect_random,
+    load_dataset,
+    save_dataset,
+    split_episodes,
+    subset_transitions,
+    true_histories,
+    write_branched,
+)
 from tdlib.data.schema import FIELDS, DatasetError
+from tdlib.data.sources import SOURCES, find_source
 from tdlib.data.sources.csv import import_csv
+from tdlib.data.sources.random import write_random
 from tdlib.data.verify import verify_dataset
 from tdlib.envs import ENVIRONMENTS, SystemEnvironment, make_environment, register_system
-from tdlib.evaluation import evaluate_control
+from tdlib.evaluation import build_test_set, evaluate_control
 from tdlib.evaluation.control.dynamics import Oracle
 from tdlib.evaluation.control.episodes import ControlSettings, control_starts
 from tdlib.evaluation.control.plant import Plant
+from tdlib.evaluation.sets.history import sample_origins
 from tdlib.evaluation.sets.rollout_sets import draw_inputs
 from tdlib.explorer.python.signals import held_inputs
 from tdlib.planning import CEM, MPPI, BoxInputs, CategoricalInputs, Enumeration, RandomInputs, fresh_start, inputs_of
@@ -212,20 +224,22 @@ def test_a_coarser_history_has_the_mean_input_or_the_index_held_longest(toy):
     dataset = collect_random(toy.spec.name, 20, 0, 800)
     episode = int(dataset.episode_lengths.argmax())
     rows = dataset.action[dataset.episode(episode)]
-    history = true_history(dataset, episode, float(dataset.t[dataset.episode(episode)][12]), 0.15, 3)
+    now = dataset.t[dataset.episode(episode)][12:13]
+    history = true_histories(dataset, np.array([episode]), now, 0.15, 3)
     held = rows[3:12].reshape(3, 3, -1)
     if toy.spec.discrete:
-        for chosen, three in zip(history.actions[:, 0], held[..., 0], strict=True):
+        for chosen, three in zip(history.actions[0, :, 0], held[..., 0], strict=True):
             counts = {index: list(three).count(index) for index in three}
             assert counts[float(chosen)] == max(counts.values())
     else:
-        assert np.allclose(history.actions, held.mean(axis=1), atol=1e-9)
+        assert np.allclose(history.actions[0], held.mean(axis=1), atol=1e-9)
 
 
 def test_a_log_with_two_controls_and_states_of_no_pair(tmp_path):
     times = np.arange(30) * 0.05
     columns = {
         "qpos_0": np.sin(times), "qvel_0": np.cos(times), "state_0": times, "ctrl_1": 2 * times, "ctrl_0": times,
+        "battery [V]": 12 - times, "reward": times,
     }  # fmt: skip
     with open(tmp_path / "log.csv", "w", newline="") as file:
         writer = csv.writer(file)
@@ -240,7 +254,10 @@ def test_a_log_with_two_controls_and_states_of_no_pair(tmp_path):
     assert np.array_equal(import_csv(tmp_path, spec=given).state, dataset.state)
     with pytest.raises(DatasetError, match="files of Pendulum-v1 must have columns of 2 states and 1 ctrl"):
         import_csv(tmp_path, spec=SYSTEMS["Pendulum-v1"].spec)
-    assert len(load_dataset(save_dataset(dataset, tmp_path / "log.h5"))) == 29
+    loaded = load_dataset(save_dataset(dataset, tmp_path / "log.h5"))
+    assert len(loaded) == 29 and set(loaded.extras) == {"battery__V_", "log_reward"}
+    assert np.array_equal(loaded.extras["battery__V_"], 12 - times[:-1]) and loaded.reward.max() == 0
+    assert np.array_equal(subset_transitions(loaded, 5, seed=0).extras["log_reward"], times[:5])
 
 
 def test_minari_keeps_several_inputs_parameters_and_further_columns(tmp_path):
@@ -369,3 +386,28 @@ def test_signals_of_the_explorer_for_several_inputs():
         assert held_inputs({"kind": "constant", "value": value}, SYSTEMS["CartPole-v1"].spec, 0.1, 1) == [index]
     assert held_inputs({"kind": "constant", "value": 0.0}, SYSTEMS["CartPole-v1"].spec, 0.1, 1) == [1.0]
     assert math.isclose(held_inputs({"kind": "constant", "value": 9.0}, SYSTEMS["Pendulum-v1"].spec, 0.1, 1)[0], 2.0)
+
+
+def test_test_sets_follow_the_parameters_of_their_episodes(toy):
+    datasets = [collect_random(toy.spec.name, rate, 0, 400) for rate in (10, 20)]
+    test_set = build_test_set(toy, datasets, seed=0, rates=(10, 50), num_pairs=64, num_starts=8, num_context_pairs=8)
+    origin = sample_origins(datasets, 64, torch_generator(0, toy.spec.name, "test set", "pooled"))
+    pooled = test_set.pairs["pooled"]
+    assert torch.equal(pooled.state[0], origin.state)
+    truth = toy.flow(origin.state, origin.action, 0.02, origin.parameters)
+    torch.testing.assert_close(pooled.next_state[1], truth, rtol=0, atol=1e-12)
+    assert (pooled.next_state[1] - toy.flow(origin.state, origin.action, 0.02)).abs().max() > 1e-4
+    rollouts = test_set.rollouts["10"]
+    assert rollouts.states.shape == (8, 10, 3) and rollouts.inside is not None
+
+
+# --- sources ---------------------------------------------------------------------------------------------------------
+
+
+def test_sources_are_found_by_name_and_imported_when_called():
+    assert find_source("random").call is write_random and find_source("csv").call is import_csv
+    assert {source.needs for source in SOURCES.values()} == {"system", "sets", "log"}
+    with pytest.raises(ValueError, match="source must be one of .*'branched'.* got 'ftp'"):
+        find_source("ftp")
+    for source in SOURCES.values():
+        assert callable(source.call)

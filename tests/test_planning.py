@@ -21,7 +21,6 @@ from tdlib.planning import (
     finite_scores,
     fresh_start,
     inputs_of,
-    make_planner,
     prediction_objective,
     shift_knots,
 )
@@ -278,8 +277,6 @@ def test_a_recording_equals_the_function():
         (lambda: KnotClock(1.0, 0.1, 2.0), "horizon must hold at least one model step"),
         (lambda: KnotClock(1.0, -0.1, 0.1), "knot_interval must be positive and finite \\[s\\], got -0.1"),
         (lambda: KnotClock.at_rate(1.0, 0, 0.1), "knots_per_second must be positive and finite, got 0"),
-        (lambda: make_planner("ilqr"), "planner must be one of .*'cem'.* got 'ilqr'"),
-        (lambda: make_planner("cem", samples=3), "planner 'cem' takes .*'population'.* got \\['samples'\\]"),
     ],
 )
 def test_bad_settings_are_refused(call, message):
@@ -292,4 +289,3 @@ def test_inputs_of_a_spec():
 
     assert inputs_of(SYSTEMS["CartPole-v1"].spec) == CategoricalInputs(2)
     assert inputs_of(SYSTEMS["Pendulum-v1"].spec) == BoxInputs(-2.0, 2.0)
-    assert make_planner("mppi", population=8).population == 8

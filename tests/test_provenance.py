@@ -108,7 +108,7 @@ def hashes():
     system, model, other = "tdlib.systems.pendulum", "tdlib.models.families.jump", "tdlib.models.families.newtonian"
     stop = ("tdlib.figures", "tdlib.study", "tdlib.core.files", "tdlib.core.sources")
     return {
-        "data": source_hash("tdlib.data.sets", system, stop=stop),
+        "data": source_hash("tdlib.data.sources.branched", system, stop=stop),
         "jump": source_hash(train, model, system, stop=stop),
         "field": source_hash(train, other, system, stop=stop),
         "cartpole": source_hash(train, model, "tdlib.systems.cartpole", stop=stop),

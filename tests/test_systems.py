@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 import sympy
 import torch
+from javascript import Scripts
 
 from tdlib.core.namespace import MATH, TORCH, UNARY, symbolic
 from tdlib.core.solvers import TABLEAUS, integrate
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.core.straight_line import GLOBALS, RECORDING, code, unknowns
 from tdlib.envs import SystemEnvironment, register_system
+from tdlib.explorer.assets import engine_script
+from tdlib.explorer.python.generate.systems import system_script
 from tdlib.systems import SYSTEMS, System
 from tdlib.systems.scalar import advance_source
 from tdlib.systems.task import Task
@@ -222,6 +225,18 @@ def test_an_event_happens_at_the_end_of_a_substep(generator):
         assert limit_hit == bool(outcome.limit_hit[i])
     far = system.simulate(torch.tensor([[1.9, 30.0]], dtype=torch.float64), torch.zeros(1, 1), 0.02)
     assert far.next_state[0, 0] == 2.0 and far.limit_hit[0]
+
+
+def test_the_page_moves_a_system_with_events_and_without_a_task(generator):
+    system = dataclasses.replace(
+        SPRING, event=bounce, state_limits=((-2.0, 2.0), (-math.inf, math.inf)), solver="midpoint", max_substep=0.02
+    )
+    scripts = Scripts(engine_script(), system_script(system))
+    state = torch.rand(8, 2, generator=generator, dtype=torch.float64) * torch.tensor([1.0, -5.0])
+    for start in state:
+        found = scripts(f"tdEngine.systems['Free-v0'].flow({start.tolist()}, [-1.0], 0.4)")
+        expected = system.flow(start, torch.tensor([-1.0], dtype=torch.float64), 0.4)
+        np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_a_system_without_a_task_earns_nothing_and_says_what_it_lacks(generator):

@@ -7,3 +7,15 @@ REFERENCE_DELTA_T = 0.05  # [s] the step of what is trained at several rates
 RATES = ("5", "10", "16", "20", "25", "33.3", "50", "100", "200", "irregular")  # those they are tested at
 PLANT_RATES = ("5", "10", "20", "50", "100", "200")  # those at which chapter 0 looks at a simulator's own step
 ARM_COLUMNS = ("model", "method", "form", "size", "data", "train_frequency")  # of every table, in this order
+
+TRAIN_FREQUENCIES = tuple(float(rate) for rate in TRAIN_RATES)  # [Hz]
+NOMINAL_DELTA_T = {33.3: 0.03}  # a rate quoted with rounded digits stands for this exact interval [s]
+SPLIT_SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}  # of the episodes
+CONTEXT_STEPS = 8  # true steps of past that a model with memory is given
+ROLLOUT_HOLD = 0.2  # [s] one random input; a multiple of the intervals of 5, 10, 20, 25, 50, 100 and 200 Hz
+ROLLOUT_HOLDS = {"33.3": 0.6, "16": 0.1875}  # [s] for rates whose intervals do not divide it
+
+
+def env_folder(name: str) -> str:
+    """Return the folder of an environment: `Pendulum-v1` -> `Pendulum_v1`."""
+    return name.replace("-", "_")

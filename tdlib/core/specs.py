@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tdlib.core.facts import env_folder
+
 
 @dataclass(frozen=True)
 class EnvironmentSpec:
@@ -109,7 +111,7 @@ class EnvironmentSpec:
     @property
     def folder(self) -> str:
         """Name of this environment's folder, for example `Pendulum_v1`."""
-        return self.name.replace("-", "_")
+        return env_folder(self.name)
 
     def held_input(self, action: Tensor) -> Tensor:
         """Turn actions into the physical inputs that are held: (..., A) -> (..., m).

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-NOMINAL_DELTA_T = {33.3: 0.03}  # a rate quoted with rounded digits stands for this exact interval [s]
+from tdlib.core.facts import NOMINAL_DELTA_T
+
 TOLERANCE = 1e-6  # relative; separates rounding of decimal intervals from intervals that do not fit
 
 

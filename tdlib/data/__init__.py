@@ -1,9 +1,9 @@
 """Transitions on disk: schema, files, splits, exact histories, checks, and import and export.
 
-Collection is not imported here: `tdlib.data.sources.ppo` (stable-baselines3) and `tdlib.data.sources.minari` are heavy.
+`SOURCES` lists where sets come from; those that need heavy packages (PPO, Minari) are imported when they are called.
 """
 
-from tdlib.data.history import History, recorded_histories, true_histories, true_history
+from tdlib.data.history import History, recorded_histories, true_histories
 from tdlib.data.schema import (
     FIELDS,
     SCHEMA_VERSION,
@@ -13,7 +13,9 @@ from tdlib.data.schema import (
     check_dataset,
     continue_angles,
 )
-from tdlib.data.sets import branched_set, collect_random, draw_pairs, log_uniform_set, write_branched, write_random
+from tdlib.data.sources import SOURCES, Source, find_source
+from tdlib.data.sources.branched import branched_set, draw_pairs, log_uniform_set, write_branched
+from tdlib.data.sources.random import collect_random, write_random
 from tdlib.data.splits import (
     load_splits,
     split_episodes,
@@ -29,9 +31,11 @@ from tdlib.data.torch_dataset import TransitionTorchDataset
 __all__ = [
     "FIELDS",
     "SCHEMA_VERSION",
+    "SOURCES",
     "DatasetError",
     "History",
     "RateError",
+    "Source",
     "TransitionDataset",
     "TransitionTorchDataset",
     "branched_set",
@@ -40,6 +44,7 @@ __all__ = [
     "collect_random",
     "continue_angles",
     "draw_pairs",
+    "find_source",
     "load_dataset",
     "load_splits",
     "log_uniform_set",
@@ -51,7 +56,6 @@ __all__ = [
     "subset_seconds",
     "subset_transitions",
     "true_histories",
-    "true_history",
     "write_branched",
     "write_normalization_stats",
     "write_random",

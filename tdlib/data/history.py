@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tdlib.core.facts import CONTEXT_STEPS
 from tdlib.data.schema import DatasetError, TransitionDataset
 from tdlib.systems import get_system
 
@@ -33,20 +34,12 @@ class History:
     mask: Tensor
 
 
-def true_history(
-    dataset: TransitionDataset, episode: int, time: float, delta_t: float, num_steps: int = 8
-) -> History:
-    """Return the history of one instant: `true_histories` without the batch axis."""
-    history = true_histories(dataset, np.array([episode]), np.array([time]), delta_t, num_steps)
-    return History(history.states[0], history.actions[0], history.delta_t[0], history.mask[0])
-
-
 def true_histories(
     dataset: TransitionDataset,
     episodes: np.ndarray,
     times: np.ndarray,
     delta_t: float | np.ndarray,
-    num_steps: int = 8,
+    num_steps: int = CONTEXT_STEPS,
 ) -> History:
     """Return the exact past of B instants.
 
@@ -139,7 +132,7 @@ def _average(
     return (integral_until(ends) - integral_until(starts)) / length
 
 
-def recorded_histories(dataset: TransitionDataset, rows: np.ndarray, num_steps: int = 8) -> History:
+def recorded_histories(dataset: TransitionDataset, rows: np.ndarray, num_steps: int = CONTEXT_STEPS) -> History:
     """Return the rows that were recorded before B rows of the same episodes, whatever their intervals.
 
     Needs no system, so it serves logs. Where the mask is False, the state is the row's own and the action zero.

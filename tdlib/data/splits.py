@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tdlib.core.facts import SPLIT_SHARES
 from tdlib.core.files import write_text
 from tdlib.core.seeding import numpy_generator
 from tdlib.core.specs import state_features
 from tdlib.data.schema import DatasetError, TransitionDataset
 from tdlib.data.storage import load_dataset, save_dataset
 
-SPLITS = ("train", "val", "test")
-FRACTIONS = {"train": 0.70, "val": 0.15, "test": 0.15}
+SPLITS = tuple(SPLIT_SHARES)
 
 
 def split_episodes(dataset: TransitionDataset, seed: int) -> dict[str, TransitionDataset]:
@@ -30,7 +30,7 @@ def split_episodes(dataset: TransitionDataset, seed: int) -> dict[str, Transitio
     if num_episodes < len(SPLITS):
         raise DatasetError(f"dataset must have at least {len(SPLITS)} episodes to be split, got {num_episodes}")
     order = numpy_generator(seed, "split", dataset.spec.name, dataset.control_frequency).permutation(num_episodes)
-    num_held_out = max(1, round(FRACTIONS["val"] * num_episodes))
+    num_held_out = max(1, round(SPLIT_SHARES["val"] * num_episodes))
     bounds = {"val": (0, num_held_out), "test": (num_held_out, 2 * num_held_out), "train": (2 * num_held_out, None)}
     chosen = {split: np.sort(order[slice(*bounds[split])]) for split in SPLITS}
     return {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from tdlib.core.facts import ROLLOUT_HOLD, TRAIN_FREQUENCIES
 from tdlib.figures.save import Drawing
 from tdlib.figures.style import (
     RATE_COLORS,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tdlib.systems import System
 
 DIMENSION_LOOKS = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"))
-HOLD, HORIZON = 0.2, 2.0  # [s]
+HORIZON = 2.0  # [s]
 FINE = 0.005  # [s] clock of the smooth curve
 
 
@@ -63,7 +64,7 @@ def draw_plant_change(table: pd.DataFrame) -> Drawing:
     return Drawing(figure, caption, alt, table.drop(columns="rate"))
 
 
-def draw_zero_order_hold(system: "System", frequencies: Sequence[float] = (10, 20, 50)) -> Drawing:
+def draw_zero_order_hold(system: "System", frequencies: Sequence[float] = TRAIN_FREQUENCIES) -> Drawing:
     """Draw one physical trajectory under one held input, and where each rate looks at it.
 
     Args:
@@ -85,7 +86,7 @@ def draw_zero_order_hold(system: "System", frequencies: Sequence[float] = (10, 2
 
     def follow(delta_t: float) -> pd.DataFrame:
         state, rows = start, []
-        per_hold = num_steps(HOLD, delta_t)
+        per_hold = num_steps(ROLLOUT_HOLD, delta_t)
         for k in range(num_steps(HORIZON, delta_t) + 1):
             action = actions[min(k // per_hold, len(actions) - 1)].unsqueeze(0)
             held = dict(zip(inputs, spec.held_input(action)[0].tolist(), strict=True))
@@ -114,8 +115,8 @@ def draw_zero_order_hold(system: "System", frequencies: Sequence[float] = (10, 2
         axes[-1, 0].set_xlabel("time [s]")
         shared_legend(figure, axes, columns=4)
     caption = (
-        f"{spec.name}: one trajectory (n = 1) under an input held for {HOLD:g} s at a time. Each control rate looks "
-        f"at the same curve at its own times; a step from circle to circle is what a model of that rate predicts."
+        f"{spec.name}: one trajectory (n = 1) under an input held for {ROLLOUT_HOLD:g} s at a time. Each control rate "
+        f"looks at the same curve at its own times; a step from circle to circle is what a model of that rate predicts."
     )
     listed = ", ".join(f"{rate:g}" for rate in frequencies)
     alt = f"A smooth trajectory of {spec.name} with the states seen at {listed} Hz marked on it, above the held input."

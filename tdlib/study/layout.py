@@ -4,17 +4,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from tdlib.core.facts import env_folder
+
 ROOT = Path(__file__).resolve().parents[2]  # the repository: presets, notebooks and book live beside the library
 
 
 def runs_root() -> Path:
     """Return the folder of all runs: `TDLIB_RUNS` if set, else `runs/` in the repository."""
     return Path(os.environ.get("TDLIB_RUNS", ROOT / "runs")).resolve()
-
-
-def env_folder(env: str) -> str:
-    """Return the folder name of an environment: `Pendulum-v1` -> `Pendulum_v1`."""
-    return env.replace("-", "_")
 
 
 @dataclass(frozen=True)

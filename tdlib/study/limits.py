@@ -13,12 +13,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from tdlib.core.facts import TRAIN_FREQUENCIES
 from tdlib.core.solvers import TABLEAUS
 from tdlib.core.specs import uniform_actions
 from tdlib.core.time_grid import delta_t_of
 from tdlib.systems.system import System
-
-STUDY_RATES = (10.0, 20.0, 50.0)  # [Hz]
 
 
 def sample_uniform(system: System, num_samples: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -111,13 +110,13 @@ def interpolation_limit(
         action: (N, 1).
         delta_t: Interval asked for [s].
         form: Name in the table.
-        train_delta_ts: Training intervals [s]; those of 10, 20 and 50 Hz if None.
+        train_delta_ts: Training intervals [s]; those of the study's rates if None.
         scale: As in `relative_size`.
 
     Raises:
         ValueError: If the form is unknown.
     """
-    nodes = [delta_t_of(rate) for rate in STUDY_RATES] if train_delta_ts is None else list(train_delta_ts)
+    nodes = [delta_t_of(rate) for rate in TRAIN_FREQUENCIES] if train_delta_ts is None else list(train_delta_ts)
     factors = {  # form -> (factor s(Δ) in front, coordinate of the polynomial)
         "concat": (lambda d: 1.0, lambda d: d),
         "scaled": (lambda d: d, None),

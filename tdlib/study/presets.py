@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from tdlib.core.facts import TRAIN_FREQUENCIES
 from tdlib.core.files import parse_yaml
 from tdlib.core.time_grid import delta_t_of, num_steps
 from tdlib.models import find_family
@@ -70,7 +71,7 @@ class Evaluation(_Section):
 class Control(_Section):
     """Phase 3: closed-loop control."""
 
-    frequencies: Annotated[tuple[Rate, ...], Field(min_length=1)] = (10.0, 20.0, 50.0)
+    frequencies: Annotated[tuple[Rate, ...], Field(min_length=1)] = TRAIN_FREQUENCIES
     extra_frequencies: tuple[Rate, ...] = ()  # further rates for the few arms of `control_axes`
     episodes_per_seed: PositiveInt = 5
     episode_seconds: PositiveFloat = 10.0
@@ -95,7 +96,7 @@ class Preset(_Section):
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     models: Annotated[tuple[str, ...], Field(min_length=1)]
     sizes: Annotated[tuple[Literal["hidden64", "small", "medium", "large"], ...], Field(min_length=1)] = ("hidden64",)
-    train_frequencies: Annotated[tuple[Rate, ...], Field(min_length=1)] = (10.0, 20.0, 50.0)
+    train_frequencies: Annotated[tuple[Rate, ...], Field(min_length=1)] = TRAIN_FREQUENCIES
     test_frequencies: Annotated[tuple[Rate, ...], Field(min_length=1)]
     collection: Collection
     training: Training

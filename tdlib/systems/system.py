@@ -188,6 +188,11 @@ class System:
         return _stacked(self.observed_state(observation.unbind(-1), TORCH), observation)
 
     @property
+    def has_limits(self) -> bool:
+        """Whether there are states at which an episode ends."""
+        return self.task is not None and self.task.outside is not None
+
+    @property
     def reset_low(self) -> tuple[float, ...]:
         """Lower corner of the task's uniform reset box."""
         return self._required_task().reset_low
@@ -307,6 +312,11 @@ class System:
         """Take one step of the solver with its limits: (..., D), (..., m) physical, (..., 1) or () [s] -> (..., D)."""
         return self._after(self._step(state, inputs, h, parameters), parameters)
 
+    def after_event(self, state: Tensor, parameters: Tensor | None = None) -> Tensor:
+        """State after the event, where it happens: (..., D) -> (..., D)."""
+        hit, after = self.event(state.unbind(-1), self._named(parameters), TORCH)
+        return torch.where(hit.unsqueeze(-1), _stacked(after, state), state)
+
     def _substeps(
         self, state: Tensor, action: Tensor, delta_t: Tensor | float, parameters: Tensor | None
     ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
@@ -335,10 +345,7 @@ class System:
     def _after(self, state: Tensor, parameters: Tensor | None) -> Tensor:
         """Apply limits and event to the end of a solver's step."""
         state = self._clamped(state)
-        if self.event is None:
-            return state
-        hit, after = self.event(state.unbind(-1), self._named(parameters), TORCH)
-        return torch.where(hit.unsqueeze(-1), _stacked(after, state), state)
+        return state if self.event is None else self.after_event(state, parameters)
 
     def _limited(self, state: Tensor, parameters: Tensor | None) -> Tensor:
         """Whether `_after` acts on the end of a solver's step, (...) bool."""

@@ -3,6 +3,7 @@
 Columns `timestamp` [s], `qpos_0 ..`, `qvel_0 ..`, `state_0 ..`, `ctrl_0 ..`: row t is the state before the step and
 the inputs held until row t + 1, as in seed 001. There may be any number of each, but a state and an input must be. The
 state is (qpos, qvel, state) unless `spec` says otherwise; without as many `qvel` as `qpos` no column is another's rate.
+Further columns that all files have are kept as `extras` of the set.
 """
 
 import csv
@@ -16,7 +17,7 @@ import numpy as np
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.core.time_grid import delta_t_of
 from tdlib.data.observations import observe
-from tdlib.data.schema import DatasetError, TransitionDataset, check_dataset, continue_angles
+from tdlib.data.schema import FIELDS, PARAMETERS, DatasetError, TransitionDataset, check_dataset, continue_angles
 
 STATE_GROUPS = ("qpos", "qvel", "state")  # columns that make up the state
 GROUPS = (*STATE_GROUPS, "ctrl")
@@ -56,7 +57,8 @@ def import_csv(
     places = _places(spec, found)
     intervals = np.concatenate([np.diff(log["timestamp"][:, 0]) for log in logs])
     frequency = None if irregular else _rate(intervals, control_frequency)
-    episodes = [_episode(log, places, spec, frequency) for log in logs]
+    shared = set.intersection(*(set(log) for log in logs)) - {"timestamp", *GROUPS}
+    episodes = [_episode(log, places, spec, frequency) | {n: log[n][:-1, 0] for n in sorted(shared)} for log in logs]
     attributes = {"policy": "logged", "imported_from": "CSV", "reward": "absent, stored as 0"}
     return check_dataset(TransitionDataset.from_episodes(episodes, spec, frequency, attributes), "CSV import")
 
@@ -100,11 +102,20 @@ def _read(file: Path) -> dict[str, np.ndarray]:
     ):
         if not ok:
             raise DatasetError(f"{file.name}: there must be {group} column, got {count} in {header}")
+    used = {i for columns in groups.values() for i in columns}
+    groups |= {_own_name(column): [i] for i, column in enumerate(header) if i not in used}
     log = {group: values[:, columns] for group, columns in groups.items()}
     if (np.diff(log["timestamp"][:, 0]) <= 0).any():
         row = int(np.argmax(np.diff(log["timestamp"][:, 0]) <= 0)) + 2
         raise DatasetError(f"{file.name}: timestamp must rise from row to row, got {values[row - 1, 0]} in row {row}")
     return log
+
+
+def _own_name(column: str) -> str:
+    """Name of a further column: an identifier that is no field of the schema and no group of columns."""
+    name = re.sub(r"\W", "_", column)
+    taken = not name.isidentifier() or name in {*FIELDS, PARAMETERS, *GROUPS}
+    return f"log_{name}" if taken else name
 
 
 def _rate(intervals: np.ndarray, control_frequency: float | None) -> float:

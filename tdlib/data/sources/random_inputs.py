@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from tdlib.core.time_grid import steps_within
-from tdlib.data.observations import observe
-from tdlib.data.schema import FIELDS, PARAMETERS, continue_angles
-from tdlib.systems import IntervalOutcome, System
+from tdlib.data.schema import FIELDS, PARAMETERS
+from tdlib.data.sources.simulated import simulated_rows
+from tdlib.systems import System
 from tdlib.systems.task import RandomInputs
 
 
@@ -17,34 +17,6 @@ def random_inputs(system: System) -> RandomInputs:
         return system.collection.random_inputs
     spec, box = system.spec, system.box
     return RandomInputs(box, box, 0.2, 0.5, 0.75, ((0.0,) * spec.input_dim,) * spec.state_dim)
-
-
-def simulated_rows(
-    system: System,
-    state: Tensor,
-    action: Tensor,
-    delta_t: Tensor,
-    t: Tensor,
-    parameters: Tensor | None = None,
-    outcome: IntervalOutcome | None = None,
-) -> dict[str, np.ndarray]:
-    """Simulate one interval per row, unless its outcome is known, and return all columns of the schema."""
-    if outcome is None:
-        outcome = system.simulate(state, action, delta_t, parameters)
-    wrapped, next_state = continue_angles(state.numpy(), outcome.next_state.numpy(), system.spec)
-    return {
-        "observation": observe(wrapped, system.spec, None if parameters is None else parameters.numpy()),
-        "state": wrapped,
-        "action": action.numpy(),
-        "reward": outcome.reward.numpy(),
-        "next_state": next_state,
-        "terminated": outcome.exit_time.isfinite().numpy(),
-        "truncated": np.zeros(len(state), dtype=bool),
-        "exit_time": outcome.exit_time.numpy(),
-        "limit_hit": outcome.limit_hit.numpy(),
-        "t": t.numpy(),
-        "delta_t": delta_t.numpy(),
-    }
 
 
 def random_episodes(

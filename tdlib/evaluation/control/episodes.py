@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from tdlib.core.facts import CONTEXT_STEPS
 from tdlib.core.seeding import torch_generator
 from tdlib.core.time_grid import TOLERANCE, delta_t_of, steps_within
 from tdlib.evaluation.control.dynamics import Dynamics
@@ -49,7 +50,7 @@ class ControlSettings:
     replan_interval: float = 0.0
     duration: float | None = None
     terminal_weight: float = 0.5
-    context_steps: int = 8
+    context_steps: int = CONTEXT_STEPS
 
     def __post_init__(self):
         for name, smallest in (("horizon", 0.0), ("knots_per_second", 0.0), ("duration", 0.0)):

@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tdlib.core.facts import CONTEXT_STEPS
 from tdlib.data import TransitionDataset, recorded_histories, true_histories
 from tdlib.models import Context
-
-CONTEXT_STEPS = 8
 
 
 @dataclass(frozen=True)
@@ -50,12 +49,18 @@ class PairOrigin:
         """Recorded intervals of the rows, (N,) [s]."""
         return self._column("delta_t")
 
+    @property
+    def parameters(self) -> Tensor | None:
+        """Parameters of the equation in the episodes of the rows, (N, P); None if none are drawn."""
+        return None if self.datasets[0].parameters is None else self._column("row_parameters")
+
     def first(self, count: int) -> "PairOrigin":
         """Return the first rows only."""
         return PairOrigin(self.datasets, self.which[:count], self.rows[:count])
 
     def _column(self, name: str) -> Tensor:
-        values = np.stack([getattr(self.datasets[i], name)[row] for i, row in zip(self.which, self.rows, strict=True)])
+        columns = [getattr(dataset, name) for dataset in self.datasets]
+        values = np.stack([columns[i][row] for i, row in zip(self.which, self.rows, strict=True)])
         return torch.from_numpy(values.astype(np.float64))
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tdlib.evaluation.sets.history import CONTEXT_STEPS, PairOrigin, pair_context
+from tdlib.core.facts import CONTEXT_STEPS
+from tdlib.evaluation.sets.history import PairOrigin, pair_context
 from tdlib.evaluation.sets.schedules import hold_of, past_intervals, rollout_intervals
 from tdlib.models import Context
 from tdlib.systems import System
@@ -60,30 +61,28 @@ def build_rollouts(
     """
     start = origin.state
     num_holds = max(math.ceil(horizon / hold_of(rate) - 1e-9) for rate in rates)
-    signal = draw_inputs(system, start, num_holds, generator)  # (S, H, A)
+    drawn = origin.parameters
+    signal = draw_inputs(system, start, num_holds, generator, drawn)  # (S, H, A)
     result = {}
     for rate in rates:
         delta_t = rollout_intervals(rate, len(origin), horizon, generator)
         begins = delta_t.cumsum(dim=1) - delta_t
         hold = ((begins + 1e-9) / hold_of(rate)).floor().long().unsqueeze(-1)
         actions = signal.gather(1, hold.expand(-1, -1, signal.shape[-1]))
-        states, inside = follow(system, start, actions, delta_t)
+        states, inside = follow(system, start, actions, delta_t, drawn)
         context = None
         if with_context:
             context = pair_context(origin, past_intervals(rate, len(origin), CONTEXT_STEPS, generator))
-        inside = inside if has_limits(system) else None
+        inside = inside if system.has_limits else None
         times = delta_t.cumsum(dim=1).mean(dim=0)
         result[rate] = RolloutSet(start, actions, delta_t, states, inside, times, context)
     return result
 
 
-def has_limits(system: System) -> bool:
-    """Whether there are states at which an episode of this system ends."""
-    return bool(system.outside(torch.full((system.spec.state_dim,), 1e6, dtype=torch.float64)))
-
-
-def draw_inputs(system: System, start: Tensor, num_holds: int, generator: torch.Generator) -> Tensor:
-    """Draw piecewise constant inputs, uniform over their range, (S, H, A).
+def draw_inputs(
+    system: System, start: Tensor, num_holds: int, generator: torch.Generator, parameters: Tensor | None = None
+) -> Tensor:
+    """Draw piecewise constant inputs, uniform over their range or table, (S, H, A).
 
     Of 64 candidates per start the one is taken under which the truth stays within its limits longest (the first one
     where there are no limits): a cart-pole would otherwise leave them at once. Models have no part in this choice.
@@ -97,18 +96,21 @@ def draw_inputs(system: System, start: Tensor, num_holds: int, generator: torch.
         low, high = (torch.tensor(x, dtype=torch.float64) for x in (spec.input_low, spec.input_high))
         candidates = low + (high - low) * unit
     delta_t = torch.full(shape[:3], hold_of(""), dtype=torch.float64)
-    survived = survival_time(system, start.unsqueeze(1).expand(-1, NUM_CANDIDATES, -1), candidates, delta_t)
+    each = start.unsqueeze(1).expand(-1, NUM_CANDIDATES, -1)
+    survived = survival_time(system, each, candidates, delta_t, None if parameters is None else parameters.unsqueeze(1))
     best = survived.argmax(dim=1)  # the first of equals
     return candidates[torch.arange(count), best]
 
 
-def follow(system: System, start: Tensor, actions: Tensor, delta_t: Tensor) -> tuple[Tensor, Tensor]:
+def follow(
+    system: System, start: Tensor, actions: Tensor, delta_t: Tensor, parameters: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Return true states after each step (..., T, D), and whether the truth had stayed within its limits (..., T)."""
     states, exits = [], []
     alive = torch.ones(start.shape[:-1], dtype=torch.bool)
     state = start
     for t in range(actions.shape[-2]):
-        outcome = system.simulate(state, actions[..., t, :], delta_t[..., t])
+        outcome = system.simulate(state, actions[..., t, :], delta_t[..., t], parameters)
         alive = alive & outcome.exit_time.isinf()
         state = outcome.next_state
         states.append(state)
@@ -116,12 +118,14 @@ def follow(system: System, start: Tensor, actions: Tensor, delta_t: Tensor) -> t
     return torch.stack(states, dim=-2), torch.stack(exits, dim=-1)
 
 
-def survival_time(system: System, start: Tensor, actions: Tensor, delta_t: Tensor) -> Tensor:
+def survival_time(
+    system: System, start: Tensor, actions: Tensor, delta_t: Tensor, parameters: Tensor | None = None
+) -> Tensor:
     """Return how long the truth stays within its limits, (...) [s]."""
     state, survived = start, torch.zeros(start.shape[:-1], dtype=torch.float64)
     alive = torch.ones(start.shape[:-1], dtype=torch.bool)
     for t in range(actions.shape[-2]):
-        outcome = system.simulate(state, actions[..., t, :], delta_t[..., t])
+        outcome = system.simulate(state, actions[..., t, :], delta_t[..., t], parameters)
         stayed = torch.minimum(outcome.exit_time, delta_t[..., t])
         survived = survived + torch.where(alive, stayed, torch.zeros_like(stayed))
         alive = alive & outcome.exit_time.isinf()

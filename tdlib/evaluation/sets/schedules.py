@@ -5,11 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from tdlib.core.facts import ROLLOUT_HOLD, ROLLOUT_HOLDS
 from tdlib.core.time_grid import delta_t_of, steps_within
 
 IRREGULAR_DELTA_T, IRREGULAR_LOW, IRREGULAR_HIGH = 0.05, 0.5, 1.5  # 50 ms × U(0.5, 1.5)
-HOLD = 0.2  # [s] a multiple of the intervals of 5, 10, 20, 25, 50, 100 and 200 Hz
-HOLDS = {"33.3": 0.6, "16": 0.1875}  # [s] for rates whose intervals do not divide 0.2 s
 STEPS_PER_HOLD_IRREGULAR = 4
 
 
@@ -20,7 +19,7 @@ def nominal_delta_t(rate: str) -> float:
 
 def hold_of(rate: str) -> float:
     """Return how long one input is held in rollouts at this rate [s]."""
-    return HOLDS.get(rate, HOLD)
+    return ROLLOUT_HOLDS.get(rate, ROLLOUT_HOLD)
 
 
 def pair_intervals(rates: Sequence[str], count: int, generator: torch.Generator) -> Tensor:

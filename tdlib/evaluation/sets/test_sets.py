@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tdlib.core.facts import RATES
+from tdlib.core.facts import CONTEXT_STEPS, RATES
 from tdlib.core.seeding import torch_generator
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.data import TransitionDataset
-from tdlib.evaluation.sets.history import CONTEXT_STEPS, pair_context, sample_origins
+from tdlib.evaluation.sets.history import pair_context, sample_origins
 from tdlib.evaluation.sets.log_sets import log_sets
 from tdlib.evaluation.sets.pairs import PairSet
 from tdlib.evaluation.sets.rollout_sets import RolloutSet, build_rollouts
@@ -120,9 +120,10 @@ def flow_pairs(
     delta_t: Tensor,
     rates: tuple[str, ...],
     context: Context | None = None,
+    parameters: Tensor | None = None,
 ) -> PairSet:
-    """Compute the truth of pairs (R, N, ...) under intervals (R, N)."""
-    outcome = system.simulate(state, action, delta_t)
+    """Compute the truth of pairs (R, N, ...) under intervals (R, N), with parameters (R, N, P) where they are drawn."""
+    outcome = system.simulate(state, action, delta_t, parameters)
     return PairSet(rates, state, action, delta_t, outcome.next_state, outcome.limit_hit, context)
 
 
@@ -142,7 +143,7 @@ def _pooled(
         count = min(num_context_pairs, num_pairs)
         past = torch.stack([past_intervals(label, count, CONTEXT_STEPS, generator) for label in labels])
         context = pair_context(origin.first(count), past)
-    return flow_pairs(system, state, action, delta_t, labels, context)
+    return flow_pairs(system, state, action, delta_t, labels, context, origin.parameters)
 
 
 def _own(
@@ -158,7 +159,9 @@ def _own(
         return None
     origins = [sample_origins([by_rate[label]], num_pairs, generator) for label in shared]
     state, action = (torch.stack([getattr(o, name) for o in origins]) for name in ("state", "action"))
-    return flow_pairs(system, state, action, pair_intervals(shared, num_pairs, generator), shared)
+    drawn = None if origins[0].parameters is None else torch.stack([o.parameters for o in origins])
+    delta_t = pair_intervals(shared, num_pairs, generator)
+    return flow_pairs(system, state, action, delta_t, shared, parameters=drawn)
 
 
 def _check(system: System | None, datasets: Sequence[TransitionDataset], name: str) -> None:

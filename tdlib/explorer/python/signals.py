@@ -3,9 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from tdlib.core.facts import ROLLOUT_HOLD
 from tdlib.core.specs import EnvironmentSpec
 
-HOLD = 0.2  # [s]; how long a random input is held, as in the study's rollouts
 DRAWN = 50  # values of a drawn input over one second
 
 
@@ -59,7 +59,7 @@ def _value(signal: Mapping, time: float, low: float, high: float) -> float:
     if signal["kind"] == "constant":
         return signal["value"]
     if signal["kind"] == "random":
-        return low + (high - low) * _noise(signal["seed"], math.floor(clock / HOLD))
+        return low + (high - low) * _noise(signal["seed"], math.floor(clock / ROLLOUT_HOLD))
     if signal["kind"] == "sine":
         return signal["amplitude"] * math.sin(2 * math.pi * signal["frequency"] * time)
     if signal["kind"] == "drawn":

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tdlib.core.facts import env_folder
 from tdlib.core.time_grid import rate_label
 from tdlib.data import (
     TransitionDataset,
@@ -23,7 +24,6 @@ from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.data.splits import SPLITS
 from tdlib.data.verify import verify_dataset
 from tdlib.study.clock import part
-from tdlib.study.layout import env_folder
 from tdlib.study.progress import Progress
 from tdlib.study.provenance import STAMP, Result, sources_of
 from tdlib.study.run import Run

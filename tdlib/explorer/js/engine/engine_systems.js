@@ -15,7 +15,8 @@
     const size = description.stateNames.length, limits = description.limits, table = description.actionTable;
     const low = description.inputs.map(function (input) { return input.low; });
     const high = description.inputs.map(function (input) { return input.high; });
-    const equation = functions.rate({}, td.numbers), energy = functions.energy && functions.energy({}, td.numbers);
+    const equation = functions.rate({}, td.numbers), event = functions.event && functions.event({}, td.numbers);
+    const energy = functions.energy && functions.energy({}, td.numbers);
     const step = makeSolver(equation.run, size), one = new Float64Array(1);
     let state = new Float64Array(size), next = new Float64Array(size);
     /** The held inputs of an action: a row of the table, or the action within its limits. */
@@ -23,7 +24,7 @@
       if (table) return table[vector(action)[0]];
       return Array.from(vector(action), function (u, i) { return Math.min(Math.max(u, low[i]), high[i]); });
     }
-    /** n = ceil(|Δt| / longest substep) equal substeps, limits of the state after each; ROUNDING keeps ceil(0.03 / 0.01) at 3. */
+    /** n = ceil(|Δt| / longest substep) equal substeps, limits and events after each; ROUNDING keeps ceil(.03 / .01) at 3. */
     function advance(action, deltaT) {
       const wanted = (Math.abs(deltaT) / description.maxSubstep) * (1 - description.rounding);
       const count = Math.max(1, Math.ceil(wanted)), h = deltaT / count, tableau = td.tableaux[description.solver];
@@ -32,6 +33,10 @@
         step(tableau, state, h, next);
         if (limits) for (let i = 0; i < size; i++) next[i] = Math.min(Math.max(next[i], limits[i][0]), limits[i][1]);
         [state, next] = [next, state];
+        if (event) {
+          event.run(state, next);
+          [state, next] = [next, state];
+        }
       }
     }
     td.systems[description.name] = Object.assign({}, description, {

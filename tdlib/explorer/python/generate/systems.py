@@ -38,22 +38,28 @@ def system_script(system: System, view: dict | None = None) -> str:
         ],
         "actionTable": spec.action_table,
         "limits": system.state_limits,
-        "reset": {"low": system.reset_low, "high": system.reset_high},
+        "reset": None if system.task is None else {"low": system.reset_low, "high": system.reset_high},
         "solver": system.solver, "maxSubstep": system.max_substep, "rounding": ROUNDING,
         "view": view,
     }  # fmt: skip
     functions = [f"rate: {function_text(system.derivative, {'u': inputs}, {'x': state})}"]
     if system.energy is not None:
         functions.append(f"energy: {function_text(system.total_energy, {}, {'x': state})}")
+    if system.event is not None:
+        functions.append(f"event: {function_text(system.after_event, {}, {'x': state})}")
     return f"globalThis.tdEngine.define({_script(description)}, {{ {', '.join(functions)} }});"
 
 
-@cache
 def systems_script() -> str:
     """Return the solvers' tableaux and every system of the registry as one script."""
+    return _systems_script(tuple(SYSTEMS))
+
+
+@cache
+def _systems_script(names: tuple[str, ...]) -> str:
     tableaux = {name: {"a": table.a, "b": table.shares} for name, table in TABLEAUS.items()}
     return "\n".join(
-        [f"globalThis.tdEngine.tableaux = {json.dumps(tableaux)};", *(system_script(s) for s in SYSTEMS.values())]
+        [f"globalThis.tdEngine.tableaux = {json.dumps(tableaux)};", *(system_script(SYSTEMS[name]) for name in names)]
     )
 
 
