@@ -146,7 +146,7 @@ def test_other_models_are_recorded():
         def forward(self, state, action, delta_t=None):
             return state + 0.5 * (super().forward(state, action, delta_t) - state)
 
-    stack = Stack([Slow(PENDULUM.spec) for _ in range(2)])
+    stack = Stack([Slow(PENDULUM.spec, Slow.Options()) for _ in range(2)])
     assert isinstance(prepared(stack), RecordedDynamics) and isinstance(prepared(stack_of(PENDULUM)), FeaturesFirst)
     state, actions = torch.randn(2, 1, 4, 2), torch.randn(2, 1, 4, 3, 1)
     with torch.no_grad():

@@ -165,7 +165,7 @@ def test_what_has_no_row_form_is_told():
     spec = SYSTEMS["Pendulum-v1"].spec
     stack = stack_of(spec, "newtonian", {}, torch.float32)
     jump = build_model("jump", spec)
-    for models in (Stack([Own(spec)]), Persistence(spec), RescaledIncrement(stack, 0.05, spec), jump):
+    for models in (Stack([Own(spec, Own.Options())]), Persistence(spec), RescaledIncrement(stack, 0.05, spec), jump):
         assert not has_row_form(models)
         with pytest.raises(ValueError, match="models must be a stack of models with a row form, got"):
             FeaturesFirst(models)

@@ -11,8 +11,6 @@ time in training.
 import torch
 from torch import Tensor, nn
 
-aten = torch.ops.aten
-
 
 def unroll(inputs: Tensor, input_gates: nn.Linear, memory_gates: nn.Linear) -> Tensor:
     """Return the cell's outputs from an empty memory on.
@@ -66,11 +64,11 @@ class _Unroll(torch.autograd.Function):
             keep, write, _, show = s.chunk(4, dim=-1)
             if d_gates:
                 d_output = d_output + d_gates[-1] @ weight
-            d_bent = aten.tanh_backward(d_output * show, bent)
+            d_bent = d_output * show * (1 - bent * bent)
             d_cell = d_bent if d_cell is None else d_cell + d_bent
             d_keep = d_cell * steps[t - 1][2] if t else torch.zeros_like(d_cell)
             d_s = torch.cat([d_keep, d_cell * candidate, 2 * d_cell * write, d_output * bent], dim=-1)
-            d_gates.append(aten.sigmoid_backward(d_s, s))
+            d_gates.append(d_s * (s - s * s))
             d_cell = d_cell * keep
         stacked = torch.stack(d_gates[::-1])
         return stacked, stacked[1:].flatten(0, -2).T @ outputs[:-1].flatten(0, -2)

@@ -4,7 +4,7 @@ from tdlib.speed.features_first import FeaturesFirst
 from tdlib.speed.predict import Model, predict_steps
 from tdlib.speed.prepare import prepared
 from tdlib.speed.queries import Query, predict_queries
-from tdlib.speed.record import Replayed, record
+from tdlib.speed.record import Replayed, record, traced
 from tdlib.speed.recorded import RecordedDynamics
 from tdlib.speed.row_form import has_row_form
 from tdlib.speed.stack import Stack
@@ -23,4 +23,5 @@ __all__ = [
     "predict_steps",
     "prepared",
     "record",
+    "traced",
 ]

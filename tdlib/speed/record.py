@@ -41,6 +41,20 @@ def record(function: Callable, *examples: Tensor) -> Callable:
         return torch.jit.freeze(torch.jit.trace(graph.eval(), examples, check_trace=False).eval())
 
 
+def traced(function: Callable, *examples: Tensor) -> Callable:
+    """Return `function` with its operations as they are, without Python between them; quickly made.
+
+    Unlike a recording it serves other batch sizes, where the function reads no size as a number.
+
+    Args:
+        function: Takes the examples, returns a tensor or a tuple of them; must not branch on their values.
+        examples: Tensors of the right precision and number of axes.
+    """
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer warns about shapes read as numbers; those are fixed
+        return torch.jit.trace(lambda *arguments: function(*arguments), examples, check_trace=False)
+
+
 class Replayed:
     """Calls a function of tensors; from its first call with each layout on by replaying a recording.
 
