@@ -106,13 +106,14 @@ from tdlib.core.sources import source_hash
 def hashes():
     train, evaluate = "tdlib.study.phases.train", "tdlib.study.phases.evaluate"
     system, model, other = "tdlib.systems.pendulum", "tdlib.models.families.jump", "tdlib.models.families.newtonian"
+    measure = "tdlib.evaluation.measures.one_step"
     stop = ("tdlib.figures", "tdlib.study", "tdlib.core.files", "tdlib.core.sources")
     return {
         "data": source_hash("tdlib.data.sources.branched", system, stop=stop),
         "jump": source_hash(train, model, system, stop=stop),
         "field": source_hash(train, other, system, stop=stop),
         "cartpole": source_hash(train, model, "tdlib.systems.cartpole", stop=stop),
-        "tables": source_hash(evaluate, model, system, stop=stop),
+        "tables": source_hash(evaluate, model, system, measure, stop=stop),
     }
 
 found, before = {}, hashes()  # nothing of these is imported: the files say

@@ -5,8 +5,8 @@ a file that is edited afterwards changes nothing in memory, and nothing here. Co
 never by time.
 
 `source_hash("tdlib.models.families.newtonian", ...)` is the hash of these modules and of all they import. Registries
-entry there is: their table of entries, and the imports that only serve it, count for nothing, so that an entry more
-(its file, its line) changes no hash of the others.
+name every entry there is: their table of entries, and the imports that only serve it, count for nothing, so that an
+entry more (its file, its line) changes no hash of the others.
 """
 
 import ast
@@ -25,6 +25,7 @@ FOLDER = Path(__file__).resolve().parents[1]
 REGISTRIES = {  # module -> its tables of entries
     "tdlib.systems": ("SYSTEMS",),
     "tdlib.models.build": ("DISCRETE", "FIELDS", "MODELS"),
+    "tdlib.evaluation.measures": ("MEASURES",),
 }
 
 _recorded: dict[str, bytes] = {}  # of this process: module -> the text it was compiled from
@@ -85,6 +86,15 @@ def source_of(name: str) -> bytes:
     return _seen[name][1]
 
 
+def has_source(name: str) -> bool:
+    """Whether a module has a source file; what is written in a notebook has none."""
+    try:
+        source_of(name)
+    except ValueError:
+        return False
+    return True
+
+
 def module_path(name: str) -> Path | None:
     """Return the file of a module of this library; None if there is none."""
     path = FOLDER.joinpath(*name.split(".")[1:])
@@ -123,9 +133,7 @@ def source_modules(*roots: str, stop: Sequence[str] = ()) -> dict[str, bytes]:
             edges = module.used_imports
         for edge in edges:
             target = _resolve(*edge) if edge[0].split(".")[0] in own else None
-            if target is None or _within(target[0], stop):
-                continue
-            if target not in done:
+            if target is not None and target not in done and not _within(target[0], stop):
                 done.add(target)
                 waiting.append(target)
     return dict(sorted(found.items()))
@@ -223,7 +231,7 @@ def _within(name: str, packages: Sequence[str]) -> bool:
 
 def _source_of_stranger(name: str, module: ModuleType | None) -> bytes:
     path = getattr(module, "__file__", None)
-    if path is None and module is None:
+    if path is None and module is None and name != "__main__":
         spec = importlib.util.find_spec(name)
         path = spec.origin if spec is not None else None
     if path is None or not Path(path).is_file():

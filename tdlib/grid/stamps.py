@@ -19,10 +19,11 @@ from pathlib import Path
 
 from tdlib.core.files import write_text
 from tdlib.core.sources import module_path, source_hash
+from tdlib.evaluation import MEASURES
 from tdlib.grid.jobs import Job, grid_jobs
 from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.presets import Preset, PresetError, load_preset
-from tdlib.study.provenance import Result, file_hash, modules_of, produced_files, read_stamp
+from tdlib.study.provenance import Result, file_hash, produced_files, read_stamp, written_for
 
 ROOTS = "TDLIB_SOURCES"  # environment variable: modules whose source a kernel is to report
 CHECKS, BOOK = "checks", "book"  # the jobs that are no notebooks
@@ -83,7 +84,7 @@ def job_roots(preset: Preset, name: str) -> list[str]:
     code = "\n".join(cell["source"] for cell in read_cells(_notebook(job)) if cell["cell_type"] == "code")
     envs = [job.parameters["env"]] if "env" in job.parameters else preset.environments
     models = job.parameters.get("models") or preset.models
-    written = [module for env in envs for module in modules_of(env, models)]
+    written = [thing.__module__ for env in envs for thing in written_for(env, models, list(MEASURES))]
     return list(dict.fromkeys([*_imported(code), *written]))
 
 

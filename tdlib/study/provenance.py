@@ -7,16 +7,18 @@ on is the same and its files are what was written; contents decide, never times.
 
 import functools
 import hashlib
+import inspect
 import json
 import os
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import yaml
 
 from tdlib.core.files import parse_yaml, write_text, yaml_text
-from tdlib.core.sources import PACKAGE, source_hash, source_of
+from tdlib.core.sources import PACKAGE, has_source, source_hash, source_of
+from tdlib.evaluation import MEASURES
 from tdlib.models import MODELS
 from tdlib.study.layout import ROOT
 from tdlib.systems import SYSTEMS
@@ -113,21 +115,26 @@ def file_hash(path: Path) -> str | None:
         return None
 
 
-def sources_of(*roots: str, system: str | None = None, models: Sequence[str] = ()) -> str:
+def sources_of(*roots: str, system: str | None = None, models: Sequence[str] = (), measures: Sequence[str] = ()) -> str:
     """Return the hash of the source that a result depends on.
 
     Args:
         roots: Modules that make it.
         system: Name of the system it is about.
         models: Names of the model families it is about.
+        measures: Names of the measures it consists of.
     """
-    return source_hash(*roots, *modules_of(system, models), stop=WITHOUT_EFFECT)
+    written = written_for(system, models, measures)
+    modules = [thing.__module__ for thing in written if has_source(thing.__module__)]
+    loose = [inspect.getsource(thing) for thing in written if not has_source(thing.__module__)]  # of a notebook's cell
+    found = source_hash(*roots, *modules, stop=WITHOUT_EFFECT)
+    return hashlib.sha256("\0".join([found, *loose]).encode()).hexdigest()[:16] if loose else found
 
 
-def modules_of(system: str | None = None, models: Sequence[str] = ()) -> list[str]:
-    """Return the modules in which a system and model families are written."""
-    found = [] if system is None else [SYSTEMS[system].equation.__module__]
-    return list(dict.fromkeys([*found, *(MODELS[name].model.__module__ for name in models)]))
+def written_for(system: str | None = None, models: Sequence[str] = (), measures: Sequence[str] = ()) -> list[Callable]:
+    """Return the functions and classes in which a system, model families, and measures are written."""
+    found: list[Callable] = [] if system is None else [SYSTEMS[system].equation]
+    return [*found, *(MODELS[name].model for name in models), *(MEASURES[name].ask for name in measures)]
 
 
 def produced(*files: Path) -> None:

@@ -99,6 +99,7 @@ def _result(run: Run, env: str, name: str, seeds: Sequence[int]) -> Result:
         model=name,
         control=run.preset.control.model_dump(),
         seeds=seeds if models else [],
+        axes=SHOWN_ARMS,
         weights=weight_hashes(run, env, models, seeds),
     )
 

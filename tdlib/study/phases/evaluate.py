@@ -8,6 +8,7 @@ import pandas as pd
 from tdlib.data import load_dataset, split_path
 from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.evaluation import (
+    MEASURES,
     TestSet,
     build_test_set,
     evaluate_stack,
@@ -166,14 +167,15 @@ def _save(run: Run, env: str, model: str, tables: dict[str, pd.DataFrame]) -> li
 
 def _result(run: Run, env: str, model: str, seeds: Sequence[int]) -> Result:
     paths = {"main": main_dataset_path, "random": random_dataset_path}
-    models = [] if model == NO_MODEL else [model]
+    models, measures = [] if model == NO_MODEL else [model], list(MEASURES)
     return Result(
         run.layout.part("evaluation", f"{env}-{model}").with_suffix(".yaml"),
         sources=sources_of(
-            __name__, "tdlib.study.phases.stacks", "tdlib.study.arms", system=env, models=models
+            __name__, "tdlib.study.phases.stacks", "tdlib.study.arms", system=env, models=models, measures=measures
         ),
         env=env,
         model=model,
+        measures=measures,
         seeds=seeds,
         evaluation=run.preset.evaluation.model_dump(),
         rates=run.preset.test_frequencies,
