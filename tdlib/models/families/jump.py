@@ -39,8 +39,9 @@ class JumpModel(DynamicsModel):
     Options = Options
     row_form = "residual_network"  # see `tdlib.speed.row_form`
 
-    def __init__(self, spec: EnvironmentSpec, options: Options):
+    def __init__(self, spec: EnvironmentSpec, options: Options | None = None):
         super().__init__(spec, options)
+        options = self.options
         self.action_encoder = ActionEncoder(spec, options.action_embedding_dim)
         self.form = StepForm(options.form, options.train_delta_t)
         self.network = mlp(spec.feature_dim + options.action_embedding_dim + 1, options.widths, spec.state_dim)

@@ -45,8 +45,9 @@ class LSTMModel(DynamicsModel):
     needs = Needs(window=16)
     row_form = "residual_lstm"  # see `tdlib.speed.row_form`
 
-    def __init__(self, spec: EnvironmentSpec, options: Options):
+    def __init__(self, spec: EnvironmentSpec, options: Options | None = None):
         super().__init__(spec, options)
+        options = self.options
         first, *others = options.widths
         self.memory_dim = 2 * first
         self.action_encoder = ActionEncoder(spec, options.action_embedding_dim)
