@@ -177,7 +177,7 @@ def plain_arrays(model: DynamicsModel) -> list[np.ndarray]:
     stack = Stack([model])
     assert has_row_form(stack)
     layout, steps = RowLayout(stack.spec), row_steps(stack, torch.float64)
-    network = steps.network.scaled(steps.size.at(DELTA_T, torch.float64))
+    (network,) = steps.networks(DELTA_T)
     (_, cos, sin), = layout.angles
     first = network.first[0]
     bias = first[:, layout.one] + DELTA_T * first[:, layout.delta_t]
