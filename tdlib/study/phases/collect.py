@@ -222,7 +222,8 @@ def _collections(
     """
     rates, collection = run.preset.train_frequencies, run.preset.collection
     count, num_random = collection.num_transitions, collection.num_random_transitions
-    sources = {name: sources_of(f"tdlib.data.{name}", system=env) for name in ("sources.ppo", "sets", "splits")}
+    makers = ("sources.ppo", "sources.random", "sources.branched", "splits")
+    sources = {name: sources_of(f"tdlib.data.{name}", system=env) for name in makers}
     for place, (seed, rate) in enumerate((seed, rate) for seed in seeds for rate in rates):
         what = {"env": env, "rate": rate, "seed": seed}
         if has_ppo(env):
@@ -235,12 +236,12 @@ def _collections(
             yield result, folder, partial(_collect_ppo, env, rate, seed, count, folder, told)
         report((place + 1) * count)
         folder = run.layout.random_folder(env, rate_label(rate), seed)
-        result = Result(folder / STAMP, sources=sources["sets"], **what, count=num_random)
+        result = Result(folder / STAMP, sources=sources["sources.random"], **what, count=num_random)
         yield result, folder, partial(write_random, env, rate, seed, num_random, folder)
     for seed in seeds:
         folder = run.layout.branched_folder(env, seed)
         hashes = {split: data_hashes(run, env, [seed], split) for split in SPLITS}
-        result = Result(folder / STAMP, sources=sources["sets"], env=env, seed=seed, rates=rates, data=hashes)
+        result = Result(folder / STAMP, sources=sources["sources.branched"], env=env, seed=seed, rates=rates, data=hashes)
         yield result, folder, partial(_branch, run, env, seed, folder)
     if tuple(seeds) == run.preset.seeds:
         path = run.layout.data / "processed" / f"normalization_stats_{env_folder(env)}.json"
