@@ -1,6 +1,6 @@
 """Learned dynamics models: families by name, the contract they keep, and models derived without training."""
 
-from tdlib.models.build import DISCRETE, FIELDS, MODELS, build_model, find_family, model_options
+from tdlib.models.build import DISCRETE, FIELDS, MODELS, build_model, find_family, model_options, register_model
 from tdlib.models.contract import Context, DynamicsModel, Needs
 from tdlib.models.derived import DERIVATIONS, NewtonIncrement, Persistence, RecurrentRollout, RescaledIncrement
 from tdlib.models.families.ensemble import Ensemble
@@ -49,4 +49,5 @@ __all__ = [
     "form_coefficients",
     "layer_widths",
     "model_options",
+    "register_model",
 ]

@@ -1,11 +1,12 @@
 """Models by name: which there are, and the same weights for the same seed."""
 
-import importlib
+import re
 from dataclasses import asdict
 
 import torch
 from torch import nn
 
+from tdlib.core.imports import import_object, is_import_path
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.contract import DynamicsModel
 from tdlib.models.families import ensemble, first_order_ode, jump, lstm, newtonian, port_hamiltonian, velocity
@@ -36,16 +37,31 @@ def find_family(name: str) -> Family:
     """
     if name in MODELS:
         return MODELS[name]
-    module, _, attribute = str(name).partition(":")
-    if not attribute:
+    if not is_import_path(str(name)):
         raise ValueError(f"model must be one of {list(MODELS)} or an import path 'package.module:Class', got {name!r}")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"model {name!r} must be a class that can be imported: {error}") from error
+    found = import_object(name)
     if not (isinstance(found, type) and issubclass(found, DynamicsModel)):
         raise ValueError(f"model {name!r} must be a subclass of DynamicsModel, got {found!r}")
     return family_of(found)
+
+
+def register_model(model: type[DynamicsModel] | Family, name: str = "") -> str:
+    """Make a model of your own one of `MODELS`, and return its name; the same class may come again.
+
+    Args:
+        model: A subclass of `DynamicsModel` that says of itself what the study needs (`family_of`), or its `Family`.
+        name: Its name in tables and folders; by default that of the class, `MyModel` -> `my_model`.
+
+    Raises:
+        ValueError: If another model has this name.
+    """
+    family = model if isinstance(model, Family) else family_of(model)
+    name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", family.model.__name__).lower()
+    taken = MODELS.setdefault(name, family).model
+    if (taken.__module__, taken.__qualname__) != (family.model.__module__, family.model.__qualname__):
+        raise ValueError(f"name must be of its own, {name!r} is taken by {taken.__module__}.{taken.__qualname__}")
+    MODELS[name] = family
+    return name
 
 
 def model_options(name: str) -> dict[str, object]:

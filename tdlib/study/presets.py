@@ -4,7 +4,10 @@ Every key is explained at its field; an unknown key, a wrong type or a value out
 names the key, the rule and the value.
 """
 
+import contextlib
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,10 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tdlib.core.facts import TRAIN_FREQUENCIES
 from tdlib.core.files import parse_yaml
+from tdlib.core.imports import import_object, is_import_path
 from tdlib.core.time_grid import delta_t_of, num_steps
-from tdlib.models import find_family
+from tdlib.envs import register_system
+from tdlib.models import find_family, register_model
 from tdlib.study.layout import ROOT
-from tdlib.systems import SYSTEMS
+from tdlib.systems import SYSTEMS, System
 
 PRESET_FOLDER = ROOT / "params"
 SHORTEST_DELTA_T = 0.001  # [s]; a shorter control interval leaves nothing of float32 precision in one increment
@@ -109,17 +114,12 @@ class Preset(_Section):
     @field_validator("environments")
     @classmethod
     def _known_environments(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            if name not in SYSTEMS:
-                raise ValueError(f"environment must be one of {sorted(SYSTEMS)}, got {name!r}")
-        return names
+        return tuple(_environment_name(name) for name in names)
 
     @field_validator("models")
     @classmethod
     def _known_models(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            find_family(name)  # a path is imported: a preset is the user's own
-        return names
+        return tuple(_model_name(name) for name in names)
 
     @field_validator("environments", "seeds", "models", "sizes", "train_frequencies", "test_frequencies")
     @classmethod
@@ -158,6 +158,35 @@ class Preset(_Section):
         return self
 
 
+def _environment_name(name: str) -> str:
+    """Return the name of a system; one named by its import path is registered: a preset is the user's own."""
+    if not is_import_path(name):
+        if name not in SYSTEMS:
+            known = f"one of {sorted(SYSTEMS)} or an import path 'package.module:SYSTEM'"
+            raise ValueError(f"environment must be {known}, got {name!r}")
+        return name
+    system = import_object(name)
+    if not isinstance(system, System):
+        raise ValueError(f"environment {name!r} must be a System, got {type(system).__name__}")
+    return register_system(system).spec.name
+
+
+def _model_name(name: str) -> str:
+    """Return the name of a model family; a class named by its import path is registered."""
+    family = find_family(name)
+    return register_model(family) if is_import_path(name) else name
+
+
+@contextlib.contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Let the block import modules that lie in a folder, as a script there could."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
 def preset_path(name_or_path: str | os.PathLike) -> Path:
     """Return the file of a preset given by name (`quick`) or by path.
 
@@ -174,7 +203,7 @@ def preset_path(name_or_path: str | os.PathLike) -> Path:
 
 
 def load_preset(name_or_path: str | os.PathLike) -> Preset:
-    """Read and check a preset.
+    """Read and check a preset; modules that it names by import path may lie beside it.
 
     Raises:
         PresetError: Names every offending key, the rule it breaks, and the value given.
@@ -187,7 +216,8 @@ def load_preset(name_or_path: str | os.PathLike) -> Preset:
     if not isinstance(content, dict):
         raise PresetError(f"preset {path.name} must be a mapping of keys to values, got {type(content).__name__}")
     try:
-        return Preset.model_validate(content)
+        with _importable(path.resolve().parent):
+            return Preset.model_validate(content)
     except ValidationError as error:
         raise PresetError(f"preset {path.name} cannot run:\n" + "\n".join(map(_describe, error.errors()))) from error
 

@@ -241,7 +241,8 @@ def _collections(
     for seed in seeds:
         folder = run.layout.branched_folder(env, seed)
         hashes = {split: data_hashes(run, env, [seed], split) for split in SPLITS}
-        result = Result(folder / STAMP, sources=sources["sources.branched"], env=env, seed=seed, rates=rates, data=hashes)
+        made_by = sources["sources.branched"]
+        result = Result(folder / STAMP, sources=made_by, env=env, seed=seed, rates=rates, data=hashes)
         yield result, folder, partial(_branch, run, env, seed, folder)
     if tuple(seeds) == run.preset.seeds:
         path = run.layout.data / "processed" / f"normalization_stats_{env_folder(env)}.json"

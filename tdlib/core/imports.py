@@ -1,0 +1,28 @@
+"""Objects by import path, "package.module:Name": how a preset names what its user has written."""
+
+import importlib
+
+
+def is_import_path(name: str) -> bool:
+    """Whether a name is the import path of an object, not an entry of a registry."""
+    return ":" in name
+
+
+def import_object(path: str) -> object:
+    """Import a module and return what it calls by a name.
+
+    This runs the module's code: the path must be the user's own words, never a stranger's file.
+
+    Args:
+        path: For example "my_package.my_module:MyModel".
+
+    Raises:
+        ValueError: If the path has another form, or there is no such module or name.
+    """
+    module, _, name = path.partition(":")
+    if not module or not name:
+        raise ValueError(f"path must be 'package.module:Name', got {path!r}")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"path {path!r} must name something that can be imported: {error}") from error
