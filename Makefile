@@ -47,16 +47,17 @@ book: setup  ## run preset `quick` end to end and build its book
 grid: setup  ## run the grid of PRESET; DRY=1 lists its jobs
 	@$(BIN)/python -m tdlib.grid.command $(PRESET) grid --cores $(CORES) $(if $(DRY),--dry-run)
 
-test: setup  ## lint, tests, notebooks and the whole grid at smoke size, strict book build
+test: setup  ## lint, types, tests, notebooks and the whole grid at smoke size, strict book build
 	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m mypy
 	@$(BIN)/python -m pytest tests --ignore=tests/commands --ignore=tests/browser
 	@$(BIN)/python -m tdlib.grid.command smoke book --cores $(CORES)
 	@$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 300 notebooks
 	@$(BIN)/python -m pytest tests/commands
 	@$(BIN)/python -m pytest tests/browser
 
-lab: setup  ## open the notebooks in JupyterLab
-	@$(BIN)/python -m jupyterlab notebooks
+lab: setup  ## open the notebooks in JupyterLab; kernels start in this folder, as the paths in README and book do
+	@$(BIN)/python -m jupyterlab notebooks --MappingKernelManager.root_dir="$(CURDIR)"
 
 published: setup  ## build the edition in git, without running anything
 	@$(BIN)/python -m tdlib.publish.site published

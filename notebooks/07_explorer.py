@@ -22,16 +22,18 @@
 # dimensions: 1 is what "nothing moves" scores.
 
 # %% tags=["parameters", "remove-cell"]
-preset: str = "smoke"  # name of a preset in params/, or a path
+preset: str = ""  # name of a preset in params/, or a path; the best models there are if empty
 env: str = "Pendulum-v1"  # environment of the first view, one of the preset's
 
 # %% tags=["part:imports"]
-from tdlib.publish.explore import open_explorer
+from tdlib.publish.explore import find_source, open_explorer
 from tdlib.study.phases.train import ensure_trained
 from tdlib.study.run import open_run
 
-run = open_run(preset)
-ensure_trained(run, env, ["jump"])
+if preset:  # a run that has none yet trains its jump models here
+    ensure_trained(open_run(preset), env, ["jump"])
+source = find_source(preset)
+print(f"models of the {source.name}")
 
 # %% [markdown]
 # Move Δt. In JupyterLab every picture asks the trained models in torch: `open_explorer("quick")` shows a whole run, and
@@ -39,7 +41,7 @@ ensure_trained(run, env, ["jump"])
 # the page's own files.
 
 # %%
-explorer = open_explorer(run, env)
+explorer = open_explorer(source, env)
 explorer
 
 # %% [markdown]

@@ -346,7 +346,8 @@ def test_wrapper_runs_gymnasiums_own_cartpole():
     assert info["delta_t"] == pytest.approx(0.1)
 
 
-def test_wrapper_turns_mujocos_frame_skip_into_its_own_hold():
+def test_wrapper_turns_mujocos_frame_skip_into_its_own_hold(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes its warnings to a file in the working folder
     env = FixedFrequencyWrapper(gymnasium.make("InvertedPendulum-v5", max_episode_steps=-1), 25)
     assert env.sim_dt == pytest.approx(0.02)  # MuJoCo's time step of this model
     assert env.substeps == 2

@@ -29,7 +29,9 @@ from tdlib.explorer.python.page import heatmap_rows, motion_error, page_script
 from tdlib.explorer.python.signals import held_inputs
 from tdlib.figures.theme import TEXT_CONTRAST, contrast
 from tdlib.models import RecurrentRollout, RescaledIncrement
-from tdlib.publish.explore import open_explorer
+from tdlib.publish import explore
+from tdlib.publish.edition import PUBLISHED
+from tdlib.publish.explore import find_source, open_explorer
 from tdlib.study import limits
 from tdlib.study.arms import Arm, build_arm
 from tdlib.systems import SYSTEMS
@@ -605,12 +607,24 @@ def test_numbers_in_the_heat_map_stand_out_from_their_color(script):
 
 def test_a_run_opens_its_explorer(tmp_path, monkeypatch, folder):
     monkeypatch.setenv("TDLIB_RUNS", str(tmp_path))
-    with pytest.raises(ValueError, match="run must have trained models"):
+    with pytest.raises(ValueError, match="preset must have trained models.*got 'smoke' without any"):
         open_explorer("smoke")
     (tmp_path / "smoke").mkdir()
     (tmp_path / "smoke" / "models").symlink_to(folder / "models")
     opened = open_explorer("smoke", "CartPole-v1", view="dt-explorer&env=CartPole-v1&hz=50")
     assert opened.environments[0] == "CartPole-v1" and opened.view.endswith("hz=50")
+
+
+def test_without_a_preset_the_best_models_are_opened_and_named(tmp_path, monkeypatch, folder):
+    monkeypatch.setenv("TDLIB_RUNS", str(tmp_path))
+    assert find_source().models == PUBLISHED / "models" and "edition" in find_source().name
+    monkeypatch.setattr(explore, "PUBLISHED", tmp_path / "none")
+    with pytest.raises(ValueError, match="make book"):
+        find_source()
+    (tmp_path / "quick").mkdir()
+    (tmp_path / "quick" / "models").symlink_to(folder / "models")
+    assert find_source().name == "run of preset quick"
+    assert open_explorer().environments == ENVS
 
 
 def test_every_answer_is_for_a_known_environment(folder):

@@ -257,6 +257,17 @@ def test_importing_figures_needs_neither_torch_nor_pyplot():
     assert result.stdout.strip() == "[]"
 
 
+def test_equal_figures_give_equal_files():
+    from matplotlib.figure import Figure
+
+    def figure():
+        drawn = Figure(figsize=(4, 3), layout="constrained")
+        drawn.subplots().plot(np.geomspace(1e-3, 20, 30), np.linspace(-4, 1234.5, 30))
+        return drawn
+
+    assert png_bytes(figure()) == png_bytes(figure())
+
+
 def test_minor_ticks_go_only_where_decades_carry_the_scale():
     from matplotlib.figure import Figure
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from nbclient import NotebookClient
 
 from tdlib.core.files import parse_yaml, write_text, yaml_text
 from tdlib.publish.edition import pack, unpack, write_stripped_notebook
@@ -38,6 +39,14 @@ def test_a_job_of_the_grid_reports_through_a_file(tmp_path, monkeypatch):
     progress(1, 4)
     progress(4, 4)
     assert json.loads((tmp_path / "02_training.progress").read_text()) == {"label": "training", "done": 4, "total": 4}
+
+
+def test_a_notebook_shows_progress_in_one_line_and_nothing_on_stderr(monkeypatch):
+    monkeypatch.delenv("TDLIB_JOB", raising=False)
+    source = "from tdlib.study.progress import Progress\nshow = Progress('training')\nshow(1, 4)\nshow(4, 4)"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    (outputs,) = (cell.outputs for cell in NotebookClient(notebook, kernel_name="python3").execute().cells)
+    assert [output["data"]["text/plain"] for output in outputs] == ["training: 4 in 0 s"]
 
 
 def test_staged_notebooks_carry_no_times_and_no_machine(tmp_path):

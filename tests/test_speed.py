@@ -1,17 +1,13 @@
 """Where time goes: parts that add up, times gathered from jobs, the chapter on speed, and figures drawn once."""
 
-import io
 import json
 import time
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 
-from tdlib.figures.save import png_bytes
 from tdlib.figures.speed import draw_growth, draw_time_split
-from tdlib.figures.ticks import remembered_ticks
 from tdlib.grid.report import parts_of_cells
 from tdlib.grid.times import REST, gather_times, split_of
 from tdlib.publish.speed_page import speed_page
@@ -134,30 +130,6 @@ def test_a_chapter_of_nothing_says_what_to_run(tmp_path):
     page = speed_page(tmp_path)
     assert page.count("make bench DEVICE=cuda") == 3
     assert "{result-figure}" not in page
-
-
-def test_remembered_ticks_change_no_pixel():
-    def figure():
-        drawn = Figure(figsize=(5, 4), layout="constrained")
-        axes = drawn.subplots(2, 2, sharex="col")
-        for axis in axes.flat:
-            axis.plot(np.geomspace(1e-3, 20, 30), np.linspace(-4, 1234.5, 30), label="a line")
-            axis.set_title("title")
-        axes[0, 1].set_yscale("symlog")
-        axes[1, 0].set_xscale("log")
-        axes[1, 1].twinx().plot([0, 1], [1e-7, 3e-7])
-        drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center")
-        return drawn
-
-    def pixels(drawn):
-        buffer = io.BytesIO()
-        drawn.savefig(buffer, format="raw", dpi=90)
-        return buffer.getvalue()
-
-    plain = pixels(figure())
-    with remembered_ticks():
-        assert pixels(figure()) == plain
-    assert png_bytes(figure()) == png_bytes(figure())
 
 
 def test_speed_figures_say_what_they_show():

@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -46,7 +47,7 @@ def write_bytes(path: Path | str, content: bytes) -> Path:
     return Path(path)
 
 
-def parse_yaml(text: str) -> object:
+def parse_yaml(text: str) -> Any:
     """Read a YAML text; only plain values can come out of it.
 
     Raises:

@@ -121,7 +121,7 @@ def draw_matrix(
         if np.isfinite(values[i, j]):
             red, green, blue, _ = colors.to_rgba(values[i, j])
             dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.55
-            axis.text(j, i, number(values[i, j], value), ha="center", va="center", fontsize=6.6,
+            axis.text(j, i, number(float(values[i, j]), value), ha="center", va="center", fontsize=6.6,
                       color="white" if dark else "black")  # fmt: skip
     axis.set_yticks(range(len(rows)), [label for label, _ in rows] if labels else [""] * len(rows), fontsize=7)
     axis.set_xticks(range(len(rates)), [])

@@ -243,12 +243,12 @@ def _ablations(own: pd.DataFrame) -> dict[str, list]:
     for train, marker in (("10", "s"), ("20", "o")):
         keep = (own["method"] == "baseline") & (own["train_frequency"] == train) & (own["test_frequency"] == train)
         look = {"color": METHOD_COLORS["baseline"], "linestyle": ":", "marker": marker}
-        line = rows_of(keep & (own["size"] == "hidden64"), "data", ("transitions", "seconds"))
-        panels["amount of data"].append((f"baseline {train} Hz at its own rate", look, *line))
+        values = rows_of(keep & (own["size"] == "hidden64"), "data", ("transitions", "seconds"))
+        panels["amount of data"].append((f"baseline {train} Hz at its own rate", look, *values))
     for form in ("concat", "scaled", "scaled_concat", "log_tau"):
         keep = (own["method"] == "multi_resolution") & (own["form"] == form) & (own["test_frequency"] == "33.3")
-        line = rows_of(keep & (own["size"] == "hidden64"), "train_frequency", ("mixed", "loguniform"))
+        values = rows_of(keep & (own["size"] == "hidden64"), "train_frequency", ("mixed", "loguniform"))
         panels["training rates"].append(
-            (f"multi-resolution {form} at 33.3 Hz", method_style("multi_resolution", form), *line)
+            (f"multi-resolution {form} at 33.3 Hz", method_style("multi_resolution", form), *values)
         )
     return panels

@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from tdlib.core.files import write_bytes
-from tdlib.figures.ticks import remembered_ticks
 
 DOTS_PER_INCH = 120
 PALETTE_SIZE = 256  # colors kept in the PNG: figures are flat, so files shrink about threefold without visible change
@@ -94,8 +93,7 @@ def png_bytes(figure: Figure, dots_per_inch: int = DOTS_PER_INCH) -> bytes:
     figure.dpi = dots_per_inch
     _leave_out_minor_ticks(figure)
     canvas = FigureCanvasAgg(figure)
-    with remembered_ticks():
-        canvas.draw()  # lays out and draws once; `savefig` would draw a second time
+    canvas.draw()  # lays out and draws once; `savefig` would draw a second time
     pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     image = pixels.quantize(PALETTE_SIZE, dither=Image.Dither.NONE)
     buffer = io.BytesIO()

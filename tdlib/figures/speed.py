@@ -1,6 +1,7 @@
 """Where the time of a run goes, and how the cost of its parts grows."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,7 @@ def draw_time_split(parts: pd.DataFrame) -> Drawing:
     return Drawing(figure, caption, alt, parts)
 
 
-def draw_growth(series: Sequence[Mapping[str, object]], device: str) -> Drawing:
+def draw_growth(series: Sequence[Mapping[str, Any]], device: str) -> Drawing:
     """Draw measured times against what was increased, in logarithms, each with its fitted power.
 
     Args:

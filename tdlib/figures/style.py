@@ -73,7 +73,7 @@ def new_figure(
 
 def method_style(method: str, form: str = "none", train_frequency: str = "") -> dict[str, object]:
     """Color by method, marker and line by form; an ODE of several rates has hollow markers. For `Axes.plot`."""
-    look = {
+    look: dict[str, object] = {
         "color": METHOD_COLORS.get(method, NEUTRAL["muted"]),
         "marker": FORM_MARKERS.get(form, "o"),
         "linestyle": FORM_LINES.get(form, "-"),

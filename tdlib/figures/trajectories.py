@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pandas as pd
+from matplotlib.axes import Axes
 
 from tdlib.core.facts import TRAIN_RATES
 from tdlib.figures.save import Drawing
@@ -51,7 +52,7 @@ def draw_trajectories(table: pd.DataFrame, *, start: int = 0, arms: Sequence[tup
     return Drawing(figure, caption, alt, table)
 
 
-def _limit_to(axis: object, truth: pd.Series) -> None:
+def _limit_to(axis: Axes, truth: pd.Series) -> None:
     low, high = float(truth.min()), float(truth.max())
     margin = 0.6 * max(high - low, 1e-3)
     axis.set_ylim(low - margin, high + margin)

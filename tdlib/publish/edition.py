@@ -12,7 +12,9 @@ from pathlib import Path
 import nbformat
 
 from tdlib.core.files import write_text
+from tdlib.study.layout import ROOT
 
+PUBLISHED = ROOT / "book" / "published"  # the edition
 KEPT_METADATA = ("kernelspec", "language_info")
 KEPT_TAGS = ("tags", "mystnb")
 SHIPPED_RESULTS = ("metrics", "figures", "videos")

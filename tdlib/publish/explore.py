@@ -1,32 +1,73 @@
-"""The explorer of a run: its trained models, and its own table of errors where the run has one."""
+"""The explorer of a run or of the edition: trained models, and the table of errors that belongs to them."""
 
-import os
+from dataclasses import dataclass
+from pathlib import Path
 
 from tdlib.explorer import Explorer
 from tdlib.explorer.python.page import heatmap_rows, heatmap_source, read_statistics
-from tdlib.study.run import Run, open_run
+from tdlib.publish.edition import PUBLISHED
+from tdlib.study.layout import RunLayout
+from tdlib.study.run import open_run
+
+BEST_PRESET = "quick"  # the run that `make book` makes
 
 
-def open_explorer(run: Run | str | os.PathLike, env: str | None = None, view: str = "") -> Explorer:
-    """Build the explorer of a run.
+@dataclass(frozen=True)
+class Source:
+    """Where an explorer takes its models from.
 
     Args:
-        run: A run, or the name or path of its preset.
-        env: Environment of the first view, one of the preset's; the preset's first if None.
-        view: Part of a link after "#" that names the first view.
+        name: What to call it, for readers.
+        models: Folder of checkpoints.
+        metrics: Folder of tables.
+        env: Environment of the first view; the first one found if None.
+    """
+
+    name: str
+    models: Path
+    metrics: Path
+    env: str | None = None
+
+
+def find_source(preset: str = "") -> Source:
+    """Return the models of a preset's run; without a preset the best there are: the edition's, else those of `quick`.
 
     Raises:
         ValueError: If nothing is trained yet.
     """
-    run = run if isinstance(run, Run) else open_run(run)
-    env = run.select_environment(run.preset.environments[0] if env is None else env)
-    if not run.layout.models.is_dir():
-        raise ValueError(f"run must have trained models, got preset {run.preset.name!r} without any")
-    statistics = read_statistics(run.layout.metrics / "statistics.csv")
+    if preset:
+        run = open_run(preset)
+        name, first = f"run of preset {run.preset.name}", run.preset.environments[0]
+        found = [Source(name, run.layout.models, run.layout.metrics, first)]
+    else:
+        quick = RunLayout.of(BEST_PRESET)
+        found = [
+            Source("edition in book/published", PUBLISHED / "models", PUBLISHED / "results" / "metrics"),
+            Source(f"run of preset {BEST_PRESET}", quick.models, quick.metrics),
+        ]
+    for source in found:
+        if source.models.is_dir():
+            return source
+    raise ValueError(f"preset must have trained models (`make book` trains those of quick), got {preset!r} without any")
+
+
+def open_explorer(source: Source | str = "", env: str | None = None, view: str = "") -> Explorer:
+    """Build the explorer of a run, with its own table of errors where it has one.
+
+    Args:
+        source: From `find_source`, or a preset's name or path; the best there is if empty.
+        env: Environment of the first view; the source's first if None.
+        view: Part of a link after "#" that names the first view.
+
+    Raises:
+        ValueError: If nothing is trained yet, or nothing of the environment.
+    """
+    source = source if isinstance(source, Source) else find_source(source)
+    statistics = read_statistics(source.metrics / "statistics.csv")
     return Explorer(
-        run.layout.models,
+        source.models,
         view,
-        env,
+        source.env if env is None else env,
         heatmap={} if statistics is None else heatmap_rows(statistics),
         heatmap_note="" if statistics is None else heatmap_source(statistics),
     )

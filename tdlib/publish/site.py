@@ -15,7 +15,7 @@ from pathlib import Path
 from tdlib.core.files import write_text
 from tdlib.figures.theme import theme_css
 from tdlib.grid.jobs import grid_jobs
-from tdlib.publish.edition import copy_results, pack, unpack, write_stripped_notebook
+from tdlib.publish.edition import PUBLISHED, copy_results, pack, unpack, write_stripped_notebook
 from tdlib.publish.pages import build_pages
 from tdlib.publish.speed_page import speed_page
 from tdlib.publish.staged_explorer import stage_explorer
@@ -23,7 +23,6 @@ from tdlib.publish.staged_media import DARK, stage_media
 from tdlib.study.layout import ROOT, RunLayout, runs_root
 from tdlib.study.presets import load_preset, preset_path
 
-PUBLISHED = ROOT / "book" / "published"
 EDITION_LIMIT = 15_000_000  # [bytes]
 BENCH_FILES = ("bench.json", "scaling.json")
 

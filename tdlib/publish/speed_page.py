@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -211,11 +212,11 @@ def _read_table(path: Path) -> pd.DataFrame | None:
     return _read(path, pd.read_csv)
 
 
-def _read_json(path: Path) -> list | dict | None:
+def _read_json(path: Path) -> Any:
     return _read(path, lambda p: json.loads(p.read_text(encoding="utf-8")))
 
 
-def _read(path: Path, reader: Callable) -> object | None:
+def _read(path: Path, reader: Callable) -> Any:
     return reader(path) if path.is_file() else None
 
 

@@ -1,6 +1,7 @@
 """The explorer in JupyterLab: a server of our own, the explorer's notebook, its slider moved in the browser."""
 
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -11,21 +12,21 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import LAYOUT, MAKE_PAGES, Watch, open_window
+from conftest import Watch, open_window
 from playwright.sync_api import TimeoutError
 from torch_reference import assert_equals_torch, settle, shown
 
+from tdlib.publish.edition import PUBLISHED
 from tdlib.study.layout import ROOT
 
 BIN = Path(sys.executable).parent
 TOKEN = "browser-test"
+MODELS = PUBLISHED / "models"  # what the notebook opens where nobody names a preset
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """Address of a JupyterLab over a copy of the explorer's notebook; its whole process group ends with the test."""
-    if not LAYOUT.models.is_dir():
-        pytest.fail(f"there are no models in {LAYOUT.models}: {MAKE_PAGES}", pytrace=False)
     folder = tmp_path_factory.mktemp("lab")
     shutil.copy2(ROOT / "notebooks" / "07_explorer.ipynb", folder / "explorer.ipynb")
     with socket.socket() as free:
@@ -36,9 +37,12 @@ def lab(tmp_path_factory):
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
     }
     environment = {**os.environ, **own, "OMP_NUM_THREADS": "1", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    asked = subprocess.run(["make", "-n", "--no-print-directory", "lab"], cwd=ROOT, capture_output=True, text=True)
+    words = shlex.split(asked.stdout.splitlines()[-1])
+    assert words[1:4] == ["-m", "jupyterlab", "notebooks"]
     command = [
-        str(BIN / "jupyter"), "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
-        "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={TOKEN}",
+        sys.executable, *words[1:3], str(folder), *words[4:], "--no-browser", "--allow-root",
+        "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}",
         # nothing outside is asked: no news, no look for updates, no list of extensions
         "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",
@@ -91,12 +95,16 @@ def test_the_explorer_moves_in_jupyterlab_and_equals_torch(lab, browser, report)
     run_all(page)
     live = ".jp-NotebookPanel .td-explorer-live"
     try:
-        page.wait_for_selector(live, timeout=120_000)  # training again, where the models are of older code
+        page.wait_for_selector(live, timeout=120_000)
     except TimeoutError:
         pytest.fail("no explorer; the cells say: " + page.locator(".jp-NotebookPanel").inner_text()[-3000:])
     settle(page, live)
     first = shown(page, live)
-    assert_equals_torch(first, LAYOUT.models, rounded=False)
+    assert "models of the edition in book/published" in page.locator(".jp-NotebookPanel").inner_text()
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    paths = [arm["entry"]["path"] for arm in first["arms"]]  # seen from the repository, where the kernel starts
+    assert all(path.startswith("book/published/models/") for path in paths), paths
+    assert_equals_torch(first, MODELS, rounded=False)
 
     slider = page.locator(live).get_by_label("Δt, the length of one step")
     slider.scroll_into_view_if_needed()
@@ -107,16 +115,16 @@ def test_the_explorer_moves_in_jupyterlab_and_equals_torch(lab, browser, report)
         seen = shown(page, live)
         times.append(seen["milliseconds"])
     assert seen["state"]["rate"] == 5
-    assert_equals_torch(seen, LAYOUT.models, rounded=False)
+    assert_equals_torch(seen, MODELS, rounded=False)
     page.locator(live).get_by_role("button", name="50 Hz", exact=True).click()
     seen = shown(page, live)
     assert seen["state"]["rate"] == 50
-    assert_equals_torch(seen, LAYOUT.models, rounded=False)
+    assert_equals_torch(seen, MODELS, rounded=False)
     for _ in range(7):
         slider.press("ArrowLeft")
         times.append(shown(page, live)["milliseconds"])
     page.locator(live).get_by_label("Model A", exact=True).select_option("jump")
-    assert_equals_torch(shown(page, live), LAYOUT.models, rounded=False)
+    assert_equals_torch(shown(page, live), MODELS, rounded=False)
     assert watching.unexpected() == []
     median, longest = sorted(times)[len(times) // 2], max(times)
     report(
