@@ -13,15 +13,14 @@ WORD = re.compile(
 )
 KEYWORDS = set(
     "async await break case catch class const continue default delete do else export extends false finally for "
-    "function get if import in instanceof let new null of return set static super switch this throw true try "
-    "typeof undefined "
+    "function if import in instanceof let new null of return static super switch this throw true try typeof undefined "
     "var void while yield arguments".split()
 )
 GLOBALS = set(
     "Array Boolean Date Error Float64Array Infinity Int16Array Int32Array JSON Map Math NaN Number Object Promise "
     "RangeError String Uint8Array Option clearTimeout document getComputedStyle globalThis history isFinite location "
-    "navigator parseFloat "
-    "parseInt performance setTimeout window decodeURIComponent encodeURIComponent URL Set Symbol".split()
+    "navigator parseFloat parseInt performance setTimeout window decodeURIComponent encodeURIComponent "
+    "URL Set Symbol".split()
 )
 DECLARE = {"var", "let", "const"}
 

@@ -16,17 +16,18 @@ from tdlib.explorer import Explorer, find_checkpoints
 from tdlib.explorer.assets import (
     EXPLORER_PARTS,
     STATE_PARTS,
-    defaults,
     engine_script,
     explorer_script,
     read_asset,
     write_assets,
 )
 from tdlib.explorer.python.answers import Answers, pack_arrays
+from tdlib.explorer.python.entries import entry_of
 from tdlib.explorer.python.explorer import widget_script
 from tdlib.explorer.python.pack import pack_models
 from tdlib.explorer.python.page import heatmap_rows, motion_error, page_script
 from tdlib.explorer.python.signals import held_inputs
+from tdlib.explorer.python.views import first_view
 from tdlib.figures.theme import TEXT_CONTRAST, contrast
 from tdlib.models import RecurrentRollout, RescaledIncrement
 from tdlib.publish import explore
@@ -104,7 +105,7 @@ def test_the_slider_reaches_the_rates_of_the_study_exactly(script):
 def test_a_link_restores_the_state(script, env, signal):
     low, high = SYSTEMS[env].spec.input_low[0], SYSTEMS[env].spec.input_high[0]
     kept = {**signal, **({"values": [round(v, 4) for v in signal["values"]]} if "values" in signal else {})}
-    state = state_of(script, env, rate=42.0, input=kept, solver="midpoint", substeps=3)
+    state = state_of(script, env, rate=42.0, inputs=[kept], solver="midpoint", substeps=3)
     state["start"][0] = -0.321
     state["a"] = {"model": "newtonian", "how": "ode.rk4.transitions", "train_frequency": "50", "seed": "4"}
     link = call(script, f"td.toFragment({json.dumps(state)})")
@@ -141,8 +142,8 @@ def test_a_broken_link_is_named_and_keeps_its_defaults(script, link, words):
     assert len(read["problems"]) == 1
     assert all(word in read["problems"][0] for word in words)
     expected = state_of(script, "Pendulum-v1")
-    assert {k: read["state"][k] for k in ("env", "rate", "start", "input", "dim", "solver", "substeps", "a")} == {
-        k: expected[k] for k in ("env", "rate", "start", "input", "dim", "solver", "substeps", "a")
+    assert {k: read["state"][k] for k in ("env", "rate", "start", "inputs", "dim", "solver", "substeps", "a")} == {
+        k: expected[k] for k in ("env", "rate", "start", "inputs", "dim", "solver", "substeps", "a")
     }
 
 
@@ -157,9 +158,11 @@ def test_a_broken_link_is_named_and_keeps_its_defaults(script, link, words):
         ("{dim: 2}", ["dim must be 0 to 1, got 2"]),
         ("{solver: 'verlet'}", ["solver must be one of", "verlet"]),
         ("{substeps: 0.5}", ["substeps must be a whole number"]),
-        ("{input: {kind: 'sine', amplitude: 'a', frequency: 1}}", ["amplitude of the input must be finite, got a"]),
-        ("{input: {kind: 'drawn', values: [1, 2]}}", ["50 values, got 2"]),
-        ("{input: null}", ["u must be constant, random, sine or drawn"]),
+        ("{inputs: [{kind: 'sine', amplitude: 'a', frequency: 1}]}", ["amplitude of the input must be finite, got a"]),
+        ("{inputs: [{kind: 'drawn', values: [1, 2]}]}", ["50 values, got 2"]),
+        ("{inputs: [null]}", ["u must be constant, random, sine or drawn"]),
+        ("{inputs: null}", ["u must be one signal of each of 1 input, got none"]),
+        ("{channel: 1}", ["ch must be 0 to 0, got 1"]),
         ("{a: null}", ["a model must be"]),
         ("{b: {model: 3}}", ["a model must be", "3"]),
     ],
@@ -176,7 +179,7 @@ def test_a_broken_state_is_refused_with_a_sentence(script, change, words):
 @pytest.mark.parametrize("env", ENVS)
 @pytest.mark.parametrize("signal", INPUTS, ids=lambda s: s["kind"])
 def test_a_good_state_is_taken_as_it_is(script, env, signal):
-    state = state_of(script, env, rate=42.0, input=signal, solver="midpoint", substeps=3, b=None)
+    state = state_of(script, env, rate=42.0, inputs=[signal], solver="midpoint", substeps=3, b=None)
     assert call(script, f"td.checkState({json.dumps(state)}, {ENVS})") == state
     assert call(script, f"td.checkState({{env: {json.dumps(env)}}}, {ENVS})") == state_of(script, env)
 
@@ -193,7 +196,7 @@ def test_the_default_view_is_among_the_arms_and_its_labels_are_words(script, exp
             assert {key: entry[key] for key in ("model", "method", "form", "train_frequency")} == {
                 key: value for key, value in arm.keys().items() if key in ("model", "method", "form", "train_frequency")
             }
-    labels = call(script, f"{entries_of(explorer, 'Pendulum-v1')}.map(td.label)")
+    labels = call(script, f"{entries_of(explorer, 'Pendulum-v1')}.map(function (entry) {{ return entry.label; }})")
     assert len(set(labels)) == len(labels) == len(ARMS) + 3  # two derived arms and persistence
     assert all("undefined" not in label for label in labels)
 
@@ -205,7 +208,9 @@ def test_the_default_view_is_among_the_arms_and_its_labels_are_words(script, exp
 @pytest.mark.parametrize("signal", INPUTS, ids=lambda s: s["kind"])
 @pytest.mark.parametrize("rate", [5, 20, 33.3, 47.3, 200])
 def test_held_inputs_are_the_same_in_both_languages(script, env, signal, rate):
-    plan = call(script, f"td.plan({json.dumps({'rate': rate, 'input': signal})}, tdEngine.systems[{json.dumps(env)}])")
+    plan = call(
+        script, f"td.plan({json.dumps({'rate': rate, 'inputs': [signal]})}, tdEngine.systems[{json.dumps(env)}])"
+    )
     expected = held_inputs(signal, SYSTEMS[env].spec, delta_t_of(rate), plan["steps"])
     assert plan["actions"] == pytest.approx(expected, abs=0)
     assert sum(plan["fineDeltaTs"]) == pytest.approx(plan["steps"] * plan["deltaT"])
@@ -215,7 +220,7 @@ def test_held_inputs_are_the_same_in_both_languages(script, env, signal, rate):
 @pytest.mark.parametrize("env", ENVS)
 def test_errors_are_those_of_the_library(script, env):
     system, generator = SYSTEMS[env], torch.Generator().manual_seed(1)
-    start = torch.tensor(defaults()["environments"][env]["start"], dtype=torch.float64)
+    start = torch.tensor(first_view(SYSTEMS[env]).start, dtype=torch.float64)
     truth = start + torch.randn(20, len(start), generator=generator, dtype=torch.float64).cumsum(dim=0)
     predicted = truth + 4 * torch.randn(20, len(start), generator=generator, dtype=torch.float64)
     values = json.dumps([start.tolist(), truth.tolist(), predicted.tolist()])
@@ -252,7 +257,7 @@ def test_limits_drawn_at_the_first_step_are_those_of_the_library(script, env, ra
     code = f"""(function () {{
       var state = {json.dumps(state)}, system = tdEngine.systems[state.env], plan = td.plan(state, system);
       var truth = system.truth(state.start, plan.actions, plan.actions.map(function () {{ return plan.deltaT; }}));
-      var limit = td.limitOf({json.dumps(arm.keys())}, system, {json.dumps(arm.form)}, 1);
+      var limit = td.limitOf({json.dumps(entry_of(arm))}, system, {json.dumps(arm.form)}, 1);
       var states = td.followLimit(limit, state.start, plan);
       return {{errors: td.relativeErrors(system, state.start, truth, states), action: plan.actions[0]}};
     }})()"""
@@ -283,11 +288,11 @@ def test_persistence_scores_one_at_every_step(script):
         (
             Arm("jump", "rescaled", train_frequency="20"),
             Arm("jump", "recurrent_rollout", train_frequency="20"),
-            {"rate": 12.3, "input": INPUTS[1]},
+            {"rate": 12.3, "inputs": [INPUTS[1]]},
         ),
-        (ARMS[2], ARMS[5], {"rate": 100, "input": INPUTS[2]}),
+        (ARMS[2], ARMS[5], {"rate": 100, "inputs": [INPUTS[2]]}),
         (ARMS[3], ARMS[4], {"rate": 25, "solver": "midpoint", "substeps": 2}),
-        (ARMS[4], Arm("none", "persistence", size="none", data="none"), {"rate": 33.3, "input": INPUTS[3]}),
+        (ARMS[4], Arm("none", "persistence", size="none", data="none"), {"rate": 33.3, "inputs": [INPUTS[3]]}),
     ],
     ids=["default", "derived", "memory and ensemble", "another solver", "persistence"],
 )  # fmt: skip
@@ -303,14 +308,13 @@ def test_the_python_lines_run_and_give_what_the_view_shows(script, explorer, env
     script.run(
         "var plan = td.plan(state, system), pair = {a: td.choose(entries, state.a), b: td.choose(entries, state.b)};"
     )
-    script.run("pair.discrete = Boolean(system.actionTable);")
     plan, pair = call(script, "plan"), call(script, "pair")
     names = {}
     exec(call(script, "td.pythonLines(state, pair, plan, '')"), names)
     printed = [float(value) for value in capsys.readouterr().out.split()]
     for i, side in enumerate("ab"):
         entry = pair[side]
-        solver = call(script, f"td.isField(pair.{side}) ? td.solverOf(pair.{side}, state) : ''")
+        solver = call(script, f"td.solverOf(pair.{side}, state)")
         job = {"kind": "rollout", "id": entry.get("id"), "derive": entry.get("derive"), "solver": solver,
                "substeps": state["substeps"], "states": [state["start"]], "actions": plan["actions"],
                "deltaT": plan["deltaT"]}  # fmt: skip
@@ -375,7 +379,7 @@ def test_a_checkpoint_elsewhere_is_known_from_its_description(folder, tmp_path):
 def test_recorded_steps_equal_the_models(explorer, env, arm):
     name, checkpoint = explorer.find(env, **arm.keys())
     model = load_checkpoint(checkpoint.folder).double()
-    start = torch.tensor(defaults()["environments"][env]["start"], dtype=torch.float64)
+    start = torch.tensor(first_view(SYSTEMS[env]).start, dtype=torch.float64)
     actions = torch.tensor(held_inputs(INPUTS[1], SYSTEMS[env].spec, 0.02, 50), dtype=torch.float64)
     variants = [(None, model)]
     if arm == BASELINE:

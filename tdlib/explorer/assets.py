@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from tdlib.core.files import write_text
+from tdlib.explorer.python.entries import nothing_moves
 from tdlib.explorer.python.generate.systems import systems_script
 
 FOLDER = Path(__file__).parent / "js"
@@ -12,11 +13,14 @@ ENGINE_PARTS = (  # in the order they build on
     "engine_numbers.js", "engine_solvers.js", "engine_systems.js", "engine_models.js", "engine_weights.js", "engine.js",
 )  # fmt: skip
 EXPLORER_PARTS = (  # in the order they build on
-    "explorer_state.js", "explorer_math.js", "explorer_python.js", "explorer_dom.js", "explorer_plots.js",
-    "explorer_map.js", "explorer_controls.js", "explorer_hands.js", "explorer.js",
+    "explorer_rates.js", "explorer_entries.js", "explorer_link.js", "explorer_inputs.js", "explorer_errors.js",
+    "explorer_requests.js", "explorer_python.js",
+    "explorer_dom.js", "explorer_axes.js", "explorer_plots.js", "explorer_scene.js", "explorer_map.js",
+    "explorer_controls.js", "explorer_hands.js", "explorer_change.js", "explorer_update.js", "explorer_look.js",
+    "explorer_words.js", "explorer_describe.js", "explorer_motion.js", "explorer_share.js", "explorer.js",
     "explorer_page.js",
 )  # fmt: skip
-STATE_PARTS = EXPLORER_PARTS[:3]  # those that need no page
+STATE_PARTS = EXPLORER_PARTS[:7]  # those that need no page
 
 
 def read_asset(name: str) -> str:
@@ -32,14 +36,15 @@ def engine_script() -> str:
 
 @cache
 def defaults() -> dict:
-    """Return what both homes show first: rate, models A and B, and start, input and windows per environment."""
+    """Return what both homes show first: rate, models A and B."""
     return json.loads(read_asset("explorer_defaults.json"))
 
 
 @cache
 def explorer_script(parts: tuple[str, ...] = EXPLORER_PARTS) -> str:
     """Return the explorer as one classic script; it expects `tdEngine` to be there."""
-    head = f"globalThis.tdExplorer = {{DEFAULTS: {json.dumps(defaults(), separators=(',', ':'))}}};"
+    known = json.dumps({**defaults(), "nothing": nothing_moves()}, separators=(",", ":"))
+    head = f"globalThis.tdExplorer = {{DEFAULTS: {known}}};"
     return "\n".join([head, *(read_asset(name) for name in parts)])
 
 

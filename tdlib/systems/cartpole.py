@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from tdlib.core.namespace import Namespace
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.systems.scenes import FAINT, INK, WIDTH, Canvas, Scene
+from tdlib.systems.sketch import FirstView, Sketch
 from tdlib.systems.system import System
 from tdlib.systems.task import Collection, Components, Number, Parameters, PPOSettings, RandomInputs, Task, Views
 
@@ -101,6 +102,26 @@ def _ppo(rollout: float, gae_lambda: float) -> PPOSettings:
     )
 
 
+def _points(x: Components, p: Parameters, m: Namespace) -> Components:
+    """The hinge on the cart, and the pole's tip."""
+    hinge = 0.1
+    return x[0], hinge, x[0] + 2 * p.half_length * m.sin(x[2]), hinge + 2 * p.half_length * m.cos(x[2])
+
+
+def _first(label: str, start: tuple[float, ...], signal: dict) -> FirstView:
+    return FirstView(
+        label,
+        start=start,
+        signals=(signal,),
+        start_limits=(X_LIMIT, 4.0, 0.8, 5.0),
+        dim=2,
+        windows={0: ((-2.6, 2.6), (-4.2, 4.2)), 2: ((-0.85, 0.85), (-5.2, 5.2))},
+        least_margins=(0.3, 1.0, 0.3, 1.0),
+        least_energy=0.3,
+    )
+
+
+TO_AND_FRO = {"kind": "drawn", "values": ([MAX_FORCE] * 10 + [-MAX_FORCE] * 10) * 2 + [MAX_FORCE] * 10}
 _WIDE, _FED = (1.5, 1.0, 0.15, 1.0), (1.0, 0.5, 0.08, 0.5)
 CARTPOLE = System(
     spec=SPEC,
@@ -129,11 +150,25 @@ CARTPOLE = System(
         mode=("growth", (0.0, 0.0, 0.0, 0.0)),
         native_step=native_step,
         scene=Scene(("x", "theta"), _paint),
+        sketch=Sketch(
+            "cart with its pole",
+            _points,
+            reach=(X_LIMIT, 0.75),
+            rods=((0, 1),),
+            boxes=((0, 0.2, 0.1),),
+            middle=0.5,
+            ground=0.0,
+        ),
+        first=_first("Cart-pole", (0.0, 0.0, -0.05, 1.6), TO_AND_FRO),
     ),
 )
 CARTPOLE_CONTINUOUS = dataclasses.replace(
     CARTPOLE,
     spec=CONTINUOUS_SPEC,
     collection=Collection(random_inputs=RandomInputs(_WIDE, _FED, 0.1, 0.2, 0.3, (2.0, 3.5, 34.0, 8.5))),
-    views=dataclasses.replace(CARTPOLE.views, native_step=None),
+    views=dataclasses.replace(
+        CARTPOLE.views,
+        native_step=None,
+        first=_first("Cart-pole, any force", (0.0, 0.0, 0.05, 0.0), {"kind": "constant", "value": 0.7}),
+    ),
 )

@@ -11,6 +11,7 @@ from torch import Tensor
 from tdlib.core.namespace import Namespace
 from tdlib.core.specs import EnvironmentSpec, wrap_angle
 from tdlib.systems.scenes import FAINT, INK, WIDTH, Canvas, Scene, disc
+from tdlib.systems.sketch import FirstView, Sketch
 from tdlib.systems.system import System
 from tdlib.systems.task import Collection, Components, Number, Parameters, PPOSettings, RandomInputs, Task, Views
 
@@ -114,5 +115,22 @@ PENDULUM = System(
         mode=("oscillation", (math.pi, 0.0)),
         native_step=native_step,
         scene=Scene(("theta",), _paint),
+        sketch=Sketch(
+            "pendulum",
+            lambda x, p, m: (0.0, 0.0, -p.length * m.sin(x[0]), p.length * m.cos(x[0])),  # θ grows counterclockwise
+            reach=(1.4, 1.4),
+            rods=((0, 1),),
+            discs=(1,),
+            pivots=(0,),
+        ),
+        first=FirstView(
+            "Pendulum",
+            start=(2.0, 1.5),
+            signals=({"kind": "constant", "value": 1.0},),
+            start_limits=(math.pi, MAX_SPEED),
+            windows={0: ((-math.pi, math.pi), (-8.5, 8.5))},
+            least_margins=(0.3, 1.0),
+            least_energy=2.0,
+        ),
     ),
 )

@@ -247,9 +247,7 @@ class System:
 
     # --- flow ---
 
-    def flow(
-        self, state: Tensor, action: Tensor, delta_t: Tensor | float, parameters: Tensor | None = None
-    ) -> Tensor:
+    def flow(self, state: Tensor, action: Tensor, delta_t: Tensor | float, parameters: Tensor | None = None) -> Tensor:
         """Solve the equation over one interval per sample with the action held.
 
         Args:

@@ -1,6 +1,5 @@
 """What a system is for, how data of it are collected, and where it is looked at: settings beside its equation."""
 
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from tdlib.core.namespace import Namespace
 from tdlib.systems.scenes import Scene
+from tdlib.systems.sketch import FirstView, Sketch
 
 Number = Any  # a tensor (...), a float, a symbol: whatever the namespace m computes with
 Components = Sequence[Number]  # one per dimension
@@ -102,6 +102,7 @@ class PPOSettings:
     clip_range: float = 0.2
     reward_scale: float = 0.1
     hidden: tuple[int, ...] = (64, 64)
+
     def discount(self, delta_t: float) -> float:
         """Return γ of one interval [s]."""
         return self.gamma ** (delta_t / self.reference_delta_t)
@@ -144,8 +145,6 @@ class PPOSettings:
         return {"net_arch": list(self.hidden), "log_std_init": self.log_std}
 
 
-
-
 @dataclass(frozen=True)
 class Collection:
     """How data of a system are collected.
@@ -170,6 +169,8 @@ class Views:
         start: Start of the trajectory that shows what a held input is, (D,).
         mode: What decides the task near an equilibrium: "oscillation" or "growth", and the state (D,).
         scene: How a state is painted in videos.
+        sketch: Points and rods of the moving picture on a page; without one a page shows plain rulers.
+        first: Where the explorer begins; where resets do if None.
         native_step: (x, u, p, h, m) one step of Gymnasium's own integrator of length h.
     """
 
@@ -179,4 +180,6 @@ class Views:
     start: tuple[float, ...] | None = None
     mode: tuple[str, tuple[float, ...]] | None = None
     scene: Scene | None = None
+    sketch: Sketch | None = None
+    first: FirstView | None = None
     native_step: Callable[[Components, Components, Parameters, Number, Namespace], Components] | None = None

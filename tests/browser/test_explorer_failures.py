@@ -70,7 +70,7 @@ def test_a_delta_t_out_of_range_is_refused(html, new_page):
 def test_a_broken_state_changes_nothing(html, new_page):
     page = new_page((html / PAGE).as_uri())
     before = shown(page)["state"]
-    for bad in ({**before, "start": [1]}, {**before, "input": {"kind": "sine"}}, {**before, "rate": 0}, {}, None):
+    for bad in ({**before, "start": [1]}, {**before, "inputs": [{"kind": "sine"}]}, {**before, "rate": 0}, {}, None):
         page.evaluate("bad => document.querySelector('.td-explorer').tdExplorer.setState(bad)", bad)
         assert "Nothing was changed" in page.locator(".td-x-problem").inner_text()
         assert shown(page)["state"] == before

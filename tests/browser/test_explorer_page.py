@@ -196,15 +196,15 @@ def test_an_input_is_drawn(explorer, env):
         steps=25,
     )
     seen = check(explorer)
-    values = seen["state"]["input"]["values"]
+    values = seen["state"]["inputs"][0]["values"]
     spec = SYSTEMS[env].spec
-    assert seen["state"]["input"]["kind"] == "drawn" and len(values) == 50
+    assert seen["state"]["inputs"][0]["kind"] == "drawn" and len(values) == 50
     assert values[2] > 0.5 * spec.input_high[0] and values[-2] < 0.5 * spec.input_low[0]
     assert len(set(seen["actions"])) == (2 if spec.discrete else len(set(seen["actions"]))) > 1
     canvas.focus()
     for key in ("ArrowLeft", "ArrowUp", "ArrowUp"):
         canvas.press(key)
-    assert check(explorer)["state"]["input"]["values"] != values
+    assert check(explorer)["state"]["inputs"][0]["values"] != values
 
 
 @pytest.mark.parametrize("kind", ["random", "sine", "constant"])
@@ -212,7 +212,7 @@ def test_signals_are_chosen_and_set(explorer, kind):
     explorer.get_by_text("More: start, input, solver, seed").click()
     explorer.get_by_label("Signal").select_option("random" if kind == "constant" else "constant")
     explorer.get_by_label("Signal").select_option(kind)
-    assert check(explorer)["state"]["input"]["kind"] == kind
+    assert check(explorer)["state"]["inputs"][0]["kind"] == kind
     label, value, key = {
         "random": ("Random seed", "11", "seed"), "sine": ("Frequency [Hz]", "3.5", "frequency"),
         "constant": ("[N m]", "-0.7", "value"),
@@ -220,7 +220,7 @@ def test_signals_are_chosen_and_set(explorer, kind):
     control = explorer.locator(".td-x-more").get_by_label(label).first
     control.fill(value)
     control.press("Tab")
-    assert check(explorer)["state"]["input"][key] == float(value)
+    assert check(explorer)["state"]["inputs"][0][key] == float(value)
 
 
 def test_a_pair_is_chosen_in_the_heat_map(explorer):
@@ -289,7 +289,7 @@ def test_every_control_is_reached_by_tab_in_the_order_of_the_eye(explorer):
 
 def test_a_link_restores_the_view(html, explorer, new_page):
     set_state(explorer, env="CartPoleContinuous-v1", rate=61.0, start=[0.2, -0.3, 0.1, 0.4], dim=0,
-              input={"kind": "sine", "amplitude": 4.5, "frequency": 1.5}, solver="euler", substeps=2,
+              inputs=[{"kind": "sine", "amplitude": 4.5, "frequency": 1.5}], solver="euler", substeps=2,
               a={"model": "newtonian", "how": "ode.rk4.transitions", "train_frequency": "50"},
               b={"model": "jump", "how": "rescaled.none.transitions", "train_frequency": "20"})  # fmt: skip
     before = check(explorer)

@@ -84,7 +84,7 @@ def assert_equals_torch(seen: dict, models: Path, rounded: bool = True) -> None:
     """Compare truth, predictions, errors and readouts with torch's for the same state."""
     state, env = seen["state"], seen["state"]["env"]
     system, delta_t = SYSTEMS[env], delta_t_of(state["rate"])
-    actions = held_inputs(state["input"], system.spec, delta_t, steps_within(1.0, delta_t))
+    actions = held_inputs(state["inputs"], system.spec, delta_t, steps_within(1.0, delta_t))
     assert seen["delta_t"] == delta_t and seen["actions"] == actions
     start, held = torch.tensor(state["start"], dtype=torch.float64), torch.tensor(actions, dtype=torch.float64)[:, None]
     truth = [start]

@@ -10,6 +10,7 @@ import traitlets
 from tdlib.explorer.assets import engine_script, explorer_script, read_asset
 from tdlib.explorer.python.answers import Answers, pack_arrays
 from tdlib.explorer.python.checkpoints import Checkpoint, find_checkpoints
+from tdlib.explorer.python.entries import entry_of
 from tdlib.explorer.python.pack import packed_model
 from tdlib.explorer.python.page import page_element
 from tdlib.figures.theme import theme_css
@@ -67,9 +68,8 @@ class Explorer(anywidget.AnyWidget):
         several = len({c.run for c in self.checkpoints}) > 1
         return [
             {
-                "id": str(i), "path": _from_here(c.folder), "run": c.run if several else "", "model": c.arm.model,
-                "method": c.arm.method, "form": c.arm.form, "data": c.arm.data, "size": c.arm.size,
-                "train_frequency": c.arm.train_frequency, "seed": c.seed,
+                **entry_of(c.arm), "id": str(i), "path": _from_here(c.folder), "run": c.run if several else "",
+                "seed": c.seed,
             }
             for i, c in enumerate(self.checkpoints)
             if c.env == env

@@ -18,6 +18,7 @@ import torch
 
 from tdlib.core.facts import ARM_COLUMNS
 from tdlib.core.files import write_text
+from tdlib.explorer.python.entries import arm_of, entry_of
 from tdlib.explorer.python.generate.operations import MissingOperationError
 from tdlib.explorer.python.generate.pieces import pieces_of
 from tdlib.models import DynamicsModel, TrajectoryShootingModel
@@ -163,9 +164,8 @@ def _entry(name: str, model: DynamicsModel, packed: DynamicsModel) -> tuple[dict
     weights = b"".join(x.half().contiguous().numpy().astype("<f2").tobytes() for x in tensors.values())
     entry = {
         "id": name,
-        **{key: config[key] for key in ARM_COLUMNS},
+        **entry_of(arm_of(config), config.get("delta_t_support")),
         "seed": config["seed"],
-        "support": config.get("delta_t_support"),
         "delta_t": float(packed.train_delta_t),
         "solver": options.get("solver"),
         "substeps": options.get("substeps"),

@@ -22,6 +22,7 @@ from tdlib.explorer.assets import defaults
 from tdlib.explorer.python.answers import Answers
 from tdlib.explorer.python.checkpoints import Checkpoint
 from tdlib.explorer.python.signals import held_inputs
+from tdlib.explorer.python.views import view_values
 from tdlib.figures.style import state_label
 from tdlib.systems import SYSTEMS, System
 
@@ -90,14 +91,14 @@ def static_view(env: str, answers: Answers, find: Find) -> str:
 def static_rollout(system: System, answers: Answers, name: str, rate: float) -> StaticRollout:
     """Predict the first view's second with one model at one rate [Hz] and score it against the truth."""
     spec, delta_t = system.spec, delta_t_of(rate)
-    first = defaults()["environments"][spec.name]
-    actions = held_inputs(first["input"], spec, delta_t, steps_within(HORIZON, delta_t))
+    first = view_values(system)
+    actions = held_inputs(first["inputs"], spec, delta_t, steps_within(HORIZON, delta_t))
     start = torch.tensor(first["start"], dtype=torch.float64)
     job = {"kind": "rollout", "id": name, "states": [first["start"]], "actions": actions, "deltaT": delta_t}
     predicted = torch.from_numpy(answers.answer(spec.name, job))
     truth, state = [], start
     for action in actions:
-        state = system.flow(state, torch.tensor([action], dtype=torch.float64), delta_t)
+        state = system.flow(state, torch.tensor(action, dtype=torch.float64).reshape(-1), delta_t)
         truth.append(state)
     error = motion_error(predicted, torch.stack(truth), start, system)
     times = np.arange(len(actions) + 1) * delta_t
@@ -190,12 +191,12 @@ def _text(error: float) -> str:
 
 def _figure(system: System, rate: float, rollouts: Mapping[str, StaticRollout]) -> str:
     """Draw the shown dimension as SVG in the theme's colors, so that it follows light and dark."""
-    first = defaults()["environments"][system.spec.name]
+    first = view_values(system)
     d, delta_t = first["dim"], 0.01
-    inputs = held_inputs(first["input"], system.spec, delta_t, round(HORIZON / delta_t))
+    inputs = held_inputs(first["inputs"], system.spec, delta_t, round(HORIZON / delta_t))
     states = [torch.tensor(first["start"], dtype=torch.float64)]
     for action in inputs:
-        states.append(system.flow(states[-1], torch.tensor([action], dtype=torch.float64), delta_t))
+        states.append(system.flow(states[-1], torch.tensor(action, dtype=torch.float64).reshape(-1), delta_t))
     truth = torch.stack(states)[:, d].numpy()
     margin = max(0.7 * float(truth.max() - truth.min()), 0.3)
     low, high = float(truth.min()) - margin, float(truth.max()) + margin

@@ -21,6 +21,8 @@ class VelocityDynamicsModel(nn.Module):
         Seed 000, Phase 2, model 4.
     """
 
+    fits_truth = False
+
     def __init__(self, spec: EnvironmentSpec, widths: tuple[int, ...] = (64, 64), action_embedding_dim: int = 8):
         super().__init__()
         self.pairs = Pairs(spec)

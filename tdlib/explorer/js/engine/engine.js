@@ -11,9 +11,9 @@
      .name .stateNames .stateUnits .angleDims .positionDims .velocityDims
      .inputs                      [{name, unit, low, high}]
      .actionTable                 rows of inputs that discrete actions hold; null where the action is the inputs
-     .limits                      {speed: |state| <= speed after each substep, or null}
      .reset                       {low, high}, the box of random starts; null without a task
-     .view                        what the explorer shows first: start, windows, drawing
+     .view                        what the explorer shows first: start, input, windows
+     .sketch                      {points(state), rods, discs, boxes, ...} of its moving picture; null for none
      .flow(state, action, dt)     state after dt with the action held: SYSTEMS[env].flow; negative dt goes back in time
      .truth(state, actions, dts)  array of states after each action; dts is an array or one number
      .field(state, action)        ds/dt

@@ -32,6 +32,7 @@
           });
         });
       },
+      missing: engine.missing,
       run: function (env, jobs) { return jobs.map(function (job) { return td.runJob(engine, env, job); }); },
     };
   };

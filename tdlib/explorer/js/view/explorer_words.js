@@ -101,6 +101,8 @@
       ui.substeps.value = app.state.substeps;
       inputControls(app.engine.systems[app.state.env]);
       var source = app.backend.label + (app.backend.rounded ? ", so that its numbers differ from those of the checkpoints by about one part in a thousand." : ".");
+      var missing = app.backend.missing ? app.backend.missing(app.state.env) : [];
+      if (missing.length) source += " Shown in JupyterLab only: " + missing.map(function (m) { return m.id + " (" + m.why + ")"; }).join("; ") + ".";
       setText(ui.source, "Models: " + source);
     }
     function resultWords() {

@@ -1,26 +1,30 @@
 """The systems for the page: what they are called, their limits, and their equations as JavaScript.
 
-The code is generated from each system's own `derivative` and `energy`, so that no equation is written twice.
+The code is generated from each system's own functions: one substep of its flow with limits and events, the right-hand
+side, the energy, the points of its sketch. No equation is written twice.
 """
 
 import json
 import math
 from functools import cache
+from types import SimpleNamespace
 
 import torch
+from torch import Tensor
 
+from tdlib.core.namespace import TORCH
 from tdlib.core.solvers import TABLEAUS
 from tdlib.explorer.python.generate.function import function_text
+from tdlib.explorer.python.views import symbols, view_values
 from tdlib.systems import SYSTEMS, System
 from tdlib.systems.scalar import ROUNDING
 
 
-def system_script(system: System, view: dict | None = None) -> str:
+def system_script(system: System) -> str:
     """Return the call of `tdEngine.define` for one system.
 
     Args:
-        system: Its equation, names and limits.
-        view: What the explorer shows of it first; see `js/view/explorer_defaults.json`.
+        system: Its equation, names and limits, and what a reader sees of it first.
 
     Raises:
         MissingOperationError: If the page has no form of an operation in its equation.
@@ -28,7 +32,8 @@ def system_script(system: System, view: dict | None = None) -> str:
     spec = system.spec
     state, inputs = torch.zeros(spec.state_dim, dtype=torch.float64), torch.zeros(spec.input_dim, dtype=torch.float64)
     description = {
-        "name": spec.name, "stateNames": spec.state_names, "stateUnits": spec.state_units,
+        "name": spec.name, "folder": spec.folder,
+        "stateNames": spec.state_names, "stateUnits": spec.state_units, "stateLabels": symbols(system),
         "angleDims": spec.angle_dims, "positionDims": spec.position_dims, "velocityDims": spec.velocity_dims,
         "inputs": [
             {"name": name, "unit": unit, "low": low, "high": high}
@@ -37,17 +42,22 @@ def system_script(system: System, view: dict | None = None) -> str:
             )
         ],
         "actionTable": spec.action_table,
-        "limits": system.state_limits,
         "reset": None if system.task is None else {"low": system.reset_low, "high": system.reset_high},
-        "solver": system.solver, "maxSubstep": system.max_substep, "rounding": ROUNDING,
-        "view": view,
+        "maxSubstep": system.max_substep, "rounding": ROUNDING,
+        "view": view_values(system),
+        "sketch": _sketch(system),
     }  # fmt: skip
-    functions = [f"rate: {function_text(system.derivative, {'u': inputs}, {'x': state})}"]
+    step = torch.tensor(system.max_substep, dtype=torch.float64)
+    functions = {
+        "substep": function_text(system.substep, {"u": inputs, "h": step}, {"x": state}),
+        "rate": function_text(system.derivative, {"u": inputs}, {"x": state}),
+    }
     if system.energy is not None:
-        functions.append(f"energy: {function_text(system.total_energy, {}, {'x': state})}")
-    if system.event is not None:
-        functions.append(f"event: {function_text(system.after_event, {}, {'x': state})}")
-    return f"globalThis.tdEngine.define({_script(description)}, {{ {', '.join(functions)} }});"
+        functions["energy"] = function_text(system.total_energy, {}, {"x": state})
+    if system.views.sketch is not None:
+        functions["points"] = function_text(lambda x: _points(system, x), {}, {"x": state})
+    code = ",\n".join(f"{name}: {text}" for name, text in functions.items())
+    return f"globalThis.tdEngine.define({_script(description)}, {{\n{code}\n}});"
 
 
 def systems_script() -> str:
@@ -61,6 +71,21 @@ def _systems_script(names: tuple[str, ...]) -> str:
     return "\n".join(
         [f"globalThis.tdEngine.tableaux = {json.dumps(tableaux)};", *(system_script(SYSTEMS[name]) for name in names)]
     )
+
+
+def _sketch(system: System) -> dict | None:
+    sketch = system.views.sketch
+    if sketch is None:
+        return None
+    names = ("reach", "rods", "discs", "boxes", "pivots", "middle", "ground")
+    count = len(_points(system, torch.zeros(system.spec.state_dim, dtype=torch.float64))) // 2
+    return {"count": count, **{name: getattr(sketch, name) for name in names}}
+
+
+def _points(system: System, state: Tensor) -> Tensor:
+    """Coordinates of the sketch's points one after the other: (D,) -> (2 K,)."""
+    found = system.views.sketch.points(state.unbind(-1), SimpleNamespace(**system.parameters), TORCH)
+    return torch.stack([torch.as_tensor(y, dtype=state.dtype) for y in found])
 
 
 def _script(value: object) -> str:
