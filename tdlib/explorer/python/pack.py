@@ -19,7 +19,7 @@ import torch
 from tdlib.core.facts import ARM_COLUMNS
 from tdlib.core.files import write_text
 from tdlib.explorer.python.entries import arm_of, entry_of
-from tdlib.explorer.python.generate.operations import MissingOperationError
+from tdlib.explorer.python.generate.arrays import MissingOperationError
 from tdlib.explorer.python.generate.pieces import pieces_of
 from tdlib.models import DynamicsModel, TrajectoryShootingModel
 from tdlib.study.arms import Arm, trained_arms

@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from tdlib.explorer.python.generate.operations import MissingOperationError, Operations
+from tdlib.explorer.python.generate.arrays import MissingOperationError
+from tdlib.explorer.python.generate.operations import Operations
 from tdlib.explorer.python.generate.values import (
     CALL,
     HELD,
