@@ -1,9 +1,9 @@
 """Predictions for the explorer in JupyterLab: trained models in double precision, fast enough for a moving slider.
 
 A rollout of 200 steps is a chain of small operations, so its time is Python's, not the processor's. A model's step is
-therefore recorded once by `tdlib.speed.traced`, which runs the same operations without Python between them: three times as
-fast and equal to the last bit. A model whose recorded step differs from its own, because it branches on values or reads
-the size of a batch, is called as it is; one that predicts whole sequences only is asked for whole sequences.
+therefore recorded once by `tdlib.speed.traced`, which runs the same operations without Python between them: three times
+as fast and equal to the last bit. A model whose recorded step differs from its own, because it branches on values or
+reads the size of a batch, is called as it is; one that predicts whole sequences only is asked for whole sequences.
 """
 
 from collections.abc import Callable, Mapping, Sequence

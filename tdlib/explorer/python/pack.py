@@ -82,7 +82,8 @@ def pack_models(env: str, models: Mapping[str, DynamicsModel]) -> Pack:
     Raises:
         ValueError: If a model belongs to another environment, or cannot be packed.
     """
-    index, missing, weights, names = [], [], bytearray(), {}
+    index, missing, weights = [], [], bytearray()
+    names: dict[str, str] = {}  # code -> name
     for name, model in models.items():
         if model.spec.name != env:
             raise ValueError(f"models must be of environment {env}, {name} is of {model.spec.name}")

@@ -36,8 +36,8 @@ class Elementwise(Arrays):
         if rounding_mode is not None:
             inner = self.each(base, *args)
             return self.each({"floor": "floor", "trunc": "trunc"}[rounding_mode], inner)
-        if base in ("add", "sub") and all(isinstance(x, Value) for x in args[:2]):
-            joined = _added(base, *args[:2])
+        if base == "add" and isinstance(args[0], Value) and isinstance(args[1], Value):
+            joined = _added(args[0], args[1])
             if joined is not None:
                 return joined
         if "min" in more or "max" in more:
@@ -77,11 +77,11 @@ class Elementwise(Arrays):
         return Elements(shape, max(s for _, s in items), items)
 
 
-def _added(base: str, a: Value, b: Value) -> Value | None:
+def _added(a: Value, b: Value) -> Value | None:
     """A product that begins at what is added to it, where one of two summands is a product that nothing else reads."""
     for product, other in ((a, b), (b, a)):
-        if base == "sub" or not isinstance(product, Product) or product.start is not None or product.made is not None:
+        if not isinstance(product, Product) or product.start is not None or product.made is not None:
             continue
         if other.size == product.size and np.broadcast_shapes(product.shape, other.shape) == product.shape:
-            return Product(product.shape, max(product.stage, other.stage), product.make, other)
+            return Product(product.shape, max(product.stage, other.stage), make=product.make, start=other)
     return None

@@ -148,16 +148,18 @@ def _reshaped(value: Product | Joined, shape: tuple[int, ...]) -> Value | None:
             made = value.made if value.made is not None else value.make(start)
             return like(made, meta(made).view(shape))
 
-        return Product(shape, value.stage, make, value.start)
-    pieces = [Elements((p.size,), p.stage, p.items) if isinstance(p, Elements) else p for p in value.pieces]
+        return Product(shape, value.stage, make=make, start=value.start)
+    pieces: list[Value] = [
+        Elements((p.size,), p.stage, p.items) if isinstance(p, Elements) else p for p in value.pieces
+    ]
     if any(len(p.shape) != 1 and not isinstance(p, Strided) for p in pieces):
         return None
     pieces = [like(p, meta(p).reshape(-1)) if isinstance(p, Strided) else p for p in pieces]
     long = [d for d, n in enumerate(shape) if n > 1]
     if len(long) != 1:
         return None
-    shaped = [_vector(p, shape, long[0]) for p in pieces]
-    return Joined(shape, value.stage, long[0], shaped) if all(shaped) else None
+    shaped = [vector for p in pieces if (vector := _vector(p, shape, long[0])) is not None]
+    return Joined(shape, value.stage, long[0], shaped) if len(shaped) == len(pieces) else None
 
 
 def _vector(piece: Value, shape: tuple[int, ...], dim: int) -> Value | None:

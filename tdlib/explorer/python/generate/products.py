@@ -83,7 +83,7 @@ class Products(Moves):
     def _broadcast_number(self, value: Value, index: tuple[int, ...]) -> tuple[str, int]:
         place = 0
         for i, n in zip(of_broadcast(index, value.shape), value.shape, strict=True):
-            place = place * n + i
+            place = place * n + int(i)
         return self.number_at(value, place)
 
     def sum_of_products(self, terms: list[list[tuple[str, int]]]) -> tuple[str, int]:
@@ -116,7 +116,7 @@ class Products(Moves):
                 weight, row_stride, col_stride, rows, x, [p for s, p in groups if s == late], begin, shape
             )
 
-        return Product(shape, max(late, start.stage if start else ONCE), make, start)
+        return Product(shape, max(late, start.stage if start else ONCE), make=make, start=start)
 
     def _columns(self, x: Value) -> list[tuple[int, int]]:
         """Stage and place of every number that a product reads."""
@@ -151,13 +151,14 @@ class Products(Moves):
     def _chosen(self, x: Value, places: list[int]) -> Strided:
         if isinstance(x, Elements):
             return self.array(self.elements((len(places),), [x.items[i] for i in places]))
-        chosen, first, wanted = [], 0, set(places)
+        chosen: list[Value] = []
+        first, wanted = 0, set(places)
         for piece in x.pieces if isinstance(x, Joined) else [x]:
             inside = [i - first for i in range(first, first + piece.size) if i in wanted]
             if len(inside) == piece.size:
                 chosen.append(self.shaped(piece, (piece.size,)))
             elif inside:
-                chosen.append(self.elements((len(inside),), [piece.items[i] for i in inside]))
+                chosen.append(self.elements((len(inside),), [self.number_at(piece, i) for i in inside]))
             first += piece.size
         if len(chosen) == 1:
             return self.array(chosen[0])

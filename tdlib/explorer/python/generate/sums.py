@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 from tdlib.explorer.python.generate.arrays import MissingOperationError
 from tdlib.explorer.python.generate.products import Products
@@ -9,14 +10,15 @@ from tdlib.explorer.python.generate.values import SMALL, Elements, Scope, Stride
 
 REDUCTIONS = {"sum": "+", "mean": "+", "prod": "*", "amax": "Math.max", "amin": "Math.min", "any": "||", "all": "&&"}
 
+Dim = int | Sequence[int] | None
+
 
 class Sums(Products):
     """Adds reductions."""
 
-    def reduce(self, base: str, shape: tuple[int, ...], value: Value, dim: object = None, *unused: object) -> Value:
+    def reduce(self, base: str, shape: tuple[int, ...], value: Value, dim: Dim = None, *unused: object) -> Value:
         """Sums, means, products and extremes over dimensions."""
-        dims = range(len(value.shape)) if dim in (None, []) else [dim] if isinstance(dim, int) else dim
-        dims = sorted({d % len(value.shape) for d in dims}) if value.shape else []
+        dims = _dimensions(value, dim)
         count = prod(value.shape[d] for d in dims)
         kept = tuple(1 if d in dims else n for d, n in enumerate(value.shape))
         sign = REDUCTIONS[base]
@@ -25,7 +27,8 @@ class Sums(Products):
             items = []
             for index in indices(kept):
                 inner = indices([value.shape[d] if d in dims else 1 for d in range(len(kept))])
-                read = [source.at(tuple(i + o for i, o in zip(index, r, strict=True)), None) for r in inner]
+                scope = self.writer.scopes[source.stage]
+                read = [source.at(tuple(i + o for i, o in zip(index, r, strict=True)), scope) for r in inner]
                 own = max(stage for _, stage in read)
                 names = [self.writer.scopes[stage].name(text) for text, stage in read]
                 text = f"{sign}({', '.join(names)})" if sign[0] == "M" else f"({f' {sign} '.join(names)})"
@@ -50,11 +53,10 @@ class Sums(Products):
         self.writer.line(source.stage, " ".join(lines))
 
     def op_var(
-        self, shape: tuple[int, ...], value: Value, dim: object = None, correction: float = 1, keepdim: bool = False
+        self, shape: tuple[int, ...], value: Value, dim: Dim = None, correction: float = 1, keepdim: bool = False
     ) -> Value:
         """Variance over dimensions."""
-        dims = range(len(value.shape)) if dim in (None, []) else [dim] if isinstance(dim, int) else dim
-        dims = [d % len(value.shape) for d in dims]
+        dims = _dimensions(value, dim)
         kept = tuple(1 if d in dims else n for d, n in enumerate(value.shape))
         value = value if isinstance(value, Elements) else self.array(value)
         away = self.each("sub", value, self.reduce("mean", kept, value, dims))
@@ -62,7 +64,7 @@ class Sums(Products):
         count = prod(value.shape[d] for d in dims)
         return self.shaped(self.each("div", total, count - (1 if correction is None else correction)), shape)
 
-    def op_std(self, shape: tuple[int, ...], value: Value, *args: object, **kwargs: object) -> Value:
+    def op_std(self, shape: tuple[int, ...], value: Value, *args: Any, **kwargs: Any) -> Value:
         """Standard deviation over dimensions."""
         return self.each("sqrt", self.op_var(shape, value, *args, **kwargs))
 
@@ -105,3 +107,12 @@ class Sums(Products):
         normal = self.each("mul", self.each("sub", value, mean), factor)
         normal = normal if weight is None else self.each("mul", normal, weight)
         return [normal if bias is None else self.each("add", normal, bias), mean, factor]
+
+
+def _dimensions(value: Value, dim: Dim) -> list[int]:
+    """Dimensions counted from the front; all of them where none is named."""
+    if dim is None or dim == []:
+        return list(range(len(value.shape)))
+    return (
+        sorted({d % max(1, len(value.shape)) for d in ([dim] if isinstance(dim, int) else dim)}) if value.shape else []
+    )

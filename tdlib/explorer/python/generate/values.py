@@ -27,7 +27,9 @@ class Scope:
     """
 
     def __init__(self, writer: "Writer", declare: Callable[[str, str], str] = "const {} = {};".format):
-        self.writer, self.declare, self.lines, self._names = writer, declare, [], {}
+        self.writer, self.declare = writer, declare
+        self.lines: list[str] = []
+        self._names: dict[str, str] = {}
 
     def name(self, expression: str) -> str:
         """Return a name for an expression, which is computed here at its first use."""
@@ -114,7 +116,7 @@ class Elements(Value):
     items: list[tuple[str, int]] = field(default_factory=list)
 
     def at(self, index: Index, scope: Scope) -> tuple[str, int]:
-        return self.items[_flat(index, self.shape)]
+        return self.items[_flat([int(i) for i in index], self.shape)]
 
 
 @dataclass
@@ -151,7 +153,7 @@ class Joined(Value):
 class Product(Value):
     """W x + start, written when it is first read, so that a sum that follows can become its start."""
 
-    make: Callable[[Value | None], Strided] = lambda start: None
+    make: Callable[[Value | None], Strided] = field(kw_only=True)
     start: Value | None = None
     made: Strided | None = None
 
