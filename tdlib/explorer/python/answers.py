@@ -1,11 +1,13 @@
 """Predictions for the explorer in JupyterLab: trained models in double precision, fast enough for a moving slider.
 
-A rollout of 200 steps is a chain of small operations, so its time is Python's, not the processor's. Every model's step
-is therefore recorded once by `tdlib.speed.traced`, which runs the same operations without Python between them: three
-times as fast and equal to the last bit.
+A rollout of 200 steps is a chain of small operations, so its time is Python's, not the processor's. A model's step is
+therefore recorded once by `tdlib.speed.traced`, which runs the same operations without Python between them: three times
+as fast and equal to the last bit. A model whose recorded step differs from its own, because it branches on values or
+reads the size of a batch, is called as it is; one that predicts whole sequences only is asked for whole sequences.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,17 +17,16 @@ from torch import Tensor
 
 from tdlib.core.solvers import SOLVERS
 from tdlib.core.specs import EnvironmentSpec
-from tdlib.models import DynamicsModel, TrajectoryMatchingModel
+from tdlib.explorer.python.stepping import Advance, Stepping, stepping
+from tdlib.models import DynamicsModel
 from tdlib.models.derived import Persistence, RecurrentRollout, RescaledIncrement
 from tdlib.speed import traced
+from tdlib.speed.trace import leaves_of
 from tdlib.training import load_checkpoint
 
 DERIVED = {"rescaled": RescaledIncrement, "recurrent_rollout": RecurrentRollout}
 MAX_STEPS, MAX_SUBSTEPS = 2000, 64  # bounds on what one request may ask for
 TRACE_DELTA_T = 0.05  # [s]; any value: the trace does not depend on it
-OneStep = Callable[
-    [Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]
-]  # memory, state, action, Δt -> memory, state
 
 
 class Answers:
@@ -44,7 +45,7 @@ class Answers:
         prepare: Callable[[DynamicsModel], DynamicsModel] = torch.nn.Module.double,
     ):
         self._folders, self._specs, self._prepare = dict(folders), dict(specs), prepare
-        self.step = lru_cache(maxsize=64)(self._step)
+        self.followed = lru_cache(maxsize=64)(self._followed)
 
     def answer(self, env: str, job: Mapping) -> np.ndarray:
         """Predict what one job asks for.
@@ -62,18 +63,13 @@ class Answers:
             ValueError: If the job names what does not exist, or is out of bounds.
         """
         states, actions, delta_t = self._checked(env, job)
-        step = self.step(
+        model = self.followed(
             env, job.get("id"), job.get("derive"), job.get("solver") or None, int(job.get("substeps") or 1)
         )
         with torch.inference_mode():
-            memory = states.new_zeros(len(states), 0)
             if job["kind"] == "steps":
-                return step(memory, states, actions, delta_t.expand(len(states)))[1].numpy()
-            predicted, state = [], states
-            for action in actions.split(1):
-                memory, state = step(memory, state, action, delta_t)
-                predicted.append(state)
-            return torch.cat(predicted).numpy()
+                return model.once(states, actions, delta_t.expand(len(states))).numpy()
+            return model.rollout(states, actions, delta_t).numpy()
 
     def _checked(self, env: str, job: Mapping) -> tuple[Tensor, Tensor, Tensor]:
         if env not in self._specs:
@@ -96,21 +92,18 @@ class Answers:
             raise ValueError(f"deltaT must lie in (0, 1] s, got {delta_t}")
         return states, actions, torch.tensor([delta_t], dtype=torch.float64)
 
-    def _step(self, env: str, name: str | None, derive: str | None, solver: str | None, substeps: int) -> OneStep:
+    def _followed(
+        self, env: str, name: str | None, derive: str | None, solver: str | None, substeps: int
+    ) -> "Followed":
         spec = self._specs[env]
         if name is None:
-            return _without_memory(Persistence(spec))
+            return Followed(Persistence(spec), recorded=False)
         model = _with_solver(self.model(name), solver, substeps)
-        step = _traced(model)
         if derive is None:
-            return step
+            return Followed(model)
         if derive not in DERIVED or float(model.config.get("train_frequency", "nan")) <= 0:
             raise ValueError(f"derive must be one of {sorted(DERIVED)} of a one-rate model, got {derive!r}")
-
-        def one_step(state: Tensor, action: Tensor, delta_t: Tensor) -> Tensor:
-            return step(state.new_zeros(len(state), 0), state, action, delta_t)[1]
-
-        return _without_memory(DERIVED[derive](one_step, float(model.train_delta_t), spec))
+        return Followed(DERIVED[derive](Followed(model).once, float(model.train_delta_t), spec), recorded=False)
 
     def model(self, name: str) -> DynamicsModel:
         """Load a model in double precision by its name in requests."""
@@ -120,7 +113,7 @@ class Answers:
 
 
 def _with_solver(model: DynamicsModel, solver: str | None, substeps: int) -> DynamicsModel:
-    if not isinstance(model, TrajectoryMatchingModel) or (solver is None and substeps == 1):
+    if not hasattr(model, "with_solver") or (solver is None and substeps == 1):
         return model
     if solver is not None and solver not in SOLVERS:
         raise ValueError(f"solver must be one of {sorted(SOLVERS)}, got {solver!r}")
@@ -129,19 +122,61 @@ def _with_solver(model: DynamicsModel, solver: str | None, substeps: int) -> Dyn
     return model.with_solver(solver or model.solver, substeps)
 
 
-def _without_memory(model: DynamicsModel) -> OneStep:
-    return lambda memory, state, action, delta_t: (memory, model(state, action, delta_t))
+class Followed:
+    """A model open loop, its steps recorded where that changes nothing.
+
+    Args:
+        model: Any dynamics model, in double precision.
+        recorded: Whether to try recording.
+    """
+
+    def __init__(self, model: DynamicsModel, recorded: bool = True):
+        self._model, self._steps = model, stepping(model)
+        if self._steps is not None and recorded:
+            start = _recorded(model, self._steps, self._steps.start)
+            follow = start if self._steps.follow is self._steps.start else None
+            self._steps = replace(
+                self._steps, start=start, follow=follow or _recorded(model, self._steps, self._steps.follow)
+            )
+
+    def once(self, state: Tensor, action: Tensor, delta_t: Tensor) -> Tensor:
+        """Take one step from each state: (N, D), (N, A), (N) -> (N, D)."""
+        if self._steps is None:
+            return self._model.predict_sequence(state, action.unsqueeze(-2), delta_t.unsqueeze(-1))[..., 0, :]
+        return self._steps.start(state, action, delta_t, *self._steps.initial(state, action))[0]
+
+    def rollout(self, state: Tensor, actions: Tensor, delta_t: Tensor) -> Tensor:
+        """Follow one start: (1, D), (T, A), (1) -> (T, D)."""
+        if self._steps is None:
+            return self._model.predict_sequence(state[0], actions, delta_t.expand(len(actions)))
+        carry, advance, predicted = self._steps.initial(state, actions[:1]), self._steps.start, []
+        for action in actions.split(1):
+            state, carry = advance(state, action, delta_t, *carry)
+            advance = self._steps.follow
+            predicted.append(state)
+        return torch.cat(predicted)
 
 
-def _traced(model: DynamicsModel) -> OneStep:
-    """Record one step; a memory of width 0 stands for an empty one."""
-    state = torch.zeros(2, model.spec.state_dim, dtype=torch.float64)
-    inputs = (state, state[:, :1], torch.full((2,), TRACE_DELTA_T, dtype=torch.float64))
-    if not model.has_memory:
-        recorded = traced(model, *inputs)
-        return lambda memory, s, a, d: (memory, recorded(s, a, d))
-    recorded = traced(model.step, model.initial_memory(state), *inputs)
-    return lambda memory, s, a, d: recorded(memory if memory.shape[1] else model.initial_memory(s), s, a, d)
+def _recorded(model: DynamicsModel, steps: Stepping, advance: Advance) -> Advance:
+    """Record a step; return the step itself where a recorded one would not answer as it does."""
+    with torch.inference_mode():
+        try:
+            recorded = traced(advance, *_example(model, steps, 2, TRACE_DELTA_T))
+            for count, delta_t in ((1, 0.03), (3, 0.2)):
+                example = _example(model, steps, count, delta_t)
+                for own, other in zip(leaves_of(advance(*example))[0], leaves_of(recorded(*example))[0], strict=True):
+                    if own.shape != other.shape or not torch.equal(own, other):
+                        return advance
+        except RuntimeError:
+            return advance
+    return recorded
+
+
+def _example(model: DynamicsModel, steps: Stepping, count: int, delta_t: float) -> tuple[Tensor, ...]:
+    generator = torch.Generator().manual_seed(count)
+    state = torch.randn(count, model.spec.state_dim, dtype=torch.float64, generator=generator)
+    action = torch.zeros(count, model.spec.action_dim, dtype=torch.float64)
+    return state, action, torch.full((count,), delta_t, dtype=torch.float64), *steps.initial(state, action)
 
 
 def pack_arrays(arrays: Sequence[np.ndarray]) -> tuple[list[list[int]], bytes]:

@@ -13,7 +13,10 @@ from tdlib.models.derived import RecurrentRollout, RescaledIncrement
 from tdlib.models.forms import FORMS, form_coefficients
 from tdlib.study.arms import DERIVED_ARMS, PERSISTENCE, Arm
 
-WRAPPERS = {"rescaled": (RescaledIncrement,), "recurrent_rollout": (RecurrentRollout,)}  # class, further arguments
+WRAPPERS: dict[str, tuple] = {
+    "rescaled": (RescaledIncrement,),
+    "recurrent_rollout": (RecurrentRollout,),
+}  # class, further arguments
 LONG_METHODS = {"baseline": "baseline (always its own step)", "persistence": "nothing moves"}
 SOLVER_LABELS = {"euler": "Euler", "rk4": "RK4"}
 

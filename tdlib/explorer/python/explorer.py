@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import anywidget
 import traitlets
@@ -102,8 +103,8 @@ class Explorer(anywidget.AnyWidget):
                 return str(i), checkpoint
         raise ValueError(f"keys must name a model found for {env}, got {keys}")
 
-    def _repr_mimebundle_(self, **options: object) -> tuple[dict, dict]:
-        data, metadata = super()._repr_mimebundle_(**options)
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict, dict]:
+        data, metadata = super()._repr_mimebundle_(**options) or ({}, {})
         return {**data, "text/html": self.page_element()}, metadata
 
     def page_element(self) -> str:

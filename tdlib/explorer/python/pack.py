@@ -19,7 +19,7 @@ import torch
 from tdlib.core.facts import ARM_COLUMNS
 from tdlib.core.files import write_text
 from tdlib.explorer.python.entries import arm_of, entry_of
-from tdlib.explorer.python.generate.operations import MissingOperationError
+from tdlib.explorer.python.generate.arrays import MissingOperationError
 from tdlib.explorer.python.generate.pieces import pieces_of
 from tdlib.models import DynamicsModel, TrajectoryShootingModel
 from tdlib.study.arms import Arm, trained_arms
@@ -82,7 +82,8 @@ def pack_models(env: str, models: Mapping[str, DynamicsModel]) -> Pack:
     Raises:
         ValueError: If a model belongs to another environment, or cannot be packed.
     """
-    index, missing, weights, names = [], [], bytearray(), {}
+    index, missing, weights = [], [], bytearray()
+    names: dict[str, str] = {}  # code -> name
     for name, model in models.items():
         if model.spec.name != env:
             raise ValueError(f"models must be of environment {env}, {name} is of {model.spec.name}")

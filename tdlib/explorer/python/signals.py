@@ -32,13 +32,13 @@ def held_inputs(
     if len(signals) != spec.input_dim:
         raise ValueError(f"signal must be one of each of the {spec.input_dim} inputs, got {len(signals)}")
     bounds = list(zip(spec.input_low, spec.input_high, strict=True))
-    actions = []
+    actions: list = []
     for k in range(num_steps):
         values = [
             min(high, max(low, _value(own, k * delta_t, low, high)))
             for own, (low, high) in zip(signals, bounds, strict=True)
         ]
-        if spec.discrete:
+        if spec.action_table is not None:
             actions.append(_nearest(values, spec.action_table, bounds))
         else:
             rounded = [math.floor(value * 1e4 + 0.5) / 1e4 for value in values]

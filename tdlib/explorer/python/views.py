@@ -19,9 +19,8 @@ MOTIONS, STEPS, STEP = 32, 20, 0.05  # how many motions of one second are follow
 def first_view(system: System) -> FirstView:
     """Return where the explorer begins with a system."""
     view = system.views.first or _from_resets(system)
-    reach = None
-    if view.least_margins is None or any(pair[0] not in view.windows for pair in phase_pairs(system)):
-        reach = _reach(system)
+    known = view.least_margins is not None and all(pair[0] in view.windows for pair in phase_pairs(system))
+    reach = [] if known else _reach(system)
     windows, margins = dict(view.windows), view.least_margins
     for first, second in phase_pairs(system):
         if first not in windows:

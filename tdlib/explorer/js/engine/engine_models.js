@@ -1,7 +1,8 @@
 /* tdEngine, models: how the generated pieces of a model become its prediction, as in tdlib/models/{contract,ode,derived}.py.
    A structure (generate/pieces.py) says which it is:
      map    next state from state, action, Δt                        pieces: map
-     cell   next memory and next state from memory, state, ...       pieces: initial, cell
+     cell   next state and next memory from memory, state, ...       pieces: initial, cell, and start for a first step that
+                                                                     is told its state
      field  ds/dt, integrated over the interval                      pieces: rate, and energy where there is one
    A model has reset(), and step(x, action, Δt, y, solver, substeps) that writes the next state into y, which is not x. */
 (function (root) {
@@ -24,21 +25,26 @@
 
   /** The memory is made from the first state; it lies in two sets of arrays, one read and one written. */
   function cellModel(structure, weights, sizes) {
-    const piece = structure.cell(weights, td.numbers), initial = structure.initial(weights, td.numbers);
-    const hold = holder(piece, sizes.action), [read, written] = [0, 1].map(function () {
+    const initial = structure.initial(weights, td.numbers), later = made(structure.cell);
+    const first = structure.start ? made(structure.start) : later, [read, written] = [0, 1].map(function () {
       return structure.carry.map(function (size) { return new Float64Array(size); });
     });
     let now = read, next = written, fresh = true;
     return {
       reset() { fresh = true; },
       step(x, action, deltaT, y) {
+        const step = fresh ? first : later;
         if (fresh) initial.run(x, ...now);
         fresh = false;
-        hold(action, deltaT);
-        piece.run(...now, x, ...next, y);
+        step.hold(action, deltaT);
+        step.run(...now, x, y, ...next);
         [now, next] = [next, now];
       },
     };
+    function made(write) {
+      const piece = write(weights, td.numbers);
+      return { run: piece.run, hold: holder(piece, sizes.action) };
+    }
   }
 
   function fieldModel(structure, weights, sizes, entry) {

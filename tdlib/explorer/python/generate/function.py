@@ -9,10 +9,12 @@ takes the held inputs and computes what depends on them alone; `run` takes the o
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from torch import Tensor
 
-from tdlib.explorer.python.generate.operations import MissingOperationError, Operations
+from tdlib.explorer.python.generate.arrays import MissingOperationError
+from tdlib.explorer.python.generate.operations import Operations
 from tdlib.explorer.python.generate.values import (
     CALL,
     HELD,
@@ -169,7 +171,7 @@ def _leaves(nested: object) -> list:
     return [nested]
 
 
-def _map(nested: object, function: Callable) -> object:
+def _map(nested: Any, function: Callable) -> Any:
     if isinstance(nested, (tuple, list)):
         return type(nested)(_map(item, function) for item in nested)
     if isinstance(nested, dict):

@@ -1,17 +1,20 @@
 """Which parts of a model become JavaScript, each free of loops: the driver in js/engine adds solver, memory and time.
 
-Traced are a map's forward, a field's derivative, a cell's step with its first memory, and energy and spread where a
-model has them. All for one row: a state (D,), an action (A,), one Δt.
+Traced are a map's forward, a field's derivative, a cell's step with its first memory (and its first step, where that
+differs: it is told its state), and energy and spread where a model has them. All for one row: a state (D,), an action
+(A,), one Δt.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
+from tdlib.explorer.python.generate.arrays import MissingOperationError
 from tdlib.explorer.python.generate.function import function_text
+from tdlib.explorer.python.stepping import Advance, stepping
 from tdlib.models import DynamicsModel
 
 TRACE_DELTA_T = 0.05  # [s]; any value: the code does not depend on it
@@ -60,17 +63,7 @@ def pieces_of(model: DynamicsModel) -> Pieces:
             functions["energy"] = function_text(energy, {}, {"x": state}, named)
         return Pieces("field", functions)
     if model.has_memory:
-        carry, layout = pytree.tree_flatten(model.initial_memory(state))
-        memory = {f"m{k}": torch.zeros_like(leaf) for k, leaf in enumerate(carry)}
-
-        def cell(*inputs: Tensor) -> object:
-            return model.step(pytree.tree_unflatten(list(inputs[: len(carry)]), layout), *inputs[len(carry) :])
-
-        functions = {
-            "initial": function_text(model.initial_memory, {}, {"x": state}, named),
-            "cell": function_text(cell, held, {**memory, "x": state}, named),
-        }
-        return Pieces("cell", functions, tuple(leaf.numel() for leaf in carry))
+        return _cell(model, state, held, named)
     if hasattr(model, "spread"):
 
         def with_spread(*inputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -78,3 +71,21 @@ def pieces_of(model: DynamicsModel) -> Pieces:
 
         return Pieces("map", {"map": function_text(with_spread, held, {"x": state}, named)}, spread=True)
     return Pieces("map", {"map": function_text(model, held, {"x": state}, named)})
+
+
+def _cell(model: DynamicsModel, state: Tensor, held: dict[str, Tensor], named: dict[str, Tensor]) -> Pieces:
+    steps = stepping(model)
+    if steps is None:
+        raise MissingOperationError("the page follows models step by step, and this one predicts whole sequences only")
+    carry = steps.initial(state, held["a"])
+    called = {**{f"m{k}": leaf for k, leaf in enumerate(carry)}, "x": state}
+
+    def inputs_last(advance: Advance) -> Callable:
+        return lambda *inputs: advance(*inputs[-3:], *inputs[:-3])  # (carry..., state, action, Δt)
+
+    functions = {"initial": function_text(lambda x: steps.initial(x, held["a"]), {}, {"x": state}, named)}
+    functions["cell"] = function_text(inputs_last(steps.follow), held, called, named)
+    first = function_text(inputs_last(steps.start), held, called, named)
+    if first != functions["cell"]:
+        functions["start"] = first
+    return Pieces("cell", functions, tuple(leaf.numel() for leaf in carry))

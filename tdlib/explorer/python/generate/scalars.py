@@ -39,6 +39,14 @@ def _clamp(v: str, low: str | None = None, high: str | None = None) -> str:
     return v if high is None else f"Math.min({v}, {high})"
 
 
+def _threshold_slope(g: str, v: str, limit: str = "0") -> str:
+    return f"({v} > {limit} ? {g} : 0)"
+
+
+def _softplus_slope(g: str, v: str, beta: str = "1", limit: str = str(SOFTPLUS_LINEAR)) -> str:
+    return f"({beta} * {v} > {limit} ? {g} : {g} / (1 + Math.exp(-{beta} * {v})))"
+
+
 def _gelu(v: str) -> str:
     return f"(0.5 * {v} * (1 + n.erf({v} * Math.SQRT1_2)))"
 
@@ -71,7 +79,7 @@ UNARY: dict[str, Callable[..., str]] = {
     "logical_not": lambda v: f"(!{v})",
     "bitwise_not": lambda v: f"(!{v})",
 }  # fmt: skip
-BINARY: dict[str, Callable[[str, str], str]] = {
+BINARY: dict[str, Callable[..., str]] = {
     "add": infix("+"), "sub": infix("-"), "mul": infix("*"), "div": infix("/"), "rsub": lambda a, b: f"({b} - {a})",
     "pow": _power, "atan2": call("Math.atan2"), "hypot": call("Math.hypot"), "remainder": call("n.remainder"),
     "fmod": infix("%"), "floor_divide": lambda a, b: f"Math.floor({a} / {b})",
@@ -82,10 +90,7 @@ BINARY: dict[str, Callable[[str, str], str]] = {
     "sigmoid_backward": lambda g, s: f"({g} * {s} * (1 - {s}))",
     "tanh_backward": lambda g, t: f"({g} * (1 - {t} * {t}))",
     "silu_backward": lambda g, v: f"({g} * n.siluSlope({v}))",
-    "threshold_backward": lambda g, v, limit="0": f"({v} > {limit} ? {g} : 0)",
-    "softplus_backward": lambda g, v, beta="1", limit="20": (
-        f"({beta} * {v} > {limit} ? {g} : {g} / (1 + Math.exp(-{beta} * {v})))"
-    ),
+    "threshold_backward": _threshold_slope, "softplus_backward": _softplus_slope,
 }  # fmt: skip
 TERNARY: dict[str, Callable[..., str]] = {
     "where": lambda c, a, b: f"({c} ? {a} : {b})",

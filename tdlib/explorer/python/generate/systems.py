@@ -84,6 +84,7 @@ def _sketch(system: System) -> dict | None:
 
 def _points(system: System, state: Tensor) -> Tensor:
     """Coordinates of the sketch's points one after the other: (D,) -> (2 K,)."""
+    assert system.views.sketch is not None
     found = system.views.sketch.points(state.unbind(-1), SimpleNamespace(**system.parameters), TORCH)
     return torch.stack([torch.as_tensor(y, dtype=state.dtype) for y in found])
 

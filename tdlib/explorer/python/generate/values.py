@@ -27,7 +27,9 @@ class Scope:
     """
 
     def __init__(self, writer: "Writer", declare: Callable[[str, str], str] = "const {} = {};".format):
-        self.writer, self.declare, self.lines, self._names = writer, declare, [], {}
+        self.writer, self.declare = writer, declare
+        self.lines: list[str] = []
+        self._names: dict[str, str] = {}
 
     def name(self, expression: str) -> str:
         """Return a name for an expression, which is computed here at its first use."""
@@ -114,7 +116,7 @@ class Elements(Value):
     items: list[tuple[str, int]] = field(default_factory=list)
 
     def at(self, index: Index, scope: Scope) -> tuple[str, int]:
-        return self.items[_flat(index, self.shape)]
+        return self.items[_flat([int(i) for i in index], self.shape)]
 
 
 @dataclass
@@ -151,7 +153,7 @@ class Joined(Value):
 class Product(Value):
     """W x + start, written when it is first read, so that a sum that follows can become its start."""
 
-    make: Callable[[Value | None], Strided] = lambda start: None
+    make: Callable[[Value | None], Strided] = field(kw_only=True)
     start: Value | None = None
     made: Strided | None = None
 
@@ -226,3 +228,23 @@ def meta(value: Strided) -> Tensor:
     """A tensor that lies in memory as a value does; its numbers mean nothing."""
     reach = value.offset + sum((n - 1) * s for n, s in zip(value.shape, value.strides, strict=True)) + 1
     return torch.empty(reach, dtype=torch.uint8).as_strided(value.shape, value.strides, value.offset)
+
+
+def like(source: Strided, layout: Tensor) -> Strided:
+    """The numbers of an array in the layout of a tensor."""
+    return Strided(tuple(layout.shape), source.stage, source.array, layout.storage_offset(), tuple(layout.stride()))
+
+
+def of_broadcast(index: Index, shape: Sequence[int]) -> Index:
+    """The index of an operand where an index of the broadcast result is asked for."""
+    own = index[len(index) - len(shape) :] if shape else ()
+    return tuple(0 if n == 1 else i for i, n in zip(own, shape, strict=True))
+
+
+def places_of(value: Strided) -> Tensor:
+    """Where in its array every number of a value lies."""
+    places = torch.full(value.shape, value.offset)
+    for d, (n, stride) in enumerate(zip(value.shape, value.strides, strict=True)):
+        shape = [n if k == d else 1 for k in range(len(value.shape))]
+        places = places + stride * torch.arange(n).reshape(shape)
+    return places
