@@ -147,7 +147,7 @@ def test_arms_build_what_they_name():
     spec = SYSTEMS["Pendulum-v1"].spec
     for arm in trained_arms():
         model = build_arm(arm, spec, 0)
-        assert model.build_options["name"] == arm.model
+        assert model.built_as == arm.model
         assert float(model.train_delta_t) == {"10": 0.1, "20": 0.05, "50": 0.02}.get(arm.train_frequency, 0.05)
         assert getattr(model, "solver", arm.form) == arm.form
     same = [build_arm(Arm("jump", "baseline", train_frequency=f), spec, 3).network[0].weight for f in ("10", "50")]
@@ -479,8 +479,8 @@ def test_a_checkpoint_predicts_the_same_bits(tmp_path, name, env, dtype):
     for path in (tmp_path / "seed3", tmp_path / "seed3" / "model.pt", str(tmp_path / "seed3")):
         loaded = load_checkpoint(path)
         assert torch.equal(loaded(state, action, delta_t), model(state, action, delta_t))
-        assert type(loaded) is type(model) and loaded.config["seed"] == 3 and loaded.structure() == model.structure()
-    assert loaded.spec == model.spec and loaded.build_options == model.build_options
+        assert type(loaded) is type(model) and loaded.record["seed"] == 3 and loaded.structure() == model.structure()
+    assert loaded.spec == model.spec and loaded.options == model.options and loaded.built_as == name
 
 
 def saved(tmp_path, **config):
@@ -522,11 +522,11 @@ def test_damaged_checkpoints_are_refused(tmp_path):
     (folder / "model.pt").write_bytes(whole)
     text = (folder / "config.yaml").read_text()
     for changed, message in (
-        (text.replace("checkpoint_version: 1", "checkpoint_version: 9"), "checkpoint_version 1, got 9"),
+        (text.replace("checkpoint_version: 2", "checkpoint_version: 9"), "checkpoint_version 2, got 9"),
         (text.replace("hidden_dim: 64", "hidden_dim: 32"), "weights config.yaml describes"),
         (text.replace("name: jump", "name: jumpy"), "model must be one of"),
         ("a: [", "must be YAML"),
-        ("just text", "checkpoint_version 1, got 'just text'"),
+        ("just text", "checkpoint_version 2, got 'just text'"),
     ):
         (folder / "config.yaml").write_text(changed)
         with pytest.raises(ValueError, match=message):

@@ -15,16 +15,24 @@ from torch import Tensor
 
 from tdlib.core.solvers import SOLVERS
 from tdlib.core.specs import EnvironmentSpec
-from tdlib.models import DynamicsModel, TrajectoryMatchingModel
-from tdlib.models.derived import Persistence, RecurrentRollout, RescaledIncrement
+from tdlib.models import (
+    Context,
+    DynamicsModel,
+    Persistence,
+    RecurrentRollout,
+    RescaledIncrement,
+    TrajectoryMatchingModel,
+)
 from tdlib.speed import traced
+from tdlib.speed.pytrees import leaves_of
 from tdlib.training import load_checkpoint
 
 DERIVED = {"rescaled": RescaledIncrement, "recurrent_rollout": RecurrentRollout}
 MAX_STEPS, MAX_SUBSTEPS = 2000, 64  # bounds on what one request may ask for
 TRACE_DELTA_T = 0.05  # [s]; any value: the trace does not depend on it
+Memory = Tensor | tuple[Tensor, ...]  # an empty tensor at the start
 OneStep = Callable[
-    [Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]
+    [Memory, Tensor, Tensor, Tensor], tuple[Memory, Tensor]
 ]  # memory, state, action, Δt -> memory, state
 
 
@@ -104,7 +112,7 @@ class Answers:
         step = _traced(model)
         if derive is None:
             return step
-        if derive not in DERIVED or float(model.config.get("train_frequency", "nan")) <= 0:
+        if derive not in DERIVED or float(model.record.get("train_frequency", "nan")) <= 0:
             raise ValueError(f"derive must be one of {sorted(DERIVED)} of a one-rate model, got {derive!r}")
 
         def one_step(state: Tensor, action: Tensor, delta_t: Tensor) -> Tensor:
@@ -140,8 +148,20 @@ def _traced(model: DynamicsModel) -> OneStep:
     if not model.has_memory:
         recorded = traced(model, *inputs)
         return lambda memory, s, a, d: (memory, recorded(s, a, d))
-    recorded = traced(model.step, model.initial_memory(state), *inputs)
-    return lambda memory, s, a, d: recorded(memory if memory.shape[1] else model.initial_memory(s), s, a, d)
+    carry, carry_of = leaves_of(model.initial(Context.empty(*inputs[:2])))
+
+    def advance(state: Tensor, action: Tensor, delta_t: Tensor, *carry: Tensor) -> tuple[Tensor, ...]:
+        following, prediction = model.step(carry_of(carry), action, delta_t, state)
+        return prediction.state, *leaves_of(following)[0]
+
+    recorded = traced(advance, *inputs, *carry)
+
+    def step(memory: Memory, s: Tensor, a: Tensor, d: Tensor) -> tuple[Memory, Tensor]:
+        known = memory if isinstance(memory, tuple) else leaves_of(model.initial(Context.empty(s, a)))[0]
+        predicted, *following = recorded(s, a, d, *known)
+        return tuple(following), predicted
+
+    return step
 
 
 def pack_arrays(arrays: Sequence[np.ndarray]) -> tuple[list[list[int]], bytes]:

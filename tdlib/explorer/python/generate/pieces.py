@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
 from tdlib.explorer.python.generate.function import function_text
-from tdlib.models import DynamicsModel
+from tdlib.models import Context, DynamicsModel
+from tdlib.speed.pytrees import leaves_of
 
 TRACE_DELTA_T = 0.05  # [s]; any value: the code does not depend on it
 
@@ -60,14 +60,15 @@ def pieces_of(model: DynamicsModel) -> Pieces:
             functions["energy"] = function_text(energy, {}, {"x": state}, named)
         return Pieces("field", functions)
     if model.has_memory:
-        carry, layout = pytree.tree_flatten(model.initial_memory(state))
+        carry, carry_of = leaves_of(model.initial(Context.empty(state, action)))
         memory = {f"m{k}": torch.zeros_like(leaf) for k, leaf in enumerate(carry)}
 
         def cell(*inputs: Tensor) -> object:
-            return model.step(pytree.tree_unflatten(list(inputs[: len(carry)]), layout), *inputs[len(carry) :])
+            seen, *held_inputs = inputs[len(carry) :]
+            return model.step(carry_of(inputs[: len(carry)]), *held_inputs, seen)
 
         functions = {
-            "initial": function_text(model.initial_memory, {}, {"x": state}, named),
+            "initial": function_text(lambda x: model.initial(Context.empty(x, action)), {}, {"x": state}, named),
             "cell": function_text(cell, held, {**memory, "x": state}, named),
         }
         return Pieces("cell", functions, tuple(leaf.numel() for leaf in carry))
