@@ -48,8 +48,10 @@ def find_family(name: str) -> Family:
     return family_of(_checked(found, name))
 
 
-def known_family(name: str, path: str, classes: Iterable[type[DynamicsModel]] = ()) -> Family:
-    """Return the family of a stored model without importing or running anything: a stranger may have written its name.
+def known_family(name: str, path: str, classes: Iterable[type[DynamicsModel]] = ()) -> tuple[str, Family]:
+    """Return the family of a stored model, and the name to build it by, without importing or running anything.
+
+    A stranger may have written the names.
 
     Args:
         name: What the model was built as: a key of `MODELS`, or an import path.
@@ -61,10 +63,10 @@ def known_family(name: str, path: str, classes: Iterable[type[DynamicsModel]] = 
             is no subclass of DynamicsModel.
     """
     if name in MODELS:
-        return MODELS[name]
+        return name, MODELS[name]
     for offered in classes:
         if import_path(offered) == path:
-            return family_of(_checked(offered, path))
+            return path, family_of(_checked(offered, path))
     module, _, attribute = path.partition(":")
     found = vars(sys.modules[module]).get(attribute) if module in sys.modules else None  # no getattr: it may import
     if found is None:
@@ -72,7 +74,7 @@ def known_family(name: str, path: str, classes: Iterable[type[DynamicsModel]] = 
             f"model must be one of {list(MODELS)}, or its class {path!r} must be imported or passed in classes, "
             f"got {name!r}"
         )
-    return family_of(_checked(found, path))
+    return path, family_of(_checked(found, path))
 
 
 def import_path(model: type) -> str:

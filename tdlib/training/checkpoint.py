@@ -134,12 +134,11 @@ def _build(config: Mapping, classes: Iterable[type[DynamicsModel]]) -> DynamicsM
     build, spec = config.get("build"), config.get("spec")
     if not isinstance(build, dict) or not isinstance(spec, dict) or "name" not in build:
         raise ValueError(f"{CONFIG_FILE} must describe build (with a name) and spec, got {build!r} and {spec!r}")
-    name = build["name"]
     if config["checkpoint_version"] == FIRST_VERSION:
         options, path = {key: value for key, value in build.items() if key != "name"}, ""
     else:
         options, path = build.get("options", {}), str(build.get("class", ""))
-    family = known_family(name, path, classes)
+    name, family = known_family(str(build["name"]), path, classes)
     return build_family(family, name, spec_from_values(spec), 0, options)
 
 
