@@ -11,10 +11,11 @@ import pytest
 import torch
 import yaml
 
+from tdlib.core.facts import ARM_COLUMNS
 from tdlib.core.seeding import torch_generator
 from tdlib.core.transitions import Transitions
 from tdlib.models import FORMS, MODELS, DynamicsModel, Needs, Options, RescaledIncrement, build_model
-from tdlib.study.arms import DERIVED_ARMS, KEY_COLUMNS, PERSISTENCE, Arm, all_arms, build_arm, trained_arms
+from tdlib.study.arms import DERIVED_ARMS, PERSISTENCE, Arm, all_arms, build_arm, trained_arms
 from tdlib.systems import SYSTEMS
 from tdlib.training import (
     CURVE_COLUMNS,
@@ -605,7 +606,7 @@ def test_checkpoints_of_the_first_edition_still_load(path):
     model = load_checkpoint(path.parent)
     assert model.record["checkpoint_version"] in (1, 2)
     assert torch.isfinite(model(torch.zeros(3, model.spec.state_dim), torch.zeros(3, 1))).all()
-    arm = Arm(**{key: model.record[key] for key in KEY_COLUMNS})
+    arm = Arm(**{key: model.record[key] for key in ARM_COLUMNS})
     built = build_arm(arm, model.spec, 0)
     assert model.structure() == built.structure() and model.options == built.options
     check_rate(model, 1 / model.record["delta_t_support"][0])
