@@ -15,7 +15,7 @@ from tdlib.speed.capture import Captured
 from tdlib.study.arms import Arm
 from tdlib.training import Budget, fit
 from tdlib.training import step as step_module
-from tdlib.training.run import Single, StackRun
+from tdlib.training.run import Learner, StackRun
 
 ARMS = [JUMP, MIXED, LSTM, PORT] + [
     Arm(model, "ode", solver, train_frequency="mixed" if solver == "rk4" else "20")
@@ -25,19 +25,19 @@ BUDGET = Budget(num_steps=200, learning_rate=3e-3, batch_size=64)
 
 
 def stack_run(arm, count=2, dtype=torch.float64, device="cpu", budget=BUDGET):
-    singles = []
+    learners = []
     for seed in range(count):
         one = member(arm, seed, dtype)
         one.model.fit_scales(Transitions.concatenate(list(one.train)))
-        singles.append(Single(one, torch_generator(seed, "batches"), torch_generator(seed, "validation")))
-    run = StackRun(singles, budget, device)
+        streams = (torch_generator(seed, name) for name in ("batches", "validation"))
+        learners.append(Learner(one, one.model, *streams))
+    run = StackRun(learners, budget, device)
     run.draw(4)
     return run
 
 
 def arguments_of(run, k=0):
-    step = run._step
-    return [step.weights.flat, step.scale, *(x[k] for x in run._chunk), *step.weights.buffers]
+    return run._step.arguments(run._chunk[k], run._progress[k])
 
 
 def name_of(arm):
@@ -121,7 +121,7 @@ def test_the_written_out_recurrence_has_the_right_gradient():
 def test_a_sample_does_not_depend_on_the_rest_of_the_batch(arm):
     """Single precision: kernels choose another order of summation for another batch size."""
     run = stack_run(arm, dtype=torch.float32)
-    stack = Stack([single.member.model for single in run._singles])
+    stack = Stack([learner.model for learner in run._learners])
     state, action, _, delta_t = (x.unsqueeze(0) for x in VAL[20.0].to(torch.float32).tensors())
     predict = record(stack.forward, state, action, delta_t)
     first = stack.forward(state[:, :3], action[:, :3], delta_t[:, :3])
@@ -150,7 +150,7 @@ def test_a_step_needs_nothing_from_the_host(arm):
         for k in range(2):
             run.train_step(k, k)
     with pytest.raises(AssertionError, match="needs the host"), NoHostAccess():
-        float(run._step.scale.sum())
+        float(run._step.weights.flat.sum())
 
 
 @pytest.mark.parametrize("arm", ARMS, ids=name_of)

@@ -9,7 +9,7 @@ from tdlib.evaluation import build_test_set
 from tdlib.speed.stacked_weights import StackedWeights
 from tdlib.study.arms import MIXED, Arm, build_arm
 from tdlib.systems import SYSTEMS
-from tdlib.training import Budget, Member, fit
+from tdlib.training import Budget, Trial, fit
 
 RATES = (10.0, 20.0, 50.0)
 
@@ -33,7 +33,7 @@ def test_delta_t_from_file_to_model_call(env, tmp_path, monkeypatch):
 
     monkeypatch.setattr(StackedWeights, "call", spy)
     arm = Arm("jump", "multi_resolution", "scaled_concat", train_frequency=MIXED)
-    fit([Member(arm, 0, build_arm(arm, system.spec, 0), parts, parts)], Budget(3, 1e-3, num_validations=1))
+    fit([Trial(arm, 0, build_arm(arm, system.spec, 0), parts, parts)], Budget(3, 1e-3, num_validations=1))
 
     known = {float(torch.tensor(delta_t_of(rate), dtype=torch.float32)) for rate in RATES}
     table = {tuple(row.tolist()): float(d) for part in parts for row, d in zip(part.state, part.delta_t, strict=True)}

@@ -25,7 +25,7 @@ from tdlib.explorer.python.pack import (
     write_pack,
     write_weights,
 )
-from tdlib.models import RecurrentRollout, RescaledIncrement, build_model
+from tdlib.models import RecurrentRollout, RescaledIncrement, build_model, describe
 from tdlib.study.arms import Arm, build_arm, trained_arms
 from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint, save_checkpoint
@@ -70,8 +70,7 @@ def seeded_model(arm: Arm, env: str):
     with torch.no_grad():
         for values in model.parameters():
             values.mul_(1 + torch.rand(values.shape, generator=generator))
-    model.config = {**arm.keys(), "seed": 0}
-    return model
+    return describe(model, {**arm.keys(), "seed": 0})
 
 
 def random_states(env: str, count: int, generator: torch.Generator) -> torch.Tensor:
@@ -332,16 +331,16 @@ def test_base64_is_decoded_from_any_byte(engine):
         assert bytes(found) == content[start:end]
 
 
+JUMP = Arm("jump", "baseline", train_frequency="20")
+
+
 def jump(env: str = "Pendulum-v1", **config):
-    arm = Arm("jump", "baseline", train_frequency="20")
-    model = build_arm(arm, SYSTEMS[env].spec, seed=0)
-    model.config = {**arm.keys(), "seed": 0, **config}
-    return model
+    return describe(build_arm(JUMP, SYSTEMS[env].spec, seed=0), {**JUMP.keys(), "seed": 0, **config})
 
 
 def test_equal_models_give_equal_files(tmp_path):
     for name in ("one", "two"):
-        save_checkpoint(tmp_path / name / "Pendulum_v1/jump/baseline_20hz/seed0", jump(), jump().config)
+        save_checkpoint(tmp_path / name / "Pendulum_v1/jump/baseline_20hz/seed0", jump(), jump().record)
         sizes = write_weights(tmp_path / name, 0, tmp_path / name / "page")
         assert list(sizes) == ["weights-Pendulum_v1.js"]
     one, two = ((tmp_path / name / "page/weights-Pendulum_v1.js").read_bytes() for name in ("one", "two"))
@@ -359,7 +358,7 @@ def test_the_published_weights_fit_the_page(tmp_path):
 def test_a_shooting_model_is_packed_as_its_flow():
     spec = SYSTEMS["Pendulum-v1"].spec
     model = build_model("newtonian", spec, seed=3, trajectory="shooting", substeps=2)
-    model.config = {**Arm("newtonian", "ode", "rk4", train_frequency="20").keys(), "seed": 0}
+    describe(model, {**Arm("newtonian", "ode", "rk4", train_frequency="20").keys(), "seed": 0})
     engine = Engine()
     engine.load(pack_models("Pendulum-v1", {"shot": model}))
     assert_rollout(engine, "Pendulum-v1", "shot", packed_model(model), IRREGULAR)
@@ -439,10 +438,8 @@ def test_an_index_outside_the_actions_is_named():
 def test_packing_refuses_what_it_cannot_pack(tmp_path):
     with pytest.raises(ValueError, match="environment CartPole-v1, jump is of Pendulum-v1"):
         pack_models("CartPole-v1", {"jump": jump()})
-    with pytest.raises(ValueError, match="config, jump lacks .*seed"):
-        model = jump()
-        del model.config["seed"]
-        pack_models("Pendulum-v1", {"jump": model})
+    with pytest.raises(ValueError, match="record, jump lacks .*seed"):
+        pack_models("Pendulum-v1", {"jump": describe(jump(), JUMP.keys())})
     for value in (math.nan, 1e6):
         model = jump()
         with torch.no_grad():

@@ -16,7 +16,7 @@ from tdlib.explorer.python.generate.arrays import MissingOperationError
 from tdlib.explorer.python.generate.function import function_text
 from tdlib.explorer.python.generate.pieces import named_tensors, pieces_of
 from tdlib.explorer.python.pack import pack_models, packed_model
-from tdlib.models import DynamicsModel
+from tdlib.models import DynamicsModel, describe
 from tdlib.models.encoders import ActionEncoder, mlp
 
 SIZES = (4, 40)  # written number by number, and in loops
@@ -266,16 +266,8 @@ class Mine(DynamicsModel):
 def mine(**options):
     torch.manual_seed(3)
     model = Mine(SPEC, **options)
-    model.config = {
-        "model": "mine:Mine",
-        "method": "own",
-        "form": "none",
-        "size": "own",
-        "data": "transitions",
-        "train_frequency": "20",
-        "seed": 0,
-    }
-    return model
+    told = {"model": "mine:Mine", "method": "own", "form": "none", "size": "own", "data": "transitions"}
+    return describe(model, {**told, "train_frequency": "20", "seed": 0})
 
 
 def test_a_strangers_model_runs_on_the_page_or_is_named(scripts):

@@ -14,7 +14,7 @@ from tdlib.evaluation.sets.gather import gather_pairs
 from tdlib.evaluation.sets.log_sets import RECORDED, window_starts
 from tdlib.models import Context, Persistence, build_model
 from tdlib.study.arms import Arm
-from tdlib.training import Budget, Member, fit
+from tdlib.training import Budget, Trial, fit
 
 JOINTS, TYPICAL, HOLD = 7, 0.05, 8
 COLUMNS = [f"{group}_{i}" for group in ("qpos", "qvel", "ctrl") for i in range(JOINTS)]
@@ -48,7 +48,7 @@ def write_logs(folder, *, jitter=0.4, num_files=20, num_rows=81):
 def train(model, splits, num_steps=400):
     train, val = ([splits[name].transitions(torch.float32)] for name in ("train", "val"))
     arm = Arm("jump", "dt_conditioned", "scaled_concat", train_frequency=RECORDED)
-    fit([Member(arm, 0, model, train, val)], Budget(num_steps, 3e-3))
+    fit([Trial(arm, 0, model, train, val)], Budget(num_steps, 3e-3))
     return model
 
 

@@ -15,6 +15,7 @@ from tdlib.models import (
     FORMS,
     MODELS,
     Context,
+    DynamicsModel,
     Ensemble,
     NewtonIncrement,
     Persistence,
@@ -432,13 +433,13 @@ def test_a_masked_history_is_no_history():
 def test_teacher_forcing_is_the_step_by_step_memory():
     model = double_model("lstm", "CartPole-v1", form="scaled_concat")
     states, actions, delta_t = random_batch(model.spec, 4, 6)
-    memory, expected = model.initial_memory(states[:, 0]), []
+    step_by_step = DynamicsModel.teacher_forced(model, states, actions, delta_t)
+    torch.testing.assert_close(model.teacher_forced(states, actions, delta_t), step_by_step, **EXACT)
+    carry = model.initial(Context.empty(states[:, 0], actions[:, 0]))
     for t in range(6):
-        memory, predicted = model.step(memory, states[:, t], actions[:, t], delta_t[:, t])
-        expected.append(predicted)
-    torch.testing.assert_close(model.teacher_forced(states, actions, delta_t), torch.stack(expected, 1), **EXACT)
+        carry, _ = model.step(carry, actions[:, t], delta_t[:, t], states[:, t])
     context = Context(states, actions, delta_t, torch.ones(4, 6, dtype=torch.bool))
-    torch.testing.assert_close(model.encode(context), memory, **EXACT)
+    torch.testing.assert_close(model.initial(context)[:2], carry[:2], **EXACT)
 
 
 def test_the_cell_is_torchs():
@@ -452,8 +453,7 @@ def test_the_cell_is_torchs():
         cell.bias_ih.copy_(torch.cat([write, keep, candidate, show]))
         cell.bias_hh.zero_()
     inputs, output, state = torch.randn(3, 12).double(), torch.randn(3, 64).double(), torch.randn(3, 64).double()
-    own = model._cell(torch.cat([output, state], dim=-1), model.input_gates(inputs))
-    torch.testing.assert_close(own, torch.cat(cell(inputs, (output, state)), dim=-1), **EXACT)
+    torch.testing.assert_close(model._advance(inputs, output, state), cell(inputs, (output, state)), **EXACT)
 
 
 def test_one_history_serves_many_candidates_and_stacks():

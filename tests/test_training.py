@@ -1,32 +1,38 @@
 """Training laws: the arms of the study, stacked equals separate, members fail alone, files whole or not at all."""
 
+import copy
 import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 import yaml
 
+from tdlib.core.facts import ARM_COLUMNS
 from tdlib.core.seeding import torch_generator
 from tdlib.core.transitions import Transitions
-from tdlib.models import FORMS, MODELS, RescaledIncrement, build_model
+from tdlib.models import FORMS, MODELS, DynamicsModel, Needs, Options, RescaledIncrement, build_model
 from tdlib.study.arms import DERIVED_ARMS, PERSISTENCE, Arm, all_arms, build_arm, trained_arms
 from tdlib.systems import SYSTEMS
 from tdlib.training import (
     CURVE_COLUMNS,
     Budget,
-    Member,
+    Trial,
     check_rate,
     delta_t_support,
     fit,
     load_checkpoint,
     save_checkpoint,
 )
-from tdlib.training.fit import _stacks
-from tdlib.training.run import Single, StackRun
-from tdlib.training.sampling import DataPool, Sampler, StackSampler, columns, window_starts
+from tdlib.training.fit import stacks_of
+from tdlib.training.run import Learner, StackRun
+from tdlib.training.sampling import DataPool, Layout, Sampler, StackSampler, window_starts
 
 EPISODE = 25  # transitions
+PUBLISHED = sorted((Path(__file__).resolve().parents[1] / "book/published/models").glob("*/*/*/seed0/model.pt"))
 
 
 def true_transitions(env="Pendulum-v1", frequency=20.0, count=400, seed=0):
@@ -66,7 +72,7 @@ def member(arm=JUMP, seed=0, dtype=torch.float64, train=None, val=None):
     train = train or [TRAIN[f] for f in arm.frequencies]
     val = val or [VAL[f] for f in arm.frequencies]
     model = build_arm(arm, SYSTEMS["Pendulum-v1"].spec, seed).to(dtype)
-    return Member(arm, seed, model, train, val, [offsets_of(p) for p in train], [offsets_of(p) for p in val])
+    return Trial(arm, seed, model, train, val, [offsets_of(p) for p in train], [offsets_of(p) for p in val])
 
 
 def weights(results):
@@ -147,7 +153,7 @@ def test_arms_build_what_they_name():
     spec = SYSTEMS["Pendulum-v1"].spec
     for arm in trained_arms():
         model = build_arm(arm, spec, 0)
-        assert model.build_options["name"] == arm.model
+        assert model.built_as == arm.model
         assert float(model.train_delta_t) == {"10": 0.1, "20": 0.05, "50": 0.02}.get(arm.train_frequency, 0.05)
         assert getattr(model, "solver", arm.form) == arm.form
     same = [build_arm(Arm("jump", "baseline", train_frequency=f), spec, 3).network[0].weight for f in ("10", "50")]
@@ -189,14 +195,15 @@ def test_windows_never_cross_an_episode():
 
 def test_samples_cover_rates_uniformly_and_stay_in_their_sets():
     parts = [TRAIN[10.0][:100], TRAIN[50.0]]
-    pool = DataPool()
+    layout = Layout(SYSTEMS["Pendulum-v1"].spec, Needs(), TRAIN[20.0])
+    pool = DataPool(layout)
     pool.add(TRAIN[20.0])
     sampler = Sampler(parts, None, pool, 1, torch_generator(0, "test"))
     assert pool.add(parts[0]) == 400 and pool.add(TRAIN[20.0]) == 0  # stored once
     pool.build(torch.float64, "cpu")
     index, valid = (x.squeeze(1) for x in StackSampler([sampler]).draw(200, 50))
     assert index.shape == valid.shape == (200, 50, 1) and valid.all()
-    delta_t = columns(pool.gather(index), SYSTEMS["Pendulum-v1"].spec)[3]
+    delta_t = layout.columns(pool.gather(index))["delta_t"]
     assert set(delta_t.unique().tolist()) == {0.1, 0.02}
     assert abs((delta_t == 0.1).double().mean() - 0.5) < 0.02  # 10 000 draws: four standard deviations
     assert index.unique().numel() == 500
@@ -205,7 +212,7 @@ def test_samples_cover_rates_uniformly_and_stay_in_their_sets():
 
 
 def test_window_batches_are_contiguous_and_mark_padding():
-    pool = DataPool()
+    pool = DataPool(Layout(SYSTEMS["Pendulum-v1"].spec, Needs(window=16), TRAIN[20.0]))
     sampler = Sampler([TRAIN[20.0]], [torch.tensor([0, 10, 400])], pool, 16, torch_generator(0, "test"))
     pool.build(torch.float64, "cpu")
     index, valid = (x.squeeze(1) for x in StackSampler([sampler]).draw(50, 16))
@@ -226,11 +233,10 @@ def test_the_loss_is_the_stated_one(arm, loss):
     one = member(arm)
     one.model.fit_scales(Transitions.concatenate(list(one.train)))
     budget = Budget(10, 1e-3, batch_size=64, loss=loss)
-    run = StackRun([Single(one, torch_generator(0, "a"), torch_generator(0, "b"))], budget, "cpu")
+    run = StackRun([Learner(one, one.model, torch_generator(0, "a"), torch_generator(0, "b"))], budget, "cpu")
     run.draw(1)
-    rows, valid = run._chunk[0][0], run._chunk[1][0] if arm.model == "lstm" else None
     index, counted = again(one, budget).draw(1, budget.batch_size // one.model.needs.window)
-    counted = counted[0, 0].squeeze(-1) if valid is None else valid[0]
+    counted = counted[0, 0] if arm.model == "lstm" else counted[0, 0].squeeze(-1)
     everything = Transitions.concatenate(list(one.train))
     index = index[0, 0] if arm.model == "lstm" else index[0, 0, :, 0]
     state, action, next_state, delta_t = everything[index].tensors()  # training sets come first in the pool
@@ -240,14 +246,15 @@ def test_the_loss_is_the_stated_one(arm, loss):
     else:
         predicted = one.model(state, action, delta_t)
     expected = ((predicted - next_state) / scale)[counted].square().mean()
-    found = run._step.losses(run._step.weights.flat, run._step.scale, rows, valid, *run._step.weights.buffers)
+    found = run._step.losses(run._chunk[0], run._progress[0])
     torch.testing.assert_close(found[0], expected, rtol=1e-10, atol=0)
 
 
 def again(one, budget, name="a"):
     """The sampler of a member that trains alone, from the start of its stream."""
     window = one.model.needs.window
-    return StackSampler([Sampler(one.train, one.train_offsets, DataPool(), window, torch_generator(0, name))])
+    pool = DataPool(Layout(one.model.spec, one.model.needs, one.train[0]))
+    return StackSampler([Sampler(one.train, one.train_offsets, pool, window, torch_generator(0, name))])
 
 
 def test_one_step_is_adam_with_clipping():
@@ -256,7 +263,7 @@ def test_one_step_is_adam_with_clipping():
     reference = build_arm(JUMP, one.model.spec, 0).double()
     reference.load_state_dict(one.model.state_dict())
     budget = Budget(8, 1e-2, batch_size=32, warmup_fraction=0.0, clip=0.05)
-    run = StackRun([Single(one, torch_generator(0, "a"), torch_generator(0, "b"))], budget, "cpu")
+    run = StackRun([Learner(one, one.model, torch_generator(0, "a"), torch_generator(0, "b"))], budget, "cpu")
     run.draw(8)
     index, _ = again(one, budget).draw(8, budget.batch_size)
     optimizer = torch.optim.Adam(reference.parameters())
@@ -269,7 +276,7 @@ def test_one_step_is_adam_with_clipping():
         torch.nn.utils.clip_grad_norm_(reference.parameters(), budget.clip)
         optimizer.step()
         run.train_step(step, step)
-    run._step.weights.write_back(run._step.weights.flat[0], one.model)
+    run._step.weights.write_back(one.model, run._step.weights.flat[0], [])
     for own, theirs in zip(one.model.parameters(), reference.parameters(), strict=True):
         torch.testing.assert_close(own, theirs, rtol=0, atol=1e-12)
 
@@ -374,10 +381,9 @@ def test_stopped_members_leave_the_stack_and_the_others_do_not_notice():
 
 def test_wide_models_train_one_by_one_on_the_cpu_and_small_ones_together():
     spec = SYSTEMS["Pendulum-v1"].spec
-    wide = Member(JUMP, 0, build_model("jump", spec, seed=0, size="small"), [TRAIN[20.0]], [VAL[20.0]])
-    small = Member(JUMP, 0, build_model("jump", spec, seed=0), [TRAIN[20.0]], [VAL[20.0]])
-    assert _stacks([wide, small, wide, small], "cpu") == [[0], [2], [1, 3]]
-    assert _stacks([wide, small, wide, small], "cuda") == [[0, 2], [1, 3]]
+    wide, small = build_model("jump", spec, seed=0, size="small"), build_model("jump", spec, seed=0)
+    assert stacks_of([wide, small, wide, small], "cpu") == [[0], [2], [1, 3]]
+    assert stacks_of([wide, small, wide, small], "cuda") == [[0, 2], [1, 3]]
 
 
 def test_ensembles_train_their_members_on_their_own_batches():
@@ -428,14 +434,14 @@ def test_shooting_trains_on_windows():
     spec = SYSTEMS["Pendulum-v1"].spec
     model = build_model("newtonian", spec, seed=0, trajectory="shooting")
     arm = Arm("newtonian", "ode", "rk4", train_frequency="20")
-    one = Member(arm, 0, model, [TRAIN[20.0]], [VAL[20.0]], [offsets_of(TRAIN[20.0])], [offsets_of(VAL[20.0])])
+    one = Trial(arm, 0, model, [TRAIN[20.0]], [VAL[20.0]], [offsets_of(TRAIN[20.0])], [offsets_of(VAL[20.0])])
     result = fit([one], Budget(40, 5e-3, batch_size=64, num_validations=2))[0]
     assert result.best_val_loss < 0.5 * result.curves["val_loss"].iloc[0]
 
 
 def with_data(**changes):
     one = member(JUMP)
-    return Member(**{**{k: getattr(one, k) for k in Member.__dataclass_fields__}, **changes})
+    return Trial(**{**{k: getattr(one, k) for k in Trial.__dataclass_fields__}, **changes})
 
 
 def bad_members():
@@ -479,8 +485,8 @@ def test_a_checkpoint_predicts_the_same_bits(tmp_path, name, env, dtype):
     for path in (tmp_path / "seed3", tmp_path / "seed3" / "model.pt", str(tmp_path / "seed3")):
         loaded = load_checkpoint(path)
         assert torch.equal(loaded(state, action, delta_t), model(state, action, delta_t))
-        assert type(loaded) is type(model) and loaded.config["seed"] == 3 and loaded.structure() == model.structure()
-    assert loaded.spec == model.spec and loaded.build_options == model.build_options
+        assert type(loaded) is type(model) and loaded.record["seed"] == 3 and loaded.structure() == model.structure()
+    assert loaded.spec == model.spec and loaded.options == model.options and loaded.built_as == name
 
 
 def saved(tmp_path, **config):
@@ -522,11 +528,14 @@ def test_damaged_checkpoints_are_refused(tmp_path):
     (folder / "model.pt").write_bytes(whole)
     text = (folder / "config.yaml").read_text()
     for changed, message in (
-        (text.replace("checkpoint_version: 1", "checkpoint_version: 9"), "checkpoint_version 1, got 9"),
+        (text.replace("checkpoint_version: 2", "checkpoint_version: 9"), "checkpoint_version 2, got 9"),
         (text.replace("hidden_dim: 64", "hidden_dim: 32"), "weights config.yaml describes"),
-        (text.replace("name: jump", "name: jumpy"), "model must be one of"),
+        (text.replace("name: jump", "name: jumpy").replace(":JumpModel", ":Leap"), "model must be one of"),
+        (text.replace("    form: none", "    form: none\n    speed: 3"), "options of model 'jump' must be among"),
+        (text.replace("hidden_dim: 64", "hidden_dim: many"), "hidden_dim must be a whole number, got 'many'"),
+        (text.replace("spec:", "specification:"), "must describe build .* and spec"),
         ("a: [", "must be YAML"),
-        ("just text", "checkpoint_version 1, got 'just text'"),
+        ("just text", "checkpoint_version 2, got 'just text'"),
     ):
         (folder / "config.yaml").write_text(changed)
         with pytest.raises(ValueError, match=message):
@@ -534,6 +543,86 @@ def test_damaged_checkpoints_are_refused(tmp_path):
     (folder / "config.yaml").unlink()
     with pytest.raises(ValueError, match="path must be a checkpoint folder"):
         load_checkpoint(folder)
+
+
+class Linear(DynamicsModel):
+    """A model of a user's own, by import path; drawn to no registry."""
+
+    @dataclass(frozen=True)
+    class Options(Options):
+        width: int = 3
+        shape: tuple[int, ...] = (1, 2)
+
+    def __init__(self, spec, options):
+        super().__init__(spec, options)
+        self.inside = torch.nn.Linear(spec.state_dim + spec.action_dim, options.width)
+        self.outside = torch.nn.Linear(options.width, spec.state_dim)
+
+    def forward(self, state, action, delta_t=None):
+        state, action, delta_t = self.broadcast(state, action, delta_t)
+        change = self.outside(torch.tanh(self.inside(torch.cat([self.scales.features(state)[..., 1:], action], -1))))
+        return state + delta_t.unsqueeze(-1) * self.rate_scale * change
+
+
+PATH = f"{__name__}:Linear"
+
+
+def test_a_model_of_ones_own_trains_is_saved_and_loaded_by_its_import_path(tmp_path):
+    arms = trained_arms([PATH])
+    assert [arm.folder for arm in arms] == ["baseline_10hz", "baseline_20hz", "baseline_50hz"]
+    results = fit([member(arm, seed, torch.float32) for arm in arms for seed in range(2)], SHORT)
+    assert all(r.best_val_loss < 0.9 * r.curves["val_loss"].iloc[0] for r in results)
+    model = results[0].model
+    assert model.built_as == PATH and model.options == Linear.Options(train_delta_t=0.1)
+    save_checkpoint(tmp_path / "m", model, {**arms[0].keys(), "seed": 0})
+    loaded = load_checkpoint(tmp_path / "m")  # this module is imported
+    state, action, _, delta_t = VAL[20.0].to(torch.float32).tensors()
+    assert torch.equal(loaded(state, action, delta_t), model(state, action, delta_t))
+    assert type(loaded) is Linear and loaded.options == model.options and loaded.record["model"] == PATH
+    assert loaded.structure() == model.structure()
+    with pytest.raises(ValueError, match="options of model .* must be among .*'width'"):
+        build_model(PATH, SYSTEMS["Pendulum-v1"].spec, depth=2)
+
+
+def test_a_checkpoint_imports_and_runs_nothing(tmp_path, monkeypatch):
+    model = build_model(PATH, SYSTEMS["Pendulum-v1"].spec, seed=0)
+    folder = save_checkpoint(tmp_path / "m", model, {})
+    text = (folder / "config.yaml").read_text()
+    monkeypatch.delitem(sys.modules, __name__)
+    with pytest.raises(ValueError, match="imported or passed in classes"):
+        load_checkpoint(folder)
+    assert type(load_checkpoint(folder, classes=[Linear])) is Linear
+    (tmp_path / "stranger.py").write_text("raise SystemExit('a checkpoint ran code')")
+    monkeypatch.syspath_prepend(tmp_path)
+    for path in ("stranger:Model", "os:system", "torch.nn:Linear", "tdlib.models:build_model", "builtins:object"):
+        (folder / "config.yaml").write_text(text.replace(PATH, path))
+        with pytest.raises(ValueError, match="imported or passed in classes|subclass of DynamicsModel"):
+            load_checkpoint(folder)
+    assert "stranger" not in sys.modules
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda p: "/".join(p.parts[-4:-1]))
+def test_checkpoints_of_the_first_edition_still_load(path):
+    model = load_checkpoint(path.parent)
+    assert model.record["checkpoint_version"] in (1, 2)
+    assert torch.isfinite(model(torch.zeros(3, model.spec.state_dim), torch.zeros(3, 1))).all()
+    arm = Arm(**{key: model.record[key] for key in ARM_COLUMNS})
+    built = build_arm(arm, model.spec, 0)
+    assert model.structure() == built.structure() and model.options == built.options
+    check_rate(model, 1 / model.record["delta_t_support"][0])
+
+
+def test_what_a_checkpoint_says_cannot_be_changed(tmp_path):
+    _, folder = saved(tmp_path, delta_t_support=[0.05, 0.05], metrics={"best_step": 3})
+    model = load_checkpoint(folder)
+    assert model.record["delta_t_support"] == (0.05, 0.05) and model.record["metrics"]["best_step"] == 3
+    assert model.config is model.record and copy.deepcopy(model).record == model.record
+    for change in (lambda: model.record.__setitem__("seed", 1), lambda: setattr(model, "record", {}),
+                   lambda: model.record["metrics"].update(best_step=4)):  # fmt: skip
+        with pytest.raises((AttributeError, TypeError)):
+            change()
+    again = save_checkpoint(tmp_path / "again", model, model.record)
+    assert load_checkpoint(again).record["metrics"] == model.record["metrics"]
 
 
 def test_what_cannot_be_saved_is_refused_before_writing(tmp_path):

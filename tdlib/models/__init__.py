@@ -1,7 +1,8 @@
 """Learned dynamics models: families by name, the contract they keep, and models derived without training."""
 
+from tdlib.core.context import Batch, Context, Prediction
 from tdlib.models.build import DISCRETE, FIELDS, MODELS, build_model, find_family, model_options, register_model
-from tdlib.models.contract import Context, DynamicsModel, Needs
+from tdlib.models.contract import DynamicsModel, Needs, ParameterGroup, describe
 from tdlib.models.derived import DERIVATIONS, NewtonIncrement, Persistence, RecurrentRollout, RescaledIncrement
 from tdlib.models.families.ensemble import Ensemble
 from tdlib.models.families.first_order_ode import FirstOrderODE
@@ -23,6 +24,7 @@ __all__ = [
     "MODELS",
     "SIZES",
     "Arms",
+    "Batch",
     "Context",
     "DynamicsModel",
     "Ensemble",
@@ -35,8 +37,10 @@ __all__ = [
     "NewtonIncrement",
     "NewtonianDynamicsModel",
     "Options",
+    "ParameterGroup",
     "Persistence",
     "PortHamiltonianModel",
+    "Prediction",
     "RecurrentRollout",
     "RescaledIncrement",
     "StepForm",
@@ -44,6 +48,7 @@ __all__ = [
     "TrajectoryShootingModel",
     "VelocityDynamicsModel",
     "build_model",
+    "describe",
     "field_family",
     "find_family",
     "form_coefficients",

@@ -1,6 +1,8 @@
 """Models by name: which there are, and the same weights for the same seed."""
 
 import re
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 import torch
@@ -40,9 +42,47 @@ def find_family(name: str) -> Family:
     if not is_import_path(str(name)):
         raise ValueError(f"model must be one of {list(MODELS)} or an import path 'package.module:Class', got {name!r}")
     found = import_object(name)
+    return family_of(_checked(found, name))
+
+
+def known_family(name: str, path: str, classes: Iterable[type[DynamicsModel]] = ()) -> tuple[str, Family]:
+    """Return the family of a stored model, and the name to build it by, without importing or running anything.
+
+    A stranger may have written the names.
+
+    Args:
+        name: What the model was built as: a key of `MODELS`, or an import path.
+        path: Import path of its class.
+        classes: Classes that the caller offers.
+
+    Raises:
+        ValueError: If the class is neither in `MODELS`, nor offered, nor in a module that is imported already, or if it
+            is no subclass of DynamicsModel.
+    """
+    if name in MODELS:
+        return name, MODELS[name]
+    for offered in classes:
+        if import_path(offered) == path:
+            return path, family_of(_checked(offered, path))
+    module, _, attribute = path.partition(":")
+    found = vars(sys.modules[module]).get(attribute) if module in sys.modules else None  # no getattr: it may import
+    if found is None:
+        raise ValueError(
+            f"model must be one of {list(MODELS)}, or its class {path!r} must be imported or passed in classes, "
+            f"got {name!r}"
+        )
+    return path, family_of(_checked(found, path))
+
+
+def import_path(model: type) -> str:
+    """Return "package.module:Class"."""
+    return f"{model.__module__}:{model.__qualname__}"
+
+
+def _checked(found: object, name: str) -> type[DynamicsModel]:
     if not (isinstance(found, type) and issubclass(found, DynamicsModel)):
         raise ValueError(f"model {name!r} must be a subclass of DynamicsModel, got {found!r}")
-    return family_of(found)
+    return found
 
 
 def register_model(model: type[DynamicsModel] | Family, name: str = "") -> str:
@@ -95,11 +135,22 @@ def build_model(
         ValueError: If a name, an option or a value is unknown; the message lists the valid ones.
     """
     family = find_family(name)
-    chosen = family.options.of(options, name)
     if seed is None:
         seed = int(torch.randint(2**62, (), generator=generator))
+    return build_family(family, name, spec, seed, options)
+
+
+def build_family(
+    family: Family, name: str, spec: EnvironmentSpec, seed: int, options: Mapping[str, object]
+) -> DynamicsModel:
+    """Build an untrained model of a known family.
+
+    Raises:
+        ValueError: If an option is unknown or breaks a rule of the family's dataclass.
+    """
+    chosen = family.options.of(options, name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = family.build(spec, chosen)
-    model.build_options = {"name": name, **asdict(chosen)}
+    model.options, model.built_as = chosen, name
     return model

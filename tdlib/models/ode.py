@@ -1,7 +1,7 @@
 """Fields made into dynamics models: integrate over the interval of each sample with the action held."""
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from torch import Tensor, nn
 
@@ -41,6 +41,9 @@ class FieldOptions(NetworkOptions):
             raise ValueError(f"trajectory must be one of {list(TRAJECTORIES)}, got {self.trajectory!r}")
 
 
+OPTION_NAMES = tuple(field.name for field in fields(FieldOptions))
+
+
 class TrajectoryMatchingModel(DynamicsModel):
     """x' = solution of ds/dt = field(t, s, e(a)) after Δt, by a fixed-step solver; trained on single intervals.
 
@@ -55,6 +58,8 @@ class TrajectoryMatchingModel(DynamicsModel):
     Raises:
         ValueError: If the solver is unknown or substeps is not a whole number >= 1.
     """
+
+    mixes = OPTION_NAMES  # what of them decides the program is in `structure`
 
     def __init__(
         self,
@@ -89,6 +94,8 @@ class TrajectoryMatchingModel(DynamicsModel):
         """Return a model that shares this field and integrates it by another solver."""
         other = copy.copy(self)
         other.solver, other.substeps = _checked(solver, substeps)
+        if isinstance(self.options, FieldOptions):
+            other.options = replace(self.options, solver=solver, substeps=substeps)
         return other
 
     def structure(self) -> tuple:
@@ -103,6 +110,7 @@ class TrajectoryShootingModel(DynamicsModel):
     """
 
     needs = Needs(window=16)
+    mixes = OPTION_NAMES
 
     def __init__(self, matching: TrajectoryMatchingModel):
         super().__init__(matching.spec, matching.options, own_scales=False)

@@ -98,7 +98,10 @@ class FeaturesFirst:
         kept = [x.transpose(1, 2) for x in memory]  # the same numbers as a step carries them on
         advance = steps.by_interval(columns, memory) if self.has_memory else steps.by_interval(columns)
 
-        def step(carry: list[Tensor], action: Tensor, delta_t: Tensor) -> tuple[list[Tensor], Tensor]:
+        def step(
+            carry: list[Tensor], action: Tensor, delta_t: Tensor, begins: Tensor | bool | None
+        ) -> tuple[list[Tensor], Tensor]:
+            del begins  # a first step is like the others
             *past, state = carry
             for own, given in zip(kept, past, strict=True):
                 if own is not given:  # a sample has begun

@@ -13,8 +13,8 @@ Prepared = FeaturesFirst | RecordedDynamics
 def prepared(models: object) -> object:
     """Prepare models for many predictions; keep the result to predict at several rates.
 
-    Models with a row form predict in it, any other by replaying their recorded step. What is no model (the true
-    equation of control, a plain function) comes back as it is.
+    Models with a row form predict in it, any other by replaying their recorded step. What has no step (models of whole
+    sequences, the true equation of control, a plain function) comes back as it is.
 
     Args:
         models: A stack, a wrapper of one (`Persistence`, `RescaledIncrement`, `RecurrentRollout`), one model, or what
@@ -22,7 +22,7 @@ def prepared(models: object) -> object:
     """
     if has_row_form(models):
         return FeaturesFirst(models)
-    if not isinstance(models, Stack | DynamicsModel):
+    if not isinstance(models, Stack | DynamicsModel) or models.whole_sequences:
         return models
     if getattr(models, "branches_on_values", False) and hasattr(models, "model"):  # record what it calls
         models = with_inner(models, RecordedDynamics(models.model))

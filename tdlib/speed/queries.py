@@ -148,7 +148,8 @@ def _predict(models: Prepared, queries: Sequence[Query], count: int, limit: int,
         if begins[i]:
             new = [x.index_select(1, starts[i].clamp(min=0)) for x in fresh]
             carry = new if all_begin[i] else [_chosen(starts[i] >= 0, *pair) for pair in zip(new, carry, strict=True)]
-        carry, state = step(carry, actions.index_select(1, read), delta_t.index_select(1, read))
+        first = None if not begins[i] else True if all_begin[i] else starts[i] >= 0
+        carry, state = step(carry, actions.index_select(1, read), delta_t.index_select(1, read), first)
         states.index_copy_(1, write, state)
     sizes = [samples if q.only_last else samples * steps for q, (samples, steps) in zip(queries, groups, strict=True)]
     answers = zip(queries, states[:, :size].split(sizes, dim=1), strict=True)

@@ -38,7 +38,10 @@ def record(function: Callable, *examples: Tensor) -> Callable:
         if on_cpu:
             simplify(graph.graph)
             graph.recompile()
-        return torch.jit.freeze(torch.jit.trace(graph.eval(), examples, check_trace=False).eval())
+        try:
+            return torch.jit.freeze(torch.jit.trace(graph.eval(), examples, check_trace=False).eval())
+        except RuntimeError:  # an operation whose arguments the tracer does not know, as batch normalization's gradient
+            return graph
 
 
 def traced(function: Callable, *examples: Tensor) -> Callable:

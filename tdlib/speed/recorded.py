@@ -6,7 +6,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from tdlib.models.contract import Context, DynamicsModel
+from tdlib.core.context import Context
+from tdlib.models.contract import DynamicsModel
+from tdlib.speed.pytrees import leaves_of
 from tdlib.speed.record import Replayed
 from tdlib.speed.stack import Stack
 from tdlib.speed.structure import has_memory, num_models, select_models, widest_layer
@@ -28,10 +30,12 @@ class RecordedDynamics:
     def __init__(self, models: Stack | DynamicsModel):
         self.models, self.has_memory = models, has_memory(models)
         self.num_models, self.widest = num_models(models), widest_layer(models)
-        functions = (models.__call__, self._advance, self._remember)
+        self._carry_of: Callable = tuple  # make the models' own carry, and a context, of a list of tensors
+        self._context_of: Callable = tuple
+        functions = (models.__call__, self._advance, self._begin, self._remember)
         if not getattr(models, "branches_on_values", False):
             functions = [Replayed(function) for function in functions]
-        self._forward, self._step, self._encode = functions
+        self._forward, self._step, self._first, self._encode = functions
 
     def __call__(self, state: Tensor, action: Tensor, delta_t: Tensor) -> Tensor:
         """Predict one step from an empty memory: (K, ..., D), (K, ..., A), (K, ...) [s] -> (K, ..., D)."""
@@ -67,16 +71,20 @@ class RecordedDynamics:
             part = slice(min(begin, num_columns - width), min(begin, num_columns - width) + width)  # of one width
             own = [x[:, part].contiguous() for x in carry]
             for t, action in enumerate(inputs[:, :, part]):
-                *own, predicted[t, :, part] = self._step(action.contiguous(), interval, *own)
+                step = self._step if t else self._first
+                *own, predicted[t, :, part] = step(action.contiguous(), interval, *own)
         return predicted.permute(1, 2, 0, 3).unflatten(1, batch)
 
     def initial(self, state: Tensor, context: Context | None = None) -> list[Tensor]:
         """Return what a step carries on, (K, N, ...) each, from starts (K, N, D) and the true steps before them."""
         if not self.has_memory:
             return [state]
+        action = state.new_zeros(*state.shape[:-1], self.models.spec.action_dim)
+        empty, self._carry_of = leaves_of(self.models.initial(Context.empty(state, action)))
         if context is None:
-            return [self.models.initial_memory(state), state]
-        return [self._encode(*context.tensors()), state]
+            return [*empty, state]
+        past, self._context_of = leaves_of(context)
+        return [*self._encode(*past), state]
 
     def stepper(self, count: int, width: int, num_steps: int, like: Tensor) -> Callable:
         """Prepare steps of K x N samples.
@@ -88,13 +96,24 @@ class RecordedDynamics:
             like: Tensor of the wanted precision and device.
 
         Returns:
-            (carry, action (K, N, A), delta_t (K, N) [s]) -> (carry, state (K, N, D)).
+            (carry, action (K, N, A), delta_t (K, N) [s], begins) -> (carry, state (K, N, D)). `begins` says which of N
+            samples take their first step: True for all, a mask (N,), or None for none.
         """
         del count, width, like
-        function = self._step if num_steps >= WORTH_RECORDING else self._advance
+        recorded = num_steps >= WORTH_RECORDING
+        first, later = (self._first, self._step) if recorded else (self._begin, self._advance)
 
-        def step(carry: list[Tensor], action: Tensor, delta_t: Tensor) -> tuple[list[Tensor], Tensor]:
-            *carry, state = function(action, delta_t, *carry)
+        def step(
+            carry: list[Tensor], action: Tensor, delta_t: Tensor, begins: Tensor | bool | None
+        ) -> tuple[list[Tensor], Tensor]:
+            if not self.has_memory or begins is None:
+                *carry, state = later(action, delta_t, *carry)
+                return carry, state
+            found = first(action, delta_t, *carry)
+            if begins is not True:
+                pairs = zip(found, later(action, delta_t, *carry), strict=True)
+                found = [torch.where(begins.view(-1, *[1] * (x.ndim - 2)), x, y) for x, y in pairs]
+            *carry, state = found
             return carry, state
 
         return step
@@ -108,16 +127,27 @@ class RecordedDynamics:
         if not self.has_memory:
             following = self.models(*carry, action, delta_t).contiguous()
             return following, following
-        memory, following = (x.contiguous() for x in self.models.step(*carry, action, delta_t))
-        return memory, following, following
+        return self._with_memory(carry[:-1], action, delta_t)
 
-    def _remember(self, *context: Tensor) -> Tensor:
-        return self.models.encode(Context(*context)).contiguous()
+    def _begin(self, action: Tensor, delta_t: Tensor, *carry: Tensor) -> tuple[Tensor, ...]:
+        """The first step, which is told its state: laid out as `_advance`."""
+        if not self.has_memory:
+            return self._advance(action, delta_t, *carry)
+        return self._with_memory(carry[:-1], action, delta_t, carry[-1])
+
+    def _with_memory(self, carry: tuple[Tensor, ...], *arguments: Tensor) -> tuple[Tensor, ...]:
+        following, prediction = self.models.step(self._carry_of(carry), *arguments)
+        leaves, _ = leaves_of(following)
+        state = prediction.state.contiguous()
+        return *(x.contiguous() for x in leaves), state, state
+
+    def _remember(self, *context: Tensor) -> tuple[Tensor, ...]:
+        return tuple(x.contiguous() for x in leaves_of(self.models.initial(self._context_of(context)))[0])
 
     def _shared_past(self, carry: list[Tensor], batch: tuple[int, ...], context: Context) -> list[Tensor]:
         """Replace the empty memory of starts (K, N, ...) by that of a context whose batch has ones where N has more."""
         shared = context.mask.shape[1:-1]
-        columns = Context(*(x.flatten(1, len(shared)).contiguous() for x in context.tensors()))
+        columns = context.map(lambda x: x.flatten(1, len(shared)).contiguous())
         *memory, _ = self.initial(carry[-1], columns)
         memory = [x.unflatten(1, shared).expand(-1, *batch, *x.shape[2:]).flatten(1, len(batch)) for x in memory]
         return [*memory, carry[-1]]

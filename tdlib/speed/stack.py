@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from tdlib.models.contract import Context, DynamicsModel, step_of
-from tdlib.models.families.ensemble import Ensemble
+from tdlib.core.context import Context, Prediction
+from tdlib.models.contract import Carry, DynamicsModel, step_of
+from tdlib.speed.pytrees import map_leaves
 
 
 class MethodCall(nn.Module):
@@ -21,32 +22,38 @@ class MethodCall(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, method: str, *arguments: object) -> Tensor:
-        """Return model.<method>(*arguments); a context comes as its four tensors, since vmap maps tensors only."""
-        if method == "predict_sequence" and len(arguments) > 3:
-            arguments = (*arguments[:3], Context(*arguments[3:]))
-        elif method == "encode":
-            arguments = (Context(*arguments),)
+    def forward(self, method: str, *arguments: object) -> object:
+        """Return model.<method>(*arguments)."""
         return getattr(self.model, method)(*arguments)
 
 
 def call_stacked(
     template: MethodCall, tensors: dict[str, Tensor], method: str, arguments: tuple, in_dims: tuple
-) -> Tensor:
-    """Call one method of K models at once.
+) -> object:
+    """Call one method of K models at once, or one after the other if their class does not stack.
 
     Args:
         template: Holds the structure, not the weights.
         tensors: Parameters and buffers named as the template names them, each (K, ...).
         method: Name of the method.
-        arguments: Its arguments; each a tensor with leading K, or shared.
+        arguments: Its arguments; tensors, or trees of them, with leading K, or shared.
         in_dims: 0 for an argument with leading K, None for a shared one.
+
+    Returns:
+        What the method returns, every tensor with leading K.
     """
 
-    def call(weights: dict[str, Tensor], *arguments: object) -> Tensor:
+    def call(weights: dict[str, Tensor], *arguments: object) -> object:
         return torch.func.functional_call(template, weights, (method, *arguments), tie_weights=False)
 
-    return torch.func.vmap(call, in_dims=(0, *in_dims))(tensors, *arguments)
+    if template.model.stacks:
+        return torch.func.vmap(call, in_dims=(0, *in_dims))(tensors, *arguments)
+    results = []
+    for k in range(len(next(iter(tensors.values())))):
+        own = [x if dim is None else map_leaves(lambda leaf, k=k: leaf[k], x)
+               for x, dim in zip(arguments, in_dims, strict=True)]  # fmt: skip
+        results.append(call({name: x[k] for name, x in tensors.items()}, *own))
+    return map_leaves(lambda *leaves: torch.stack(leaves), *results)
 
 
 class Stack:
@@ -67,14 +74,15 @@ class Stack:
             raise ValueError("models must hold at least one model, got none")
         if len({model.structure() for model in models}) > 1:
             raise ValueError("models must share class, sizes, number of members, solver and precision to be stacked")
-        members = [m for model in models for m in (model.members if isinstance(model, Ensemble) else [model])]
+        members = [member for model in models for member in model.learners()]
         self.spec = models[0].spec
         self.num_models = len(models)
         self.num_members = len(members) // len(models)  # members of each ensemble; 1 for plain models
-        self.has_memory = models[0].has_memory
+        self.has_memory, self.whole_sequences = models[0].has_memory, models[0].whole_sequences
+        self.branches_on_values = models[0].branches_on_values or not models[0].stacks
         parameters, buffers = torch.func.stack_module_state([MethodCall(model) for model in members])
         self._tensors = {name: x.detach() for name, x in (parameters | buffers).items()}
-        self._template = MethodCall(copy.deepcopy(members[0]).to("meta"))
+        self._template = MethodCall(copy.deepcopy(members[0]).to("meta")).eval()
 
     def __len__(self) -> int:
         return self.num_models
@@ -135,24 +143,39 @@ class Stack:
     ) -> Tensor:
         """Predict open loop: (K|1, ..., D), (K|1, ..., T, A), (K|1, ..., T) [s] -> (K, ..., T, D)."""
         if self.has_memory:
-            return self._call("predict_sequence", state, actions, delta_t, *(context.tensors() if context else ()))
+            return self._mean(self._call("predict_sequence", state, actions, delta_t, *([context] if context else [])))
         predictions = []
         for t in range(actions.shape[-2]):
             state = self.forward(state, actions[..., t, :], step_of(delta_t, t))
             predictions.append(state)
         return torch.stack(predictions, dim=-2)
 
-    def encode(self, context: Context) -> Tensor:
-        """Memory of stacked models after the true steps of a context, (K, ..., 2H)."""
-        return self._call("encode", *context.tensors())
+    def predict(
+        self, state: Tensor, actions: Tensor, delta_t: Tensor | float | None = None, context: Context | None = None
+    ) -> Prediction:
+        """Predict open loop; return all that the models predict, the members of each ensemble averaged."""
+        found = self._call("predict", state, actions, delta_t, *([context] if context else []))
+        return found.map(self._mean)
 
-    def initial_memory(self, state: Tensor) -> Tensor:
-        """Empty memory of stacked models: (K, ..., D) -> (K, ..., 2H)."""
-        return self._call("initial_memory", state)
+    def initial(self, context: Context) -> Carry:
+        """What the models carry into the step after a context, tensors (K·M, ...)."""
+        return self._call("initial", context)
 
-    def step(self, memory: Tensor, state: Tensor, action: Tensor, delta_t: Tensor) -> tuple[Tensor, Tensor]:
-        """Advance the memories and predict: (K, ..., 2H), (K, ..., D), (K, ..., A), (K|1, ...) or () [s]."""
-        return self._call("step", memory, state, action, delta_t)
+    def step(
+        self, carry: Carry, action: Tensor, delta_t: Tensor | float | None = None, observed: Tensor | None = None
+    ) -> tuple[Carry, Prediction]:
+        """Advance every model by one interval: carry from `initial` or `step`, (K|1, ..., A), (K|1, ...) or () [s].
+
+        Args:
+            carry: What the models carry.
+            action: Held inputs.
+            delta_t: Intervals.
+            observed: (K|1, ..., D) what is seen at the step's start; None if nothing is.
+        """
+        others = [self._prepare(x) for x in (action, delta_t, *(() if observed is None else (observed,)))]
+        values, in_dims = zip((carry, 0), *others, strict=True)
+        carry, prediction = call_stacked(self._template, self._tensors, "step", values, in_dims)
+        return carry, prediction.map(self._mean)
 
     def select(self, index: Tensor) -> "Stack":
         """Return a stack of some of the models, by index (k,)."""
@@ -162,13 +185,21 @@ class Stack:
         other.num_models = len(index)
         return other
 
-    def _call(self, method: str, *arguments: Tensor | float | None) -> Tensor:
+    def _mean(self, found: Tensor) -> Tensor:
+        """Mean over the members of each ensemble: (K·M, ...) -> (K, ...)."""
+        if self.num_members == 1:
+            return found
+        return found.unflatten(0, (self.num_models, self.num_members)).mean(dim=1)
+
+    def _call(self, method: str, *arguments: Tensor | Context | float | None) -> object:
         prepared = [self._prepare(argument) for argument in arguments]
         values, in_dims = zip(*prepared, strict=True)
         return call_stacked(self._template, self._tensors, method, values, in_dims)
 
-    def _prepare(self, argument: Tensor | float | None) -> tuple[Tensor | float | None, int | None]:
+    def _prepare(self, argument: Tensor | Context | float | None) -> tuple[object, int | None]:
         """Return an argument as `vmap` wants it, with its axis: 0 per model, None shared."""
+        if isinstance(argument, Context):
+            return argument.map(lambda x: self._prepare(x.expand(self.num_models, *x.shape[1:]))[0]), 0
         if not isinstance(argument, Tensor) or argument.ndim == 0:
             return argument, None
         if argument.shape[0] == 1:

@@ -4,7 +4,7 @@ The function runs once; every operation that reaches torch's dispatcher is noted
 with gradients and `vmap` resolved. That takes 40 µs an operation (`make_fx` takes 1.5 ms).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -58,12 +58,6 @@ class Trace:
 
     operations: tuple[Operation, ...]
     outputs: tuple[Ref | Tensor, ...]
-
-
-def leaves_of(nested: object) -> tuple[list[Tensor], Callable[[Sequence[Tensor]], object]]:
-    """Return the tensors of a nesting (tuples, dicts, registered classes) and what puts others in their place."""
-    leaves, layout = pytree.tree_flatten(nested)
-    return leaves, lambda others: pytree.tree_unflatten(list(others), layout)
 
 
 class ValueReadError(ValueError):

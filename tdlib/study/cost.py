@@ -21,7 +21,7 @@ from tdlib.core.time_grid import delta_t_of, steps_within
 from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.evaluation.control.episodes import ControlSettings
 from tdlib.evaluation.sets.schedules import nominal_delta_t
-from tdlib.models import find_family
+from tdlib.models import DynamicsModel, find_family
 from tdlib.planning import CEM, MPPI, KnotClock
 from tdlib.study.arms import Arm, all_arms, trained_arms
 from tdlib.study.layout import RunLayout, runs_root
@@ -161,7 +161,8 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
 
 
 def _has_memory(arm: Arm) -> bool:
-    return bool(getattr(find_family(arm.model).model, "has_memory", False))
+    model = find_family(arm.model).model
+    return issubclass(model, DynamicsModel) and model.remembers()
 
 
 def _longest_chain(preset: Preset, rows: pd.DataFrame) -> float:

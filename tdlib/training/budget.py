@@ -8,17 +8,17 @@ LOSSES = ("increment", "next_state")
 
 @dataclass(frozen=True)
 class Budget:
-    """Optimizer settings shared by every member of a fit.
+    """Optimizer settings shared by all trials of a fit.
 
     Args:
         num_steps: Optimizer steps.
         learning_rate: Peak learning rate of Adam.
-        batch_size: Transitions per step and member; a model that needs windows gets batch_size / window of them.
+        batch_size: Transitions per step and model; a model that needs windows gets batch_size / window of them.
         warmup_fraction: Part of the steps with linearly growing learning rate; a cosine decay to zero follows.
-        patience: Validations without improvement after which a member stops.
+        patience: Validations without improvement after which a model stops.
         num_validations: Validations spread evenly over the steps.
-        validation_size: Most transitions of the validation split used per validation, drawn once per member.
-        clip: Largest gradient norm of one member; longer gradients are shortened to it.
+        validation_size: Most transitions of the validation split used per validation, drawn once per model.
+        clip: Largest gradient norm of one model; longer gradients are shortened to it.
         loss: `increment` divides the error by Δt·σ, `next_state` by the standard deviation of the state (the seed's
             loss, an ablation: it weighs coarse steps more, and 50 Hz learns slowest).
     """

@@ -1,43 +1,46 @@
-"""One stack in training: sample, step, validate, stop members one by one."""
+"""One stack in training: sample, step, validate, stop models one by one."""
 
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import torch
 from torch import Tensor
 
+from tdlib.models import DynamicsModel
 from tdlib.speed.stacked_weights import RATE_DTYPE, StackedWeights
 from tdlib.training.budget import Budget, windows_per_batch
-from tdlib.training.members import CURVE_COLUMNS, FitResult, Member
-from tdlib.training.sampling import DataPool, Sampler, StackSampler
+from tdlib.training.sampling import DataPool, Drawn, Layout, Sampler, StackSampler
 from tdlib.training.step import Recordings, StackedStep
+from tdlib.training.trials import CURVE_COLUMNS, FitResult, Trial
 
 CHUNK = 32  # steps whose batches are drawn ahead
 
 
 @dataclass(frozen=True)
-class Single:
-    """A member with one plain model, and its random streams.
+class Learner:
+    """One model in training, and its random streams.
 
     Args:
-        member: Its model is of the stack's structure.
+        trial: Whose data it sees.
+        model: The trial's model, or one of the models it is made of.
         batches: Stream of its batches.
         validation: Stream that picks its validation subset.
     """
 
-    member: Member
+    trial: Trial
+    model: DynamicsModel
     batches: torch.Generator
     validation: torch.Generator
 
 
 class StackRun:
-    """K members of one structure trained together; nothing is read from the device between validations.
+    """K models of one structure trained together; nothing is read from the device between validations.
 
     Args:
-        singles: The members.
+        learners: The models.
         budget: Steps, rates, stopping.
         device: Where to train.
         recordings: Programs that stacks of one fit share.
@@ -45,52 +48,54 @@ class StackRun:
 
     def __init__(
         self,
-        singles: Sequence[Single],
+        learners: Sequence[Learner],
         budget: Budget,
         device: torch.device | str,
         recordings: Recordings | None = None,
     ):
-        model = singles[0].member.model
+        model, self._device = learners[0].model, torch.device(device)
         self._recordings = {} if recordings is None else recordings
-        self._key = (model.structure(), budget.loss)
-        self._singles, self._budget, self._device, self._spec = singles, budget, torch.device(device), model.spec
-        window = model.needs.window
-        self._windows = window > 1
-        self._pool = DataPool()
-        members = [single.member for single in singles]
+        self._key, self._learners, self._budget = model.structure(), learners, budget
+        self._needs = model.needs
+        layout = Layout(model.spec, model.needs, learners[0].trial.train[0])
+        self._pool = DataPool(layout)
+        window, count = model.needs.window, len(learners)
         self._samplers = [
-            Sampler(s.member.train, s.member.train_offsets, self._pool, window, s.batches) for s in singles
+            Sampler(x.trial.train, x.trial.train_offsets, self._pool, window, x.batches) for x in learners
         ]
         self._sampler = StackSampler(self._samplers, self._device)
         validation = [
-            Sampler(s.member.val, s.member.val_offsets, self._pool, window, s.validation).fixed(
+            Sampler(x.trial.val, x.trial.val_offsets, self._pool, window, x.validation).fixed(
                 max(1, budget.validation_size // window)  # transitions, not windows
             )
-            for s in singles
+            for x in learners
         ]
-        weights = StackedWeights([m.model for m in members], self._device)
+        weights = StackedWeights([x.model for x in learners], self._device)
         dtype = weights.flat.dtype
-        if budget.loss == "increment":
-            scale = torch.stack([m.model.rate_scale for m in members])
-        else:
-            scale = torch.stack([_state_scale(m) for m in members])
-        self._step = StackedStep(weights, scale.to(weights.flat), self._spec, self._windows, budget)
+        unit = None
+        if budget.loss == "next_state":
+            unit = torch.stack([_state_scale(x.trial) for x in learners]).to(weights.flat)
+        recordable = model.stacks and not model.branches_on_values
+        self._step = StackedStep(weights, layout, unit, budget.clip, recordable)
         self._pool.build(dtype, self._device)
         self._batch = windows_per_batch(budget.batch_size, window)
-        index, valid = _pad(validation)
-        self._validation = self._pool.gather(index.to(self._device)), valid.to(self._device)
-        self._rows = list(range(len(members)))  # members still in the stack, by number
-        self._active = [True] * len(members)
-        self._waits = [0] * len(members)
-        self._best_flat = weights.flat.clone()
-        self._best_loss = torch.full((len(members),), math.inf, dtype=dtype, device=self._device)
+        self._validation = self._fixed(validation)
+        self._rows = list(range(count))  # models still in the stack, by number
+        self._active = [True] * count
+        self._waits = [0] * count
+        self._best_loss = torch.full((count,), math.inf, dtype=dtype, device=self._device)
         self._num_summed = 0
-        self._chunk: tuple[Tensor, ...] = ()  # batches of the next steps; for windows also which steps count
+        self._chunk: Drawn | None = None  # batches of the next steps
         rates = [budget.learning_rate_at(k) for k in range(budget.num_steps)]
         self._rates = torch.tensor(rates, dtype=RATE_DTYPE[self._device.type]).to(self._device)
-        self._curves: list[list[tuple]] = [[] for _ in members]
-        self._best_step = [0] * len(members)
-        self._stopped = ["budget"] * len(members)
+        self._progress = torch.linspace(0, 1, budget.num_steps + 1, dtype=dtype, device=self._device)
+        self._curves: list[list[tuple]] = [[] for _ in learners]
+        self._best_step = [0] * count
+        self._stopped = ["budget"] * count
+        if weights.buffers:
+            few = self._validation.samples(0, self._batch)
+            weights.find_changing(self._step.batch(few, unit), self._progress[0])
+        self._best = [x.clone() for x in (weights.flat, *weights.changing)]  # weights, then batch statistics
 
     def run(self, report: Callable[[int], None]) -> list[FitResult]:
         """Train to the end and write the best weights into the models; `report` gets finished steps."""
@@ -110,58 +115,80 @@ class StackRun:
                 self._validate(step + 1)
         report(budget.num_steps)
         self._retire(range(len(self._rows)))
-        seconds = (time.perf_counter() - started) / len(self._singles)
+        seconds = (time.perf_counter() - started) / len(self._learners)
         return [
             FitResult(
-                single.member,
+                learner.trial,
                 pd.DataFrame(self._curves[i], columns=list(CURVE_COLUMNS)),
                 self._best_step[i],
                 min(row[2] for row in self._curves[i]),
                 self._stopped[i],
                 seconds,
             )
-            for i, single in enumerate(self._singles)
+            for i, learner in enumerate(self._learners)
         ]
 
     def draw(self, count: int) -> None:
-        """Gather the batches of the next steps, every member's indices drawn from its own stream."""
+        """Gather the batches of the next steps, every model's indices drawn from its own stream."""
         index, valid = self._sampler.draw(count, self._batch)
-        rows = self._pool.gather(index)  # (C, K, F, B, T)
-        self._chunk = (rows, valid) if self._windows else (rows,)
+        steps = [self._needs.window] if self._needs.window > 1 else []
+        noise = None
+        if self._needs.noise:
+            noise = self._sampler.noise(count, self._batch, *steps, self._needs.noise).to(self._pool.rows)
+        self._chunk = Drawn(self._pool.gather(index), valid if steps else None, noise)  # rows (C, K, F, B, T)
 
     def prepare(self, step: int = 0) -> None:
-        """Record or capture the step for the present members and batch size; `step` steps are done."""
-        batch = [x[0] for x in self._chunk]
-        self._step.prepare(self._budget.num_steps - step, self._key, self._recordings, *batch)
+        """Record or capture the step for the present models and batch size; `step` steps are done."""
+        left = self._budget.num_steps - step
+        self._step.prepare(left, self._key, self._recordings, self._chunk[0], self._progress[0])
 
     def train_step(self, step: int, k: int) -> None:
         """Take step number `step` on batch k of the chunk."""
-        self._step(self._rates[step], *(x[k] for x in self._chunk))
+        self._step(self._rates[step], self._progress[step], self._chunk[k])
         self._num_summed += 1
 
     @torch.no_grad()
     def _validation_losses(self) -> Tensor:
-        """Losses of all members on their fixed subsets, (K,)."""
-        rows, valid = self._validation
+        """Losses of all models on their fixed subsets, (K,)."""
         size, losses, counts = 4 * self._batch, [], []
-        for r, v in zip(rows.split(size, dim=2), valid.split(size, dim=1), strict=True):
-            count = v.flatten(1).sum(dim=1)
-            counted = v | (count == 0).view(-1, 1, 1)  # a part of padding only counts zero, not 0/0
-            weights = self._step.weights
-            losses.append(self._step.losses(weights.flat, self._step.scale, r, counted, *weights.buffers) * count)
+        whole = self._validation
+        for begin in range(0, whole.valid.shape[1], size):
+            part = whole.samples(begin, begin + size)
+            count = part.valid.flatten(1).sum(dim=1)
+            only_padding = (count == 0).view(-1, *[1] * (part.valid.ndim - 1))  # counts zero, not 0/0
+            part = replace(part, valid=part.valid | only_padding)
+            losses.append(self._step.losses(part, self._progress[-1], training=False) * count)
             counts.append(count)
         return torch.stack(losses).sum(dim=0) / torch.stack(counts).sum(dim=0)
 
+    def _fixed(self, chosen: Sequence[tuple[Tensor, Tensor]]) -> Drawn:
+        """Gather the validation subsets; those of fewer rows are padded with rows that do not count."""
+        index, valid = (_pad(column) for column in zip(*chosen, strict=True))
+        noise = None
+        if self._needs.noise:
+            own = [
+                torch.randn(*index.shape, self._needs.noise, generator=x.validation)
+                for x, (index, _) in zip(self._learners, chosen, strict=True)
+            ]
+            noise = _pad(own).to(self._pool.rows)
+        rows = self._pool.gather(index.to(self._device))
+        if self._needs.window == 1:
+            valid, noise = valid.squeeze(-1), None if noise is None else noise.squeeze(-2)
+        return Drawn(rows, valid.to(self._device), noise)
+
     @torch.no_grad()
     def _validate(self, step: int) -> None:
-        """Score all members, keep better weights, stop those that wait too long or are not finite."""
+        """Score all models, keep better weights, stop those that wait too long or are not finite."""
         train_loss, norm, alive = self._step.read_sums()
         count, self._num_summed = self._num_summed, 0
         loss = self._validation_losses()
         loss = torch.where(alive & loss.isfinite(), loss, torch.full_like(loss, math.inf))
         better = (loss < self._best_loss) & torch.tensor(self._active, device=self._device)
         self._best_loss = torch.where(better, loss, self._best_loss)
-        self._best_flat = torch.where(better.unsqueeze(1), self._step.weights.flat, self._best_flat)
+        now = (self._step.weights.flat, *self._step.weights.changing)
+        self._best = [
+            torch.where(better.view(-1, *[1] * (x.ndim - 1)), x, best) for x, best in zip(now, self._best, strict=True)
+        ]
         columns = torch.stack([train_loss / max(1, count), loss, norm / max(1, count), better.to(loss.dtype)], dim=1)
         self._note(step, columns.tolist(), measured=count > 0)
         if sum(self._active) <= len(self._active) // 2:
@@ -173,19 +200,19 @@ class StackRun:
         for row, (train_loss, val_loss, norm, is_better) in enumerate(columns):
             if not self._active[row]:
                 continue
-            member = self._rows[row]
+            number = self._rows[row]
             values = (train_loss, val_loss, norm) if measured else (math.nan, val_loss, math.nan)
-            self._curves[member].append((step, *values, learning_rate))
+            self._curves[number].append((step, *values, learning_rate))
             self._waits[row] = 0 if is_better else self._waits[row] + 1
             if is_better:
-                self._best_step[member] = step
+                self._best_step[number] = step
             if math.isinf(val_loss):
-                self._active[row], self._stopped[member] = False, "non_finite"
+                self._active[row], self._stopped[number] = False, "non_finite"
             elif self._waits[row] >= self._budget.patience and step < self._budget.num_steps:
-                self._active[row], self._stopped[member] = False, "patience"
+                self._active[row], self._stopped[number] = False, "patience"
 
     def _compact(self, step: int) -> None:
-        """Take stopped members out of the stack; those that stay keep their streams, optimizer state and order."""
+        """Take stopped models out of the stack; those that stay keep their streams, optimizer state and order."""
         self._retire([row for row, active in enumerate(self._active) if not active])
         kept = [row for row, active in enumerate(self._active) if active]
         self._rows = [self._rows[row] for row in kept]
@@ -196,29 +223,26 @@ class StackRun:
         rows = torch.tensor(kept, dtype=torch.long, device=self._device)
         self._step.keep(rows)
         self._sampler = StackSampler([self._samplers[i] for i in self._rows], self._device)
-        self._best_flat, self._best_loss = self._best_flat[rows], self._best_loss[rows]
-        self._validation = tuple(x[rows] for x in self._validation)
-        self._chunk = tuple(x[:, rows] for x in self._chunk)
-        if self._chunk:
+        self._best, self._best_loss = [x[rows] for x in self._best], self._best_loss[rows]
+        self._validation = self._validation[rows]
+        if self._chunk is not None:
+            self._chunk = self._chunk[:, rows]
             self.prepare(step)
 
     def _retire(self, rows: Sequence[int]) -> None:
         """Write the best weights of these rows into their models."""
         for row in rows:
-            self._step.weights.write_back(self._best_flat[row], self._singles[self._rows[row]].member.model)
+            flat, *changed = (x[row] for x in self._best)
+            self._step.weights.write_back(self._learners[self._rows[row]].model, flat, changed)
 
 
-def _state_scale(member: Member) -> Tensor:
+def _state_scale(trial: Trial) -> Tensor:
     """Standard deviation of the training states per dimension, (D,) [unit]; a constant one keeps 1."""
-    std = torch.cat([part.state for part in member.train]).std(dim=0)
+    std = torch.cat([part.state for part in trial.train]).std(dim=0)
     return torch.where(std > 1e-8, std, torch.ones_like(std))
 
 
-def _pad(chosen: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
-    """Stack validation subsets of different sizes; padding repeats row 0 and does not count: (K, V, T) twice."""
-    longest = max(len(index) for index, _ in chosen)
-    stacked = []
-    for column in zip(*chosen, strict=True):
-        padded = [torch.nn.functional.pad(x, (0, 0, 0, longest - len(x))) for x in column]
-        stacked.append(torch.stack(padded))
-    return stacked
+def _pad(chosen: Sequence[Tensor]) -> Tensor:
+    """Stack tensors (V, ...) of different V; padding is zero: a row number, or False, which does not count."""
+    longest = max(len(x) for x in chosen)
+    return torch.stack([torch.nn.functional.pad(x, (0, 0) * (x.ndim - 1) + (0, longest - len(x))) for x in chosen])

@@ -1,18 +1,88 @@
-"""Batches for many members from one table: all data once on the device, each member's own indices drawn ahead."""
+"""Batches for many models from one table: all data once on the device, each model's own indices drawn ahead."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.core.transitions import Transitions
+from tdlib.models import Needs
+
+OBSERVATIONS, PARAMETERS = ("observation", "next_observation"), ("parameters",)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A batch of K models, or C of them one after the other with a leading axis C.
+
+    Args:
+        rows: (K, F, B) transitions, or (K, F, B, T) windows, as `Layout.columns` splits them.
+        valid: (K, B, T) which steps of the windows count; None counts all.
+        noise: (K, B, N) or (K, B, T, N) standard normal numbers, for models that need them.
+    """
+
+    rows: Tensor
+    valid: Tensor | None = None
+    noise: Tensor | None = None
+
+    def tensors(self) -> list[Tensor]:
+        """Return those there are, as `Layout.drawn` takes them back."""
+        return [x for x in (self.rows, self.valid, self.noise) if x is not None]
+
+    def samples(self, begin: int, end: int) -> "Drawn":
+        """Return some of the B samples of one batch."""
+        valid, noise = (None if x is None else x[:, begin:end] for x in (self.valid, self.noise))
+        return Drawn(self.rows[:, :, begin:end], valid, noise)
+
+    def __getitem__(self, index: object) -> "Drawn":
+        return Drawn(*(None if x is None else x[index] for x in (self.rows, self.valid, self.noise)))
+
+
+class Layout:
+    """What a batch holds for models of one specification and need.
+
+    Args:
+        spec: State and action sizes.
+        needs: What the models need.
+        example: Training data, for the sizes of what is optional.
+    """
+
+    def __init__(self, spec: EnvironmentSpec, needs: Needs, example: Transitions):
+        self.needs = needs
+        optional = (OBSERVATIONS if needs.observations else ()) + (PARAMETERS if needs.parameters else ())
+        self.sizes = {"state": spec.state_dim, "action": spec.action_dim, "next_state": spec.state_dim, "delta_t": 1}
+        self.sizes |= {name: getattr(example, name).shape[-1] for name in optional}
+
+    def rows_of(self, part: Transitions) -> Tensor:
+        """Put a set into rows of a table, (N, F)."""
+        columns = [getattr(part, name) for name in self.sizes]
+        return torch.cat([x.unsqueeze(-1) if x.ndim == 1 else x for x in columns], dim=-1)
+
+    def columns(self, rows: Tensor) -> dict[str, Tensor]:
+        """Name the rows of gathered transitions: (K, F, B) or (K, F, B, T) -> (K, B, ., size) or (K, B, T, size)."""
+        parts = rows.split(list(self.sizes.values()), dim=1)
+        named = {name: x.movedim(1, -1) for name, x in zip(self.sizes, parts, strict=True)}
+        return named | {"delta_t": named["delta_t"].squeeze(-1)}
+
+    def drawn(self, tensors: Sequence[Tensor]) -> tuple[Drawn, Sequence[Tensor]]:
+        """Make a batch of the first of some tensors; return the others too."""
+        rows, *rest = tensors
+        valid = rest.pop(0) if self.needs.window > 1 else None
+        noise = rest.pop(0) if self.needs.noise else None
+        return Drawn(rows, valid, noise), rest
 
 
 class DataPool:
-    """All transitions of a fit as rows (state, action, next_state, delta_t) of a table; shared sets are stored once."""
+    """All transitions of a fit as rows of a table; shared sets are stored once.
 
-    def __init__(self):
+    Args:
+        layout: What a row is.
+    """
+
+    def __init__(self, layout: Layout):
+        self._layout = layout
         self._first_row: dict[int, int] = {}
         self._parts: list[Transitions] = []  # also keeps the sets alive, so that their ids stay unique
         self._count = 0
@@ -27,9 +97,8 @@ class DataPool:
         return self._first_row[id(part)]
 
     def build(self, dtype: torch.dtype, device: torch.device | str) -> None:
-        """Make the table, (N, 2D + A + 1)."""
-        rows = [torch.cat([p.state, p.action, p.next_state, p.delta_t.unsqueeze(-1)], dim=-1) for p in self._parts]
-        self.rows = torch.cat([x.to(dtype) for x in rows]).to(device)
+        """Make the table, (N, F)."""
+        self.rows = torch.cat([self._layout.rows_of(part).to(dtype) for part in self._parts]).to(device)
 
     def gather(self, index: Tensor) -> Tensor:
         """Transitions by number, one row per column of the table: (..., B, T) -> (..., F, B, T); T = 1 is left out."""
@@ -37,30 +106,15 @@ class DataPool:
         return (found.squeeze(-1) if index.shape[-1] == 1 else found).contiguous()
 
 
-def columns(rows: Tensor, spec: EnvironmentSpec) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Name the rows of gathered transitions.
-
-    Args:
-        rows: (K, F, B) or (K, F, B, T) with F = 2D + A + 1.
-        spec: State and action sizes.
-
-    Returns:
-        State (K, B, T, D), action (K, B, T, A), next state (K, B, T, D) and interval (K, B, T), or without T.
-    """
-    sizes = [spec.state_dim, spec.action_dim, spec.state_dim, 1]
-    state, action, next_state, delta_t = (x.movedim(1, -1) for x in rows.split(sizes, dim=1))
-    return state, action, next_state, delta_t.squeeze(-1)
-
-
 class Sampler:
-    """What one member may draw: the rows of its transitions or windows, rate by rate.
+    """What one model may draw: the rows of its transitions or windows, rate by rate.
 
     Args:
         parts: One set per rate.
         offsets: Per set its episode offsets (E + 1); needed for windows.
         pool: Where the rows are.
         window: Steps per window; 1 for single transitions.
-        generator: The member's own stream.
+        generator: The model's own stream.
     """
 
     def __init__(
@@ -95,13 +149,13 @@ class Sampler:
 
 
 class StackSampler:
-    """Draws row numbers for all members of a stack: the rate uniformly, then a transition or window start uniformly.
+    """Draws row numbers for all models of a stack: the rate uniformly, then a transition or window start uniformly.
 
-    Random numbers come from every member's own stream on the processor, so that each device trains on the same batches;
+    Random numbers come from every model's own stream on the processor, so that each device trains on the same batches;
     what they stand for is looked up on the device.
 
     Args:
-        samplers: One per member, of one window length.
+        samplers: One per model, of one window length.
         device: Where the rows are wanted.
     """
 
@@ -131,6 +185,11 @@ class StackSampler:
         first, count = (tables[name].index_select(0, rate).view(uniform.shape[1:]) for name in ("first", "counts"))
         chosen = first + (uniform[1] * count).long()
         return _rows(chosen, tables["starts"], tables["lengths"], self._window)
+
+    def noise(self, *shape: int) -> Tensor:
+        """Standard normal numbers for all models, each from its own stream: (C, ...) -> (C, K, ...)."""
+        drawn = torch.stack([torch.randn(shape, generator=g) for g in self._generators], dim=1)
+        return drawn.to(self._device)
 
 
 def _rows(chosen: Tensor, starts: Tensor, lengths: Tensor, window: int) -> tuple[Tensor, Tensor]:

@@ -1,16 +1,15 @@
-"""One optimizer step of K members: loss, gradient, clipping, Adam and running sums, all in place on the device."""
+"""One optimizer step of K models: loss, gradient, clipping, Adam and running sums, all in place on the device."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from tdlib.core.specs import EnvironmentSpec, state_difference
+from tdlib.core.context import Batch
 from tdlib.speed.capture import Captured
 from tdlib.speed.record import record
 from tdlib.speed.stacked_weights import StackedWeights, clip_rows
-from tdlib.training.budget import Budget
-from tdlib.training.sampling import columns
+from tdlib.training.sampling import Drawn, Layout
 
 WORTH_RECORDING = 100  # steps: fewer take less time than recording one
 
@@ -22,86 +21,74 @@ class StackedStep:
 
     Args:
         weights: Weights of K models.
-        scale: (K, D) unit of the errors: σ [unit/s] for the loss `increment`, else the spread of the states [unit].
-        spec: State sizes and angles.
-        windows: Whether the models train on windows.
-        budget: Loss and clipping.
+        layout: What the rows of a batch are.
+        unit: (K, D) what errors are divided by; None leaves that to the models.
+        clip: Largest norm of one model's gradient.
+        recordable: Whether the loss may be recorded: no branch on values.
     """
 
-    def __init__(self, weights: StackedWeights, scale: Tensor, spec: EnvironmentSpec, windows: bool, budget: Budget):
-        self.weights, self.scale = weights, scale
-        self._spec, self._windows, self._budget = spec, windows, budget
-        self._alive = torch.ones(len(scale), dtype=torch.bool, device=scale.device)
-        self._sums = torch.zeros(2, len(scale), dtype=scale.dtype, device=scale.device)  # of losses and norms
+    def __init__(self, weights: StackedWeights, layout: Layout, unit: Tensor | None, clip: float, recordable: bool):
+        self.weights, self.unit = weights, unit
+        self._layout, self._clip, self._recordable = layout, clip, recordable
+        count, like = len(weights.flat), weights.flat
+        self._alive = torch.ones(count, dtype=torch.bool, device=like.device)
+        self._sums = torch.zeros(2, count, dtype=like.dtype, device=like.device)  # of losses and norms
         self._gradient: Callable = self.gradient
         self._captured: Captured | None = None
 
-    def losses(self, flat: Tensor, scale: Tensor, rows: Tensor, valid: Tensor | None, *buffers: Tensor) -> Tensor:
-        """Return every member's mean of ((x̂ − x')/scale)² over the transitions that count.
+    def batch(self, drawn: Drawn, unit: Tensor | None) -> Batch:
+        """Name what was drawn, every tensor with a leading K."""
+        return Batch(**self._layout.columns(drawn.rows), valid=drawn.valid, unit=unit, noise=drawn.noise)
 
-        Args:
-            flat: (K, P) weights.
-            scale: (K, D), as in the constructor.
-            rows: (K, F, B) transitions, or (K, F, B, T) windows, as `columns` splits them.
-            valid: (K, B, T) which steps of the windows count; None counts all.
-            buffers: Of the weights.
+    def losses(self, drawn: Drawn, progress: Tensor, training: bool = True) -> Tensor:
+        """Every model's loss with the present weights, (K,)."""
+        batch = self.batch(drawn, self.unit)
+        return self.weights.losses(self.weights.flat, self.weights.buffers, batch, progress, training)[0]
 
-        Returns:
-            (K,)
-        """
-        state, action, next_state, delta_t = columns(rows, self._spec)
-        if self._windows:
-            predicted = self.weights.call(flat, buffers, "window_predictions", state, action, delta_t)
-            error = state_difference(predicted, next_state, self._spec)  # free-running angles may be turns away
-        else:
-            error = self.weights.call(flat, buffers, "forward", state, action, delta_t) - next_state
-        unit = scale.view(-1, *[1] * (error.ndim - 2), error.shape[-1])
-        if self._budget.loss == "increment":
-            unit = delta_t.unsqueeze(-1) * unit
-        squared = (error / unit).square().mean(dim=-1).flatten(1)
-        if valid is None:
-            return squared.mean(dim=1)
-        weight = valid.flatten(1).to(squared.dtype)
-        return (squared * weight).sum(dim=1) / weight.sum(dim=1)
+    def arguments(self, drawn: Drawn, progress: Tensor) -> list[Tensor]:
+        """What `gradient` takes: a flat list, so that it can be recorded."""
+        unit = [] if self.unit is None else [self.unit]
+        return [self.weights.flat, progress, *drawn.tensors(), *unit, *self.weights.buffers]
 
-    def gradient(self, flat: Tensor, scale: Tensor, rows: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
-        """Return losses and norms of the gradients (2, K), and the clipped gradients (K, P).
-
-        `others` are valid, where models train on windows, and the buffers of the weights.
-        """
-        valid, buffers = (others[0], others[1:]) if self._windows else (None, others)
+    def gradient(self, flat: Tensor, progress: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+        """Return losses and norms of the gradients (2, K), the clipped gradients (K, P), and the changed buffers."""
+        drawn, others = self._layout.drawn(others)
+        unit, buffers = (None, others) if self.unit is None else (others[0], others[1:])
         with torch.enable_grad():
             flat = flat.detach().requires_grad_()
-            losses = self.losses(flat, scale, rows, valid, *buffers)
-            (gradient,) = torch.autograd.grad(losses.sum(), flat)  # members do not mix: block diagonal
-        clipped, norms = clip_rows(gradient, self._budget.clip)
-        return torch.stack([losses.detach(), norms]), clipped
+            losses, changed = self.weights.losses(flat, buffers, self.batch(drawn, unit), progress)
+            (gradient,) = torch.autograd.grad(losses.sum(), flat)  # models do not mix: block diagonal
+        clipped, norms = clip_rows(self.weights.groups.shape_gradient(gradient), self._clip)
+        return torch.stack([losses.detach(), norms]), clipped, *changed
 
-    def prepare(self, num_steps: int, key: tuple, recordings: Recordings, *batch: Tensor) -> None:
+    def prepare(self, num_steps: int, key: tuple, recordings: Recordings, drawn: Drawn, progress: Tensor) -> None:
         """Make the next steps fast: record the gradient on a processor, capture the whole step on a card.
 
         Args:
             num_steps: Steps to come with batches of this shape.
-            key: What the recording depends on beside shapes: the models' structure and the loss.
+            key: What the recording depends on beside shapes: the models' structure.
             recordings: Where recordings are looked up and kept.
-            batch: Rows, and for windows which steps count.
+            drawn: A batch.
+            progress: () any.
         """
         self._gradient, self._captured = self.gradient, None
-        if num_steps < WORTH_RECORDING:
+        if num_steps < WORTH_RECORDING or not self._recordable:
             return
-        if self.scale.device.type == "cuda":
-            rate = torch.zeros((), device=self.scale.device)
-            self._captured = Captured(self._step, [*self.weights.state(), self._sums], rate, *batch)
+        if progress.device.type == "cuda":
+            rate = torch.zeros((), device=progress.device)
+            self._captured = Captured(
+                self._step, [*self.weights.state(), self._sums], rate, progress, *drawn.tensors()
+            )
             return
-        arguments = (self.weights.flat, self.scale, *batch, *self.weights.buffers)
-        key = (key, *((x.shape, x.dtype) for x in arguments))
+        arguments = self.arguments(drawn, progress)
+        key = (key, self.unit is None, *((x.shape, x.dtype) for x in arguments))
         if key not in recordings:
             recordings[key] = record(self.gradient, *arguments)
         self._gradient = recordings[key]
 
-    def __call__(self, learning_rate: Tensor, *batch: Tensor) -> None:
-        """Take one step: learning rate (), rows, and for windows which steps count."""
-        (self._captured or self._step)(learning_rate, *batch)
+    def __call__(self, learning_rate: Tensor, progress: Tensor, drawn: Drawn) -> None:
+        """Take one step: learning rate (), progress (), and a batch."""
+        (self._captured or self._step)(learning_rate, progress, *drawn.tensors())
 
     def read_sums(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return summed losses (K,) and norms (K,) since the last call, and who was always finite (K,); start anew."""
@@ -112,12 +99,15 @@ class StackedStep:
 
     @torch.no_grad()
     def keep(self, rows: Tensor) -> None:
-        """Drop all members but these."""
+        """Drop all models but these."""
         self.weights.keep(rows)
-        self.scale, self._alive, self._sums = self.scale[rows], self._alive[rows], self._sums[:, rows]
+        self.unit = None if self.unit is None else self.unit[rows]
+        self._alive, self._sums = self._alive[rows], self._sums[:, rows]
 
     @torch.no_grad()
-    def _step(self, learning_rate: Tensor, *batch: Tensor) -> None:
-        measured, gradient = self._gradient(self.weights.flat, self.scale, *batch, *self.weights.buffers)
+    def _step(self, learning_rate: Tensor, progress: Tensor, *drawn: Tensor) -> None:
+        arguments = self.arguments(self._layout.drawn(drawn)[0], progress)
+        measured, gradient, *changed = self._gradient(*arguments)
         self.weights.adam_step(gradient, learning_rate)
+        self.weights.set_changing(changed)
         self._sums += measured  # once not finite, never finite again

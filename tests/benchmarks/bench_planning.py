@@ -35,7 +35,7 @@ from tdlib.speed.row_form import row_steps  # noqa: E402
 from tdlib.speed.rows import RowLayout  # noqa: E402
 from tdlib.study.arms import Arm, build_arm  # noqa: E402
 from tdlib.systems import SYSTEMS  # noqa: E402
-from tdlib.training import Budget, Member, fit  # noqa: E402
+from tdlib.training import Budget, Trial, fit  # noqa: E402
 
 PENDULUM = SYSTEMS["Pendulum-v1"]
 EPISODES = 50
@@ -67,7 +67,7 @@ def trained_model() -> DynamicsModel:
     arm = Arm("jump", "baseline", train_frequency="20")
     model = build_arm(arm, PENDULUM.spec, 0)
     offsets = [[torch.arange(0, len(part.delta_t) + 1, 64)] for part in parts]
-    fit([Member(arm, 0, model, [parts[0]], [parts[1]], *offsets)], Budget(1000, 3e-3))
+    fit([Trial(arm, 0, model, [parts[0]], [parts[1]], *offsets)], Budget(1000, 3e-3))
     return model.eval()
 
 

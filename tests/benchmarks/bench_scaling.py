@@ -36,7 +36,7 @@ from tdlib.study.cost import ORACLE, family, growth_exponent, load_units, predic
 from tdlib.study.layout import runs_root  # noqa: E402
 from tdlib.study.presets import load_preset  # noqa: E402
 from tdlib.study.arms import Arm, build_arm  # noqa: E402
-from tdlib.training import Budget, Member, fit  # noqa: E402
+from tdlib.training import Budget, Trial, fit  # noqa: E402
 
 ENV = "Pendulum-v1"
 RATES = (10.0, 20.0, 50.0)
@@ -153,7 +153,7 @@ def train_seconds(clock: Clock, arm: Arm, count: int, steps: int) -> float:
             rates = arm.frequencies
             parts = [[sets[rate].transitions_with_offsets(torch.float32) for rate in rates] for sets in (train, val)]
             offsets = [[torch.as_tensor(part[1]) for part in split] for split in parts]
-            members.append(Member(arm, seed, model, *([part[0] for part in split] for split in parts), *offsets))
+            members.append(Trial(arm, seed, model, *([part[0] for part in split] for split in parts), *offsets))
         fit(members, Budget(steps, 1e-3, num_validations=1), clock.device)
 
     return clock.seconds(program)

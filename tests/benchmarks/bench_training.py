@@ -29,8 +29,8 @@ from tdlib.core.transitions import Transitions  # noqa: E402
 from tdlib.models import SIZES, build_model  # noqa: E402
 from tdlib.study.arms import Arm, build_arm  # noqa: E402
 from tdlib.systems import SYSTEMS  # noqa: E402
-from tdlib.training import Budget, Member  # noqa: E402
-from tdlib.training.run import CHUNK, Single, StackRun  # noqa: E402
+from tdlib.training import Budget, Trial  # noqa: E402
+from tdlib.training.run import CHUNK, Learner, StackRun  # noqa: E402
 
 ENV, BATCH, EPISODE = "Pendulum-v1", 256, 100
 SPEC = SYSTEMS[ENV].spec
@@ -58,17 +58,18 @@ def training_sets(arm: Arm) -> list[Transitions]:
 
 
 def stack_run(arm: Arm, count: int, device: str, sets: list[Transitions] | None = None) -> StackRun:
-    """A stack of `count` members, ready to train."""
+    """A stack of `count` models, ready to train."""
     train = sets or training_sets(arm)
     val = [transitions(f, 3000, 2) for f in arm.frequencies]
     offsets = [[torch.arange(0, len(p) + 1, EPISODE) for p in parts] for parts in (train, val)]
-    singles = []
+    learners = []
     for seed in range(count):
         model = build_arm(arm, SPEC, seed)
         model.fit_scales(Transitions.concatenate(train))
-        member = Member(arm, seed, model, train, val, *offsets)
-        singles.append(Single(member, torch_generator(seed, "batches"), torch_generator(seed, "validation")))
-    return StackRun(singles, Budget(10_000, 1e-3, batch_size=BATCH), device)
+        trial = Trial(arm, seed, model, train, val, *offsets)
+        streams = (torch_generator(seed, name) for name in ("batches", "validation"))
+        learners.append(Learner(trial, model, *streams))
+    return StackRun(learners, Budget(10_000, 1e-3, batch_size=BATCH), device)
 
 
 def stacked_steps(arm: Arm, count: int, device: str, chunks: int, sets: list[Transitions] | None = None) -> Callable:

@@ -21,7 +21,7 @@ from tdlib.explorer.python.stepping import Advance, Stepping, stepping
 from tdlib.models import DynamicsModel
 from tdlib.models.derived import Persistence, RecurrentRollout, RescaledIncrement
 from tdlib.speed import traced
-from tdlib.speed.trace import leaves_of
+from tdlib.speed.pytrees import leaves_of
 from tdlib.training import load_checkpoint
 
 DERIVED = {"rescaled": RescaledIncrement, "recurrent_rollout": RecurrentRollout}
@@ -101,7 +101,7 @@ class Answers:
         model = _with_solver(self.model(name), solver, substeps)
         if derive is None:
             return Followed(model)
-        if derive not in DERIVED or float(model.config.get("train_frequency", "nan")) <= 0:
+        if derive not in DERIVED or float(model.record.get("train_frequency", "nan")) <= 0:
             raise ValueError(f"derive must be one of {sorted(DERIVED)} of a one-rate model, got {derive!r}")
         return Followed(DERIVED[derive](Followed(model).once, float(model.train_delta_t), spec), recorded=False)
 

@@ -77,7 +77,8 @@ def pack_models(env: str, models: Mapping[str, DynamicsModel]) -> Pack:
 
     Args:
         env: Environment of all models.
-        models: Id -> model from `load_checkpoint`, or from `build_arm` with the keys of its arm and seed in `config`.
+        models: Id -> model from `load_checkpoint`, or from `build_arm` with a record of its arm's keys and seed
+            (`tdlib.models.describe`).
 
     Raises:
         ValueError: If a model belongs to another environment, or cannot be packed.
@@ -157,10 +158,10 @@ def _free_name(name: str, taken: Iterable[str]) -> str:
 
 def _entry(name: str, model: DynamicsModel, packed: DynamicsModel) -> tuple[dict, bytes]:
     """Describe one model for the index, without its offset, and give its weights as little-endian float16."""
-    config, options = model.config, model.build_options
+    config = model.record
     missing = [key for key in (*ARM_COLUMNS, "seed") if key not in config]
     if missing:
-        raise ValueError(f"models must say what they are in config, {name} lacks {missing}")
+        raise ValueError(f"models must say what they are in their record, {name} lacks {missing}")
     tensors = {key: x.detach() for key, x in packed.named_parameters()}
     weights = b"".join(x.half().contiguous().numpy().astype("<f2").tobytes() for x in tensors.values())
     entry = {
@@ -168,8 +169,8 @@ def _entry(name: str, model: DynamicsModel, packed: DynamicsModel) -> tuple[dict
         **entry_of(arm_of(config), config.get("delta_t_support")),
         "seed": config["seed"],
         "delta_t": float(packed.train_delta_t),
-        "solver": options.get("solver"),
-        "substeps": options.get("substeps"),
+        "solver": getattr(packed, "solver", None),
+        "substeps": getattr(packed, "substeps", None),
         "tensors": [[key, list(x.shape)] for key, x in tensors.items()],
         "constants": {key: x.flatten().tolist() for key, x in packed.named_buffers()},
         "crc32": zlib.crc32(weights),

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tdlib.models import DynamicsModel
-from tdlib.speed.trace import leaves_of
+from tdlib.models import Context, DynamicsModel
+from tdlib.speed.pytrees import leaves_of
 
 Carry = Sequence[Tensor]
 Advance = Callable[..., tuple[Tensor, Carry]]  # (state, action, Δt, *carry) -> next state, carry
@@ -40,12 +40,20 @@ def stepping(model: DynamicsModel) -> Stepping | None:
             return model(state, action, delta_t), []
 
         return Stepping(lambda state, action: [], forward, forward)
-    if not hasattr(model, "step"):
+    if model.whole_sequences:
         return None
-    _, rebuild = leaves_of(model.initial_memory(torch.zeros(model.spec.state_dim, dtype=torch.float64)))
+    state, action = (torch.zeros(size, dtype=torch.float64) for size in (model.spec.state_dim, model.spec.action_dim))
+    _, rebuild = leaves_of(model.initial(Context.empty(state, action)))
 
-    def advance(state: Tensor, action: Tensor, delta_t: Tensor, *carry: Tensor) -> tuple[Tensor, Carry]:
-        memory, following = model.step(rebuild(carry), state, action, delta_t)
-        return following, leaves_of(memory)[0]
+    def initial(state: Tensor, action: Tensor) -> Carry:
+        return leaves_of(model.initial(Context.empty(state, action)))[0]
 
-    return Stepping(lambda state, action: leaves_of(model.initial_memory(state))[0], advance, advance)
+    def start(state: Tensor, action: Tensor, delta_t: Tensor, *carry: Tensor) -> tuple[Tensor, Carry]:
+        following, prediction = model.step(rebuild(carry), action, delta_t, state)
+        return prediction.state, leaves_of(following)[0]
+
+    def follow(state: Tensor, action: Tensor, delta_t: Tensor, *carry: Tensor) -> tuple[Tensor, Carry]:
+        following, prediction = model.step(rebuild(carry), action, delta_t)
+        return prediction.state, leaves_of(following)[0]
+
+    return Stepping(initial, start, follow)

@@ -35,6 +35,8 @@ class Ensemble(DynamicsModel):
         ValueError: If there are fewer than two members, or they differ in structure.
     """
 
+    mixes = ("train_delta_t", "form")
+
     def __init__(self, members: Sequence[DynamicsModel]):
         if len(members) < 2:
             raise ValueError(f"members must be at least two models, got {len(members)}")
@@ -58,6 +60,9 @@ class Ensemble(DynamicsModel):
     def member_predictions(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
         """Each member's prediction, (M, ..., D)."""
         return torch.stack([member(state, action, delta_t) for member in self.members])
+
+    def learners(self) -> list[DynamicsModel]:
+        return list(self.members)
 
     def structure(self) -> tuple:
         return (*super().structure(), *self.members[0].structure())

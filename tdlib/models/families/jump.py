@@ -38,6 +38,7 @@ class JumpModel(DynamicsModel):
 
     Options = Options
     row_form = "residual_network"  # see `tdlib.speed.row_form`
+    mixes = ("train_delta_t", "form")
 
     def __init__(self, spec: EnvironmentSpec, options: Options | None = None):
         super().__init__(spec, options)

@@ -26,7 +26,7 @@ from tdlib.study.progress import Progress
 from tdlib.study.provenance import STAMP, Result, file_hash, read_stamp, sources_of
 from tdlib.study.run import Run
 from tdlib.systems import SYSTEMS
-from tdlib.training import Budget, FitResult, Member, delta_t_support, fit, save_checkpoint
+from tdlib.training import Budget, FitResult, Trial, delta_t_support, fit, save_checkpoint
 from tdlib.training.checkpoint import CONFIG_FILE, CURVES_FILE, MODEL_FILE
 
 Part = tuple[Transitions, torch.Tensor]  # transitions in time order, and the offsets of their episodes
@@ -101,16 +101,16 @@ def ensure_trained(
         done = 0
         for size in dict.fromkeys(arm.size for arm, _ in missing):  # one budget per size
             chosen = [(arm, seed) for arm, seed in missing if arm.size == size]
-            members = [_member(env, arm, seed, data[seed]) for arm, seed in chosen]
-            budget = _budget(run, size, members)
+            trials = [_trial(env, arm, seed, data[seed]) for arm, seed in chosen]
+            budget = _budget(run, size, trials)
 
-            def report(part: int, total: int, before: int = done, count: int = len(members)) -> None:
+            def report(part: int, total: int, before: int = done, count: int = len(trials)) -> None:
                 progress(round(1000 * (before + part / max(total, 1) * count)), 1000 * len(missing))
 
-            for result in fit(members, budget, run.device, report):
-                files = _save(run, env, result, budget, data[result.member.seed].hashes)
-                results[result.member.arm, result.member.seed].record(files)
-            done += len(members)
+            for result in fit(trials, budget, run.device, report):
+                files = _save(run, env, result, budget, data[result.trial.seed].hashes)
+                results[result.trial.arm, result.trial.seed].record(files)
+            done += len(trials)
 
 
 def load_seed_data(run: Run, env: str, seed: int) -> SeedData:
@@ -172,9 +172,9 @@ def _part(dataset: TransitionDataset) -> Part:
     return transitions, torch.as_tensor(offsets)
 
 
-def _member(env: str, arm: Arm, seed: int, data: SeedData) -> Member:
+def _trial(env: str, arm: Arm, seed: int, data: SeedData) -> Trial:
     train, val = data.parts(arm)
-    return Member(
+    return Trial(
         arm,
         seed,
         build_arm(arm, SYSTEMS[env].spec, seed),
@@ -185,11 +185,11 @@ def _member(env: str, arm: Arm, seed: int, data: SeedData) -> Member:
     )
 
 
-def _budget(run: Run, size: str, members: Sequence[Member]) -> Budget:
+def _budget(run: Run, size: str, trials: Sequence[Trial]) -> Budget:
     training = run.preset.training
     steps = training.num_steps
     if training.num_epochs is not None:
-        largest = max(sum(len(part) for part in member.train) for member in members)
+        largest = max(sum(len(part) for part in trial.train) for trial in trials)
         steps = training.num_epochs * math.ceil(largest / training.batch_size)
     elif size != "hidden64" and training.num_steps_large is not None:
         steps = training.num_steps_large
@@ -223,18 +223,18 @@ def _results(
 
 def _save(run: Run, env: str, result: FitResult, budget: Budget, hashes: dict[str, str]) -> list[Path]:
     """Write a checkpoint and the picture of its curves; return the files."""
-    member = result.member
-    folder = model_folder(run, env, member.arm, member.seed)
+    trial = result.trial
+    folder = model_folder(run, env, trial.arm, trial.seed)
     config = {
         "env": env,
-        **member.arm.keys(),
-        "seed": member.seed,
+        **trial.arm.keys(),
+        "seed": trial.seed,
         "num_steps": budget.num_steps,
         "learning_rate": budget.learning_rate,
         "batch_size": budget.batch_size,
         "loss": budget.loss,
-        "num_transitions": sum(len(part) for part in member.train),
-        "delta_t_support": delta_t_support(member.train),
+        "num_transitions": sum(len(part) for part in trial.train),
+        "delta_t_support": delta_t_support(trial.train),
         "data_hashes": hashes,
         "metrics": {
             "best_val_loss": result.best_val_loss,

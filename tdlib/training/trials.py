@@ -22,15 +22,15 @@ class Named(Protocol):
 
 
 @dataclass(frozen=True)
-class Member:
+class Trial:
     """One model to train, with its own data and random stream.
 
     Args:
         arm: What it is.
         seed: Seed of its batches (its weights are drawn when the model is built).
         model: Untrained model; trained in place.
-        train: One set per training rate; batches draw the rate uniformly. Share set objects between members: the
-            table of a fit holds each object once.
+        train: One set per training rate; batches draw the rate uniformly. Share set objects between trials: the
+            table of a stack holds each object once.
         val: One set per training rate, of the own rates only.
         train_offsets: Episode offsets (E + 1) of every training set; models trained on windows need them, and their
             sets must be contiguous in time within an episode.
@@ -56,7 +56,7 @@ class Member:
         Raises:
             ValueError: If data are missing, empty, of another shape, or have action indices out of range.
         """
-        spec = self.model.spec
+        spec, needs = self.model.spec, self.model.needs
         for name, parts, offsets in (
             ("train", self.train, self.train_offsets),
             ("val", self.val, self.val_offsets),
@@ -70,10 +70,13 @@ class Member:
                         f"{name} must have states (N, {spec.state_dim}) and actions (N, {spec.action_dim}) "
                         f"for {self.label}, got {tuple(part.state.shape)} and {tuple(part.action.shape)}"
                     )
+                for column, wanted in (("observation", needs.observations), ("parameters", needs.parameters)):
+                    if wanted and getattr(part, column, None) is None:
+                        raise ValueError(f"{name} must hold {column}, which the model needs, for {self.label}")
                 if spec.discrete and not bool(((part.action >= 0) & (part.action < spec.num_actions)).all()):
                     valid = f"0 .. {spec.num_actions - 1}"
                     raise ValueError(f"{name} must have action indices in {valid}, for {self.label}")
-            if self.model.needs.window > 1 and (offsets is None or len(offsets) != len(parts)):
+            if needs.window > 1 and (offsets is None or len(offsets) != len(parts)):
                 raise ValueError(f"{name}_offsets must hold the episode offsets of every set, for {self.label}")
             for part, offset in zip(parts, offsets or (), strict=False):
                 if int(offset[0]) != 0 or int(offset[-1]) != len(part):
@@ -85,19 +88,19 @@ class Member:
 
 @dataclass(frozen=True)
 class FitResult:
-    """A trained member.
+    """A finished trial.
 
     Args:
-        member: Its model holds the best weights seen.
+        trial: Its model holds the best weights seen.
         curves: Step, mean training loss since the last row, validation loss, mean gradient norm before clipping,
             learning rate. Losses are mean squared errors in units of (Δt·σ)².
         best_step: Optimizer steps behind the kept weights.
         best_val_loss: Their validation loss.
         stopped: `budget`, `patience` or `non_finite`.
-        seconds: Wall time of the member's stack, divided by the stack's members [s].
+        seconds: Wall time of the model's stack, divided by the stack's models [s].
     """
 
-    member: Member
+    trial: Trial
     curves: pd.DataFrame = field(repr=False)
     best_step: int
     best_val_loss: float
@@ -107,7 +110,7 @@ class FitResult:
     @property
     def model(self) -> DynamicsModel:
         """The trained model."""
-        return self.member.model
+        return self.trial.model
 
 
 def delta_t_support(parts: Sequence[Transitions]) -> list[float]:
@@ -115,7 +118,7 @@ def delta_t_support(parts: Sequence[Transitions]) -> list[float]:
     return [min(float(p.delta_t.min()) for p in parts), max(float(p.delta_t.max()) for p in parts)]
 
 
-def combine(member: Member, results: Sequence[FitResult]) -> FitResult:
+def combine(trial: Trial, results: Sequence[FitResult]) -> FitResult:
     """Bundle the results of an ensemble's members: mean curves, latest best step, worst reason to stop."""
     rows = pd.concat([result.curves for result in results])
     curves = rows.groupby("step", as_index=False).mean()[list(CURVE_COLUMNS)]
@@ -123,7 +126,7 @@ def combine(member: Member, results: Sequence[FitResult]) -> FitResult:
     stopped = next(reason for reason in ("non_finite", "budget", "patience") if reason in reasons)
     losses = [result.best_val_loss for result in results]
     return FitResult(
-        member,
+        trial,
         curves,
         max(result.best_step for result in results),
         math.fsum(losses) / len(losses),
