@@ -77,7 +77,7 @@ def _cell(model: DynamicsModel, state: Tensor, held: dict[str, Tensor], named: d
     steps = stepping(model)
     if steps is None:
         raise MissingOperationError("the page follows models step by step, and this one predicts whole sequences only")
-    carry = steps.initial(state, held["a"])
+    carry = [leaf.clone() for leaf in steps.initial(state, held["a"])]  # parts may be one tensor at the start
     called = {**{f"m{k}": leaf for k, leaf in enumerate(carry)}, "x": state}
 
     def inputs_last(advance: Advance) -> Callable:
