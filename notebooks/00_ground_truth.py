@@ -45,7 +45,7 @@ run = open_run(preset)
 # %%
 table = pd.concat([plant_change_table(SYSTEMS[name]) for name in ("Pendulum-v1", "CartPole-v1")], ignore_index=True)
 run.save_table("plant_change", table)
-run.save_figure("ground_truth", "plant_change", draw_plant_change(table))
+run.save_figure("ground_truth", "plant_change", draw_plant_change, table)
 
 # %% [markdown]
 # A model trained on such data at one rate and tested at another would be charged for a change of physics. No result of
@@ -58,7 +58,7 @@ run.save_figure("ground_truth", "plant_change", draw_plant_change(table))
 # where we look at it.
 
 # %%
-run.save_figure("ground_truth", "zero_order_hold", draw_zero_order_hold(SYSTEMS["Pendulum-v1"], frequencies=(10, 20, 50)))
+run.save_figure("ground_truth", "zero_order_hold", draw_zero_order_hold, SYSTEMS["Pendulum-v1"], frequencies=(10, 20, 50))
 
 # %% [markdown]
 # ## Finding, limits, next

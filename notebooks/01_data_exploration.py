@@ -59,8 +59,8 @@ findings.groupby("check", sort=False).agg(sets=("check", "size"), first_value=("
 # At this preset's size PPO need not have learned; where the preset is `full`, the check above demands a gain.
 
 # %%
-returns = load_returns(run, env, seeds)
-run.save_figure("data", f"{env}-returns", draw_returns(returns)) if len(returns) else "no PPO data for this environment"
+part = "-".join(f"seed{seed}" for seed in seeds)
+run.save_figure("data", f"{env}-returns", draw_returns, load_returns(run, env, seeds), part=part)
 
 # %% [markdown]
 # ## Coverage of the state space
@@ -69,7 +69,7 @@ run.save_figure("data", f"{env}-returns", draw_returns(returns)) if len(returns)
 # test sets therefore pool the states of all rates and flow the same states to every interval.
 
 # %%
-run.save_figure("data", f"{env}-coverage", draw_coverage(load_coverage(run, env, seeds)))
+run.save_figure("data", f"{env}-coverage", draw_coverage, load_coverage(run, env, seeds), part=part)
 
 # %% [markdown]
 # ## Finding, limits, next

@@ -26,16 +26,23 @@
 # %% tags=["parameters", "remove-cell"]
 preset: str = "smoke"  # name of a preset in params/, or a path
 env: str = "Pendulum-v1"  # one of the preset's environments
-models: list = []  # some of the preset's models; empty for all
-seeds: list = []  # some of the preset's seeds; empty for all
+models: list = []  # some of the preset's models; empty for all, as in what follows
+methods: list = []  # for example [baseline, dt_conditioned]
+forms: list = []  # for example [scaled_concat]; of fields, their solvers
+train_frequencies: list = []  # for example [20, mixed]
+sizes: list = []  # some of the preset's sizes
+seeds: list = []  # some of the preset's seeds
 
 # %% tags=["part:imports"]
 from tdlib.figures import draw_training_overview, draw_velocity_field
 from tdlib.study.phases.evaluate import load_velocity_fields
-from tdlib.study.phases.train import load_curves, train_environment
+from tdlib.study.phases.train import load_curves, train_environment, training_means
 from tdlib.study.run import open_run
+from tdlib.study.selection import select_arms
 
 run = open_run(preset)
+parts = {"models": models, "methods": methods, "forms": forms, "sizes": sizes, "seeds": seeds}
+chosen = select_arms(run, train_frequencies=train_frequencies, **parts)
 
 # %% [markdown]
 # ## Train
@@ -43,16 +50,15 @@ run = open_run(preset)
 # The best weights by validation at the arm's own rate are kept; no test rate is looked at.
 
 # %%
-summary = train_environment(run, env, models, seeds)
-summary.groupby(["model", "method", "form", "train_frequency"], sort=False)[
-    ["best_val_loss", "best_step", "final_grad_norm"]
-].mean().round(4)
+summary = train_environment(run, env, chosen)
+training_means(summary).round(4)
 
 # %% [markdown]
 # ## Curves
 
 # %%
-run.save_figure("training", f"{env}-curves", draw_training_overview(load_curves(run, env, models, seeds)))
+curves = load_curves(run, env, chosen)
+run.save_figure("training", f"{env}-curves", draw_training_overview, curves, part=chosen.label)
 
 # %% [markdown]
 # ## The learned velocity field
@@ -60,7 +66,8 @@ run.save_figure("training", f"{env}-curves", draw_training_overview(load_curves(
 # A continuous-time model claims to know $f$ itself. Here it is, beside the true one.
 
 # %%
-run.save_figure("training", f"{env}-velocity_field", draw_velocity_field(load_velocity_fields(run, env)))
+fields = load_velocity_fields(run, env, chosen)
+run.save_figure("training", f"{env}-velocity_field", draw_velocity_field, fields, part=chosen.label)
 
 # %% [markdown]
 # ## Finding, limits, next

@@ -25,8 +25,12 @@
 # %% tags=["parameters", "remove-cell"]
 preset: str = "smoke"  # name of a preset in params/, or a path
 env: str = "Pendulum-v1"  # one of the preset's environments
-models: list = []  # some of the preset's models; empty for all
-seeds: list = []  # some of the preset's seeds; empty for all
+models: list = []  # some of the preset's models; empty for all, as in what follows
+methods: list = []  # for example [baseline, dt_conditioned]
+forms: list = []  # for example [scaled_concat]; of fields, their solvers
+train_frequencies: list = []  # for example [20, mixed]
+sizes: list = []  # some of the preset's sizes
+seeds: list = []  # some of the preset's seeds
 
 # %% tags=["part:imports"]
 from IPython.display import display
@@ -36,10 +40,13 @@ from tdlib.study.phases.evaluate import evaluate_environment, example_rollouts, 
 from tdlib.study.phases.limit_tables import limit_curves
 from tdlib.study.phases.train import ensure_trained
 from tdlib.study.run import open_run
+from tdlib.study.selection import select_arms
 
 run = open_run(preset)
-ensure_trained(run, env, models, seeds)
-tables = evaluate_environment(run, env, models, seeds)
+parts = {"models": models, "methods": methods, "forms": forms, "sizes": sizes, "seeds": seeds}
+chosen = select_arms(run, train_frequencies=train_frequencies, **parts)
+ensure_trained(run, env, chosen)
+tables = evaluate_environment(run, env, chosen)
 {name: len(table) for name, table in tables.items()}
 
 # %% [markdown]
@@ -48,12 +55,11 @@ tables = evaluate_environment(run, env, models, seeds)
 # Raw error orders rates by the length of the step, because long steps move further. The relative error does not.
 
 # %%
-run.save_figure("error_heatmaps", f"{env}-mse", figures.draw_error_heatmaps(tables["one_step_errors"], value="mse"))
+errors, part = tables.get("one_step_errors"), {"part": chosen.label}
+run.save_figure("error_heatmaps", f"{env}-mse", figures.draw_error_heatmaps, errors, value="mse", **part)
 
 # %%
-run.save_figure(
-    "error_heatmaps", f"{env}-relative", figures.draw_error_heatmaps(tables["one_step_errors"], value="relative_error")
-)
+run.save_figure("error_heatmaps", f"{env}-relative", figures.draw_error_heatmaps, errors, value="relative_error", **part)
 
 # %% [markdown]
 # ## One training rate against the limits
@@ -61,37 +67,37 @@ run.save_figure(
 # The curves are computed without any learning. A model cannot beat its own form's limit, except by its error's luck.
 
 # %%
-run.save_figure("limits", env, figures.draw_limits(tables["one_step_errors"], limit_curves(run, env)))
+run.save_figure("limits", env, figures.draw_limits, errors, limit_curves(run, env, seeds), **part)
 
 # %% [markdown]
 # ## Rollouts: one second, open loop, the same physical input at every rate
 
 # %%
-run.save_figure("error_vs_horizon", env, figures.draw_error_vs_horizon(tables["rollout_errors"]))
+run.save_figure("error_vs_horizon", env, figures.draw_error_vs_horizon, tables.get("rollout_errors"), **part)
 
 # %%
-run.save_figure("trajectory_rollouts", env, figures.draw_trajectories(example_rollouts(run, env)))
+run.save_figure("trajectory_rollouts", env, figures.draw_trajectories, example_rollouts(run, env, chosen), **part)
 
 # %% [markdown]
 # ## Where in the state space is the error?
 
 # %%
-run.save_figure("state_space", env, figures.draw_state_space(tables["state_errors"]))
+run.save_figure("state_space", env, figures.draw_state_space, tables.get("state_errors"), **part)
 
 # %% [markdown]
 # ## Consistency: is one coarse step the same as several fine ones?
 
 # %%
-run.save_figure("consistency", f"{env}-defect", figures.draw_consistency(tables["consistency_errors"]))
+run.save_figure("consistency", f"{env}-defect", figures.draw_consistency, tables.get("consistency_errors"), **part)
 
 # %%
-run.save_figure("consistency", f"{env}-convergence", figures.draw_convergence(tables["convergence_test"]))
+run.save_figure("consistency", f"{env}-convergence", figures.draw_convergence, tables.get("convergence_test"), **part)
 
 # %% [markdown]
 # ## Does an ensemble know that the rate is wrong?
 
 # %%
-run.save_figure("ensemble", f"{env}-calibration", figures.draw_calibration(tables["ensemble_calibration"]))
+run.save_figure("ensemble", f"{env}-calibration", figures.draw_calibration, tables.get("ensemble_calibration"), **part)
 
 # %% [markdown]
 # ## Videos
@@ -99,7 +105,7 @@ run.save_figure("ensemble", f"{env}-calibration", figures.draw_calibration(table
 # The prediction is drawn as a ghost over the truth.
 
 # %%
-display(*record_videos(run, env))
+display(*record_videos(run, env, chosen))
 
 # %% [markdown]
 # ## Finding, limits, next

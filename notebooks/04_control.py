@@ -25,17 +25,24 @@
 # %% tags=["parameters", "remove-cell"]
 preset: str = "smoke"  # name of a preset in params/, or a path
 env: str = "Pendulum-v1"  # one of the preset's environments
-models: list = []  # some of the preset's models; empty for all
-seeds: list = []  # some of the preset's seeds; empty for all
+models: list = []  # some of the preset's models; empty for all, as in what follows
+methods: list = []  # for example [baseline, dt_conditioned]
+forms: list = []  # for example [scaled_concat]; of fields, their solvers
+train_frequencies: list = []  # for example [20, mixed]
+sizes: list = []  # some of the preset's sizes
+seeds: list = []  # some of the preset's seeds
 
 # %% tags=["part:imports"]
 from tdlib.figures import draw_control
 from tdlib.study.phases.control import control_environment, control_summary
 from tdlib.study.phases.train import ensure_trained
 from tdlib.study.run import open_run
+from tdlib.study.selection import select_arms
 
 run = open_run(preset)
-ensure_trained(run, env, models, seeds)
+parts = {"models": models, "methods": methods, "forms": forms, "sizes": sizes, "seeds": seeds}
+chosen = select_arms(run, train_frequencies=train_frequencies, **parts)
+ensure_trained(run, env, chosen)
 
 # %% [markdown]
 # ## Closed loop at every control rate
@@ -43,11 +50,11 @@ ensure_trained(run, env, models, seeds)
 # The planner's budget, its horizon in seconds and its knots per second are the same at every rate and for every model.
 
 # %%
-control = control_environment(run, env, models, seeds)
+control = control_environment(run, env, chosen)
 control_summary(control).round(3)
 
 # %%
-run.save_figure("control", env, draw_control(control))
+run.save_figure("control", env, draw_control, control, part=chosen.label)
 
 # %% [markdown]
 # ## Finding, limits, next

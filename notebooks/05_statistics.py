@@ -28,7 +28,7 @@ preset: str = "smoke"  # name of a preset in params/, or a path
 # %% tags=["part:imports"]
 from tdlib.figures import draw_contrasts
 from tdlib.study.run import open_run
-from tdlib.study.statistics import evaluate_contrasts, merge_parts, summarize, write_summary
+from tdlib.study.statistics import evaluate_contrasts, merge_parts, missing_contrasts, summarize, write_summary
 
 run = open_run(preset)
 tables = merge_parts(run)
@@ -52,7 +52,13 @@ contrasts = evaluate_contrasts(run, tables)
 contrasts.set_index(["env", "name"])[["expected", "ratio", "ci_low", "ci_high", "p_holm", "p_equivalence", "verdict"]].round(3)
 
 # %%
-run.save_figure("statistics", "contrasts", draw_contrasts(contrasts))
+run.save_figure("statistics", "contrasts", draw_contrasts, contrasts)
+
+# %% [markdown]
+# Contrasts whose arms are not in this run:
+
+# %%
+missing_contrasts(run, contrasts)
 
 # %% [markdown]
 # ## Headline numbers

@@ -32,22 +32,22 @@ from tdlib.study.statistics import merge_parts
 
 run = open_run(preset)
 tables = merge_parts(run)
-states = load_parts(run, run.preset.environments[0], ["none", *run.preset.models])["state_errors"]
+states = load_parts(run, run.preset.environments[0], ["none", *run.preset.models]).get("state_errors")
 
 # %%
-run.save_figure("paper_figures", "figure1_heatmaps", figures.draw_figure1(tables["one_step_errors"]))
+run.save_figure("paper_figures", "figure1_heatmaps", figures.draw_figure1, tables.get("one_step_errors"))
 
 # %%
-run.save_figure("paper_figures", "figure2_horizon", figures.draw_figure2(tables["rollout_errors"]))
+run.save_figure("paper_figures", "figure2_horizon", figures.draw_figure2, tables.get("rollout_errors"))
 
 # %%
-run.save_figure("paper_figures", "figure3_control", figures.draw_figure3(tables["control_performance"]))
+run.save_figure("paper_figures", "figure3_control", figures.draw_figure3, tables.get("control_performance"))
 
 # %%
-run.save_figure("paper_figures", "figure4_state_space", figures.draw_figure4(states))
+run.save_figure("paper_figures", "figure4_state_space", figures.draw_figure4, states)
 
 # %%
-run.save_figure("paper_figures", "figure5_ablations", figures.draw_figure5(tables["one_step_errors"]))
+run.save_figure("paper_figures", "figure5_ablations", figures.draw_figure5, tables.get("one_step_errors"))
 
 # %% [markdown]
 # ## Finding, limits, next

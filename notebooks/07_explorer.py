@@ -26,12 +26,12 @@ preset: str = ""  # name of a preset in params/, or a path; the best models ther
 env: str = "Pendulum-v1"  # environment of the first view, one of the preset's
 
 # %% tags=["part:imports"]
-from tdlib.publish.explore import find_source, open_explorer
+from tdlib.publish.explore import explored_arms, find_source, open_explorer
 from tdlib.study.phases.train import ensure_trained
 from tdlib.study.run import open_run
 
 if preset:  # a run that has none yet trains its jump models here
-    ensure_trained(open_run(preset), env, ["jump"])
+    ensure_trained(open_run(preset), env, explored_arms(open_run(preset)))
 source = find_source(preset)
 print(f"models of the {source.name}")
 

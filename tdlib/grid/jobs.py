@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from tdlib.study.presets import Preset
+from tdlib.study.selection import NO_MODEL
 
 PHASES = ("01_data_exploration", "02_training_analysis", "03_results_visualization", "04_control")
 AFTER = {  # open loop and closed loop need the models, not each other
@@ -42,19 +43,23 @@ def grid_jobs(preset: Preset) -> list[Job]:
             before = tuple(f"{name}-{env}" for name in AFTER[phase])
             parts = _split(phase, env, preset, before) if preset.split_cells else []
             jobs += [*parts, Job(f"{phase}-{env}", phase, {"env": env}, before + tuple(part.name for part in parts))]
+    first = preset.environments[0]
     last = tuple(f"{phase}-{env}" for phase in PHASES[-2:] for env in preset.environments)
     jobs.append(Job("05_statistics", "05_statistics", {}, last))
     jobs.append(Job("06_paper_figures", "06_paper_figures", {}, last))
-    jobs.append(Job("07_explorer", "07_explorer", {}, (f"{PHASES[1]}-{preset.environments[0]}",)))
+    jobs.append(Job("07_explorer", "07_explorer", {"env": first}, (f"{PHASES[1]}-{first}",)))
     return jobs
 
 
 def _split(phase: str, env: str, preset: Preset, after: tuple[str, ...]) -> list[Job]:
     if phase == PHASES[0]:
         return [
-            Job(f"cells/{phase}-{env}-seed{seed}", phase, {"env": env, "seeds": [seed]}, after)
-            for seed in preset.seeds
+            Job(f"cells/{phase}-{env}-seed{seed}", phase, {"env": env, "seeds": [seed]}, after) for seed in preset.seeds
         ]
-    return [
+    first = []
+    if phase in PHASES[2:]:  # what needs no model stands beside every model: persistence, the oracle
+        first = [Job(f"cells/{phase}-{env}-{NO_MODEL}", phase, {"env": env, "models": [NO_MODEL]}, after)]
+    after += tuple(job.name for job in first)
+    return first + [
         Job(f"cells/{phase}-{env}-{model}", phase, {"env": env, "models": [model]}, after) for model in preset.models
     ]

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from tdlib.explorer import Explorer
 from tdlib.explorer.python.page import heatmap_rows, heatmap_source, read_statistics
+from tdlib.figures.selection import MAIN_MODEL
 from tdlib.publish.edition import PUBLISHED
 from tdlib.study.layout import RunLayout
-from tdlib.study.run import open_run
+from tdlib.study.run import Run, open_run
+from tdlib.study.selection import Selection, select_arms
 
 BEST_PRESET = "quick"  # the run that `make book` makes
 
@@ -49,6 +51,11 @@ def find_source(preset: str = "") -> Source:
         if source.models.is_dir():
             return source
     raise ValueError(f"preset must have trained models (`make book` trains those of quick), got {preset!r} without any")
+
+
+def explored_arms(run: Run) -> Selection:
+    """Return what an explorer needs to have trained: the jump models, or all of a run that has none."""
+    return select_arms(run, models=[MAIN_MODEL] if MAIN_MODEL in run.preset.models else [])
 
 
 def open_explorer(source: Source | str = "", env: str | None = None, view: str = "") -> Explorer:

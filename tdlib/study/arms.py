@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tdlib.core.facts import ARM_COLUMNS, LOG_UNIFORM, MIXED, REFERENCE_DELTA_T, TRAIN_RATES
+from tdlib.core.facts import ARM_COLUMNS, FINEST, LOG_UNIFORM, MIXED, REFERENCE_DELTA_T, TRAIN_RATES
 from tdlib.core.seeding import derive_seed
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.core.time_grid import delta_t_of
@@ -85,12 +85,15 @@ def build_arm(arm: Arm, spec: EnvironmentSpec, seed: int) -> DynamicsModel:
     return build_model(arm.model, spec, seed=derive_seed(seed, spec.name, arm.model, arm.size, "weights"), **options)
 
 
-def trained_arms(models: Sequence[str] | None = None, sizes: Sequence[str] = (DEFAULT_SIZE,)) -> list[Arm]:
+def trained_arms(
+    models: Sequence[str] | None = None, sizes: Sequence[str] = (DEFAULT_SIZE,), rates: Sequence[str] = TRAIN_RATES
+) -> list[Arm]:
     """Every trained arm of the study.
 
     Args:
         models: Names of models, or import paths of classes, to keep; None means all of `MODELS`.
         sizes: Sizes; those beyond hidden64 add the arms that a family trains in all sizes.
+        rates: Training rates there are data of; see `rates_of`.
 
     Raises:
         ValueError: If a name is unknown; the message lists the valid ones.
@@ -106,11 +109,11 @@ def trained_arms(models: Sequence[str] | None = None, sizes: Sequence[str] = (DE
         for name, several in found.items()
         for arms in several
         if size == DEFAULT_SIZE or arms.in_all_sizes
-        for rate in arms.rates
+        for rate in rates_of(arms.rates, rates)
     ]
 
 
-def derived_arms(models: Sequence[str] | None = None) -> list[Arm]:
+def derived_arms(models: Sequence[str] | None = None, rates: Sequence[str] = TRAIN_RATES) -> list[Arm]:
     """The arms without training of their own that read trained arms of these models, persistence before all."""
     names = [*MODELS] if models is None else sorted(models, key=_place)
     return [
@@ -121,16 +124,39 @@ def derived_arms(models: Sequence[str] | None = None) -> list[Arm]:
             for arms in find_family(name).arms
             if arms.derived
             for method, derivation in DERIVATIONS.items()
-            for rate in arms.rates
-            if rate in derivation.rates
+            for rate in rates_of(arms.rates, rates)
+            if rate in rates_of(derivation.rates, rates)
         ),
     ]
 
 
-def all_arms(models: Sequence[str] | None = None, sizes: Sequence[str] = (DEFAULT_SIZE,)) -> list[Arm]:
+def all_arms(
+    models: Sequence[str] | None = None, sizes: Sequence[str] = (DEFAULT_SIZE,), rates: Sequence[str] = TRAIN_RATES
+) -> list[Arm]:
     """Trained arms and the derived arms whose source is among them; persistence is always there."""
-    trained = trained_arms(models, sizes)
-    return [arm for arm in derived_arms(models) if arm.source is None or arm.source in trained] + trained
+    trained = trained_arms(models, sizes, rates)
+    return [arm for arm in derived_arms(models, rates) if arm.source is None or arm.source in trained] + trained
+
+
+def rates_of(declared: Sequence[str], rates: Sequence[str]) -> list[str]:
+    """Return at which of a study's own training rates an arm is trained that a family declares by our rates.
+
+    All of ours mean all of the study's, all but the finest mean that, the finest means the finest, and another one the
+    one in the middle, or itself where the study has it. A mixture, and intervals between the rates, need two rates.
+    """
+    ordered = sorted(rates, key=float)
+    ours = [rate for rate in declared if rate in TRAIN_RATES]
+    if set(ours) == set(TRAIN_RATES):
+        single = ordered
+    elif ours == list(TRAIN_RATES[:-1]):
+        single = ordered[:-1]
+    elif ours == [FINEST]:
+        single = ordered[-1:]
+    else:
+        middle = ordered[(len(ordered) - 1) // 2]
+        single = list(dict.fromkeys(rate if rate in ordered else middle for rate in ours))
+    several = [rate for rate in declared if rate not in TRAIN_RATES and len(ordered) > 1]
+    return [*single, *several]
 
 
 def _place(name: str) -> tuple[int, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Cell:
+class ArmAtRate:
     """One arm at one test rate.
 
     Args:
@@ -44,13 +44,13 @@ class Contrast:
 
     name: str
     question: str
-    a: Cell
-    b: Cell
+    a: ArmAtRate
+    b: ArmAtRate
     expected: str
 
 
-def _jump(method: str, form: str, train: str, test: str) -> Cell:
-    return Cell("jump", method, form, train, test)
+def _jump(method: str, form: str, train: str, test: str) -> ArmAtRate:
+    return ArmAtRate("jump", method, form, train, test)
 
 
 CONTRASTS = (
@@ -113,22 +113,22 @@ CONTRASTS = (
     Contrast(
         "ODE against rescaling",
         "does continuous time beat the cheap baseline?",
-        Cell("newtonian", "ode", "rk4", "20", "10"),
+        ArmAtRate("newtonian", "ode", "rk4", "20", "10"),
         _jump("rescaled", "none", "20", "10"),
         "less",
     ),
     Contrast(
         "RK4 against Euler",
         "an Euler-trained field is a discrete map",
-        Cell("first_order_ode", "ode", "rk4", "20", "10"),
-        Cell("first_order_ode", "ode", "euler", "20", "10"),
+        ArmAtRate("first_order_ode", "ode", "rk4", "20", "10"),
+        ArmAtRate("first_order_ode", "ode", "euler", "20", "10"),
         "less",
     ),
     Contrast(
         "physics prior",
         "Botev et al.: priors barely beat a plain field",
-        Cell("port_hamiltonian", "ode", "rk4", "20", "10"),
-        Cell("first_order_ode", "ode", "rk4", "20", "10"),
+        ArmAtRate("port_hamiltonian", "ode", "rk4", "20", "10"),
+        ArmAtRate("first_order_ode", "ode", "rk4", "20", "10"),
         "equal",
     ),
     Contrast(

@@ -23,11 +23,12 @@ from tdlib.evaluation.control.episodes import ControlSettings
 from tdlib.evaluation.sets.schedules import nominal_delta_t
 from tdlib.models import DynamicsModel, find_family
 from tdlib.planning import CEM, MPPI, KnotClock
-from tdlib.study.arms import Arm, all_arms, trained_arms
+from tdlib.study.arms import Arm
 from tdlib.study.layout import RunLayout, runs_root
-from tdlib.study.phases.control import control_cells, on_axes
+from tdlib.study.phases.control import control_settings, on_axes
 from tdlib.study.presets import Preset
 from tdlib.study.run import Run
+from tdlib.study.selection import arms_of
 
 KINDS = ("collection", "training", "evaluation", "control")  # one phase of the grid each
 TRAIN_SHARE = 0.7  # of the transitions are the training split
@@ -143,20 +144,20 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
     if has_ppo(env):
         yield "collection", "", "PPO transitions", sets * collection.num_transitions
     yield "collection", "", "random transitions", sets * collection.num_random_transitions
-    arms = all_arms(preset.models, preset.sizes)
-    for arm in trained_arms(preset.models, preset.sizes):
+    arms = arms_of(preset)
+    for arm in (arm for arm in arms if arm.source == arm):
         yield "training", arm.model, family(arm), seeds * optimizer_steps(preset, arm.size)
     for arm in arms:
         if arm.source is not None:
             yield "evaluation", arm.model, family(arm), seeds * num_test_transitions(preset, env, _has_memory(arm))
             yield "evaluation", arm.model, f"{family(arm)}, per model", seeds
     episodes = preset.control.episodes_per_seed
-    for cell in control_cells(Run(preset, RunLayout.of(preset.name))):
-        each = episodes * num_planned_transitions(preset, cell.rate, cell.planner, cell.model_rate)
-        if cell.model_rate is None:
+    for setting in control_settings(Run(preset, RunLayout.of(preset.name))):
+        each = episodes * num_planned_transitions(preset, setting.rate, setting.planner, setting.model_rate)
+        if setting.model_rate is None:
             yield "control", "", ORACLE, each
         for arm in arms:
-            if arm.source is not None and (cell.arms == "all" or cell.arms == "axes" and on_axes(arm.keys())):
+            if arm.source is not None and (setting.arms == "all" or setting.arms == "axes" and on_axes(arm.keys())):
                 yield "control", arm.model, family(arm), seeds * each
 
 

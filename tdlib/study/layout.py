@@ -60,6 +60,11 @@ class RunLayout:
         return self.root / "results" / "figures"
 
     @property
+    def figure_parts(self) -> Path:
+        """Figures of parts of the grid, one folder per part."""
+        return self.root / "results" / "figure_parts"
+
+    @property
     def videos(self) -> Path:
         """Rollout videos."""
         return self.root / "results" / "videos"

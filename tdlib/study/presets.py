@@ -138,11 +138,6 @@ class Preset(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Preset":
-        if set(self.train_frequencies) != {10.0, 20.0, 50.0}:
-            raise ValueError(
-                "train_frequencies must be 10, 20 and 50 Hz, the rates of the arms; "
-                f"got {list(self.train_frequencies)}"
-            )
         missing = set(self.train_frequencies) - set(self.test_frequencies)
         if missing:
             raise ValueError(f"test_frequencies must contain every training rate, missing {sorted(missing)}")

@@ -11,15 +11,16 @@ import inspect
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from tdlib.core.files import parse_yaml, write_text, yaml_text
 from tdlib.core.sources import PACKAGE, has_source, source_hash, source_of
 from tdlib.evaluation import MEASURES
-from tdlib.models import MODELS
+from tdlib.models import find_family
 from tdlib.study.layout import ROOT
 from tdlib.systems import SYSTEMS
 
@@ -46,7 +47,7 @@ class Result:
 
     def __init__(self, stamp: Path, *, sources: str, **made_from: object):
         self.stamp = stamp
-        self.made_from = json.loads(json.dumps({**made_from, "sources": sources}, default=str))
+        self.made_from = _plain({**made_from, "sources": sources})
 
     def is_current(self) -> bool:
         """Whether the result stands; its files then count among what this process produced."""
@@ -65,15 +66,29 @@ class Result:
         damaged = [name for name, digest in stamp["files"].items() if file_hash(self.stamp.parent / name) != digest]
         return [f"{key} changed" for key in changed] + [f"{name} is missing or damaged" for name in damaged]
 
+    def standing(self, members: Mapping[str, object]) -> set[str]:
+        """Return which members of a result of several still stand.
+
+        Args:
+            members: What each member depends on beside what all depend on, by name.
+        """
+        if self.reasons():
+            return set()
+        before = read_stamp(self.stamp).get("members", {})
+        return {name for name, made_from in members.items() if before.get(name) == _plain(made_from)}
+
     def files(self) -> list[Path]:
         """Return the files that the stamp vouches for."""
         return [self.stamp.parent / name for name in read_stamp(self.stamp).get("files", {})]
 
-    def record(self, files: Iterable[Path], **origin: object) -> None:
+    def record(
+        self, files: Iterable[Path], members: Mapping[str, object] | None = None, **origin: object
+    ) -> None:
         """Record that the result now stands.
 
         Args:
             files: What was written.
+            members: Of a result of several: what each depends on, by name.
             origin: What else to remember, plain values.
 
         Raises:
@@ -88,6 +103,7 @@ class Result:
             "made_from": self.made_from,
             "files": hashes,
             "git_commit": commit_of_memory(),
+            **({} if members is None else {"members": _plain(members)}),
             **origin,
         }
         write_text(self.stamp, yaml_text(content))
@@ -134,7 +150,7 @@ def sources_of(*roots: str, system: str | None = None, models: Sequence[str] = (
 def written_for(system: str | None = None, models: Sequence[str] = (), measures: Sequence[str] = ()) -> list[Callable]:
     """Return the functions and classes in which a system, model families, and measures are written."""
     found: list[Callable] = [] if system is None else [SYSTEMS[system].equation]
-    return [*found, *(MODELS[name].model for name in models), *(MEASURES[name].ask for name in measures)]
+    return [*found, *(find_family(name).model for name in models), *(MEASURES[name].ask for name in measures)]
 
 
 def produced(*files: Path) -> None:
@@ -169,6 +185,10 @@ def commit_of_memory() -> str:
 
 def _git(*arguments: str) -> str:
     return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True).stdout
+
+
+def _plain(content: object) -> Any:
+    return json.loads(json.dumps(content, default=str))
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -1,7 +1,7 @@
 """A run: a checked preset and the folder its results go to."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +9,21 @@ import pandas as pd
 import torch
 
 from tdlib.evaluation.tables import write_table
-from tdlib.figures.save import Drawing, SavedFigure, save_drawing
+from tdlib.figures.save import Drawing, NothingToDrawError, SavedFigure, save_drawing
+from tdlib.study import clock
 from tdlib.study.layout import RunLayout
 from tdlib.study.presets import Preset, PresetError, load_preset
 from tdlib.study.provenance import commit_of_memory, produced
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What a notebook shows in place of a figure that has nothing to draw."""
+
+    reason: str
+
+    def __repr__(self) -> str:
+        return self.reason
 
 
 @dataclass(frozen=True)
@@ -38,14 +49,40 @@ class Run:
         """Return the seeds to work on: all of the preset, or the given ones among them."""
         return _select("seeds", self.preset.seeds, seeds)
 
-    def select_models(self, models: Sequence[str] | None) -> tuple[str, ...]:
-        """Return the models to work on: all of the preset, or the given ones among them."""
-        return _select("models", self.preset.models, models)
+    def save_figure(
+        self,
+        family: str,
+        name: str,
+        draw: Callable[..., Drawing],
+        *tables: object,
+        part: str = "",
+        **options: object,
+    ) -> "SavedFigure | Missing":
+        """Draw and write `results/figures/<family>/<name>.png` with its caption, alternative text and data.
 
-    def save_figure(self, family: str, name: str, drawing: Drawing) -> SavedFigure:
-        """Write a drawing to `results/figures/<family>/<name>.png` with its caption, alternative text and data."""
-        saved = save_drawing(drawing, self.layout.figures / family / f"{name}.png")
-        produced(*(path for path in map(saved.path.with_suffix, (".png", ".json", ".csv")) if path.is_file()))
+        Args:
+            family: Folder.
+            name: Name of the file.
+            draw: Draws tables.
+            tables: What is drawn; None or an empty table where there is nothing.
+            part: Label of a part of the grid, whose figures lie apart: those of the whole stand in the book.
+            options: Further arguments of `draw`.
+
+        Returns:
+            The figure, or what is missing for it.
+        """
+        folder = self.layout.figures if not part else self.layout.figure_parts / part
+        path = folder / family / f"{name}.png"
+        with clock.part("figures"):
+            try:
+                if any(table is None or isinstance(table, pd.DataFrame) and table.empty for table in tables):
+                    raise NothingToDrawError("no row of what it shows is among what was chosen")
+                saved = save_drawing(draw(*tables, **options), path)
+            except NothingToDrawError as reason:
+                for suffix in (".png", ".json", ".csv"):  # of another time, when there was something to draw
+                    path.with_suffix(suffix).unlink(missing_ok=True)
+                return Missing(f"no figure {family}/{name}: {reason}")
+        produced(*(file for file in map(saved.path.with_suffix, (".png", ".json", ".csv")) if file.is_file()))
         return saved
 
     def save_table(self, name: str, table: pd.DataFrame) -> Path:

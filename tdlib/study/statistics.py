@@ -13,16 +13,20 @@ from tdlib.core.seeding import numpy_generator
 from tdlib.evaluation import result_tables
 from tdlib.evaluation.tables import ARM_COLUMNS, at_time, read_table
 from tdlib.study.clock import part
-from tdlib.study.contrasts import CONTRASTS, Cell, Contrast
+from tdlib.study.contrasts import CONTRASTS, ArmAtRate, Contrast
 from tdlib.study.inference import hierarchical_bootstrap, holm, seed_bootstrap, sign_flip_test, smallest_p_value, tost
 from tdlib.study.provenance import commit_of_memory, produced
 from tdlib.study.run import Run
 
 OTHER_TABLES = ("control_performance", "training_summary", "limits", "data_checks")
 PARTS_ONLY = ("trajectories", "state_errors")  # what pictures are made of; not merged
-CELL = ["env", *ARM_COLUMNS, "test_frequency"]
+ARM_AT_RATE = ["env", *ARM_COLUMNS, "test_frequency"]
 EQUIVALENCE_MARGIN = math.log(1.1)  # errors within 10 % count as equal
 SIGNIFICANCE = 0.05
+CONTRAST_COLUMNS = (
+    "env", "name", "question", "a", "b", "expected", "ratio", "ci_low", "ci_high", "p_value", "p_holm",
+    "p_equivalence", "p_smallest", "n_seeds", "verdict",
+)  # fmt: skip
 ROLLOUT_TIMES = (0.5, 1.0)  # [s]
 
 
@@ -63,28 +67,33 @@ def summarize(run: Run, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
     Columns: metric, env, the arm, test_frequency, detail, mean, ci_low, ci_high, n_seeds, n (values behind the mean).
     """
-    generator = numpy_generator(0, "statistics")
-    one_step = tables["one_step_errors"]
-    one_step = one_step[(one_step["test_set"] == "pooled") & (one_step["dimension"] == "all")].assign(detail="")
-    rollout = tables["rollout_errors"]
-    rollout = rollout[rollout["dimension"] == "all"]
-    limited = rollout.groupby("env")["truncated"].transform("any")  # with limits: scored until the truth leaves them
-    rollout = rollout[rollout["truncated"] | ~limited]
-    rollout = pd.concat([at_time(rollout, time).assign(detail=f"{time:g}") for time in ROLLOUT_TIMES])
-    consistency = tables["consistency_errors"]
-    detail = consistency["fine_frequency"] + "->" + consistency["coarse_frequency"]
-    consistency = consistency.assign(detail=detail, test_frequency=consistency["coarse_frequency"])
-    parts = [
-        _intervals(one_step, "one_step.mse", "mse", generator),
-        _intervals(one_step, "one_step.relative_error", "relative_error", generator),
-        _intervals(rollout, "rollout.relative_error", "relative_error", generator),
-        _intervals(consistency, "consistency.defect", "defect", generator),
-        _intervals(consistency, "consistency.relative_error", "relative_error", generator),
-    ]
-    control = tables["control_performance"]
-    main = control[(control["planner"] != "mppi") & (control["model_frequency"] == control["control_frequency"])]
-    for metric, column in (("return", "episode_return"), ("success", "success"), ("regret", "regret")):
-        parts.append(_episode_intervals(main, f"control.{metric}", column, generator))
+    generator, parts = numpy_generator(0, "statistics"), []
+    if "one_step_errors" in tables:
+        one_step = tables["one_step_errors"]
+        one_step = one_step[(one_step["test_set"] == "pooled") & (one_step["dimension"] == "all")].assign(detail="")
+        parts.append(_intervals(one_step, "one_step.mse", "mse", generator))
+        parts.append(_intervals(one_step, "one_step.relative_error", "relative_error", generator))
+    if "rollout_errors" in tables:
+        rollout = tables["rollout_errors"]
+        rollout = rollout[rollout["dimension"] == "all"]
+        limited = rollout.groupby("env")["truncated"].transform("any")  # scored until the truth leaves its limits
+        rollout = rollout[rollout["truncated"] | ~limited]
+        rollout = pd.concat([at_time(rollout, time).assign(detail=f"{time:g}") for time in ROLLOUT_TIMES])
+        parts.append(_intervals(rollout, "rollout.relative_error", "relative_error", generator))
+    if "consistency_errors" in tables:
+        consistency = tables["consistency_errors"]
+        detail = consistency["fine_frequency"] + "->" + consistency["coarse_frequency"]
+        consistency = consistency.assign(detail=detail, test_frequency=consistency["coarse_frequency"])
+        parts.append(_intervals(consistency, "consistency.defect", "defect", generator))
+        parts.append(_intervals(consistency, "consistency.relative_error", "relative_error", generator))
+    if "control_performance" in tables:
+        control = tables["control_performance"]
+        main = control[(control["planner"] != "mppi") & (control["model_frequency"] == control["control_frequency"])]
+        for metric, column in (("return", "episode_return"), ("success", "success"), ("regret", "regret")):
+            parts.append(_episode_intervals(main, f"control.{metric}", column, generator))
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        return pd.DataFrame(columns=["metric", *ARM_AT_RATE, "detail", "mean", "ci_low", "ci_high", "n_seeds", "n"])
     table = pd.concat(parts, ignore_index=True)
     run.save_table("statistics", table)
     return table
@@ -98,20 +107,35 @@ def evaluate_contrasts(run: Run, tables: dict[str, pd.DataFrame]) -> pd.DataFram
     all contrasts, `p_equivalence` is TOST's within ±10 %. The verdict compares the prediction with the data; a
     prediction that neither stands nor falls at the 5 % level is "open".
     """
-    errors = tables["one_step_errors"]
+    errors = tables.get("one_step_errors", pd.DataFrame(columns=["env", "test_set", "dimension", "size", "data"]))
     errors = errors[(errors["test_set"] == "pooled") & (errors["dimension"] == "all")]
     errors = errors[(errors["size"] == "hidden64") & (errors["data"] == "transitions")]
     generator = numpy_generator(0, "contrasts")
     rows = []
     for env in run.preset.environments:
         for contrast in CONTRASTS:
-            if {contrast.a.model, contrast.b.model} <= set(run.preset.models):
-                rows.append(_contrast_row(errors[errors["env"] == env], env, contrast, generator))
+            own = errors[errors["env"] == env]
+            if len(own) and _seeds_of_both(own, contrast):
+                rows.append(_contrast_row(own, env, contrast, generator))
+    if not rows:
+        return pd.DataFrame(columns=list(CONTRAST_COLUMNS))
     table = pd.DataFrame(rows)
     table.insert(table.columns.get_loc("p_value") + 1, "p_holm", holm(table["p_value"]))
     table["verdict"] = [_verdict(row) for row in table.to_dict("records")]
     run.save_table("contrasts", table)
     return table
+
+
+def missing_contrasts(run: Run, contrasts: pd.DataFrame) -> pd.DataFrame:
+    """Return the declared contrasts that a run does not answer, as it lacks an arm of one: env, name, a, b."""
+    found = set(zip(contrasts["env"], contrasts["name"], strict=True))
+    rows = [
+        {"env": env, "name": contrast.name, "a": str(contrast.a), "b": str(contrast.b)}
+        for env in run.preset.environments
+        for contrast in CONTRASTS
+        if (env, contrast.name) not in found
+    ]
+    return pd.DataFrame(rows, columns=["env", "name", "a", "b"])
 
 
 def write_summary(run: Run, tables: dict[str, pd.DataFrame], statistics: pd.DataFrame) -> pd.DataFrame:
@@ -131,8 +155,8 @@ def write_summary(run: Run, tables: dict[str, pd.DataFrame], statistics: pd.Data
         "environments": list(preset.environments),
         "num_transitions": preset.collection.num_transitions,
         "num_steps": preset.training.num_steps,
-        "num_checkpoints": len(tables["training_summary"]),
-        "num_control_episodes": len(tables["control_performance"]),
+        "num_checkpoints": len(tables.get("training_summary", ())),
+        "num_control_episodes": len(tables.get("control_performance", ())),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("torch", "gymnasium", "stable-baselines3", "numpy", "tdlib")},
         "git_commit": commit_of_memory(),
@@ -149,7 +173,7 @@ def write_summary(run: Run, tables: dict[str, pd.DataFrame], statistics: pd.Data
 
 def _intervals(table: pd.DataFrame, metric: str, value: str, generator: np.random.Generator) -> pd.DataFrame:
     """Mean over seeds with a bootstrap interval, one row per arm, test rate and detail."""
-    keys = [*CELL, "detail"]
+    keys = [*ARM_AT_RATE, "detail"]
     wide = table.pivot_table(index=keys, columns="seed", values=value, aggfunc="mean", sort=False, dropna=False)
     counts = table.groupby(keys, sort=False)["n"].sum().reindex(wide.index)
     wide = wide.replace([np.inf, -np.inf], np.nan).dropna(how="all")
@@ -169,13 +193,13 @@ def _intervals(table: pd.DataFrame, metric: str, value: str, generator: np.rando
 def _episode_intervals(table: pd.DataFrame, metric: str, value: str, generator: np.random.Generator) -> pd.DataFrame:
     """Mean over seeds and episodes with a hierarchical bootstrap interval, one row per arm and control rate."""
     rows = []
-    for key, group in table.dropna(subset=[value]).groupby(CELL, sort=False):
+    for key, group in table.dropna(subset=[value]).groupby(ARM_AT_RATE, sort=False):
         per_seed = [part[value].astype(float).to_numpy() for _, part in group.groupby("seed")]
         interval = hierarchical_bootstrap(per_seed, generator=generator, num_resamples=1000)
         rows.append(
             {
                 "metric": metric,
-                **dict(zip(CELL, key, strict=True)),
+                **dict(zip(ARM_AT_RATE, key, strict=True)),
                 "detail": "",
                 "mean": interval.mean,
                 "ci_low": interval.ci_low,
@@ -187,11 +211,15 @@ def _episode_intervals(table: pd.DataFrame, metric: str, value: str, generator: 
     return pd.DataFrame(rows)
 
 
-def _contrast_row(errors: pd.DataFrame, env: str, contrast: Contrast, generator: np.random.Generator) -> dict:
+def _seeds_of_both(errors: pd.DataFrame, contrast: Contrast) -> list[int]:
+    """Return the seeds that both arms of a contrast have."""
     a, b = _values(errors, contrast.a), _values(errors, contrast.b)
-    if list(a.index) != list(b.index) or a.empty:
-        found = f"{list(a.index)} and {list(b.index)}"
-        raise ValueError(f"contrast {contrast.name!r} needs both arms for the same seeds, got {found}")
+    return sorted(set(a.index) & set(b.index))
+
+
+def _contrast_row(errors: pd.DataFrame, env: str, contrast: Contrast, generator: np.random.Generator) -> dict:
+    seeds = _seeds_of_both(errors, contrast)
+    a, b = (_values(errors, arm).loc[seeds] for arm in (contrast.a, contrast.b))
     difference = np.log(a.to_numpy()) - np.log(b.to_numpy())
     test = sign_flip_test(difference, generator=generator)
     mean, low, high = (float(x[0]) for x in seed_bootstrap(difference[None], generator=generator))
@@ -213,13 +241,13 @@ def _contrast_row(errors: pd.DataFrame, env: str, contrast: Contrast, generator:
     }
 
 
-def _values(errors: pd.DataFrame, cell: Cell) -> pd.Series:
+def _values(errors: pd.DataFrame, arm: ArmAtRate) -> pd.Series:
     chosen = errors[
-        (errors["model"] == cell.model)
-        & (errors["method"] == cell.method)
-        & (errors["form"] == cell.form)
-        & (errors["train_frequency"] == cell.train_frequency)
-        & (errors["test_frequency"] == cell.test_frequency)
+        (errors["model"] == arm.model)
+        & (errors["method"] == arm.method)
+        & (errors["form"] == arm.form)
+        & (errors["train_frequency"] == arm.train_frequency)
+        & (errors["test_frequency"] == arm.test_frequency)
     ]
     return chosen.set_index("seed")["relative_error"].sort_index()
 

@@ -1,6 +1,6 @@
 """Phase 3, closed loop: every arm plans on the real system at every rate, beside the oracle and random inputs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pandas as pd
@@ -18,21 +18,23 @@ from tdlib.evaluation.tables import ARM_DEFAULTS, frequency_label, read_table
 from tdlib.figures.selection import SHOWN_ARMS
 from tdlib.planning import CEM, MPPI, Planner, RandomInputs
 from tdlib.speed import prepared
-from tdlib.study import clock as parts
-from tdlib.study.phases.stacks import load_arm_stacks
-from tdlib.study.phases.train import weight_hashes
+from tdlib.study import clock
+from tdlib.study.parts import ensure_members, member_name, rows_of
+from tdlib.study.phases.stacks import load_stacks
+from tdlib.study.phases.train import weight_hash
 from tdlib.study.progress import Progress
 from tdlib.study.provenance import Result, sources_of
 from tdlib.study.run import Run
+from tdlib.study.selection import NO_MODEL, Member, Selection, arms_of, everything
 from tdlib.systems import SYSTEMS, System
 
 LARGEST_BATCH = 512  # episodes run together; more only grow the working set
-NO_MODEL = "none"
+TABLE = "control_performance"
 Oracles = dict[tuple[float, str], ControlResult]  # (control rate, planner) -> the true system's episodes
 
 
 @dataclass(frozen=True)
-class Cell:
+class Setting:
     """Episodes that are run together, as they share their times.
 
     Args:
@@ -48,28 +50,40 @@ class Cell:
     model_rate: float | None = None
 
 
-@parts.part("control")
-def control_environment(
-    run: Run, env: str, models: Sequence[str] | None = None, seeds: Sequence[int] | None = None
-) -> pd.DataFrame:
-    """Run the closed-loop episodes that are missing; return control_performance rows of the chosen models.
+@clock.part("control")
+def control_environment(run: Run, env: str, chosen: Selection | None = None) -> pd.DataFrame:
+    """Run the closed-loop episodes that are missing; return control_performance rows of what was chosen.
 
     Args:
         run: Preset and folders.
         env: One of the preset's environments.
-        models: Some of the preset's models; None or empty for all.
-        seeds: Some of the preset's seeds; None or empty for all.
+        chosen: A part of the grid; None for all of it.
     """
-    env, models, seeds = run.select_environment(env), run.select_models(models), run.select_seeds(seeds)
-    results = {name: _result(run, env, name, seeds) for name in (NO_MODEL, *models)}
-    missing = [name for name, result in results.items() if not result.is_current()]
-    if missing:
-        rows = _all_rows(run, SYSTEMS[env], missing, seeds)
-        for name in missing:
-            part = run.save_part("control_performance", f"{env}-{name}", pd.DataFrame(rows[name]))
-            results[name].record([part])
-    parts = [read_table(run.layout.part("control_performance", f"{env}-{name}")) for name in results]
-    return pd.concat(parts, ignore_index=True)
+    env, chosen = run.select_environment(env), chosen or everything(run)
+    models = (NO_MODEL, *chosen.models)
+    wanted = {model: [] if model == NO_MODEL else chosen.members(model) for model in models}
+    results = {model: _result(run, env, model) for model in models}
+    reference = results[NO_MODEL][0]
+
+    def make(missing: dict[str, list[Member]]) -> dict[str, dict[str, pd.DataFrame]]:
+        stands = reference.is_current()
+        rows = _all_rows(run, SYSTEMS[env], missing, with_references=not stands)
+        if not stands:
+            reference.record([run.save_part(TABLE, f"{env}-{NO_MODEL}", pd.DataFrame(rows.pop(NO_MODEL)))])
+        return {model: {TABLE: pd.DataFrame(found)} for model, found in rows.items()}
+
+    ensure_members(
+        {model: result for model, result in results.items() if model != NO_MODEL},
+        wanted,
+        lambda model: _load(run, env, model),
+        make,
+        lambda model, tables: [run.save_part(TABLE, f"{env}-{model}", tables[TABLE])],
+    )
+    if not reference.is_current():
+        make({})
+    frames = [_load(run, env, NO_MODEL)[TABLE]]
+    frames += [rows_of(_load(run, env, m)[TABLE], {member_name(*x) for x in wanted[m]}) for m in chosen.models]
+    return pd.concat(frames, ignore_index=True)
 
 
 def control_summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -89,28 +103,40 @@ def _episodes(run: Run) -> int:
     return run.preset.control.episodes_per_seed
 
 
-def _result(run: Run, env: str, name: str, seeds: Sequence[int]) -> Result:
-    """Return the part of one model; the oracle's and the random inputs' depend on no seed and no model."""
-    models = [] if name == NO_MODEL else [name]
-    return Result(
-        run.layout.part("control_performance", f"{env}-{name}").with_suffix(".yaml"),
+def _load(run: Run, env: str, model: str) -> dict[str, pd.DataFrame]:
+    path = run.layout.part(TABLE, f"{env}-{model}")
+    return {TABLE: read_table(path)} if path.is_file() else {}
+
+
+def _result(run: Run, env: str, model: str) -> tuple[Result, dict[str, object]]:
+    """Return the part of one model, and what each of its members depends on.
+
+    The oracle's and the random inputs' episodes depend on no seed and no model.
+    """
+    models = [] if model == NO_MODEL else [model]
+    result = Result(
+        run.layout.part(TABLE, f"{env}-{model}").with_suffix(".yaml"),
         sources=sources_of(__name__, "tdlib.study.phases.stacks", "tdlib.study.arms", system=env, models=models),
         env=env,
-        model=name,
+        model=model,
         control=run.preset.control.model_dump(),
-        seeds=seeds if models else [],
         axes=SHOWN_ARMS,
-        weights=weight_hashes(run, env, models, seeds),
     )
+    members = {
+        member_name(arm, seed): weight_hash(run, env, arm, seed)
+        for arm in arms_of(run.preset)
+        for seed in run.preset.seeds
+        if models and arm.model == model
+    }
+    return result, members
 
 
-def _all_rows(run: Run, system: System, names: Sequence[str], seeds: Sequence[int]) -> dict[str, list[dict]]:
-    """Rows of each named part: all arms and the oracle act side by side, one cell after the other."""
+def _all_rows(
+    run: Run, system: System, members: dict[str, list[Member]], *, with_references: bool
+) -> dict[str, list[dict]]:
+    """Rows of the members of each model, and of the references: all act side by side, one setting after the other."""
     stacks = [
-        (name, stack)
-        for name in names
-        if name != NO_MODEL
-        for stack in load_arm_stacks(run, system.spec.name, [name], seeds)
+        (model, stack) for model, own in members.items() for stack in load_stacks(run, system.spec.name, own)
     ]
     chosen = [stack.select(on_axes) for _, stack in stacks]
     ready = {
@@ -120,32 +146,31 @@ def _all_rows(run: Run, system: System, names: Sequence[str], seeds: Sequence[in
     }
     found: list[list[dict]] = [[] for _ in stacks]
     oracles: Oracles = {}
-    cells = [cell for cell in control_cells(run) if ready[cell.arms] or NO_MODEL in names]
+    settings = [setting for setting in control_settings(run) if ready[setting.arms] or with_references]
     progress = Progress(f"control {system.spec.name}")
-    for done, cell in enumerate(cells):
-        progress(done, len(cells))
-        for i, rows in _episodes_of(run, system, cell, ready[cell.arms], oracles):
+    for done, setting in enumerate(settings):
+        progress(done, len(settings))
+        for i, rows in _episodes_of(run, system, setting, ready[setting.arms], oracles):
             found[i] += rows
-    progress(len(cells), len(cells))
-    rows = {name: [] for name in names}
-    if NO_MODEL in rows:
-        rows[NO_MODEL] = _reference_rows(run, system, oracles)
-    for (name, _), part in zip(stacks, found, strict=True):
-        rows[name] += part
+    progress(len(settings), len(settings))
+    rows = {NO_MODEL: _reference_rows(run, system, oracles)} if with_references else {}
+    rows |= {model: [] for model in members}
+    for (model, _), part in zip(stacks, found, strict=True):
+        rows[model] += part
     return rows
 
 
-def control_cells(run: Run) -> list[Cell]:
+def control_settings(run: Run) -> list[Setting]:
     """What is run: all arms at the main rates; the few at further rates, at other model steps, and under MPPI."""
     main, extra = run.preset.control.frequencies, run.preset.control.extra_frequencies
     cem, *others = _planners(run, _settings(run)[1])
     steps = [(rate, step) for rate in main for step in main if step != rate and _fits(rate, step)]
     return [
-        *(Cell(rate, cem) for rate in main),
-        *(Cell(rate, cem, "axes") for rate in extra),
-        *(Cell(rate, cem, "axes", step) for rate, step in steps),
-        *(Cell(rate, planner, "axes") for planner in others for rate in main),
-        *(Cell(rate, planner, "none") for planner in others for rate in extra),
+        *(Setting(rate, cem) for rate in main),
+        *(Setting(rate, cem, "axes") for rate in extra),
+        *(Setting(rate, cem, "axes", step) for rate, step in steps),
+        *(Setting(rate, planner, "axes") for planner in others for rate in main),
+        *(Setting(rate, planner, "none") for planner in others for rate in extra),
     ]
 
 
@@ -173,22 +198,22 @@ def _key(env: str, method: str) -> dict[str, object]:
 
 
 def _episodes_of(
-    run: Run, system: System, cell: Cell, arms: dict[int, tuple[list[dict], Dynamics]], oracles: Oracles
+    run: Run, system: System, setting: Setting, arms: dict[int, tuple[list[dict], Dynamics]], oracles: Oracles
 ) -> Iterator[tuple[int, list[dict]]]:
-    """Run one cell; yield the rows of each arm's stack. The oracle's episodes are kept in `oracles`.
+    """Run one setting; yield the rows of each arm's stack. The oracle's episodes are kept in `oracles`.
 
     Args:
         run: Preset and folders.
         system: The real system.
-        cell: Rates and planner.
+        setting: Rates and planner.
         arms: Key columns and dynamics of each stack that takes part, by its number.
         oracles: What the regrets are taken against.
     """
-    settings, _ = _settings(run)
+    settings = _settings(run)[0]
     starts = control_starts(system, _episodes(run))
-    of_oracle = (cell.rate, cell.planner.name)
+    of_oracle = (setting.rate, setting.planner.name)
     batches = list(_batches(arms, len(starts)))
-    if cell.model_rate is None:
+    if setting.model_rate is None:
         batches[0] = {NO_MODEL: ([_key(system.spec.name, "oracle")], Oracle(system)), **batches[0]}
     for batch in batches:
         if not batch:
@@ -197,12 +222,12 @@ def _episodes_of(
         result = evaluate_control(
             SideBySide([dynamics for _, dynamics in batch.values()], counts),
             system,
-            cell.rate,
+            setting.rate,
             starts,
             num_members=sum(counts),
-            planner=cell.planner,
+            planner=setting.planner,
             settings=settings,
-            model_delta_t=None if cell.model_rate is None else delta_t_of(cell.model_rate),
+            model_delta_t=None if setting.model_rate is None else delta_t_of(setting.model_rate),
             device=run.device,
         )
         begin = 0
@@ -212,8 +237,8 @@ def _episodes_of(
             if number == NO_MODEL:
                 oracles[of_oracle] = part
                 continue
-            rows = control_rows(part, keys, oracles[of_oracle])
-            yield number, [{**row, "model_frequency": frequency_label(cell.model_rate or cell.rate)} for row in rows]
+            step = frequency_label(setting.model_rate or setting.rate)
+            yield number, [{**row, "model_frequency": step} for row in control_rows(part, keys, oracles[of_oracle])]
 
 
 def _batches(arms: dict[int, tuple[list[dict], Dynamics]], episodes: int) -> Iterator[dict]:

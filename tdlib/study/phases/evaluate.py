@@ -1,11 +1,13 @@
 """Phase 3, open loop: every arm of one environment against the exact flow at every rate."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from tdlib.data import load_dataset, split_path
+from tdlib.core.facts import MIXED
+from tdlib.data import DatasetError, load_dataset, split_path
 from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.evaluation import (
     MEASURES,
@@ -19,19 +21,23 @@ from tdlib.evaluation import (
     velocity_field,
     write_trajectories,
 )
+from tdlib.evaluation.tables import frequency_label
 from tdlib.figures.videos import SavedVideo, save_rollout_video
+from tdlib.study.arms import rates_of
 from tdlib.study.clock import part
+from tdlib.study.parts import ensure_members, member_name, rows_of
 from tdlib.study.phases.collect import data_hashes, main_dataset_path, random_dataset_path
-from tdlib.study.phases.stacks import load_arm_stacks, persistence_stack
-from tdlib.study.phases.train import weight_hashes
+from tdlib.study.phases.stacks import load_stacks
+from tdlib.study.phases.train import weight_hash
 from tdlib.study.progress import Progress
 from tdlib.study.provenance import Result, produced, sources_of
-from tdlib.study.run import Run
+from tdlib.study.run import Missing, Run
+from tdlib.study.selection import NO_MODEL, Member, Selection, arms_of, everything
 from tdlib.systems import SYSTEMS
 
 TRAJECTORIES = "trajectories"  # the one table that is kept as HDF5
-MAIN_RATES, MAIN_FORMS = ("20", "mixed"), ("none", "scaled_concat", "rk4")  # arms whose single errors are kept
-NO_MODEL = "none"
+MAIN_RATE = "20"  # or the middle one of a preset's
+MAIN_FORMS = ("none", "scaled_concat", "rk4")  # of the arms whose single errors are kept
 VIDEOS = {  # env -> file name -> title and arm
     "Pendulum-v1": {
         "pendulum_baseline_10hz_on_50hz": (
@@ -49,35 +55,43 @@ VIDEOS = {  # env -> file name -> title and arm
 
 
 @part("evaluation")
-def evaluate_environment(
-    run: Run, env: str, models: Sequence[str] | None = None, seeds: Sequence[int] | None = None
-) -> dict[str, pd.DataFrame]:
-    """Evaluate what is missing and return the tables of the chosen models, with persistence beside them.
+def evaluate_environment(run: Run, env: str, chosen: Selection | None = None) -> dict[str, pd.DataFrame]:
+    """Evaluate what is missing and return the tables of what was chosen, with persistence beside it.
 
     Args:
         run: Preset and folders.
         env: One of the preset's environments.
-        models: Some of the preset's models; None or empty for all.
-        seeds: Some of the preset's seeds; None or empty for all.
+        chosen: A part of the grid; None for all of it.
     """
-    env, models, seeds = run.select_environment(env), run.select_models(models), run.select_seeds(seeds)
-    wanted = [NO_MODEL, *models]
-    results = {model: _result(run, env, model, seeds) for model in wanted}
-    missing = [model for model, result in results.items() if not result.is_current()]
-    if missing:
-        system = SYSTEMS[env]
+    env, chosen = run.select_environment(env), chosen or everything(run)
+    models = [NO_MODEL, *chosen.models]
+
+    def make(missing: dict[str, list[Member]]) -> dict[str, dict[str, pd.DataFrame]]:
+        system, made = SYSTEMS[env], {}
         progress = Progress(f"evaluating {env}")
         progress(0, len(missing) + 1)
+        seeds = sorted({seed for members in missing.values() for _, seed in members})
         test_sets = {seed: load_test_set(run, env, seed) for seed in seeds}
-        for i, model in enumerate(missing):
+        for i, (model, members) in enumerate(missing.items()):
             progress(i + 1, len(missing) + 1)
-            stacks = [persistence_stack(env, seeds)] if model == NO_MODEL else load_arm_stacks(run, env, [model], seeds)
-            parts = [
-                evaluate_stack(stack.dynamics, stack.members, test_sets, system, device=run.device) for stack in stacks
-            ]
-            results[model].record(_save(run, env, model, merge_tables(parts)))
+            own = {seed: test_sets[seed] for seed in dict.fromkeys(seed for _, seed in members)}
+            made[model] = merge_tables(
+                [
+                    evaluate_stack(stack.dynamics, stack.members, own, system, device=run.device)
+                    for stack in load_stacks(run, env, members)
+                ]
+            )
         progress(len(missing) + 1, len(missing) + 1)
-    return load_parts(run, env, wanted)
+        return made
+
+    ensure_members(
+        {model: _result(run, env, model) for model in models},
+        {model: chosen.members(model) for model in models},
+        lambda model: _load(run, env, model),
+        make,
+        lambda model, tables: _save(run, env, model, tables),
+    )
+    return load_parts(run, env, models, chosen)
 
 
 def load_test_set(run: Run, env: str, seed: int) -> TestSet:
@@ -97,45 +111,61 @@ def load_test_set(run: Run, env: str, seed: int) -> TestSet:
     )
 
 
+def main_rate(run: Run) -> str:
+    """Return the training rate that figures of one rate show: 20 Hz, or the middle one of the preset's."""
+    return rates_of([MAIN_RATE], [frequency_label(rate) for rate in run.preset.train_frequencies])[0]
+
+
 def metric_tables() -> list[str]:
     """Names of the tables that are kept as CSV: those of every registered measure, and what was skipped."""
     return [name for name in result_tables() if name != TRAJECTORIES]
 
 
-def load_parts(run: Run, env: str, models: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """Load the tables of some models of one environment."""
-    tables = {}
-    for name in metric_tables():
-        paths = [run.layout.part(name, f"{env}-{model}") for model in models]
-        frames = [read_table(path) for path in paths if path.exists()]
-        if frames:
-            tables[name] = pd.concat(frames, ignore_index=True)
-    return tables
+def load_parts(
+    run: Run, env: str, models: Sequence[str], chosen: Selection | None = None
+) -> dict[str, pd.DataFrame]:
+    """Load the tables of some models of one environment; of some arms and seeds if they are chosen."""
+    parts = {model: _load(run, env, model, with_trajectories=False) for model in models}
+    if chosen is not None:
+        for model, part in parts.items():
+            members = {member_name(*member) for member in chosen.members(model)}
+            parts[model] = {name: rows_of(table, members) for name, table in part.items()}
+    return merge_tables(list(parts.values()))
 
 
-def example_rollouts(run: Run, env: str) -> pd.DataFrame:
-    """Load the saved trajectories of all models of one environment."""
-    paths = sorted(run.layout.trajectories.glob(f"{env}-*-rollouts.h5"))
-    return pd.concat([read_trajectories(path) for path in paths], ignore_index=True)
+def example_rollouts(run: Run, env: str, chosen: Selection | None = None) -> pd.DataFrame:
+    """Load the saved trajectories of what was chosen of one environment, and of persistence."""
+    chosen = chosen or everything(run)
+    frames = []
+    for model in (NO_MODEL, *chosen.models):
+        path = _trajectories_path(run, env, model)
+        if path.is_file():
+            members = {member_name(*member) for member in chosen.members(model)}
+            frames.append(rows_of(read_trajectories(path), members))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
-def load_velocity_fields(run: Run, env: str) -> pd.DataFrame:
-    """Evaluate the fields trained at 20 Hz of the first seed on a plane of states, beside the true field."""
-    tables = []
-    for model in run.preset.models:
-        for stack in load_arm_stacks(run, env, [model], run.preset.seeds[:1]):
-            chosen = stack.select(
-                lambda key: key["method"] == "ode" and key["form"] == "rk4" and key["train_frequency"] == "20"
-            )
-            if chosen is not None:
-                tables.append(velocity_field(chosen.dynamics, SYSTEMS[env], chosen.keys, device=run.device))
-    return pd.concat(tables, ignore_index=True)
+def load_velocity_fields(run: Run, env: str, chosen: Selection | None = None) -> pd.DataFrame:
+    """Evaluate the chosen fields of the middle training rate and the first seed on a plane of states.
+
+    Beside them stands the true field. Without a field among what was chosen the table is empty.
+    """
+    chosen = chosen or everything(run)
+    wanted = ("ode", "rk4", main_rate(run))
+    arms = [arm for arm in chosen.arms if (arm.method, arm.form, arm.train_frequency) == wanted]
+    tables = [
+        velocity_field(stack.dynamics, SYSTEMS[env], stack.keys, device=run.device)
+        for stack in load_stacks(run, env, [(arm, chosen.seeds[0]) for arm in arms])
+    ]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 @part("figures")
-def record_videos(run: Run, env: str) -> list[SavedVideo]:
+def record_videos(run: Run, env: str, chosen: Selection | None = None) -> list[SavedVideo | Missing]:
     """Write the videos of one environment: rollouts of one arm of the first seed at 50 Hz."""
-    table = example_rollouts(run, env) if env in VIDEOS else pd.DataFrame()
+    table = example_rollouts(run, env, chosen) if env in VIDEOS else pd.DataFrame()
+    if table.empty:
+        return [Missing(f"no videos of {env}: none is declared, or nothing that they show was chosen")]
     videos = []
     for name, (title, wanted) in VIDEOS.get(env, {}).items():
         shown = {**wanted, "model": "jump", "size": "hidden64", "data": "transitions", "test_frequency": "50"}
@@ -148,37 +178,55 @@ def record_videos(run: Run, env: str) -> list[SavedVideo]:
     return videos
 
 
+def _load(run: Run, env: str, model: str, *, with_trajectories: bool = True) -> dict[str, pd.DataFrame]:
+    paths = {name: run.layout.part(name, f"{env}-{model}") for name in metric_tables()}
+    tables = {name: read_table(path) for name, path in paths.items() if path.is_file()}
+    if with_trajectories and (path := _trajectories_path(run, env, model)).is_file():
+        tables[TRAJECTORIES] = read_trajectories(path)
+    return tables
+
+
 def _save(run: Run, env: str, model: str, tables: dict[str, pd.DataFrame]) -> list[Path]:
     """Write the parts of one model; return the files."""
-    if "state_errors" in tables:
+    if "state_errors" in tables:  # of the main arms, and of one seed
         points = tables["state_errors"]
-        main = points["train_frequency"].isin(MAIN_RATES) & points["form"].isin(MAIN_FORMS)
-        tables = {**tables, "state_errors": points[main]}
-    part = f"{env}-{model}"
-    files = [
-        run.save_part(name, part, tables[name]) for name in metric_tables() if name in tables and len(tables[name])
-    ]
+        main = points["train_frequency"].isin([main_rate(run), MIXED]) & points["form"].isin(MAIN_FORMS)
+        tables = {**tables, "state_errors": points[main & (points["seed"] == points["seed"].min())]}
+    files = []
+    for name in metric_tables():
+        part = run.layout.part(name, f"{env}-{model}")
+        if name in tables and len(tables[name]):
+            files.append(run.save_part(name, f"{env}-{model}", tables[name]))
+        else:
+            part.unlink(missing_ok=True)
     if TRAJECTORIES in tables:
-        path = run.layout.trajectories / f"{part}-rollouts.h5"
-        write_trajectories(path, tables[TRAJECTORIES])
-        files.append(path)
+        files.append(write_trajectories(_trajectories_path(run, env, model), tables[TRAJECTORIES]))
     return files
 
 
-def _result(run: Run, env: str, model: str, seeds: Sequence[int]) -> Result:
+def _trajectories_path(run: Run, env: str, model: str) -> Path:
+    return run.layout.trajectories / f"{env}-{model}-rollouts.h5"
+
+
+def _result(run: Run, env: str, model: str) -> tuple[Result, dict[str, object]]:
+    """Return the tables of one model as a result, and what each of its members depends on."""
     paths = {"main": main_dataset_path, "random": random_dataset_path}
     models, measures = [] if model == NO_MODEL else [model], list(MEASURES)
-    return Result(
+    roots = (__name__, "tdlib.study.phases.stacks", "tdlib.study.arms")
+    result = Result(
         run.layout.part("evaluation", f"{env}-{model}").with_suffix(".yaml"),
-        sources=sources_of(
-            __name__, "tdlib.study.phases.stacks", "tdlib.study.arms", system=env, models=models, measures=measures
-        ),
+        sources=sources_of(*roots, system=env, models=models, measures=measures),
         env=env,
         model=model,
         measures=measures,
-        seeds=seeds,
         evaluation=run.preset.evaluation.model_dump(),
         rates=run.preset.test_frequencies,
-        data={name: data_hashes(run, env, seeds, "test", which) for name, which in paths.items()},
-        weights=weight_hashes(run, env, models, seeds),
     )
+    members: dict[str, object] = {}
+    for seed in run.preset.seeds:
+        with contextlib.suppress(DatasetError):  # another seed need not be there yet
+            data = {name: data_hashes(run, env, [seed], "test", which) for name, which in paths.items()}
+            for arm in arms_of(run.preset):
+                if arm.model == model:
+                    members[member_name(arm, seed)] = [weight_hash(run, env, arm, seed), data]
+    return result, members

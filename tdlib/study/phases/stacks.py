@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from tdlib.evaluation.tables import arm_of
 from tdlib.models import DERIVATIONS, DynamicsModel, Persistence
 from tdlib.speed import Stack
-from tdlib.study.arms import PERSISTENCE, Arm, derived_arms, trained_arms
+from tdlib.study.arms import PERSISTENCE, Arm
 from tdlib.study.phases.train import model_folder
 from tdlib.study.run import Run
+from tdlib.study.selection import Member
 from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint
 
@@ -54,39 +55,29 @@ class StackOfArms:
         )
 
 
-def load_arm_stacks(run: Run, env: str, models: Sequence[str], seeds: Sequence[int]) -> list[StackOfArms]:
-    """Load the trained arms of some models and the derived arms that read them, as few stacks as possible."""
+def load_stacks(run: Run, env: str, members: Sequence[Member]) -> list[StackOfArms]:
+    """Load arms and seeds, trained and derived, as few stacks as possible."""
+    sources = dict.fromkeys((arm.source, seed) for arm, seed in members if arm.source is not None)
     loaded = {
-        (arm, seed): load_checkpoint(model_folder(run, env, arm, seed)).to(run.device)
-        for arm in trained_arms(models, run.preset.sizes)
-        for seed in seeds
+        (arm, seed): load_checkpoint(model_folder(run, env, arm, seed)).to(run.device) for arm, seed in sources
     }
-    groups: dict[tuple, list[tuple[Arm, int]]] = {}
-    for key, model in loaded.items():
-        # the structure of an ensemble names its members, so ensembles group by themselves
-        groups.setdefault(model.structure(), []).append(key)
+    groups: dict[tuple, list[Member]] = {}
+    for arm, seed in members:
+        if arm.source == arm:
+            # the structure of an ensemble names its members, so ensembles group by themselves
+            groups.setdefault(loaded[arm, seed].structure(), []).append((arm, seed))
     stacks = []
     for keys in groups.values():
         for i in range(0, len(keys), LARGEST_STACK):
             chunk = tuple(keys[i : i + LARGEST_STACK])
             stacks.append(StackOfArms(env, chunk, tuple(loaded[key] for key in chunk)))
-    for arm in derived_arms(models):
-        sources = [(arm.source, seed) for seed in seeds]
-        if arm.source is not None and all(key in loaded for key in sources):
-            stacks.append(
-                StackOfArms(
-                    env,
-                    tuple((arm, seed) for seed in seeds),
-                    tuple(loaded[key] for key in sources),
-                    _derivation(arm, env),
-                )
-            )
+    for arm in dict.fromkeys(arm for arm, _ in members if arm.source not in (arm, None)):
+        own = tuple(member for member in members if member[0] == arm)
+        models = tuple(loaded[arm.source, seed] for _, seed in own)
+        stacks.append(StackOfArms(env, own, models, _derivation(arm, env)))
+    if unmoved := tuple(member for member in members if member[0] == PERSISTENCE):
+        stacks.append(StackOfArms(env, unmoved, ()))
     return stacks
-
-
-def persistence_stack(env: str, seeds: Sequence[int]) -> StackOfArms:
-    """The prediction that nothing changes, once per seed's test set."""
-    return StackOfArms(env, tuple((PERSISTENCE, seed) for seed in seeds), ())
 
 
 def _derivation(arm: Arm, env: str) -> Callable[[Stack], DynamicsModel]:

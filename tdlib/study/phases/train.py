@@ -1,5 +1,6 @@
 """Phase 2: train every arm of one environment that is not trained yet, one fit per model family."""
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +9,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from tdlib.core.facts import LOG_UNIFORM
+from tdlib.core.facts import LOG_UNIFORM, MIXED
 from tdlib.core.files import parse_yaml
 from tdlib.core.transitions import Transitions
-from tdlib.data import TransitionDataset, load_splits, split_path, subset_seconds, subset_transitions
+from tdlib.data import DatasetError, TransitionDataset, load_splits, split_path, subset_seconds, subset_transitions
 from tdlib.figures.training import draw_training_curves
-from tdlib.study.arms import Arm, build_arm, trained_arms
+from tdlib.study.arms import Arm, build_arm
 from tdlib.study.clock import part
 from tdlib.study.phases.collect import (
     branched_path,
@@ -25,6 +26,7 @@ from tdlib.study.phases.collect import (
 from tdlib.study.progress import Progress
 from tdlib.study.provenance import STAMP, Result, file_hash, read_stamp, sources_of
 from tdlib.study.run import Run
+from tdlib.study.selection import Selection, arms_of, everything
 from tdlib.systems import SYSTEMS
 from tdlib.training import Budget, FitResult, Trial, delta_t_support, fit, save_checkpoint
 from tdlib.training.checkpoint import CONFIG_FILE, CURVES_FILE, MODEL_FILE
@@ -38,7 +40,7 @@ class SeedData:
 
     Args:
         single: Equal numbers of transitions of every rate.
-        share: A third of each, so that mixed arms see as many transitions in all.
+        share: An equal share of each, so that mixed arms see as many transitions in all.
         seconds: Equal seconds of every rate.
         val: Validation split of every rate.
         branched: Train and validation pairs at log-uniform intervals.
@@ -56,52 +58,46 @@ class SeedData:
         """Return the training and validation sets of an arm."""
         if arm.train_frequency == LOG_UNIFORM:
             return [self.branched["train"]], [self.branched["val"]]
-        table = self.seconds if arm.data == "seconds" else self.single if len(arm.frequencies) == 1 else self.share
-        return [table[rate] for rate in arm.frequencies], [self.val[rate] for rate in arm.frequencies]
+        if arm.train_frequency == MIXED:
+            return list(self.share.values()), list(self.val.values())
+        table, rate = self.seconds if arm.data == "seconds" else self.single, float(arm.train_frequency)
+        return [table[rate]], [self.val[rate]]
 
 
-def train_environment(
-    run: Run, env: str, models: Sequence[str] | None = None, seeds: Sequence[int] | None = None
-) -> pd.DataFrame:
+def train_environment(run: Run, env: str, chosen: Selection | None = None) -> pd.DataFrame:
     """Train what is missing and return the training summary, one row per checkpoint.
 
     Args:
         run: Preset and folders.
         env: One of the preset's environments.
-        models: Some of the preset's models; None or empty for all.
-        seeds: Some of the preset's seeds; None or empty for all.
+        chosen: A part of the grid; None for all of it.
     """
-    ensure_trained(run, env, models, seeds)
-    models, seeds = run.select_models(models), run.select_seeds(seeds)
-    arms = trained_arms(models, run.preset.sizes)
-    summary = pd.concat([_summary_row(run, env, arm, seed) for arm in arms for seed in seeds], ignore_index=True)
-    for model in models:
-        run.save_part("training_summary", f"{env}-{model}", summary[summary["model"] == model])
-    return summary
+    chosen = chosen or everything(run)
+    ensure_trained(run, env, chosen)
+    for model in dict.fromkeys(arm.model for arm in chosen.trained):  # of all that stands, chosen now or before
+        arms = [arm for arm in _trained(run) if arm.model == model]
+        results = _results(run, env, arms, _hashes_there(run, env))
+        rows = [_summary_row(run, env, *member) for member, result in results.items() if result.is_current()]
+        run.save_part("training_summary", f"{env}-{model}", pd.concat(rows, ignore_index=True))
+    rows = [_summary_row(run, env, arm, seed) for arm in chosen.trained for seed in chosen.seeds]
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
 
 
 @part("training")
-def ensure_trained(
-    run: Run, env: str, models: Sequence[str] | None = None, seeds: Sequence[int] | None = None
-) -> None:
+def ensure_trained(run: Run, env: str, chosen: Selection | None = None) -> None:
     """Train the arms of one environment that have no checkpoint of these data, settings and code."""
-    env, models, seeds = run.select_environment(env), run.select_models(models), run.select_seeds(seeds)
+    env, chosen = run.select_environment(env), chosen or everything(run)
+    seeds = chosen.seeds
     ensure_collected(run, env, seeds)
-    arms = trained_arms(models, run.preset.sizes)
     hashes = {seed: _hashes(run, env, seed) for seed in seeds}
-    results = {
-        (arm, seed): result
-        for model in models
-        for (arm, seed), result in _results(run, env, [arm for arm in arms if arm.model == model], hashes).items()
-    }
+    results = _results(run, env, chosen.trained, hashes)
     missing = [key for key, result in results.items() if not result.is_current()]
     if missing:
         data = {seed: load_seed_data(run, env, seed) for seed in sorted({seed for _, seed in missing})}
         progress = Progress(f"training {env}")
         done = 0
         for size in dict.fromkeys(arm.size for arm, _ in missing):  # one budget per size
-            chosen = [(arm, seed) for arm, seed in missing if arm.size == size]
-            trials = [_trial(env, arm, seed, data[seed]) for arm, seed in chosen]
+            trials = [_trial(env, arm, seed, data[seed]) for arm, seed in missing if arm.size == size]
             budget = _budget(run, size, trials)
 
             def report(part: int, total: int, before: int = done, count: int = len(trials)) -> None:
@@ -111,6 +107,12 @@ def ensure_trained(
                 files = _save(run, env, result, budget, data[result.trial.seed].hashes)
                 results[result.trial.arm, result.trial.seed].record(files)
             done += len(trials)
+
+
+def training_means(summary: pd.DataFrame) -> pd.DataFrame:
+    """Mean over seeds and sizes of what training reached, one row per arm; empty for no arms."""
+    keys, values = ["model", "method", "form", "train_frequency"], ["best_val_loss", "best_step", "final_grad_norm"]
+    return summary.groupby(keys, sort=False)[values].mean() if len(summary) else summary
 
 
 def load_seed_data(run: Run, env: str, seed: int) -> SeedData:
@@ -131,16 +133,15 @@ def load_seed_data(run: Run, env: str, seed: int) -> SeedData:
     )
 
 
-def load_curves(
-    run: Run, env: str, models: Sequence[str] | None = None, seeds: Sequence[int] | None = None
-) -> pd.DataFrame:
+def load_curves(run: Run, env: str, chosen: Selection | None = None) -> pd.DataFrame:
     """Load all training curves of one environment with their key columns."""
+    chosen = chosen or everything(run)
     parts = []
-    for arm in trained_arms(run.select_models(models), run.preset.sizes):
-        for seed in run.select_seeds(seeds):
+    for arm in chosen.trained:
+        for seed in chosen.seeds:
             curves = pd.read_csv(model_folder(run, env, arm, seed) / CURVES_FILE)
             parts.append(curves.assign(env=env, **arm.keys(), seed=seed))
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def model_folder(run: Run, env: str, arm: Arm, seed: int) -> Path:
@@ -148,13 +149,22 @@ def model_folder(run: Run, env: str, arm: Arm, seed: int) -> Path:
     return run.layout.model_folder(env, arm.model, arm.folder, seed)
 
 
-def weight_hashes(run: Run, env: str, models: Sequence[str], seeds: Sequence[int]) -> dict[str, str | None]:
-    """Return the hashes of the weights of all arms of some models, to know whether what was made from them stands."""
-    return {
-        f"{arm.model}/{arm.folder}/seed{seed}": file_hash(model_folder(run, env, arm, seed) / MODEL_FILE)
-        for arm in trained_arms(models, run.preset.sizes)
-        for seed in seeds
-    }
+def weight_hash(run: Run, env: str, arm: Arm, seed: int) -> str | None:
+    """Return the hash of the weights that an arm predicts with, to know whether what was made from them stands."""
+    return None if arm.source is None else file_hash(model_folder(run, env, arm.source, seed) / MODEL_FILE)
+
+
+def _trained(run: Run) -> list[Arm]:
+    return [arm for arm in arms_of(run.preset) if arm.source == arm]
+
+
+def _hashes_there(run: Run, env: str) -> dict[int, dict[str, str]]:
+    """Return the hashes of the data of every seed that has any."""
+    found = {}
+    for seed in run.preset.seeds:
+        with contextlib.suppress(DatasetError):
+            found[seed] = _hashes(run, env, seed)
+    return found
 
 
 def _hashes(run: Run, env: str, seed: int) -> dict[str, str]:
@@ -187,29 +197,35 @@ def _trial(env: str, arm: Arm, seed: int, data: SeedData) -> Trial:
 
 def _budget(run: Run, size: str, trials: Sequence[Trial]) -> Budget:
     training = run.preset.training
-    steps = training.num_steps
+    steps, validations = training.num_steps, {}
     if training.num_epochs is not None:
         largest = max(sum(len(part) for part in trial.train) for trial in trials)
         steps = training.num_epochs * math.ceil(largest / training.batch_size)
+        validations = {"num_validations": training.num_epochs}  # one per epoch, so that patience counts epochs
     elif size != "hidden64" and training.num_steps_large is not None:
         steps = training.num_steps_large
     return Budget(
-        num_steps=steps, learning_rate=training.learning_rate, batch_size=training.batch_size, loss=training.loss
+        num_steps=steps,
+        learning_rate=training.learning_rate,
+        batch_size=training.batch_size,
+        loss=training.loss,
+        **validations,
     )
 
 
 def _results(
     run: Run, env: str, arms: Sequence[Arm], hashes: dict[int, dict[str, str]]
 ) -> dict[tuple[Arm, int], Result]:
-    """Return the checkpoints of arms of one model as results, by arm and seed."""
-    if not arms:
-        return {}
-    sources = sources_of(__name__, "tdlib.study.arms", system=env, models=[arms[0].model])
+    """Return the checkpoints of arms as results, by arm and seed."""
     training = run.preset.training
+    sources = {
+        model: sources_of(__name__, "tdlib.study.arms", system=env, models=[model])
+        for model in dict.fromkeys(arm.model for arm in arms)
+    }
     return {
         (arm, seed): Result(
             model_folder(run, env, arm, seed) / STAMP,
-            sources=sources,
+            sources=sources[arm.model],
             env=env,
             arm=arm.keys(),
             seed=seed,
@@ -254,7 +270,7 @@ def _save(run: Run, env: str, result: FitResult, budget: Budget, hashes: dict[st
 def _summary_row(run: Run, env: str, arm: Arm, seed: int) -> pd.DataFrame:
     folder = model_folder(run, env, arm, seed)
     config = parse_yaml((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    commit = read_stamp(folder / STAMP)["git_commit"]
+    commit = read_stamp(folder / STAMP).get("git_commit", "")
     row = {"env": env, **arm.keys(), "seed": seed, **config["metrics"], "git_commit": commit}
     row["n"] = config["num_transitions"]
     return pd.DataFrame([row])

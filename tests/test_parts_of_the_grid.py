@@ -1,0 +1,233 @@
+"""Any part of a grid runs, in any order, for any valid preset; the notebooks say what is not there."""
+
+import ast
+import json
+import warnings
+
+import matplotlib
+import pandas as pd
+import pytest
+import yaml
+
+from tdlib.evaluation.tables import read_table
+from tdlib.grid.checks import check_figures, check_tables
+from tdlib.grid.jobs import grid_jobs
+from tdlib.grid.stamps import read_cells
+from tdlib.study.layout import ROOT, RunLayout
+from tdlib.study.phases.evaluate import evaluate_environment
+from tdlib.study.phases.train import ensure_trained
+from tdlib.study.presets import PRESET_FOLDER, PresetError, load_preset
+from tdlib.study.run import Missing, Run
+from tdlib.study.selection import select_arms
+from tdlib.study.statistics import load_tables
+
+matplotlib.use("agg")
+ENV = "CartPoleContinuous-v1"  # random data only, so that no agent has to be trained
+TINY = {
+    "environments": [ENV],
+    "models": ["jump"],
+    "seeds": [0],
+    "test_frequencies": [10, 20, 50],
+    "collection": {"num_transitions": 600, "num_random_transitions": 600},
+    "training": {"num_steps": 2, "learning_rate": 0.001},
+    "evaluation": {"num_pairs": 32, "num_starts": 2},
+}
+CONTROL = {"frequencies": [10], "episode_seconds": 0.4, "replan_seconds": None, "num_samples": 8, "compare_mppi": False}
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """Makes the path of a tiny preset; what it runs lies in the test's folder."""
+    monkeypatch.setenv("TDLIB_RUNS", str(tmp_path / "runs"))
+
+    def make(**changes):
+        content = yaml.safe_load((PRESET_FOLDER / "smoke.yaml").read_text()) | TINY
+        content["control"] |= CONTROL
+        content |= {"name": "tiny", **changes}
+        path = tmp_path / "tiny.yaml"
+        path.write_text(yaml.safe_dump(content))
+        return path
+
+    return make
+
+
+def notebook(name, **parameters):
+    """Run the cells of a notebook with parameters, as papermill does; return its variables and what cells show."""
+    variables, shown = {}, []
+    cells = [cell for cell in read_cells(ROOT / "notebooks" / f"{name}.ipynb") if cell["cell_type"] == "code"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        for cell in cells:
+            tree = ast.parse(cell["source"])
+            last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+            exec(compile(tree, name, "exec"), variables)
+            if last is not None:
+                shown.append(eval(compile(ast.Expression(last.value), name, "eval"), variables))
+            if "parameters" in cell["tags"]:
+                assert set(parameters) <= set(variables)
+                variables |= {key: str(value) if key == "preset" else value for key, value in parameters.items()}
+    return variables, shown
+
+
+def phases(preset, env=ENV, **parameters):
+    """Run training, open loop and control of a part; return what was not drawn."""
+    missing = []
+    for name in ("02_training_analysis", "03_results_visualization", "04_control"):
+        _, shown = notebook(name, preset=preset, env=env, **parameters)
+        missing += [x.reason.split(":")[0].removeprefix("no figure ") for x in shown if isinstance(x, Missing)]
+    return missing
+
+
+def closing(preset):
+    """Run statistics and the figures of the paper."""
+    return notebook("05_statistics", preset=preset)[0], notebook("06_paper_figures", preset=preset)[1]
+
+
+def open_tiny(path):
+    preset = load_preset(path)
+    return Run(preset, RunLayout.of(preset.name))
+
+
+def test_one_model_of_several_in_an_empty_run(tiny):
+    path = tiny(models=["jump", "newtonian"])
+    missing = phases(path, models=["jump"])
+    families = ("training/{}-velocity_field", "consistency/{}-convergence", "ensemble/{}-calibration")
+    assert missing == [family.format(ENV) for family in families]
+    variables, _ = closing(path)
+    assert set(variables["tables"]["one_step_errors"]["model"]) == {"none", "jump"}
+    assert {"ODE against rescaling", "RK4 against Euler"} <= set(variables["missing_contrasts"](
+        variables["run"], variables["contrasts"])["name"])  # fmt: skip
+    assert phases(path, models=["newtonian"]) == [f"ensemble/{ENV}-calibration"]
+    run = open_tiny(path)
+    assert not list(run.layout.figures.rglob("*curves.png"))  # a part's figures lie apart
+    assert len(list(run.layout.figure_parts.rglob("*curves.png"))) == 2
+    before = {p: p.stat().st_mtime_ns for p in run.layout.metric_parts.glob("*errors*.csv")}
+    phases(path)
+    assert {p: p.stat().st_mtime_ns for p in run.layout.metric_parts.glob("*errors*.csv")} == before  # nothing again
+    notebook("00_ground_truth", preset=path)
+    notebook("01_data_exploration", preset=path, env=ENV)
+    closing(path)
+    assert check_tables(run, load_tables(run)) == [] and check_figures(run) == []
+
+
+def test_the_seeds_command_line_has_its_row(tiny):
+    path = tiny(models=["jump", "lstm"], seeds=[0, 1])
+    part = {"models": ["jump"], "methods": ["baseline"], "train_frequencies": [20], "seeds": [1]}
+    phases(path, **part)
+    run = open_tiny(path)
+    keys = ["model", "method", "train_frequency", "data", "seed"]
+    errors = read_table(run.layout.part("one_step_errors", f"{ENV}-jump"))
+    assert errors[keys].drop_duplicates().to_numpy().tolist() == [
+        ["jump", "baseline", "20", "transitions", 1],
+        ["jump", "baseline", "20", "seconds", 1],
+    ]
+    assert sorted(p.name for p in run.layout.models.glob("*/*/*")) == ["baseline_20hz", "baseline_20hz_seconds"]
+    # more of the grid is added beside it, and what was there is not made again
+    phases(path, models=["jump"], forms=["scaled"], seeds=[0])
+    phases(path, models=["jump"], methods=["rescaled"], seeds=[0])  # trains the baselines that it reads
+    more = read_table(run.layout.part("one_step_errors", f"{ENV}-jump"))
+    assert more.head(len(errors)).equals(errors)
+    assert set(zip(more["method"], more["form"], more["seed"], strict=True)) == {
+        ("baseline", "none", 1), ("multi_resolution", "scaled", 0), ("rescaled", "none", 0),
+    }  # fmt: skip
+    control = read_table(run.layout.part("control_performance", f"{ENV}-jump"))
+    assert set(control["method"]) == {"baseline", "multi_resolution", "rescaled"}
+
+
+def test_a_part_that_changed_is_made_anew_and_the_others_stay(tiny):
+    path = tiny(seeds=[0, 1])
+    run = open_tiny(path)
+    for seed in (0, 1):
+        chosen = select_arms(run, methods=["baseline"], train_frequencies=[10], seeds=[seed])
+        ensure_trained(run, ENV, chosen)
+        evaluate_environment(run, ENV, chosen)
+    part = run.layout.part("one_step_errors", f"{ENV}-jump")
+    before = read_table(part)
+    weights = next(run.layout.models.glob("*/jump/baseline_10hz/seed1/model.pt"))
+    trained = next(run.layout.models.glob("*/jump/baseline_10hz_seconds/seed1/model.pt"))
+    stamp = part.with_name(f"evaluation-{ENV}-jump.yaml")
+    members = yaml.safe_load(stamp.read_text())["members"]
+    changed = next(name for name in members if name.endswith("/transitions/10/1"))
+    members[changed] = ["other weights", None]
+    stamp.write_text(yaml.safe_dump({**yaml.safe_load(stamp.read_text()), "members": members}))
+    evaluate_environment(run, ENV, select_arms(run, methods=["baseline"], train_frequencies=[10], seeds=[1]))
+    after = read_table(part)
+    keys = [name for name in before if name not in ("git_commit",)]
+    pd.testing.assert_frame_equal(
+        before.sort_values(keys, ignore_index=True), after.sort_values(keys, ignore_index=True)
+    )
+    assert not after.equals(before)  # the rows that changed stand last
+    assert weights.is_file() and trained.is_file()
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        ({"models": ["jmp"]}, ["models", "'jump'", "'jmp'"]),
+        ({"methods": ["base"]}, ["methods", "'baseline'", "'base'"]),
+        ({"forms": ["scale"]}, ["forms", "'scaled'", "'scale'"]),
+        ({"train_frequencies": [25]}, ["train_frequencies", "'20'", "'25'"]),
+        ({"sizes": ["large"]}, ["sizes", "'hidden64'", "'large'"]),
+        ({"seeds": [7]}, ["seeds", "[0]", "[7]"]),
+        ({"methods": ["baseline"], "forms": ["scaled"]}, ["an arm", "baseline", "scaled", "none has"]),
+    ],
+)
+def test_a_choice_outside_the_preset_is_refused(tiny, choice, words):
+    with pytest.raises(PresetError) as error:
+        select_arms(open_tiny(tiny()), **choice)
+    assert all(word in str(error.value) for word in words), error.value
+
+
+@pytest.mark.parametrize("rates", [[15, 30], [25]])
+def test_other_training_rates(tiny, rates):
+    path = tiny(models=["newtonian", "jump"], train_frequencies=rates, test_frequencies=[5, *rates])
+    run = open_tiny(path)
+    chosen = select_arms(run)
+    known = {f"{rate:g}" for rate in rates} | ({"mixed", "loguniform"} if len(rates) > 1 else set())
+    assert {arm.train_frequency for arm in chosen.arms} == known
+    part = {"methods": ["baseline", "ode", "multi_resolution", "rescaled", "recurrent_rollout"], "forms": []}
+    if len(rates) == 1:
+        part["methods"].remove("multi_resolution")
+    notebook("01_data_exploration", preset=path, env=ENV)
+    phases(path, **part)
+    _, shown = closing(path)
+    errors = load_tables(run)["one_step_errors"]
+    assert set(errors["train_frequency"]) <= known | {""} and {"rescaled", "ode"} <= set(errors["method"])
+
+
+@pytest.mark.parametrize("model", ["lstm", "ensemble", "velocity"])
+def test_a_preset_of_one_model(tiny, model):
+    path = tiny(models=[model])
+    phases(path)
+    closing(path)
+    run = open_tiny(path)
+    assert check_tables(run, load_tables(run)) == []
+
+
+def test_a_preset_without_the_cart_poles(tiny):
+    path = tiny(environments=["Pendulum-v1"], models=["first_order_ode"])
+    notebook("00_ground_truth", preset=path)
+    notebook("01_data_exploration", preset=path, env="Pendulum-v1")
+    phases(path, env="Pendulum-v1")
+    closing(path)
+    run = open_tiny(path)
+    assert check_tables(run, load_tables(run)) == [] and check_figures(run) == []
+
+
+def test_cells_of_fulls_shape_end_to_end(tiny):
+    full = yaml.safe_load((PRESET_FOLDER / "full.yaml").read_text())
+    shape = {key: full[key] for key in ("split_cells", "train_frequencies")}
+    path = tiny(models=["jump", "newtonian"], seeds=[0, 1], **shape)
+    run = open_tiny(path)
+    jobs = grid_jobs(run.preset)
+    assert {"cells/03_results_visualization-CartPoleContinuous-v1-none"} <= {job.name for job in jobs}
+    written = {}
+    for job in jobs:
+        if job.notebook != "07_explorer":
+            notebook(job.notebook, preset=path, **job.parameters)
+        for file, time in written.items():  # what a job vouches for is not written over by a later one
+            assert file.stat().st_mtime_ns == time or "training_summary" in file.name, (job.name, file)
+        files = (*run.layout.metric_parts.glob("*"), *run.layout.figure_parts.rglob("*.png"))
+        written |= {file: file.stat().st_mtime_ns for file in files}
+    assert check_tables(run, load_tables(run)) == [] and check_figures(run) == []
+    assert json.loads((run.layout.metrics / "summary_statistics.json").read_text())["seeds"] == 2
