@@ -469,7 +469,8 @@ def has_name(module: str, name: str) -> bool:
             found |= {alias.asname or alias.name for alias in node.names}
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            found |= {target.id for target in targets if isinstance(target, ast.Name)}
+            named = [part for target in targets for part in getattr(target, "elts", [target])]
+            found |= {target.id for target in named if isinstance(target, ast.Name)}
     return name in found
 
 
