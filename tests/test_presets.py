@@ -7,6 +7,7 @@ from tdlib.grid.jobs import PHASES, grid_jobs
 from tdlib.study.layout import ROOT
 from tdlib.study.presets import PRESET_FOLDER, PresetError, load_preset
 from tdlib.study.run import open_run
+from tdlib.study.selection import select_arms
 
 PRESETS = sorted(path.stem for path in PRESET_FOLDER.glob("*.yaml"))
 
@@ -47,7 +48,7 @@ def change(content: dict, key: str, value: object) -> None:
         ("environments", ["Pendulum-v2"], ["environments", "Pendulum-v1", "'Pendulum-v2'"]),
         ("models", ["jmp"], ["models", "jump", "'jmp'"]),
         ("sizes", ["huge"], ["sizes", "small", "'huge'"]),
-        ("train_frequencies", [10, 20, 40], ["train_frequencies", "10, 20 and 50", "40"]),
+        ("train_frequencies", [10, 20, 40], ["test_frequencies", "every training rate", "40"]),
         ("test_frequencies", [10, 20, 50, 0], ["test_frequencies", "greater than 0", "0"]),
         ("test_frequencies", [10, 20, 50, 5000], ["test_frequencies", "0.001 s", "5000"]),
         ("test_frequencies", [10, 20], ["test_frequencies", "every training rate", "50"]),
@@ -99,7 +100,7 @@ def test_a_choice_outside_the_preset_is_refused():
     with pytest.raises(PresetError, match=r"seeds must be among .*\[0\].*\[7\]"):
         run.select_seeds([7])
     with pytest.raises(PresetError, match=r"models must be among .*'jmp'"):
-        run.select_models(["jmp"])
+        select_arms(run, models=["jmp"])
     with pytest.raises(PresetError, match=r"env must be among .*'Acrobot-v1'"):
         run.select_environment("Acrobot-v1")
 
