@@ -21,6 +21,7 @@ from tdlib.core.files import parse_yaml, write_text, yaml_text
 from tdlib.core.sources import PACKAGE, has_source, source_hash, source_of
 from tdlib.evaluation import MEASURES
 from tdlib.models import find_family
+from tdlib.study.arms import PERSISTENCE
 from tdlib.study.layout import ROOT
 from tdlib.systems import SYSTEMS
 
@@ -150,7 +151,8 @@ def sources_of(*roots: str, system: str | None = None, models: Sequence[str] = (
 def written_for(system: str | None = None, models: Sequence[str] = (), measures: Sequence[str] = ()) -> list[Callable]:
     """Return the functions and classes in which a system, model families, and measures are written."""
     found: list[Callable] = [] if system is None else [SYSTEMS[system].equation]
-    return [*found, *(find_family(name).model for name in models), *(MEASURES[name].ask for name in measures)]
+    families = [find_family(name).model for name in models if name != PERSISTENCE.model]
+    return [*found, *families, *(MEASURES[name].ask for name in measures)]
 
 
 def produced(*files: Path) -> None:
