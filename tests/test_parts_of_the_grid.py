@@ -1,7 +1,6 @@
 """Any part of a grid runs, in any order, for any valid preset; the notebooks say what is not there."""
 
 import ast
-import json
 import warnings
 
 import matplotlib
@@ -11,7 +10,6 @@ import yaml
 
 from tdlib.evaluation.tables import read_table
 from tdlib.grid.checks import check_figures, check_tables
-from tdlib.grid.jobs import grid_jobs
 from tdlib.grid.stamps import read_cells
 from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.phases.evaluate import evaluate_environment
@@ -176,58 +174,3 @@ def test_a_choice_outside_the_preset_is_refused(tiny, choice, words):
     with pytest.raises(PresetError) as error:
         select_arms(open_tiny(tiny()), **choice)
     assert all(word in str(error.value) for word in words), error.value
-
-
-@pytest.mark.parametrize("rates", [[15, 30], [25]])
-def test_other_training_rates(tiny, rates):
-    path = tiny(models=["newtonian", "jump"], train_frequencies=rates, test_frequencies=[5, *rates])
-    run = open_tiny(path)
-    chosen = select_arms(run)
-    known = {f"{rate:g}" for rate in rates} | ({"mixed", "loguniform"} if len(rates) > 1 else set())
-    assert {arm.train_frequency for arm in chosen.arms} == known
-    part = {"methods": ["baseline", "ode", "multi_resolution", "rescaled", "recurrent_rollout"], "forms": []}
-    if len(rates) == 1:
-        part["methods"].remove("multi_resolution")
-    notebook("01_data_exploration", preset=path, env=ENV)
-    phases(path, **part)
-    _, shown = closing(path)
-    errors = load_tables(run)["one_step_errors"]
-    assert set(errors["train_frequency"]) <= known | {""} and {"rescaled", "ode"} <= set(errors["method"])
-
-
-@pytest.mark.parametrize("model", ["lstm", "ensemble", "velocity"])
-def test_a_preset_of_one_model(tiny, model):
-    path = tiny(models=[model])
-    phases(path)
-    closing(path)
-    run = open_tiny(path)
-    assert check_tables(run, load_tables(run)) == []
-
-
-def test_a_preset_without_the_cart_poles(tiny):
-    path = tiny(environments=["Pendulum-v1"], models=["first_order_ode"])
-    notebook("00_ground_truth", preset=path)
-    notebook("01_data_exploration", preset=path, env="Pendulum-v1")
-    phases(path, env="Pendulum-v1")
-    closing(path)
-    run = open_tiny(path)
-    assert check_tables(run, load_tables(run)) == [] and check_figures(run) == []
-
-
-def test_cells_of_fulls_shape_end_to_end(tiny):
-    full = yaml.safe_load((PRESET_FOLDER / "full.yaml").read_text())
-    shape = {key: full[key] for key in ("split_cells", "train_frequencies")}
-    path = tiny(models=["jump", "newtonian"], seeds=[0, 1], **shape)
-    run = open_tiny(path)
-    jobs = grid_jobs(run.preset)
-    assert {"cells/03_results_visualization-CartPoleContinuous-v1-none"} <= {job.name for job in jobs}
-    written = {}
-    for job in jobs:
-        if job.notebook != "07_explorer":
-            notebook(job.notebook, preset=path, **job.parameters)
-        for file, time in written.items():  # what a job vouches for is not written over by a later one
-            assert file.stat().st_mtime_ns == time or "training_summary" in file.name, (job.name, file)
-        files = (*run.layout.metric_parts.glob("*"), *run.layout.figure_parts.rglob("*.png"))
-        written |= {file: file.stat().st_mtime_ns for file in files}
-    assert check_tables(run, load_tables(run)) == [] and check_figures(run) == []
-    assert json.loads((run.layout.metrics / "summary_statistics.json").read_text())["seeds"] == 2
