@@ -50,7 +50,7 @@ def view_values(system: System) -> dict:
         "windows": {str(first): ranges for first, ranges in view.windows.items()},
         "least_margins": view.least_margins,
         "least_energy": view.least_energy,
-        "box": system.box,
+        "box": _starts(system)[1] if system.task is None and system.views.box is None else system.box,
     }
 
 
@@ -59,17 +59,24 @@ def symbols(system: System) -> list[str]:
     return [state_symbol(name) for name in system.spec.state_names]
 
 
+def _starts(system: System) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Corners of the box that motions start from; one unit around the origin for a system without a task."""
+    if system.task is None:
+        return (-1.0,) * system.spec.state_dim, (1.0,) * system.spec.state_dim
+    return system.reset_low, system.reset_high
+
+
 def _from_resets(system: System) -> FirstView:
-    spec = system.spec
-    limits = tuple(2 * max(abs(a), abs(b), 1e-3) for a, b in zip(system.reset_low, system.reset_high, strict=True))
-    signals = tuple({"kind": "constant", "value": 0.5 * high} for high in spec.input_high)
-    return FirstView(spec.name, tuple(map(float, system.reset_high)), signals, limits, max(0, *spec.position_dims[:1]))
+    spec, (low, high) = system.spec, _starts(system)
+    limits = tuple(2 * max(abs(a), abs(b), 1e-3) for a, b in zip(low, high, strict=True))
+    signals = tuple({"kind": "constant", "value": 0.5 * most} for most in spec.input_high)
+    return FirstView(spec.name, tuple(map(float, high)), signals, limits, max(0, *spec.position_dims[:1]))
 
 
 def _reach(system: System) -> list[float]:
     """Largest |state| per dimension over a second from random resets under random inputs."""
     spec, generator = system.spec, torch_generator(0, system.spec.name, "explorer")
-    low, high = (torch.tensor(x, dtype=torch.float64) for x in (system.reset_low, system.reset_high))
+    low, high = (torch.tensor(x, dtype=torch.float64) for x in _starts(system))
     state = low + (high - low) * torch.rand(MOTIONS, spec.state_dim, dtype=torch.float64, generator=generator)
     found = state.abs().amax(dim=0)
     if spec.discrete:
