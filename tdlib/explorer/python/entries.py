@@ -7,12 +7,19 @@ from collections.abc import Mapping
 
 from tdlib.core.facts import LOG_UNIFORM, MIXED, TRAIN_RATES
 from tdlib.core.time_grid import delta_t_of
+from tdlib.figures.selection import SHOWN_ARMS
 from tdlib.figures.style import METHOD_LABELS, model_label
 from tdlib.models import FIELDS
 from tdlib.models.derived import NewtonIncrement, RecurrentRollout, RescaledIncrement
 from tdlib.models.forms import FORMS, form_coefficients
 from tdlib.study.arms import DERIVED_ARMS, PERSISTENCE, Arm
 
+FIRST_RATE = 33.3  # [Hz]
+# models A and B of the first view: always its own step, and several rates
+FIRST_ARMS = {
+    side: Arm(model, method, form, train_frequency=rate)
+    for side, (model, method, form, rate) in (("a", SHOWN_ARMS[0]), ("b", SHOWN_ARMS[2]))
+}
 DERIVED: dict[str, tuple] = {  # what needs no training -> class, arguments between model and training step
     "rescaled": (RescaledIncrement,),
     "recurrent_rollout": (RecurrentRollout,),
@@ -53,6 +60,15 @@ def derives_from(arm: Arm) -> list[str]:
     if arm.source != arm or arm.method != "baseline" or not arm.frequencies:
         return []
     return list(DERIVED) if any(other.model == arm.model for other in DERIVED_ARMS) else []
+
+
+def first_choices() -> dict:
+    """Return what both homes show first, as the script chooses models: rate, models A and B, and that nothing moves."""
+    wanted = {
+        side: {"model": arm.model, "how": f"{arm.method}.{arm.form}.{arm.data}", "train_frequency": arm.train_frequency}
+        for side, arm in FIRST_ARMS.items()
+    }
+    return {"rate": FIRST_RATE, **wanted, "nothing": nothing_moves()}
 
 
 def nothing_moves() -> dict:
