@@ -15,6 +15,7 @@ from javascript import ScriptError, Scripts
 from tdlib.core.seeding import torch_generator
 from tdlib.core.transitions import Transitions
 from tdlib.explorer.assets import engine_script
+from tdlib.explorer.python.entries import DERIVED
 from tdlib.explorer.python.pack import (
     LSTM_ARMS,
     SIZE_LIMIT,
@@ -25,7 +26,7 @@ from tdlib.explorer.python.pack import (
     write_pack,
     write_weights,
 )
-from tdlib.models import RecurrentRollout, RescaledIncrement, build_model, describe
+from tdlib.models import build_model, describe
 from tdlib.study.arms import Arm, build_arm, trained_arms
 from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint, save_checkpoint
@@ -178,11 +179,11 @@ def test_softplus_is_linear_where_torch_makes_it_linear():
 
 
 @pytest.mark.parametrize("name", ["jump/baseline_20hz", "lstm/baseline_20hz"])
-@pytest.mark.parametrize("derive", ["rescaled", "recurrent_rollout"])
+@pytest.mark.parametrize("derive", DERIVED)
 def test_derived_methods_equal_torch(name, derive):
-    env, wrapper = "Pendulum-v1", {"rescaled": RescaledIncrement, "recurrent_rollout": RecurrentRollout}[derive]
+    env, (wrapper, *arguments) = "Pendulum-v1", DERIVED[derive]
     engine, models = loaded(env)
-    model = wrapper(models[name], 0.05)
+    model = wrapper(models[name], *arguments, 0.05)
     almost = [0.05 * (1 + 1e-7), 0.05 * (1 - 1e-7), 0.1 * (1 - 1e-7)] * 4  # counts of steps within rounding
     for delta_ts in ([0.02, 0.05, 0.1, 0.17, 0.03, 0.2, 0.25, 0.18], almost):
         assert_rollout(engine, env, name, model, delta_ts, derive=derive)
@@ -416,7 +417,11 @@ def test_damaged_weights_are_noticed_when_they_are_used():
         (".predict", [{"deltaTs": [0.1, -1]}], "deltaTs must be positive"),
         (".predict", [{"solver": "heun"}], "solver must be one of euler, midpoint, rk4, got heun"),
         (".predict", [{"substeps": 1.5}], "substeps must be a whole number >= 1, got 1.5"),
-        (".predict", [{"derive": "guessed"}], "derive must be one of rescaled, recurrent_rollout, got guessed"),
+        (
+            ".predict",
+            [{"derive": "guessed"}],
+            "derive must be one of rescaled, recurrent_rollout, newton_2, newton_3, got guessed",
+        ),
     ],
 )
 def test_bad_arguments_are_named(function, arguments, message):

@@ -29,7 +29,7 @@ from tdlib.explorer.python.page import heatmap_rows, motion_error, page_script
 from tdlib.explorer.python.signals import held_inputs
 from tdlib.explorer.python.views import first_view
 from tdlib.figures.theme import TEXT_CONTRAST, contrast
-from tdlib.models import RecurrentRollout, RescaledIncrement
+from tdlib.models import NewtonIncrement, RecurrentRollout, RescaledIncrement
 from tdlib.publish import explore
 from tdlib.publish.edition import PUBLISHED
 from tdlib.publish.explore import find_source, open_explorer
@@ -197,7 +197,7 @@ def test_the_default_view_is_among_the_arms_and_its_labels_are_words(script, exp
                 key: value for key, value in arm.keys().items() if key in ("model", "method", "form", "train_frequency")
             }
     labels = call(script, f"{entries_of(explorer, 'Pendulum-v1')}.map(function (entry) {{ return entry.label; }})")
-    assert len(set(labels)) == len(labels) == len(ARMS) + 3  # two derived arms and persistence
+    assert len(set(labels)) == len(labels) == len(ARMS) + 5  # four derived arms and persistence
     assert all("undefined" not in label for label in labels)
 
 
@@ -229,6 +229,15 @@ def test_errors_are_those_of_the_library(script, env):
         assert errors[k - 1] == pytest.approx(motion_error(predicted[:k], truth[:k], start, system), rel=1e-12)
 
 
+def series_limit(system, state, action, delta_t):
+    """Relative error of the third order of Newton's series in iterates of the exact map of 50 ms."""
+    truth = limits.increment(system, state, action, delta_t)
+    predicted = NewtonIncrement(system.flow, 3, 0.05, system.spec)(
+        state, action, torch.tensor([delta_t], dtype=state.dtype)
+    )
+    return limits.relative_size(predicted - state - truth, truth)
+
+
 @pytest.mark.parametrize("env", ENVS)
 @pytest.mark.parametrize("rate", [8, 33.3, 150])
 @pytest.mark.parametrize(
@@ -236,6 +245,7 @@ def test_errors_are_those_of_the_library(script, env):
     [
         (BASELINE, lambda s, x, a, d: limits.fixed_step_limit(s, x, a, 0.05, d)),
         (Arm("jump", "rescaled", train_frequency="20"), lambda s, x, a, d: limits.rescaled_limit(s, x, a, 0.05, d)),
+        (Arm("jump", "newton_3", train_frequency="20"), lambda s, x, a, d: series_limit(s, x, a, d)),
         *[
             (
                 Arm("jump", "multi_resolution", form, train_frequency="mixed"),

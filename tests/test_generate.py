@@ -185,6 +185,13 @@ def test_a_gated_unit_and_attention(scripts):
     check(scripts, attention, {"x": draw(20)}, None, named)
 
 
+def test_inputs_that_begin_as_one_tensor_stay_apart(scripts):
+    zero = torch.zeros(3, dtype=torch.float64)
+    text = function_text(lambda x, y: x - 2 * y, {}, {"x": zero, "y": zero})
+    (found,) = run(scripts, text, [], [[1.0, 2.0, 3.0], [1.0, 1.0, 1.0]], [3])
+    np.testing.assert_array_equal(found, [-1.0, 0.0, 1.0])
+
+
 def test_gradients_and_mapped_models(scripts):
     energy = mlp(4, (40, 40), 1, activation=nn.Softplus).double().requires_grad_(False)
     check(scripts, torch.func.grad(lambda x: energy(x).squeeze(-1)), {"x": draw(4)}, None, named_tensors(energy), 1e-11)

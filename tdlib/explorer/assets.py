@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from tdlib.core.files import write_text
-from tdlib.explorer.python.entries import nothing_moves
+from tdlib.explorer.python.entries import first_choices
 from tdlib.explorer.python.generate.systems import systems_script
 
 FOLDER = Path(__file__).parent / "js"
@@ -35,15 +35,9 @@ def engine_script() -> str:
 
 
 @cache
-def defaults() -> dict:
-    """Return what both homes show first: rate, models A and B."""
-    return json.loads(read_asset("explorer_defaults.json"))
-
-
-@cache
 def explorer_script(parts: tuple[str, ...] = EXPLORER_PARTS) -> str:
     """Return the explorer as one classic script; it expects `tdEngine` to be there."""
-    known = json.dumps({**defaults(), "nothing": nothing_moves()}, separators=(",", ":"))
+    known = json.dumps(first_choices(), separators=(",", ":"))
     head = f"globalThis.tdExplorer = {{DEFAULTS: {known}}};"
     return "\n".join([head, *(read_asset(name) for name in parts)])
 

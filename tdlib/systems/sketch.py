@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 from tdlib.core.namespace import Namespace
 
@@ -23,7 +24,7 @@ class Sketch:
     """
 
     name: str
-    points: Callable[[Sequence, object, Namespace], Sequence]
+    points: Callable[[Sequence, SimpleNamespace, Namespace], Sequence]
     reach: tuple[float, float]
     rods: tuple[tuple[int, int], ...] = ()
     discs: tuple[int, ...] = ()

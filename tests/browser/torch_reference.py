@@ -6,14 +6,14 @@ from pathlib import Path
 import torch
 
 from tdlib.core.time_grid import delta_t_of, steps_within
+from tdlib.explorer.python.entries import DERIVED
 from tdlib.explorer.python.pack import packed_model
 from tdlib.explorer.python.page import motion_error
 from tdlib.explorer.python.signals import held_inputs
-from tdlib.models.derived import Persistence, RecurrentRollout, RescaledIncrement
+from tdlib.models.derived import Persistence
 from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint
 
-DERIVED = {"rescaled": RescaledIncrement, "recurrent_rollout": RecurrentRollout}
 SETTLED = """element => {
   const explorer = element.tdExplorer, view = explorer && explorer.view();
   if (!view || element.hasAttribute("aria-busy")) return false;
@@ -74,8 +74,9 @@ def reference_model(env: str, arm: dict, models: Path, rounded: bool):
     model = load_checkpoint(models.joinpath(*entry["path"].split("/")[-4:]))
     model = packed_model(model) if rounded else model.double()
     if entry["method"] in DERIVED:
-        model = DERIVED[entry["method"]](model, delta_t_of(float(entry["train_frequency"])))
-    if entry["method"] == "ode":
+        wrapper, *arguments = DERIVED[entry["method"]]
+        model = wrapper(model, *arguments, delta_t_of(float(entry["train_frequency"])))
+    if entry["solver"]:
         model = model.with_solver(arm["solver"], arm["substeps"])
     return model
 

@@ -17,14 +17,14 @@ from torch import Tensor
 
 from tdlib.core.solvers import SOLVERS
 from tdlib.core.specs import EnvironmentSpec
+from tdlib.explorer.python.entries import DERIVED
 from tdlib.explorer.python.stepping import Advance, Stepping, stepping
 from tdlib.models import DynamicsModel
-from tdlib.models.derived import Persistence, RecurrentRollout, RescaledIncrement
+from tdlib.models.derived import Persistence
 from tdlib.speed import traced
 from tdlib.speed.pytrees import leaves_of
 from tdlib.training import load_checkpoint
 
-DERIVED = {"rescaled": RescaledIncrement, "recurrent_rollout": RecurrentRollout}
 MAX_STEPS, MAX_SUBSTEPS = 2000, 64  # bounds on what one request may ask for
 TRACE_DELTA_T = 0.05  # [s]; any value: the trace does not depend on it
 
@@ -103,7 +103,8 @@ class Answers:
             return Followed(model)
         if derive not in DERIVED or float(model.record.get("train_frequency", "nan")) <= 0:
             raise ValueError(f"derive must be one of {sorted(DERIVED)} of a one-rate model, got {derive!r}")
-        return Followed(DERIVED[derive](Followed(model).once, float(model.train_delta_t), spec), recorded=False)
+        wrap, *arguments = DERIVED[derive]
+        return Followed(wrap(Followed(model).once, *arguments, float(model.train_delta_t), spec), recorded=False)
 
     def model(self, name: str) -> DynamicsModel:
         """Load a model in double precision by its name in requests."""

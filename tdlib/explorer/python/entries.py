@@ -7,16 +7,26 @@ from collections.abc import Mapping
 
 from tdlib.core.facts import LOG_UNIFORM, MIXED, TRAIN_RATES
 from tdlib.core.time_grid import delta_t_of
+from tdlib.figures.selection import SHOWN_ARMS
 from tdlib.figures.style import METHOD_LABELS, model_label
 from tdlib.models import FIELDS
-from tdlib.models.derived import RecurrentRollout, RescaledIncrement
+from tdlib.models.derived import NewtonIncrement, RecurrentRollout, RescaledIncrement
 from tdlib.models.forms import FORMS, form_coefficients
 from tdlib.study.arms import DERIVED_ARMS, PERSISTENCE, Arm
 
-WRAPPERS: dict[str, tuple] = {
+FIRST_RATE = 33.3  # [Hz]
+# models A and B of the first view: always its own step, and several rates
+FIRST_ARMS = {
+    side: Arm(model, method, form, train_frequency=rate)
+    for side, (model, method, form, rate) in (("a", SHOWN_ARMS[0]), ("b", SHOWN_ARMS[2]))
+}
+DERIVED: dict[str, tuple] = {  # what needs no training -> class, arguments between model and training step
     "rescaled": (RescaledIncrement,),
     "recurrent_rollout": (RecurrentRollout,),
-}  # class, further arguments
+    "newton_2": (NewtonIncrement, 2),
+    "newton_3": (NewtonIncrement, 3),
+}
+SERIES = {"newton_2": "Newton's series, order 2", "newton_3": "Newton's series, order 3"}
 LONG_METHODS = {"baseline": "baseline (always its own step)", "persistence": "nothing moves"}
 SOLVER_LABELS = {"euler": "Euler", "rk4": "RK4"}
 
@@ -36,6 +46,7 @@ def entry_of(arm: Arm, support: tuple[float, float] | None = None) -> dict:
     entry = {
         **arm.keys(),
         **_words(arm),
+        "color": arm.method,
         **_rates(arm, support),
         "solver": arm.form if arm.model in FIELDS else None,
         "fixedStep": _fixed_step(arm),
@@ -48,12 +59,22 @@ def derives_from(arm: Arm) -> list[str]:
     """Return the methods without training of their own that read an arm."""
     if arm.source != arm or arm.method != "baseline" or not arm.frequencies:
         return []
-    return list(dict.fromkeys(other.method for other in DERIVED_ARMS if other.model == arm.model))
+    return list(DERIVED) if any(other.model == arm.model for other in DERIVED_ARMS) else []
+
+
+def first_choices() -> dict:
+    """Return what both homes show first, as the script chooses models: rate, models A and B, and that nothing moves."""
+    wanted = {
+        side: {"model": arm.model, "how": f"{arm.method}.{arm.form}.{arm.data}", "train_frequency": arm.train_frequency}
+        for side, arm in FIRST_ARMS.items()
+    }
+    return {"rate": FIRST_RATE, **wanted, "nothing": nothing_moves()}
 
 
 def nothing_moves() -> dict:
     """Describe the prediction that nothing changes, which every system has."""
-    return {**PERSISTENCE.keys(), "id": None, **_words(PERSISTENCE), "rates": [], "range": None, "solver": None,
+    return {**PERSISTENCE.keys(), "id": None, **_words(PERSISTENCE), "color": PERSISTENCE.method,
+            "rates": [], "range": None, "solver": None,
             "fixedStep": None, "limit": None, "derived": []}  # fmt: skip
 
 
@@ -64,6 +85,7 @@ def limit_of(arm: Arm) -> dict | None:
     |---|---|
     | map | exact at its training steps `nodes`, between them s(Δ) = step · (1, Δ, log10 Δ + 5) in front |
     | composed | the exact map of its training step, composed |
+    | series | Newton's series in iterates of that map, to an order |
     | true_field | the true field in the solver that is asked for |
     | euler_field | Euler with the field that its training step makes exact |
     """
@@ -83,6 +105,9 @@ def limit_of(arm: Arm) -> dict | None:
         return {"kind": "true_field", "text": "the true field in this solver"}
     if arm.method == "recurrent_rollout":
         return {"kind": "composed", "nodes": nodes, "text": f"the exact map of {step}, composed"}
+    if arm.method in SERIES:
+        order = DERIVED[arm.method][1]
+        return {"kind": "series", "nodes": nodes, "order": order, "text": f"iterates of the exact map of {step}"}
     if arm.method == "rescaled":
         return _map_limit(nodes, (0.0, 0.0, 1.0, 0.0), f"the exact map of {step}, rescaled")
     if arm.form == "none":
@@ -99,9 +124,10 @@ def _map_limit(nodes: list[float], coefficients: tuple[float, ...], text: str) -
 def _derived(arm: Arm, method: str) -> dict:
     """What is different in the entry of an arm that reads this one."""
     own = Arm(arm.model, method, arm.form, arm.size, arm.data, arm.train_frequency)
-    wrapper, *arguments = WRAPPERS[method]
+    wrapper, *arguments = DERIVED[method]
     return {
         "method": method, "derive": method, "wrapper": [wrapper.__name__, *arguments, own.train_delta_t],
+        "color": "rescaled" if method in SERIES else method,
         "fixedStep": None, "limit": limit_of(own), "derived": [], **_words(own),
     }  # fmt: skip
 
@@ -112,7 +138,7 @@ def _fixed_step(arm: Arm) -> float | None:
 
 def _words(arm: Arm) -> dict[str, str]:
     model, rate = model_label(arm.model), arm.train_frequency
-    method = METHOD_LABELS.get(arm.method, arm.method)
+    method = {**METHOD_LABELS, **SERIES}.get(arm.method, arm.method)
     how = LONG_METHODS.get(arm.method, method)
     if arm.model in FIELDS:
         method = SOLVER_LABELS.get(arm.form, arm.form)

@@ -18,17 +18,16 @@ from torch import Tensor
 
 from tdlib.core.specs import state_difference
 from tdlib.core.time_grid import delta_t_of, steps_within
-from tdlib.explorer.assets import defaults
 from tdlib.explorer.python.answers import Answers
 from tdlib.explorer.python.checkpoints import Checkpoint
+from tdlib.explorer.python.entries import FIRST_ARMS, FIRST_RATE, entry_of
 from tdlib.explorer.python.signals import held_inputs
 from tdlib.explorer.python.views import view_values
-from tdlib.figures.style import state_label
+from tdlib.figures.style import METHOD_LABELS, state_label
 from tdlib.systems import SYSTEMS, System
 
 HORIZON = 1.0  # [s]
 RATES = (5, 10, 16, 20, 25, 33.3, 50, 100, 200)  # [Hz]
-METHOD_NAMES = {"baseline": "baseline", "multi_resolution": "multi-resolution"}
 END = "<!-- end of explorer -->"  # by which a page's builder finds the whole element
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 300, 56, 628, 34, 258  # of the static figure
 
@@ -68,7 +67,7 @@ def page_element(env: str, answers: Answers, find: Find, view: str = "") -> str:
 
 def static_view(env: str, answers: Answers, find: Find) -> str:
     """Return the figure of the first view and the table of its errors at the study's rates, as HTML."""
-    system, first = SYSTEMS[env], defaults()
+    system = SYSTEMS[env]
     names = _models(env, find)
     rollouts = {
         label: {rate: static_rollout(system, answers, name, rate) for rate in RATES} for label, name in names.items()
@@ -79,9 +78,9 @@ def static_view(env: str, answers: Answers, find: Find) -> str:
         + "</tr>"
         for label, row in rollouts.items()
     )  # fmt: skip
-    figure = _figure(system, first["rate"], {label: row[first["rate"]] for label, row in rollouts.items()})
+    figure = _figure(system, FIRST_RATE, {label: row[FIRST_RATE] for label, row in rollouts.items()})
     return (
-        f"<figure>{figure}<figcaption>Truth (line) and predictions at {first['rate']:g} Hz over one second."
+        f"<figure>{figure}<figcaption>Truth (line) and predictions at {FIRST_RATE:g} Hz over one second."
         "</figcaption></figure>\n"
         "<table><caption>Error over one second, relative to the true motion, by asked rate</caption>"
         f'<thead><tr><th scope="col">model</th>{head}</tr></thead><tbody>{rows}</tbody></table>'
@@ -164,17 +163,13 @@ def heatmap_source(statistics: pd.DataFrame) -> str:
 def _models(env: str, find: Find) -> dict[str, str]:
     """The first view's models A and B: label -> name in requests; what a run does not have is left out."""
     names = {}
-    for side in ("a", "b"):
-        wanted = defaults()[side]
-        method, form, data = wanted["how"].split(".")
-        keys = {"method": method, "form": form, "data": data, "size": "hidden64"}
+    for side, arm in FIRST_ARMS.items():
         try:
-            name, found = find(env, model=wanted["model"], train_frequency=wanted["train_frequency"], **keys)
+            name, _ = find(env, **arm.keys())
         except ValueError:
             continue
-        rate = found.arm.train_frequency
-        trained = f"{rate} Hz" if rate[:1].isdigit() else "10, 20 and 50 Hz"
-        names[f"{side.upper()}: {METHOD_NAMES.get(method, method)}, trained at {trained}"] = name
+        words = entry_of(arm)
+        names[f"{side.upper()}: {METHOD_LABELS.get(arm.method, arm.method)}, trained at {words['rateLabel']}"] = name
     return names
 
 

@@ -30,7 +30,8 @@
    tdEngine.predict(env, id, {state, actions, deltaTs, derive, solver, substeps})
                                   array of states after each action, as DynamicsModel.predict_sequence without context:
                                   open loop, memory empty at the start, angles not wrapped. deltaTs: array or one number.
-                                  derive: "rescaled" | "recurrent_rollout" of the model's training step delta_t.
+                                  derive: "rescaled", "recurrent_rollout", "newton_2" or "newton_3" of the model's training
+                                  step delta_t.
                                   solver: a name in tdEngine.tableaux, substeps >= 1: of fields; default as trained.
                                   id null is persistence
    tdEngine.steps(env, id, {states, actions, deltaTs, derive, solver, substeps})

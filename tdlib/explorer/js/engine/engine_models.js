@@ -105,7 +105,30 @@
       },
     };
   }
-  const DERIVED = { rescaled: rescaled, recurrent_rollout: recurrentRollout };
+  /** x' = x + Σ_k C(Δ/h, k)·δᵏ, δᵏ the k-th forward difference of x, Φ_h(x), Φ_h(Φ_h(x)), ...; k = 1 … order. */
+  function newton(order) {
+    return function (model, h, size) {
+      const iterates = Array.from({ length: order + 1 }, function () { return new Float64Array(size); });
+      return {
+        reset() {},
+        step(x, action, deltaT, y, solver, substeps) {
+          iterates[0].set(x);
+          for (let k = 1; k <= order; k++) {
+            model.reset();
+            model.step(iterates[k - 1], action, h, iterates[k], solver, substeps);
+          }
+          y.set(x);
+          for (let k = 1, binomial = 1; k <= order; k++) {
+            binomial *= (deltaT / h - (k - 1)) / k;
+            for (let j = 0; j <= order - k; j++)
+              for (let i = 0; i < size; i++) iterates[j][i] = iterates[j + 1][i] - iterates[j][i];
+            for (let i = 0; i < size; i++) y[i] += binomial * iterates[0][i];
+          }
+        },
+      };
+    };
+  }
+  const DERIVED = { rescaled: rescaled, recurrent_rollout: recurrentRollout, newton_2: newton(2), newton_3: newton(3) };
   const PERSISTENCE = { reset() {}, step(x, action, deltaT, y) { y.set(x); } };
 
   td.kinds = { KINDS: KINDS, DERIVED: DERIVED, PERSISTENCE: PERSISTENCE };

@@ -18,24 +18,29 @@
     const pieces = {}, one = new Float64Array(1), interval = new Float64Array(1);
     for (const name in functions) pieces[name] = functions[name]({}, td.numbers);
     let state = new Float64Array(size), next = new Float64Array(size);
+    const inputs = new Float64Array(low.length);
     /** The held inputs of an action: a row of the table, or the action within its limits. */
-    function physical(action) {
-      if (table) return table[vector(action)[0]];
-      return Array.from(vector(action), function (u, i) { return Math.min(Math.max(u, low[i]), high[i]); });
+    function held(action) {
+      const values = table ? table[typeof action === "number" ? action : action[0]] : action;
+      for (let i = 0; i < inputs.length; i++) {
+        const u = typeof values === "number" ? values : values[i];
+        inputs[i] = Math.min(Math.max(u, low[i]), high[i]);
+      }
+      return inputs;
     }
     /** n = ceil(|Δt| / longest substep) equal substeps; the rounding keeps ceil(0.03 / 0.01) at 3. */
     function advance(action, deltaT) {
       const wanted = (Math.abs(deltaT) / description.maxSubstep) * (1 - description.rounding);
       const count = Math.max(1, Math.ceil(wanted));
       interval[0] = deltaT / count;
-      pieces.substep.hold(physical(action), interval);
+      pieces.substep.hold(held(action), interval);
       for (let k = 0; k < count; k++) {
         pieces.substep.run(state, next);
         [state, next] = [next, state];
       }
     }
     td.systems[description.name] = Object.assign({}, description, {
-      physical: physical,
+      physical(action) { return Array.from(held(action)); },
       flow(start, action, deltaT) {
         state.set(start);
         advance(action, deltaT);
@@ -49,7 +54,7 @@
         });
       },
       field(start, action) {
-        pieces.rate.hold(physical(action));
+        pieces.rate.hold(held(action));
         pieces.rate.run(start, next);
         return Array.from(next);
       },

@@ -25,6 +25,7 @@
 
   /** One step of a perfect learner of the same kind, as the entry's limit describes it (explorer/python/entries.py):
       map          exact at its training steps; between them s(Δ) = constant + linear·Δ + log·(log10 Δ + 5) in front
+      series       Newton's series in iterates of the exact map of its training step, to an order
       composed     the exact map of its training step, composed; the rest is its increment, rescaled
       true_field   the true field in the solver at hand
       euler_field  Euler with the field that its training step makes exact
@@ -39,6 +40,7 @@
     return Array.from(next, function (x, i) { return x - state[i]; });
   }
   function moved(state, change, factor) { return state.map(function (x, i) { return x + factor * change[i]; }); }
+  function differenceTo(before) { return function (after, j) { return after.map(function (x, i) { return x - before[j][i]; }); }; }
   var LIMITS = {
     map: function (limit, system) {
       function factor(deltaT) {
@@ -62,6 +64,21 @@
         var count = Math.floor((deltaT / h) * (1 + 1e-5)), rest = deltaT / h - count;
         for (var k = 0; k < count; k++) state = Array.from(system.flow(state, action, h));
         return rest <= 1e-5 * (count + 1) ? state : moved(state, increment(system, state, action, h), rest);
+      };
+    },
+    series: function (limit, system) {
+      var h = limit.nodes[0];
+      return function (state, action, deltaT) {
+        var iterates = [state], binomial = 1, next = state;
+        for (var k = 1; k <= limit.order; k++) {
+          iterates.push(Array.from(system.flow(iterates[k - 1], action, h)));
+        }
+        for (k = 1; k <= limit.order; k++) {
+          iterates = iterates.slice(1).map(differenceTo(iterates));
+          binomial *= (deltaT / h - (k - 1)) / k;
+          next = moved(next, iterates[0], binomial);
+        }
+        return next;
       };
     },
     euler_field: function (limit, system, solver, substeps) {

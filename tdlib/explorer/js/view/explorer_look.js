@@ -14,8 +14,8 @@
     /** Color by method; where A and B share one, B takes it mixed with the text's. */
     function paintArms() {
       app.view.arms.forEach(function (arm) {
-        var color = app.view.theme.method(arm.entry.method), other = app.view.arms[0];
-        arm.color = arm.side === "b" && other.entry.method === arm.entry.method ? td.mix(color, app.view.theme.text) : color;
+        var color = app.view.theme.method(arm.entry.color), other = app.view.arms[0];
+        arm.color = arm.side === "b" && other.entry.color === arm.entry.color ? td.mix(color, app.view.theme.text) : color;
         app.ui.arms[arm.side].box.style.setProperty("--x-arm", arm.color);
         [app.ui.trained, app.ui.legend].forEach(function (part) { part.style.setProperty("--x-arm-" + arm.side, arm.color); });
       });

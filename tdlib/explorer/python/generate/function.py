@@ -50,6 +50,7 @@ def function_text(
         MissingOperationError: If an operation is not covered; its name is in the message.
     """
     named = dict(named or {})
+    held, called = ({name: x.clone() for name, x in part.items()} for part in (held, called))  # one tensor per input
     try:
         graph = trace(function, *called.values(), *held.values(), named=named)
     except ValueReadError as error:

@@ -220,7 +220,10 @@ def literal(tensor: Tensor, writer: Writer) -> Value:
     shape = tuple(tensor.shape)
     if len(numbers) <= SMALL:
         return Elements(shape, ONCE, [(x, ONCE) for x in numbers])
-    name = writer.once("c", f"Float64Array.of({', '.join(x.strip('()') for x in numbers)})")
+    if len(set(numbers)) == 1:
+        name = writer.once("c", f"new Float64Array({len(numbers)}).fill({numbers[0]})")
+    else:
+        name = writer.once("c", f"Float64Array.of({', '.join(x.strip('()') for x in numbers)})")
     return Strided(shape, ONCE, name, 0, contiguous(shape))
 
 
