@@ -392,36 +392,11 @@ def test_nothing_is_fetched_from_elsewhere():
     assert (BOOK / "_static/vendor/mathjax/LICENSE").exists()
 
 
-def test_every_name_of_the_seed_is_mapped():
-    td_reference = pytest.importorskip("td_reference")
-    entries = td_reference.load_seed_map(BOOK / "seed_map.yaml")
-    mapped = [entry["seed"] for entry in entries]
-    names = [line for line in text(BOOK / "seed_names.txt").splitlines() if not line.startswith("#")]
-    assert len(names) == len(set(names)) and sorted(mapped) == sorted(names)
-    kinds = set(re.findall(r"\{seed-table\} (.+)", text(BOOK / "seed_map.md")))
-    assert {entry["kind"] for entry in entries} == kinds
-
-
 def module_exists(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:
         return False
-
-
-def test_what_takes_the_seeds_place_exists():
-    td_reference = pytest.importorskip("td_reference")
-    missing = []
-    for entry in td_reference.load_seed_map(BOOK / "seed_map.yaml"):
-        for name in re.findall(r"`([^`]+)`", entry["ours"]):
-            path = name.split()[1] if name.startswith("papermill ") else name
-            if re.match(r"(notebooks|params|tdlib)/(?!CartPole)", path) and not (ROOT / path).exists():
-                missing.append(name)
-            if name.startswith("python -m ") and not module_exists(name.split()[2]):
-                missing.append(name)
-            if re.fullmatch(r"tdlib(\.\w+)+", name) and not has_name(*name.rsplit(".", 1)):
-                missing.append(name)
-    assert missing == []
 
 
 def commands() -> list[str]:

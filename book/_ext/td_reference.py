@@ -1,4 +1,4 @@
-"""Reference tables made from files: the library's public names, and what became of every name in the seed document."""
+"""Reference tables made from files: the library's public names, and what became of every name in the seed documents."""
 
 import ast
 import importlib.util
@@ -15,7 +15,8 @@ from tdlib.core.layers import LAYERS
 
 LOG = logging.getLogger(__name__)
 SEED_MAP = Path("book/seed_map.yaml")
-STATUS = ("kept", "replaced", "left out")
+SEEDS = ("000", "001", "002", "003", "004")
+STATUS = ("kept", "replaced", "left out", "coming")
 
 
 def public_names(source: str) -> list[tuple[str, str, str]]:
@@ -85,9 +86,11 @@ def load_seed_map(path: Path) -> list[dict]:
     """
     entries = yaml.safe_load(path.read_text(encoding="utf-8"))
     for entry in entries:
-        missing = {"kind", "seed", "status", "ours", "why"} - set(entry)
+        missing = {"kind", "seeds", "seed", "status", "ours", "why"} - set(entry)
         if missing:
             raise ValueError(f"seed map entry {entry.get('seed')!r} lacks {sorted(missing)}")
+        if not entry["seeds"] or not set(entry["seeds"]) <= set(SEEDS):
+            raise ValueError(f"seed map entry {entry['seed']!r}: seeds must be some of {SEEDS}, got {entry['seeds']}")
         status = entry["status"]
         if status not in STATUS:
             raise ValueError(f"seed map entry {entry['seed']!r}: status must be one of {STATUS}, got {status!r}")
@@ -97,7 +100,7 @@ def load_seed_map(path: Path) -> list[dict]:
 
 
 class SeedTable(SphinxDirective):
-    """The entries of one kind: command, configuration, script, ..."""
+    """The entries of one kind: command, file, flag, configuration key, name, dependency."""
 
     required_arguments = 1
     final_argument_whitespace = True
@@ -113,11 +116,12 @@ class SeedTable(SphinxDirective):
         for entry in entries:
             seed = nodes.paragraph("", "", nodes.literal("", entry["seed"]))
             ours = nodes.paragraph("", "", *[n for n in self._inline(entry["ours"])])
+            seeds = nodes.paragraph("", " ".join(entry["seeds"]))
             status = nodes.paragraph("", entry["status"])
             why = nodes.paragraph("", "", *[n for n in self._inline(entry["why"])])
-            rows.append([seed, status, ours, why])
+            rows.append([seeds, seed, status, ours, why])
         wrapper = nodes.container(classes=["td-scroll", "td-seed"])
-        wrapper += make_table(["Seed 000", "Here", "What takes its place", "Why"], rows)
+        wrapper += make_table(["Seed", "Its name", "Here", "What takes its place", "Why"], rows)
         return [wrapper]
 
     def _inline(self, text: str) -> list[nodes.Node]:
