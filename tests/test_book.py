@@ -442,6 +442,8 @@ def has_name(module: str, name: str) -> bool:
             found.add(node.name)
         elif isinstance(node, ast.ImportFrom):
             found |= {alias.asname or alias.name for alias in node.names}
+            if "*" in found and has_name(node.module, name):
+                return True
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             named = [part for target in targets for part in getattr(target, "elts", [target])]
