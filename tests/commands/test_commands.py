@@ -51,7 +51,7 @@ def test_command_runs_at_smoke_size(command, tmp_path, runs):
     arguments = shlex.split(command.replace("runs/quick", "runs/smoke"))
     arguments = ["PRESET=smoke" if a.startswith("PRESET=") else a for a in arguments]
     if arguments[0] == "papermill":
-        arguments = [str(BIN / "papermill"), *arguments[1:], "--no-progress-bar", "--kernel", "python3"]
+        arguments = [sys.executable, "-m", "papermill", *arguments[1:], "--no-progress-bar", "--kernel", "python3"]
         arguments[arguments.index("out.ipynb")] = str(tmp_path / "out.ipynb")
         result = run(arguments, TDLIB_RUNS=str(runs))
     elif arguments[0] == "make":
@@ -69,7 +69,7 @@ def test_what_a_run_holds_in_the_place_of_the_seeds_files_is_there():
 
 
 def test_jupyterlab_is_there():
-    result = run([str(BIN / "jupyter"), "lab", "--version"])
+    result = run([sys.executable, "-m", "jupyterlab", "--version"])
     assert result.returncode == 0, result.stderr
 
 
@@ -142,7 +142,8 @@ def test_a_mistake_on_the_command_line_is_named(arguments, words):
 def test_a_mistake_in_a_notebook_parameter_stops_before_work(tmp_path):
     notebook = ROOT / "notebooks" / "02_training_analysis.ipynb"
     out = tmp_path / "out.ipynb"
-    result = run([str(BIN / "papermill"), str(notebook), str(out), "-p", "env", "Pendulum-v2", "--kernel", "python3"])
+    parameters = ["-p", "env", "Pendulum-v2", "--kernel", "python3"]
+    result = run([sys.executable, "-m", "papermill", str(notebook), str(out), *parameters])
     assert result.returncode != 0
     assert "env must be among the preset's" in result.stderr
     assert "Pendulum-v2" in result.stderr
