@@ -3,10 +3,9 @@
     keep, write, show = σ(z),  candidate = tanh z = 2 σ(2z) − 1,  z = gates_t + W·output_{t−1}
     cell_t = keep·cell_{t−1} + write·candidate,  output_t = show·tanh cell_t
 
-Rows of weights that make the candidate are doubled beforehand (`doubled`), so that one sigmoid serves all gates.
-
 Differentiating step by step would sum one small product per step for the gradient of W and look at every gate by
-itself. Written out, W's gradient is one product over the window: half the time in training.
+itself. Written out, W's gradient is one product over the window and one sigmoid serves all gates of a step: half the
+time in training.
 """
 
 from typing import Any
@@ -15,43 +14,29 @@ import torch
 from torch import Tensor, nn
 
 
-def doubled(input_gates: nn.Linear, memory_gates: nn.Linear) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the weight, bias and recurrent weight of (keep, write, candidate, show), the candidate's rows doubled.
+def advance(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """Take one step of the cell: gates z (..., 4H) and state (..., H) -> output (..., H) and state (..., H)."""
+    keep, write, candidate, show = gates.chunk(4, dim=-1)
+    cell = torch.sigmoid(keep) * cell + torch.sigmoid(write) * torch.tanh(candidate)
+    return torch.sigmoid(show) * torch.tanh(cell), cell
+
+
+def unroll(inputs: Tensor, input_gates: nn.Linear, memory_gates: nn.Linear) -> Tensor:
+    """Return the cell's outputs from an empty memory on.
 
     Args:
-        input_gates: I -> 4H, what the inputs add to the gates.
+        inputs: (T, ..., I) what the cell reads.
+        input_gates: I -> 4H, what the inputs add to (keep, write, candidate, show).
         memory_gates: H -> 4H without bias, W.
+
+    Returns:
+        (T, ..., H)
     """
     weight, bias, recurrent = input_gates.weight, input_gates.bias, memory_gates.weight
     ones = torch.ones_like(recurrent[:, :1]).chunk(4)
     factor = torch.cat([ones[0], ones[1], 2 * ones[2], ones[3]])  # (4H, 1): σ(2z) for the candidate
-    return weight * factor, bias * factor.squeeze(-1), recurrent * factor
-
-
-def advance(z: Tensor, cell: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Take one step of the cell.
-
-    Args:
-        z: (..., 4H) gates before their activation, the candidate's doubled.
-        cell: (..., H) state of the cell; None for an empty one.
-
-    Returns:
-        Output (..., H) and state (..., H) after the step; then what the gradient needs beside them: gates (..., 4H),
-        candidate and tanh of the state (..., H).
-    """
-    s = torch.sigmoid(z)
-    keep, write, half, show = s.chunk(4, dim=-1)
-    candidate = 2 * half - 1
-    cell = write * candidate if cell is None else keep * cell + write * candidate
-    bent = torch.tanh(cell)
-    return show * bent, cell, s, candidate, bent
-
-
-def unroll(inputs: Tensor, input_gates: nn.Linear, memory_gates: nn.Linear) -> Tensor:
-    """Return the cell's outputs (T, ..., H) from an empty memory on, for inputs (T, ..., I)."""
-    weight, bias, recurrent = doubled(input_gates, memory_gates)
-    gates = nn.functional.linear(inputs, weight, bias)  # all T steps in one product
-    return _Unroll.apply(gates, recurrent)[0]
+    gates = nn.functional.linear(inputs, weight * factor, bias * factor.squeeze(-1))  # all T steps in one product
+    return _Unroll.apply(gates, recurrent * factor)[0]
 
 
 class _Unroll(torch.autograd.Function):
@@ -63,8 +48,12 @@ class _Unroll(torch.autograd.Function):
     def forward(gates: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
         outputs, saved, cell = [], [], None
         for z in gates.unbind(dim=0):
-            output, cell, s, candidate, bent = advance(z if cell is None else z + outputs[-1] @ weight.T, cell)
-            outputs.append(output)
+            s = torch.sigmoid(z if cell is None else z + outputs[-1] @ weight.T)
+            keep, write, half, show = s.chunk(4, dim=-1)
+            candidate = 2 * half - 1
+            cell = write * candidate if cell is None else keep * cell + write * candidate
+            bent = torch.tanh(cell)
+            outputs.append(show * bent)
             saved += [s, candidate, cell, bent]
         return torch.stack(outputs), *saved
 

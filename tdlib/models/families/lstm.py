@@ -14,7 +14,7 @@ from tdlib.models.encoders import ActionEncoder, mlp
 from tdlib.models.family import Arms, Family
 from tdlib.models.forms import StepForm
 from tdlib.models.options import NetworkOptions
-from tdlib.models.recurrence import advance, doubled, unroll
+from tdlib.models.recurrence import advance, unroll
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,7 @@ class LSTMModel(DynamicsModel):
         return torch.cat([self.scales.features(state), self.action_encoder(action), delta_t_input], dim=-1), step
 
     def _advance(self, inputs: Tensor, output: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-        weight, bias, recurrent = doubled(self.input_gates, self.memory_gates)
-        gates = nn.functional.linear(inputs, weight, bias) + nn.functional.linear(output, recurrent)
-        return advance(gates, cell)[:2]
+        return advance(self.input_gates(inputs) + self.memory_gates(output), cell)
 
 
 FORMS_TRAINED = ("concat", "scaled_concat")
