@@ -88,7 +88,7 @@ class DynamicsModel(nn.Module):
         self._record = Record()
         self.register_buffer("train_delta_t", torch.tensor(float(self.options.train_delta_t), dtype=torch.float64))
         if own_scales:
-            self.scales = Scales(spec)
+            self.add_module("scales", Scales(spec))
 
     # --- predicting -------------------------------------------------------------------------------------------------
 
@@ -229,9 +229,17 @@ class DynamicsModel(nn.Module):
         return self.teacher_forced(states, actions, delta_t)
 
     @property
+    def scales(self) -> Scales:
+        """Normalization and σ: the model's own, or those of the first module that has them."""
+        for module in self.modules():
+            if isinstance(module, Scales):
+                return module
+        raise AttributeError(f"{type(self).__name__} has no Scales")
+
+    @property
     def rate_scale(self) -> Tensor:
-        """Typical rate of change σ per dimension, (D,) [unit/s]: that of the first `Scales` in the model."""
-        return next(module for module in self.modules() if isinstance(module, Scales)).rate_scale
+        """Typical rate of change σ per dimension, (D,) [unit/s]."""
+        return self.scales.rate_scale
 
     def fit_scales(self, transitions: Transitions) -> None:
         """Fit input normalization and σ on the training split, (N, ...) transitions."""
