@@ -41,6 +41,7 @@ def change(content: dict, key: str, value: object) -> None:
         ("training.num_steps", "many", ["training.num_steps", "integer", "'many'"]),
         ("training.num_steps", 0, ["training.num_steps", "greater than or equal to 1", "0"]),
         ("training.learning_rate", -1, ["training.learning_rate", "greater than 0", "-1"]),
+        ("training.batch_size", 100, ["batch_size", "multiple of the model's window", "100", "16"]),
         ("training.num_epochs", 3, ["training", "exactly one of num_steps and num_epochs"]),
         ("seeds", [], ["seeds", "at least 1"]),
         ("seeds", [0, 0], ["seeds", "differ"]),

@@ -16,8 +16,7 @@ class Parts:
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Self:
         """Apply a function to every tensor there is."""
-        values = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return type(self)(**{name: None if x is None else function(x) for name, x in values})
+        return type(self)(**{name: None if x is None else function(x) for name, x in vars(self).items()})
 
 
 @dataclass(frozen=True)

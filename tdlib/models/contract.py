@@ -6,6 +6,7 @@ whole sequences only (its latent steps are not intervals) writes `predict`, and 
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,10 +16,10 @@ from tdlib.core.context import Batch, Context, Prediction
 from tdlib.core.specs import EnvironmentSpec, state_difference
 from tdlib.core.transitions import Transitions
 from tdlib.models.encoders import ActionEncoder, Scales
-from tdlib.models.options import Options
+from tdlib.models.options import Options as BaseOptions
 from tdlib.models.record import Record
 
-Carry = object  # what a model carries from step to step: a tensor, or a tuple, a dict, a registered dataclass of them
+Carry = Any  # what a model carries from step to step: a tensor, or a tuple, a dict, a registered dataclass of them
 
 WIDE = 50_000  # weights from which a loop over models beats a stack on a CPU: between 27 000 and 70 000 (measured)
 CPU_STACK, DEVICE_STACK = 24, 256  # most models per stack in training; beyond, caches or memory suffer
@@ -71,24 +72,23 @@ class DynamicsModel(nn.Module):
         own_scales: Whether to make `scales`; False for a model of modules that bring theirs.
     """
 
-    Options: type[Options] = Options
+    Options: ClassVar[type[BaseOptions]] = BaseOptions
     needs = Needs()
     reads: tuple[str, ...] = ("state",)  # what a context must hold: state, observation, parameters
     predicts: tuple[str, ...] = ("state",)  # what it is scored on: state, variance, image, energy
     stacks = True  # whether `torch.func.vmap` runs it: no branch on values, no random numbers of its own
     mixes: tuple[str, ...] = ()  # options that may differ within a stack, since they act through buffers alone
     branches_on_values = False  # whether its program depends on the numbers it is given, so that it cannot be recorded
-    scales: Scales
 
-    def __init__(self, spec: EnvironmentSpec, options: Options | None = None, *, own_scales: bool = True):
+    def __init__(self, spec: EnvironmentSpec, options: BaseOptions | None = None, *, own_scales: bool = True):
         super().__init__()
         self.spec = spec
-        self.options = options = self.Options() if options is None else options
+        self.options = self.Options() if options is None else options
         self.built_as: str | None = None  # the name that `build_model` was called with
         self._record = Record()
-        self.register_buffer("train_delta_t", torch.tensor(float(options.train_delta_t), dtype=torch.float64))
+        self.register_buffer("train_delta_t", torch.tensor(float(self.options.train_delta_t), dtype=torch.float64))
         if own_scales:
-            self.scales = Scales(spec)
+            self.add_module("scales", Scales(spec))
 
     # --- predicting -------------------------------------------------------------------------------------------------
 
@@ -229,6 +229,14 @@ class DynamicsModel(nn.Module):
         return self.teacher_forced(states, actions, delta_t)
 
     @property
+    def scales(self) -> Scales:
+        """Normalization and σ: the model's own, or those of the first module that has them."""
+        for module in self.modules():
+            if isinstance(module, Scales):
+                return module
+        raise AttributeError(f"{type(self).__name__} has no Scales")
+
+    @property
     def rate_scale(self) -> Tensor:
         """Typical rate of change σ per dimension, (D,) [unit/s]."""
         return self.scales.rate_scale
@@ -281,13 +289,13 @@ class DynamicsModel(nn.Module):
         if delta_t is None:
             delta_t = self.train_delta_t
         if isinstance(delta_t, Tensor):
-            delta_t = delta_t.to(state)
+            step = delta_t.to(state)
         else:
-            delta_t = torch.tensor(delta_t, dtype=state.dtype, device=state.device)
-        if state.shape[:-1] == action.shape[:-1] == delta_t.shape:
-            return state, action, delta_t  # the common case, without the cost of finding out
-        shape = np.broadcast_shapes(state.shape[:-1], action.shape[:-1], delta_t.shape)
-        return state.expand(*shape, state.shape[-1]), action.expand(*shape, action.shape[-1]), delta_t.expand(shape)
+            step = torch.tensor(delta_t, dtype=state.dtype, device=state.device)
+        if state.shape[:-1] == action.shape[:-1] == step.shape:
+            return state, action, step  # the common case, without the cost of finding out
+        shape = np.broadcast_shapes(state.shape[:-1], action.shape[:-1], step.shape)
+        return state.expand(*shape, state.shape[-1]), action.expand(*shape, action.shape[-1]), step.expand(shape)
 
 
 def describe(model: DynamicsModel, values: Mapping[str, object]) -> DynamicsModel:

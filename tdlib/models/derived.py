@@ -15,8 +15,19 @@ from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.contract import DynamicsModel
 from tdlib.models.options import Options
 
-OneStep = Callable[[Tensor, Tensor, Tensor], Tensor]
+OneStep = Callable[[Tensor, Tensor, Tensor], Tensor]  # a model, a stack, or the true flow
 TOLERANCE = 1e-5  # relative; keeps floor(0.1 / 0.02) at 5 in single precision
+
+
+def spec_of(model: OneStep) -> EnvironmentSpec:
+    """The spec that a model or a stack has.
+
+    Raises:
+        ValueError: If it has none.
+    """
+    if not hasattr(model, "spec"):
+        raise ValueError(f"spec must be given where the model has none, got {model!r}")
+    return model.spec
 
 
 class Persistence(DynamicsModel):
@@ -45,13 +56,13 @@ class RescaledIncrement(DynamicsModel):
     row_form = "rescaled"
 
     def __init__(self, model: OneStep, train_delta_t: float, spec: EnvironmentSpec | None = None):
-        super().__init__(spec or model.spec, Options(train_delta_t), own_scales=False)
+        super().__init__(spec or spec_of(model), Options(train_delta_t), own_scales=False)
         self.model = model
 
     def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
-        state, action, delta_t = self.broadcast(state, action, delta_t)
-        h = self.train_delta_t.to(delta_t)
-        return state + (delta_t / h).unsqueeze(-1) * (self.model(state, action, h.expand_as(delta_t)) - state)
+        state, action, asked = self.broadcast(state, action, delta_t)
+        h = self.train_delta_t.to(asked)
+        return state + (asked / h).unsqueeze(-1) * (self.model(state, action, h.expand_as(asked)) - state)
 
 
 class NewtonIncrement(DynamicsModel):
@@ -77,7 +88,7 @@ class NewtonIncrement(DynamicsModel):
     def __init__(self, model: OneStep, order: int, train_delta_t: float, spec: EnvironmentSpec | None = None):
         if isinstance(order, bool) or not isinstance(order, int) or order < 1:
             raise ValueError(f"order must be a whole number >= 1, got {order!r}")
-        super().__init__(spec or model.spec, Options(train_delta_t), own_scales=False)
+        super().__init__(spec or spec_of(model), Options(train_delta_t), own_scales=False)
         self.model, self.order = model, order
 
     def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
@@ -108,17 +119,17 @@ class RecurrentRollout(DynamicsModel):
     row_form = "composed"
 
     def __init__(self, model: OneStep, train_delta_t: float, spec: EnvironmentSpec | None = None):
-        super().__init__(spec or model.spec, Options(train_delta_t), own_scales=False)
+        super().__init__(spec or spec_of(model), Options(train_delta_t), own_scales=False)
         self.model = model
 
     def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
-        state, action, delta_t = self.broadcast(state, action, delta_t)
-        h = self.train_delta_t.to(delta_t)
-        ratio = (delta_t / h * (1 + TOLERANCE)).unsqueeze(-1)
+        state, action, asked = self.broadcast(state, action, delta_t)
+        h = self.train_delta_t.to(asked)
+        ratio = (asked / h * (1 + TOLERANCE)).unsqueeze(-1)
         count = ratio.floor()
-        remainder = (delta_t.unsqueeze(-1) / h - count).clamp(min=0)
+        remainder = (asked.unsqueeze(-1) / h - count).clamp(min=0)
         remainder = torch.where(remainder > TOLERANCE * ratio, remainder, torch.zeros_like(remainder))
-        step = h.expand_as(delta_t)
+        step = h.expand_as(asked)
         for k in range(int(count.max()) if count.numel() else 0):
             state = torch.where(k < count, self.model(state, action, step), state)
         if bool((remainder > 0).any()):

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 from torch import nn
 
 from tdlib.core.facts import TRAIN_RATES
 from tdlib.core.specs import EnvironmentSpec
-from tdlib.models.contract import DynamicsModel
+from tdlib.models.contract import DynamicsModel, Needs
 from tdlib.models.options import Options
 
 
@@ -49,13 +50,18 @@ class Family:
     """
 
     model: type[nn.Module]
-    build: Callable[[EnvironmentSpec, Options], DynamicsModel]
+    build: Callable[[EnvironmentSpec, Any], DynamicsModel]
     options: type[Options] = Options
     arms: tuple[Arms, ...] = (Arms("baseline"),)
     label: str = ""
     short_label: str = ""
     form_option: str = "form"
     look: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def needs(self) -> Needs:
+        """What a training batch must hold for models of this family built with default options."""
+        return getattr(self.model, "needs", Needs())
 
     def has_option(self, name: str) -> bool:
         """Whether there is an option of this name."""

@@ -9,7 +9,7 @@ from tdlib.core.facts import LOG_UNIFORM, MIXED, TRAIN_RATES
 from tdlib.core.solvers import integrate, solver_step
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.contract import DynamicsModel, Needs
-from tdlib.models.encoders import ActionEncoder, Scales
+from tdlib.models.encoders import ActionEncoder
 from tdlib.models.family import Arms, Family
 from tdlib.models.options import NetworkOptions, Options
 
@@ -75,11 +75,6 @@ class TrajectoryMatchingModel(DynamicsModel):
         self.action_encoder = ActionEncoder(spec, action_embedding_dim)
         self.solver, self.substeps = _checked(solver, substeps)
 
-    @property
-    def scales(self) -> Scales:
-        """Scales of the field."""
-        return self.field.scales
-
     def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
         state, action, delta_t = self.broadcast(state, action, delta_t)
         action_emb = self.action_encoder(action)
@@ -117,11 +112,6 @@ class TrajectoryShootingModel(DynamicsModel):
         self.matching = matching
 
     @property
-    def scales(self) -> Scales:
-        """Scales of the field."""
-        return self.matching.field.scales
-
-    @property
     def action_encoder(self) -> ActionEncoder:
         """Action encoder of the one-interval model."""
         return self.matching.action_encoder
@@ -142,13 +132,21 @@ class TrajectoryShootingModel(DynamicsModel):
         return (*super().structure(), *self.matching.structure()[-3:])
 
 
-def field_family(field: type[nn.Module], arms: tuple[Arms, ...] = FIELD_ARMS, **names: object) -> Family:
+def field_family(
+    field: type[nn.Module],
+    label: str,
+    short_label: str = "",
+    arms: tuple[Arms, ...] = FIELD_ARMS,
+    look: tuple[tuple[str, str], ...] = (),
+) -> Family:
     """Describe the family of a field.
 
     Args:
         field: Class called as field(spec, widths, action_embedding_dim), with the signature (t, state, action_emb).
+        label: Name in figures and tables.
+        short_label: Name where there is little room.
         arms: What the study trains.
-        names: Labels and look, as in `Family`.
+        look: As in `Family`.
     """
 
     def build(spec: EnvironmentSpec, options: FieldOptions) -> DynamicsModel:
@@ -162,7 +160,7 @@ def field_family(field: type[nn.Module], arms: tuple[Arms, ...] = FIELD_ARMS, **
         )
         return model if options.trajectory == "matching" else TrajectoryShootingModel(model)
 
-    return Family(field, build, FieldOptions, arms, form_option="solver", **names)
+    return Family(field, build, FieldOptions, arms, label, short_label, "solver", look)
 
 
 def _checked(solver: str, substeps: int) -> tuple[str, int]:

@@ -4,6 +4,7 @@ import math
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from tdlib.core.facts import REFERENCE_DELTA_T
 
@@ -42,7 +43,7 @@ class Options:
             raise ValueError(f"train_delta_t must be a positive finite time [s], got {self.train_delta_t!r}")
 
     @classmethod
-    def of(cls: type[T], values: Mapping[str, object], owner: str) -> T:
+    def of(cls: type[T], values: Mapping[str, Any], owner: str) -> T:
         """Make options from values by name; lists stand for tuples, as in files.
 
         Args:
@@ -108,5 +109,5 @@ def _is(value: object, kind: type) -> bool:
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
-def _tuples(value: object) -> object:
+def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value

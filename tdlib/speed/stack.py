@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,7 @@ class MethodCall(nn.Module):
 
 def call_stacked(
     template: MethodCall, tensors: dict[str, Tensor], method: str, arguments: tuple, in_dims: tuple
-) -> object:
+) -> Any:
     """Call one method of K models at once, or one after the other if their class does not stack.
 
     Args:
@@ -191,7 +192,7 @@ class Stack:
             return found
         return found.unflatten(0, (self.num_models, self.num_members)).mean(dim=1)
 
-    def _call(self, method: str, *arguments: Tensor | Context | float | None) -> object:
+    def _call(self, method: str, *arguments: Tensor | Context | float | None) -> Any:
         prepared = [self._prepare(argument) for argument in arguments]
         values, in_dims = zip(*prepared, strict=True)
         return call_stacked(self._template, self._tensors, method, values, in_dims)

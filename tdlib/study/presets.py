@@ -22,6 +22,7 @@ from tdlib.envs import register_system
 from tdlib.models import find_family, register_model
 from tdlib.study.layout import ROOT
 from tdlib.systems import SYSTEMS, System
+from tdlib.training.budget import windows_per_batch
 
 PRESET_FOLDER = ROOT / "params"
 SHORTEST_DELTA_T = 0.001  # [s]; a shorter control interval leaves nothing of float32 precision in one increment
@@ -146,6 +147,8 @@ class Preset(_Section):
             raise ValueError(
                 f"evaluation.horizon must hold one step of every rate: {self.evaluation.horizon} s < {longest} s"
             )
+        for name in self.models:
+            windows_per_batch(self.training.batch_size, find_family(name).needs.window)
         if self.control.replan_seconds is not None:
             for rate in (*self.control.frequencies, *self.control.extra_frequencies):
                 if delta_t_of(rate) <= self.control.replan_seconds:

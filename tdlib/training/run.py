@@ -85,7 +85,7 @@ class StackRun:
         self._waits = [0] * count
         self._best_loss = torch.full((count,), math.inf, dtype=dtype, device=self._device)
         self._num_summed = 0
-        self._chunk: Drawn | None = None  # batches of the next steps
+        self._chunk: Drawn  # batches of the next steps
         rates = [budget.learning_rate_at(k) for k in range(budget.num_steps)]
         self._rates = torch.tensor(rates, dtype=RATE_DTYPE[self._device.type]).to(self._device)
         self._progress = torch.linspace(0, 1, budget.num_steps + 1, dtype=dtype, device=self._device)
@@ -151,13 +151,13 @@ class StackRun:
     def _validation_losses(self) -> Tensor:
         """Losses of all models on their fixed subsets, (K,)."""
         size, losses, counts = 4 * self._batch, [], []
-        whole = self._validation
-        for begin in range(0, whole.valid.shape[1], size):
-            part = whole.samples(begin, begin + size)
+        for begin in range(0, self._validation.rows.shape[2], size):
+            part = self._validation.samples(begin, begin + size)
+            assert part.valid is not None
             count = part.valid.flatten(1).sum(dim=1)
             only_padding = (count == 0).view(-1, *[1] * (part.valid.ndim - 1))  # counts zero, not 0/0
-            part = replace(part, valid=part.valid | only_padding)
-            losses.append(self._step.losses(part, self._progress[-1], training=False) * count)
+            counted = replace(part, valid=part.valid | only_padding)
+            losses.append(self._step.losses(counted, self._progress[-1], training=False) * count)
             counts.append(count)
         return torch.stack(losses).sum(dim=0) / torch.stack(counts).sum(dim=0)
 
@@ -225,7 +225,7 @@ class StackRun:
         self._sampler = StackSampler([self._samplers[i] for i in self._rows], self._device)
         self._best, self._best_loss = [x[rows] for x in self._best], self._best_loss[rows]
         self._validation = self._validation[rows]
-        if self._chunk is not None:
+        if step:
             self._chunk = self._chunk[:, rows]
             self.prepare(step)
 

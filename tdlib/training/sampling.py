@@ -128,7 +128,7 @@ class Sampler:
         self.window, self.generator = window, generator
         starts, lengths = [], []
         for i, part in enumerate(parts):
-            if window == 1:
+            if offsets is None or window == 1:
                 start, length = torch.arange(len(part)), torch.ones(len(part), dtype=torch.long)
             else:
                 start, length = window_starts(torch.as_tensor(offsets[i]), window)

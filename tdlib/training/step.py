@@ -52,8 +52,8 @@ class StackedStep:
 
     def gradient(self, flat: Tensor, progress: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
         """Return losses and norms of the gradients (2, K), the clipped gradients (K, P), and the changed buffers."""
-        drawn, others = self._layout.drawn(others)
-        unit, buffers = (None, others) if self.unit is None else (others[0], others[1:])
+        drawn, rest = self._layout.drawn(others)
+        unit, buffers = (None, rest) if self.unit is None else (rest[0], rest[1:])
         with torch.enable_grad():
             flat = flat.detach().requires_grad_()
             losses, changed = self.weights.losses(flat, buffers, self.batch(drawn, unit), progress)
@@ -76,9 +76,7 @@ class StackedStep:
             return
         if progress.device.type == "cuda":
             rate = torch.zeros((), device=progress.device)
-            self._captured = Captured(
-                self._step, [*self.weights.state(), self._sums], rate, progress, *drawn.tensors()
-            )
+            self._captured = Captured(self._step, [*self.weights.state(), self._sums], rate, progress, *drawn.tensors())
             return
         arguments = self.arguments(drawn, progress)
         key = (key, self.unit is None, *((x.shape, x.dtype) for x in arguments))

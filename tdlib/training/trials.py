@@ -73,8 +73,9 @@ class Trial:
                 for column, wanted in (("observation", needs.observations), ("parameters", needs.parameters)):
                     if wanted and getattr(part, column, None) is None:
                         raise ValueError(f"{name} must hold {column}, which the model needs, for {self.label}")
-                if spec.discrete and not bool(((part.action >= 0) & (part.action < spec.num_actions)).all()):
-                    valid = f"0 .. {spec.num_actions - 1}"
+                count = spec.num_actions
+                if count is not None and not bool(((part.action >= 0) & (part.action < count)).all()):
+                    valid = f"0 .. {count - 1}"
                     raise ValueError(f"{name} must have action indices in {valid}, for {self.label}")
             if needs.window > 1 and (offsets is None or len(offsets) != len(parts)):
                 raise ValueError(f"{name}_offsets must hold the episode offsets of every set, for {self.label}")

@@ -9,13 +9,12 @@ from torch import Tensor, nn
 from tdlib.core.facts import MIXED
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.contract import DynamicsModel
-from tdlib.models.encoders import Scales
 from tdlib.models.families import jump
 from tdlib.models.family import Arms, Family
 
 
 @dataclass(frozen=True)
-class Options(jump.Options):
+class EnsembleOptions(jump.JumpOptions):
     """Options of an ensemble of jump models.
 
     Args:
@@ -45,11 +44,6 @@ class Ensemble(DynamicsModel):
         super().__init__(members[0].spec, members[0].options, own_scales=False)
         self.members = nn.ModuleList(members)
 
-    @property
-    def scales(self) -> Scales:
-        """Scales of the first member; all members share the training data."""
-        return self.members[0].scales
-
     def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
         return self.member_predictions(state, action, delta_t).mean(dim=0)
 
@@ -68,7 +62,7 @@ class Ensemble(DynamicsModel):
         return (*super().structure(), *self.members[0].structure())
 
 
-def of_jumps(spec: EnvironmentSpec, options: Options) -> Ensemble:
+def of_jumps(spec: EnvironmentSpec, options: EnsembleOptions) -> Ensemble:
     """Build an ensemble of jump models."""
     return Ensemble([jump.JumpModel(spec, options) for _ in range(options.num_members)])
 
@@ -77,4 +71,4 @@ ARMS = (
     Arms("dt_conditioned", "scaled_concat", ("20",)),
     Arms("multi_resolution", "scaled_concat", (MIXED,)),
 )
-FAMILY = Family(Ensemble, of_jumps, Options, ARMS, label="ensemble of 5 jumps", short_label="ensemble")
+FAMILY = Family(Ensemble, of_jumps, EnsembleOptions, ARMS, label="ensemble of 5 jumps", short_label="ensemble")

@@ -15,7 +15,7 @@ from tdlib.models.options import NetworkOptions
 
 
 @dataclass(frozen=True)
-class Options(NetworkOptions):
+class JumpOptions(NetworkOptions):
     """Options of the jump model.
 
     Args:
@@ -36,11 +36,12 @@ class JumpModel(DynamicsModel):
         Seed 000, Phase 2, model 1; residual target as in Nagabandi et al. (2018).
     """
 
-    Options = Options
+    Options = JumpOptions
+    options: JumpOptions
     row_form = "residual_network"  # see `tdlib.speed.row_form`
     mixes = ("train_delta_t", "form")
 
-    def __init__(self, spec: EnvironmentSpec, options: Options | None = None):
+    def __init__(self, spec: EnvironmentSpec, options: JumpOptions | None = None):
         super().__init__(spec, options)
         options = self.options
         self.action_encoder = ActionEncoder(spec, options.action_embedding_dim)
@@ -62,4 +63,4 @@ ARMS = (
     *(Arms("multi_resolution", form, (LOG_UNIFORM,)) for form in ALL_FORMS),
     Arms("baseline", rates=TRAIN_RATES[:-1], data="seconds"),  # at the finest rate equal seconds are all
 )
-FAMILY = Family(JumpModel, JumpModel, Options, ARMS, label="jump (MLP)")
+FAMILY = Family(JumpModel, JumpModel, JumpOptions, ARMS, label="jump (MLP)")

@@ -14,11 +14,11 @@ from tdlib.models.encoders import ActionEncoder, mlp
 from tdlib.models.family import Arms, Family
 from tdlib.models.forms import StepForm
 from tdlib.models.options import NetworkOptions
-from tdlib.models.recurrence import advance, doubled, unroll
+from tdlib.models.recurrence import advance, unroll
 
 
 @dataclass(frozen=True)
-class Options(NetworkOptions):
+class LSTMOptions(NetworkOptions):
     """Options of the LSTM; the first hidden layer is the cell.
 
     Args:
@@ -55,12 +55,13 @@ class LSTMModel(DynamicsModel):
         Seed 000, Phase 2, model 2; cell of Hochreiter and Schmidhuber (1997) with forget gate.
     """
 
-    Options = Options
+    Options = LSTMOptions
+    options: LSTMOptions
     needs = Needs(window=16)
     row_form = "residual_lstm"  # see `tdlib.speed.row_form`
     mixes = ("train_delta_t", "form")
 
-    def __init__(self, spec: EnvironmentSpec, options: Options | None = None):
+    def __init__(self, spec: EnvironmentSpec, options: LSTMOptions | None = None):
         super().__init__(spec, options)
         options = self.options
         width, *others = options.widths
@@ -76,7 +77,8 @@ class LSTMModel(DynamicsModel):
         empty = states.new_zeros(*states.shape[:-2], self.memory_gates.in_features)
         output = cell = empty
         num_steps = states.shape[-2]
-        inputs = self._inputs(states, context.actions, context.delta_t.to(states))[0] if num_steps else None
+        if num_steps:
+            inputs, _ = self._inputs(states, context.actions, context.delta_t.to(states))
         for t in range(num_steps):
             exists = context.mask[..., t, None]
             output, cell = (torch.where(exists, x, empty) for x in self._advance(inputs[..., t, :], output, cell))
@@ -101,9 +103,7 @@ class LSTMModel(DynamicsModel):
         return torch.cat([self.scales.features(state), self.action_encoder(action), delta_t_input], dim=-1), step
 
     def _advance(self, inputs: Tensor, output: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-        weight, bias, recurrent = doubled(self.input_gates, self.memory_gates)
-        gates = nn.functional.linear(inputs, weight, bias) + nn.functional.linear(output, recurrent)
-        return advance(gates, cell)[:2]
+        return advance(self.input_gates(inputs) + self.memory_gates(output), cell)
 
 
 FORMS_TRAINED = ("concat", "scaled_concat")
@@ -113,5 +113,5 @@ ARMS = (
     *(Arms("multi_resolution", form, (MIXED,)) for form in FORMS_TRAINED),
 )
 FAMILY = Family(
-    LSTMModel, LSTMModel, Options, ARMS, label="LSTM", short_label="LSTM", look=(("markerfacecolor", "white"),)
+    LSTMModel, LSTMModel, LSTMOptions, ARMS, label="LSTM", short_label="LSTM", look=(("markerfacecolor", "white"),)
 )
