@@ -27,10 +27,12 @@ from tdlib.study.cost import (
 )
 from tdlib.study.layout import RunLayout
 from tdlib.study.phases.collect import ensure_collected, ppo_dataset_path, random_dataset_path
-from tdlib.study.phases.train import load_curves, train_environment
+from tdlib.study.phases.train import budget_of, load_curves, train_environment
 from tdlib.study.presets import PRESET_FOLDER, load_preset
 from tdlib.study.run import Run
+from tdlib.study.selection import arms_of
 from tdlib.systems import SYSTEMS
+from tdlib.training import Trial
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def test_collected_and_trained_as_much_as_counted(tiny):
 
     train_environment(tiny, env)
     curves = load_curves(tiny, env)
-    arms = trained_arms(tiny.preset.models, tiny.preset.sizes)
+    arms = [arm for arm in arms_of(tiny.preset) if arm.source == arm]
     last = curves.groupby(["form", "train_frequency"])["step"].max()
     assert len(last) == len(arms)
     assert counts(tiny.preset, "training") == {
@@ -97,11 +99,14 @@ def test_planners_imagine_as_many_transitions_as_counted(rate, model_rate, plann
     preset = load_preset("smoke")
     control = preset.control
     system, Counting.count = SYSTEMS["Pendulum-v1"], 0
-    settings = ControlSettings(duration=control.episode_seconds, replan_interval=control.replan_seconds)
+    settings = ControlSettings(
+        duration=control.episode_seconds,
+        replan_interval=control.replan_seconds,
+        model_delta_t=None if model_rate is None else 1 / model_rate,
+    )
     with torch.no_grad():
         evaluate_control(
             Counting(system), system, rate, control_starts(system, 3), planner=planner, settings=settings,
-            model_delta_t=None if model_rate is None else 1 / model_rate,
         )  # fmt: skip
     assert Counting.count == 3 * num_planned_transitions(preset, rate, planner, model_rate)
 
@@ -164,3 +169,15 @@ def test_the_exponent_of_a_power_is_found_with_its_interval():
         growth_exponent([1, 2], [1, 2])
     with pytest.raises(ValueError, match="positive"):
         growth_exponent([1, 2, 3], [1, 0, 2])
+
+
+def test_a_budget_in_epochs_validates_once_per_epoch():
+    """So that the patience of ten validations is the seed's patience of ten epochs."""
+    preset = load_preset("full_literal")
+    assert preset.training.num_epochs == 100
+    run = Run(preset, RunLayout.of("full_literal"))
+    trial = Trial(None, 0, None, [range(350_000)], [range(75_000)], None, None)
+    budget = budget_of(run, "hidden64", [trial])
+    per_epoch = math.ceil(350_000 / 256)
+    assert budget.patience == 10 and budget.num_steps == 100 * per_epoch
+    assert sorted(budget.validation_steps()) == [per_epoch * epoch for epoch in range(1, 101)]

@@ -1,6 +1,7 @@
 """Any part of a grid runs, in any order, for any valid preset; the notebooks say what is not there."""
 
 import ast
+import json
 import warnings
 
 import matplotlib
@@ -10,14 +11,17 @@ import yaml
 
 from tdlib.evaluation.tables import read_table
 from tdlib.grid.checks import check_figures, check_tables
+from tdlib.grid.jobs import grid_jobs
 from tdlib.grid.stamps import read_cells
 from tdlib.study.layout import ROOT, RunLayout
+from tdlib.study.phases.control import control_environment
 from tdlib.study.phases.evaluate import evaluate_environment
+from tdlib.study.phases.limit_tables import limit_curves
 from tdlib.study.phases.train import ensure_trained
 from tdlib.study.presets import PRESET_FOLDER, PresetError, load_preset
 from tdlib.study.run import Missing, Run
 from tdlib.study.selection import select_arms
-from tdlib.study.statistics import load_tables
+from tdlib.study.statistics import load_tables, missing_contrasts
 
 matplotlib.use("agg")
 ENV = "CartPoleContinuous-v1"  # random data only, so that no agent has to be trained
@@ -67,10 +71,14 @@ def notebook(name, **parameters):
     return variables, shown
 
 
-def phases(preset, env=ENV, **parameters):
-    """Run training, open loop and control of a part; return what was not drawn."""
+OPEN_LOOP = ("02_training_analysis", "03_results_visualization")
+ALL = (*OPEN_LOOP, "04_control")
+
+
+def phases(preset, env=ENV, notebooks=ALL, **parameters):
+    """Run notebooks of a part; return what was not drawn."""
     missing = []
-    for name in ("02_training_analysis", "03_results_visualization", "04_control"):
+    for name in notebooks:
         _, shown = notebook(name, preset=preset, env=env, **parameters)
         missing += [x.reason.split(":")[0].removeprefix("no figure ") for x in shown if isinstance(x, Missing)]
     return missing
@@ -88,24 +96,21 @@ def open_tiny(path):
 
 def test_one_model_of_several_in_an_empty_run(tiny):
     path = tiny(models=["jump", "newtonian"])
-    missing = phases(path, models=["jump"])
-    families = ("training/{}-velocity_field", "consistency/{}-convergence", "ensemble/{}-calibration")
-    assert missing == [family.format(ENV) for family in families]
+    missing = phases(path, notebooks=OPEN_LOOP, models=["jump"])
+    fields = [f"training/{ENV}-velocity_field", f"consistency/{ENV}-convergence"]
+    assert missing == [*fields, f"ensemble/{ENV}-calibration"]
     variables, _ = closing(path)
     assert set(variables["tables"]["one_step_errors"]["model"]) == {"none", "jump"}
-    assert {"ODE against rescaling", "RK4 against Euler"} <= set(variables["missing_contrasts"](
-        variables["run"], variables["contrasts"])["name"])  # fmt: skip
-    assert phases(path, models=["newtonian"]) == [f"ensemble/{ENV}-calibration"]
+    unanswered = missing_contrasts(variables["run"], variables["contrasts"])
+    assert {"ODE against rescaling", "RK4 against Euler"} <= set(unanswered["name"])
+    assert phases(path, notebooks=OPEN_LOOP, models=["newtonian"]) == [f"ensemble/{ENV}-calibration"]
     run = open_tiny(path)
     assert not list(run.layout.figures.rglob("*curves.png"))  # a part's figures lie apart
     assert len(list(run.layout.figure_parts.rglob("*curves.png"))) == 2
-    before = {p: p.stat().st_mtime_ns for p in run.layout.metric_parts.glob("*errors*.csv")}
-    phases(path)
-    assert {p: p.stat().st_mtime_ns for p in run.layout.metric_parts.glob("*errors*.csv")} == before  # nothing again
-    notebook("00_ground_truth", preset=path)
-    notebook("01_data_exploration", preset=path, env=ENV)
-    closing(path)
-    assert check_tables(run, load_tables(run)) == [] and check_figures(run) == []
+    before = {path: path.stat().st_mtime_ns for path in run.layout.metric_parts.glob("*_errors*")}
+    ensure_trained(run, ENV)
+    evaluate_environment(run, ENV)  # all of it: nothing is made again
+    assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 def test_the_seeds_command_line_has_its_row(tiny):
@@ -121,8 +126,11 @@ def test_the_seeds_command_line_has_its_row(tiny):
     ]
     assert sorted(p.name for p in run.layout.models.glob("*/*/*")) == ["baseline_20hz", "baseline_20hz_seconds"]
     # more of the grid is added beside it, and what was there is not made again
-    phases(path, models=["jump"], forms=["scaled"], seeds=[0])
-    phases(path, models=["jump"], methods=["rescaled"], seeds=[0])  # trains the baselines that it reads
+    for choice in ({"forms": ["scaled"]}, {"methods": ["rescaled"]}):  # the latter trains the baselines that it reads
+        chosen = select_arms(run, models=["jump"], seeds=[0], **choice)
+        ensure_trained(run, ENV, chosen)
+        evaluate_environment(run, ENV, chosen)
+        control_environment(run, ENV, chosen)
     more = read_table(run.layout.part("one_step_errors", f"{ENV}-jump"))
     assert more.head(len(errors)).equals(errors)
     assert set(zip(more["method"], more["form"], more["seed"], strict=True)) == {
@@ -174,3 +182,56 @@ def test_a_choice_outside_the_preset_is_refused(tiny, choice, words):
     with pytest.raises(PresetError) as error:
         select_arms(open_tiny(tiny()), **choice)
     assert all(word in str(error.value) for word in words), error.value
+
+
+def test_other_training_rates(tiny):
+    path = tiny(models=["newtonian", "jump"], train_frequencies=[15, 30], test_frequencies=[5, 15, 30])
+    run = open_tiny(path)
+    assert {arm.train_frequency for arm in select_arms(run).arms} == {"15", "30", "mixed", "loguniform"}
+    notebook("01_data_exploration", preset=path, env=ENV)
+    phases(path, forms=["none", "rk4"])
+    closing(path)
+    errors = load_tables(run)["one_step_errors"]
+    assert {"rescaled", "recurrent_rollout", "ode"} <= set(errors["method"])
+    assert set(errors["train_frequency"]) == {"15", "30", "mixed", "loguniform", ""}
+    figure = json.loads((next(run.layout.figure_parts.glob("*/error_vs_horizon")) / f"{ENV}.json").read_text())
+    assert "trained at 15 Hz" in figure["caption"]
+
+
+def test_a_single_training_rate(tiny):
+    run = open_tiny(tiny(models=["jump", "ensemble"], train_frequencies=[25], test_frequencies=[5, 25]))
+    chosen = select_arms(run, models=["ensemble"])
+    assert {arm.train_frequency for arm in select_arms(run).arms} == {"25"}
+    ensure_trained(run, ENV, chosen)
+    tables = evaluate_environment(run, ENV, chosen)
+    assert set(tables["one_step_errors"]["train_frequency"]) == {"25", ""}
+    assert "mixed" not in set(limit_curves(run, ENV)["train_frequency"])
+
+
+def test_a_preset_without_the_cart_poles(tiny):
+    path = tiny(environments=["Pendulum-v1"], models=["ensemble"])
+    notebook("00_ground_truth", preset=path)
+    notebook("01_data_exploration", preset=path, env="Pendulum-v1")
+    phases(path, env="Pendulum-v1")
+    closing(path)
+    run = open_tiny(path)
+    assert check_tables(run, load_tables(run)) == [] and check_figures(run) == []
+
+
+def test_cells_of_fulls_shape_end_to_end(tiny):
+    full = yaml.safe_load((PRESET_FOLDER / "full.yaml").read_text())
+    shape = {key: full[key] for key in ("split_cells", "train_frequencies")}
+    path = tiny(models=["ensemble"], seeds=[0, 1], **shape)
+    run = open_tiny(path)
+    jobs = grid_jobs(run.preset)
+    assert {"cells/03_results_visualization-CartPoleContinuous-v1-none"} <= {job.name for job in jobs}
+    written = {}
+    for job in jobs:
+        if job.notebook != "07_explorer":
+            notebook(job.notebook, preset=path, **job.parameters)
+        for file, time in written.items():  # what a job vouches for is not written over by a later one
+            assert file.stat().st_mtime_ns == time or "training_summary" in file.name, (job.name, file)
+        files = (*run.layout.metric_parts.glob("*"), *run.layout.figure_parts.rglob("*.png"))
+        written |= {file: file.stat().st_mtime_ns for file in files}
+    assert check_tables(run, load_tables(run)) == [] and check_figures(run) == []
+    assert json.loads((run.layout.metrics / "summary_statistics.json").read_text())["seeds"] == 2

@@ -49,6 +49,7 @@ def change(content: dict, key: str, value: object) -> None:
         ("environments", ["Pendulum-v2"], ["environments", "Pendulum-v1", "'Pendulum-v2'"]),
         ("models", ["jmp"], ["models", "jump", "'jmp'"]),
         ("sizes", ["huge"], ["sizes", "small", "'huge'"]),
+        ("train_frequencies", [], ["train_frequencies", "at least 1"]),
         ("train_frequencies", [10, 20, 40], ["test_frequencies", "every training rate", "40"]),
         ("test_frequencies", [10, 20, 50, 0], ["test_frequencies", "greater than 0", "0"]),
         ("test_frequencies", [10, 20, 50, 5000], ["test_frequencies", "0.001 s", "5000"]),

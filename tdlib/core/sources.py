@@ -95,6 +95,7 @@ def has_source(name: str) -> bool:
     return True
 
 
+@functools.cache
 def module_path(name: str) -> Path | None:
     """Return the file of a module of this library; None if there is none."""
     path = FOLDER.joinpath(*name.split(".")[1:])

@@ -6,9 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from tdlib.core.facts import TRAIN_RATES
 from tdlib.figures.save import Drawing
-from tdlib.figures.selection import ARM
+from tdlib.figures.selection import ARM, rates_in
 from tdlib.figures.style import (
     METHOD_COLORS,
     METHOD_LABELS,
@@ -30,7 +29,7 @@ def draw_control(table: pd.DataFrame, rates: Sequence[str] | None = None) -> Dra
         rates: Control rates of the panels, by default all of 10, 20, 50 Hz that occur.
     """
     env = str(table["env"].iloc[0])
-    rates = [r for r in rates or TRAIN_RATES if r in set(table["control_frequency"])]
+    rates = [r for r in rates or rates_in(table["control_frequency"]) if r in set(table["control_frequency"])]
     summary = episode_means(table)
     learned = summary[~summary["method"].isin(("oracle", "random"))]
     names = _arm_names(learned)

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from tdlib.core.facts import TRAIN_RATES
 from tdlib.figures.save import Drawing
-from tdlib.figures.selection import ARM, MAIN_MODEL, arms_in, main_arms
+from tdlib.figures.selection import ARM, MAIN_MODEL, arms_in, main_arms, main_rate, rates_in
 from tdlib.figures.style import (
     arm_label,
     counts_text,
@@ -25,14 +24,15 @@ CEILING, FLOOR = 10.0, 1e-3
 LEAST_SURVIVING = 0.3  # share of rollouts that must still count for a truncated point to be drawn
 
 
-def draw_error_vs_horizon(table: pd.DataFrame, rates: Sequence[str] = TRAIN_RATES) -> Drawing:
+def draw_error_vs_horizon(table: pd.DataFrame, rates: Sequence[str] | None = None) -> Drawing:
     """Draw relative rollout error against time, one row of panels per model, one column per test rate.
 
     Args:
         table: rollout_errors of one environment.
-        rates: Test rates of the columns.
+        rates: Test rates of the columns, by default those that models are trained at.
     """
     env = str(table["env"].iloc[0])
+    rates, main = rates or rates_in(table["test_frequency"]), main_rate(table["train_frequency"])
     table = main_arms(table[(table["dimension"] == "all") & table["test_frequency"].isin(rates)])
     counted = table[~table["truncated"] | (table["n_surviving"] >= LEAST_SURVIVING * table["n"])]
     summary = over_seeds(counted, "relative_error", ["env", *ARM, "test_frequency", "truncated", "time"])
@@ -57,8 +57,8 @@ def draw_error_vs_horizon(table: pd.DataFrame, rates: Sequence[str] = TRAIN_RATE
         )
     caption = (
         f"{env}: relative error of open-loop rollouts (RMS error over RMS true change since the start, all dimensions) "
-        f"against time, for arms trained at 20 Hz, on mixed rates, or without training; columns are test rates. Lines "
-        f"are means over seeds, bands span the seeds; {counts_text(table, 'starts')}. Above the gray line at 1 "
+        f"against time, for arms trained at {main} Hz, on mixed rates, or without training; columns are test rates. "
+        f"Lines are means over seeds, bands span the seeds; {counts_text(table, 'starts')}. Above the gray line at 1 "
         f"predicting no change is better. Values are cut at {CEILING:g}.{limits}"
     )
     alt = f"Curves of rollout error over one second on {env} for {len(models)} models at {len(shown)} test rates."

@@ -6,8 +6,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tdlib.figures.save import Drawing
-from tdlib.figures.selection import ARM, LIMIT_PANELS, MAIN_MODEL, MAIN_RATE, arms_in, pick
+from tdlib.figures.selection import ARM, LIMIT_PANELS, MAIN_MODEL, MAIN_RATE, arms_in, main_rate, pick
 from tdlib.figures.style import (
+    NothingToDrawError,
     arm_label,
     counts_text,
     log_rate_axis,
@@ -34,8 +35,9 @@ def draw_limits(table: pd.DataFrame, limits: pd.DataFrame) -> Drawing:
     env = str(table["env"].iloc[0])
     table = table[(table["test_set"] == "pooled") & (table["dimension"] == "all")]
     table = table[table["test_frequency"] != "irregular"]
+    main = main_rate(table["train_frequency"])
     if "train_frequency" in limits:
-        limits = limits[limits["train_frequency"].isin((MAIN_RATE, "mixed", ""))]
+        limits = limits[limits["train_frequency"].isin((main, "mixed", ""))]
     summary = over_seeds(table, "relative_error", ["env", *ARM, "test_frequency"])
     rates = [float(rate) for rate in sort_rates(summary["test_frequency"])]
     drawn, floor = [], 0.3 * float(summary["mean"].min())
@@ -47,10 +49,12 @@ def draw_limits(table: pd.DataFrame, limits: pd.DataFrame) -> Drawing:
             draw_rate_lines(axis, chosen, with_model=True)
             _draw_limits(axis, limits, names, floor)
             axis.axhline(1.0, color="#808080", linewidth=0.8, zorder=0)
-            axis.set_title(title)
+            axis.set_title(title.replace(f"{MAIN_RATE} Hz", f"{main} Hz"))
             axis.set_yscale("log")
             axis.set_ylim(bottom=floor)
             log_rate_axis(axis, rates)
+        if not any(map(len, drawn)):
+            raise NothingToDrawError("none of the arms that are compared with limits is among what was chosen")
         for axis in axes[:, 0]:
             axis.set_ylabel("relative one-step error")
         for axis in axes[-1]:

@@ -4,7 +4,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tdlib.core.facts import TRAIN_RATES
 from tdlib.figures.control import episode_counts, episode_means
 from tdlib.figures.heatmaps import (
     CELL_HEIGHT,
@@ -23,11 +22,22 @@ from tdlib.figures.heatmaps import (
 )
 from tdlib.figures.horizon import draw_rollout_lines
 from tdlib.figures.save import Drawing
-from tdlib.figures.selection import ARM, KEY_ARMS, MAIN_MODEL, METHOD_PANELS, arms_in, default_sizes, own_models, pick
+from tdlib.figures.selection import (
+    ARM,
+    KEY_ARMS,
+    MAIN_MODEL,
+    METHOD_PANELS,
+    arms_in,
+    default_sizes,
+    own_models,
+    pick,
+    rates_in,
+)
 from tdlib.figures.state_space import draw_state_space
 from tdlib.figures.style import (
     METHOD_COLORS,
     METHOD_LABELS,
+    NothingToDrawError,
     arm_label,
     counts_text,
     log_rate_axis,
@@ -59,6 +69,8 @@ def draw_figure1(table: pd.DataFrame) -> Drawing:
     panels = [(title, pick(known, arms)) for title, arms in METHOD_PANELS]
     panels += [(model.rpartition(":")[2], own[own["model"] == model]) for model in own_models(shown)]
     panels = [(title, rows) for title, rows in panels if len(rows)]
+    if not panels:
+        raise NothingToDrawError("none of the arms that it shows is among what was chosen")
     counts = {title: len(rows.drop_duplicates(ARM)) for title, rows in panels}
     cell = CELL_WIDTH * 0.88
     width = LABELS + len(envs) * (cell * len(rates) + MARGIN) + 0.1
@@ -93,9 +105,8 @@ def draw_figure2(table: pd.DataFrame) -> Drawing:
     Args:
         table: rollout_errors of all environments.
     """
-    chosen = pick(
-        table[(table["dimension"] == "all") & table["test_frequency"].isin(TRAIN_RATES) & ~table["truncated"]], KEY_ARMS
-    )
+    table = table[(table["dimension"] == "all") & ~table["truncated"]]
+    chosen = pick(table[table["test_frequency"].isin(rates_in(table["test_frequency"]))], KEY_ARMS)
     summary = over_seeds(chosen, "relative_error", ["env", *ARM, "test_frequency", "truncated", "time"])
     envs, rates = list(dict.fromkeys(summary["env"])), sort_rates(summary["test_frequency"])
     with style():
@@ -132,6 +143,8 @@ def draw_figure3(table: pd.DataFrame) -> Drawing:
         means = episode_means(rows)
         oracle = means[means["method"] == "oracle"]
         parts.append((env, pd.concat([oracle, pick(means, KEY_ARMS)], ignore_index=True)))
+    if all(set(means["method"]) <= {"oracle"} for _, means in parts):
+        raise NothingToDrawError("none of the key arms is among what was chosen")
     with style():
         figure, axes = new_figure(1, len(parts), width=8.8, height=3.9)
         for axis, (env, means) in zip(axes[0], parts, strict=True):
@@ -183,6 +196,8 @@ def draw_figure5(table: pd.DataFrame) -> Drawing:
                 axis.margins(x=0.15)
                 axis.set_xlabel(ABLATION_AXES[title], fontsize=8)
             row[0].set_ylabel("relative one-step error")
+        if not any(map(len, drawn)):
+            raise NothingToDrawError("no arm that varies in size, data, or rates is among what was chosen")
         shared_legend(figure, axes, columns=3)
     caption = (
         f"Ablations of the jump model: size of the network, equal transitions or equal seconds of data, three "

@@ -19,10 +19,6 @@ DOTS_PER_INCH = 120
 PALETTE_SIZE = 256  # colors kept in the PNG: figures are flat, so files shrink about threefold without visible change
 
 
-class NothingToDrawError(ValueError):
-    """A table has no row of what a figure shows; the message says what it lacks."""
-
-
 @dataclass(frozen=True)
 class Drawing:
     """A finished figure and the words that go with it.

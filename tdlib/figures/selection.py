@@ -3,7 +3,7 @@
 An arm of a model that is not named here (one of your own) stands beside ours of the same method, form and rate.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -76,16 +76,29 @@ ELSEWHERE = ("none", "velocity", "ensemble")  # no model; a control, declared; s
 KNOWN = {*ELSEWHERE, *(arm[0] for _, arms, _ in LIMIT_PANELS for arm in arms)}
 
 
+def rates_in(rates: Iterable[str]) -> list[str]:
+    """Return those of the study's training rates that a table has; where it has none, its numbers, at most three."""
+    there = set(map(str, rates))
+    ours = [rate for rate in TRAIN_RATES if rate in there]
+    return ours or sorted((rate for rate in there if _is_number(rate)), key=float)[:3]
+
+
+def main_rate(trained: Iterable[str]) -> str:
+    """Return the training rate that figures of one rate show: 20 Hz, or the middle one of a study with others."""
+    return _instead(MAIN_RATE, trained)
+
+
 def default_sizes(table: pd.DataFrame) -> pd.DataFrame:
     """Keep the arms of default size and amount of data; persistence has neither."""
     return table[table["size"].isin(("hidden64", "none")) & table["data"].isin(("transitions", "none"))]
 
 
 def main_arms(table: pd.DataFrame) -> pd.DataFrame:
-    """Keep default arms trained at 20 Hz or mixed, the composed 50 Hz model, and arms without training."""
+    """Keep default arms of the main rate or mixed, the composed model of the finest, and arms without training."""
     table = default_sizes(table)
     composed = table["method"] == "recurrent_rollout"
-    return table[table["train_frequency"].isin((MAIN_RATE, "mixed", "")) | composed]
+    main = main_rate(table["train_frequency"])
+    return table[table["train_frequency"].isin((main, "mixed", "")) | composed]
 
 
 def pick(table: pd.DataFrame, arms: Arms) -> pd.DataFrame:
@@ -94,6 +107,8 @@ def pick(table: pd.DataFrame, arms: Arms) -> pd.DataFrame:
     Arms that are not in the table are left out.
     """
     table = default_sizes(table)
+    trained = set(table["train_frequency"])
+    arms = list(dict.fromkeys((*arm[:3], _instead(arm[3], trained)) for arm in arms))
     keys = list(zip(*(table[name] for name in ("model", "method", "form", "train_frequency")), strict=True))
     place = {arm: i for i, arm in enumerate(arms)}
     beside = {arm[1:]: len(arms) + i for i, arm in enumerate(arms)}
@@ -119,3 +134,16 @@ def pick_or_first(table: pd.DataFrame, arms: Arms) -> pd.DataFrame:
 def arms_in(table: pd.DataFrame) -> list[tuple[pd.Series, pd.DataFrame]]:
     """Return (arm, its rows) for every arm of a table, in table order."""
     return [(rows.iloc[0], rows) for _, rows in table.groupby(ARM, sort=False)]
+
+
+def _instead(rate: str, trained: Iterable[str]) -> str:
+    """Return what a study with other training rates has in place of one of ours: its coarsest, middle, or finest."""
+    there = sorted({each for each in trained if _is_number(each)}, key=float)
+    if not there or rate in there or not _is_number(rate) or set(there) & set(TRAIN_RATES):
+        return rate
+    place = {TRAIN_RATES[0]: 0, FINEST: -1}.get(rate, (len(there) - 1) // 2)
+    return there[place]
+
+
+def _is_number(rate: str) -> bool:
+    return rate.replace(".", "", 1).isdigit()

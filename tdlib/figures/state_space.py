@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import LogNorm
 
-from tdlib.core.facts import TRAIN_RATES
 from tdlib.figures.save import Drawing
-from tdlib.figures.selection import SHOWN_ARMS, arms_in, pick_or_first
+from tdlib.figures.selection import SHOWN_ARMS, arms_in, pick_or_first, rates_in
 from tdlib.figures.style import METHOD_LABELS, model_label, new_figure, state_label, state_plane, style
 
 NORM = LogNorm(0.01, 10.0, clip=True)
@@ -25,7 +24,7 @@ def draw_state_space(table: pd.DataFrame, arms: Sequence[tuple] = SHOWN_ARMS) ->
     table = pick_or_first(table[table["seed"] == seed], arms)
     between = list(table)[list(table).index("point") + 1 : list(table).index("relative_error")]
     horizontal, vertical = state_plane(between, env)
-    rates = [rate for rate in TRAIN_RATES if rate in set(table["test_frequency"])]
+    rates = rates_in(table["test_frequency"])
     shown = arms_in(table)
     with style():
         figure, axes = new_figure(len(shown), len(rates), width=8.4, height=1.75 * len(shown) + 0.7,

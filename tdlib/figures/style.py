@@ -63,10 +63,20 @@ def style() -> Iterator[None]:
         yield
 
 
+class NothingToDrawError(ValueError):
+    """A table has no row of what a figure shows; the message says what it lacks."""
+
+
 def new_figure(
     rows: int = 1, columns: int = 1, *, width: float = 8.6, height: float = 3.2, **options: object
 ) -> tuple[Figure, np.ndarray]:
-    """Return a figure and its (rows, columns) axes; sizes in inches. Call it inside `style()`."""
+    """Return a figure and its (rows, columns) axes; sizes in inches. Call it inside `style()`.
+
+    Raises:
+        NothingToDrawError: If there is not one panel.
+    """
+    if rows < 1 or columns < 1:
+        raise NothingToDrawError("none of the arms and rates that it shows is among what was chosen")
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from tdlib.core.facts import TRAIN_RATES
 from tdlib.figures.save import Drawing
-from tdlib.figures.selection import MAIN_MODEL, SHOWN_ARMS, arms_in, pick_or_first
+from tdlib.figures.selection import MAIN_MODEL, SHOWN_ARMS, arms_in, pick_or_first, rates_in
 from tdlib.figures.style import arm_label, method_style, new_figure, shared_legend, state_label, style
 
 
@@ -22,7 +21,7 @@ def draw_trajectories(table: pd.DataFrame, *, start: int = 0, arms: Sequence[tup
     env, seed = str(table["env"].iloc[0]), int(table["seed"].min())
     names = [name.removesuffix("_true") for name in table if name.endswith("_true")]
     table = pick_or_first(table[(table["seed"] == seed) & (table["start"] == start)], arms)
-    rates = [rate for rate in TRAIN_RATES if rate in set(table["test_frequency"])]
+    rates = rates_in(table["test_frequency"])
     with style():
         figure, axes = new_figure(len(names), len(rates), width=8.8, height=1.5 * len(names) + 1.3, sharex=True)
         for row, name in zip(axes, names, strict=True):

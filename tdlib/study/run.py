@@ -9,7 +9,8 @@ import pandas as pd
 import torch
 
 from tdlib.evaluation.tables import write_table
-from tdlib.figures.save import Drawing, NothingToDrawError, SavedFigure, save_drawing
+from tdlib.figures.save import Drawing, SavedFigure, save_drawing
+from tdlib.figures.style import NothingToDrawError
 from tdlib.study import clock
 from tdlib.study.layout import RunLayout
 from tdlib.study.presets import Preset, PresetError, load_preset

@@ -178,12 +178,12 @@ def evaluate_seconds(
 def plan_seconds(clock: Clock, dynamics: object, count: int, duration: float) -> float:
     """Seconds per imagined transition in closed-loop control at 20 Hz, for some seconds."""
     system, episodes = SYSTEMS[ENV], 2
-    settings = ControlSettings(duration=duration, replan_interval=REPLAN)
+    settings = ControlSettings(duration=duration, replan_interval=REPLAN, device=clock.device)
     starts = control_starts(system, episodes)
 
     def program() -> None:
         evaluate_control(
-            dynamics, system, 20.0, starts, num_members=count, planner=PLANNER, settings=settings, device=clock.device
+            dynamics, system, 20.0, starts, num_members=count, planner=PLANNER, settings=settings
         )
 
     steps = KnotClock.at_rate(settings.horizon, settings.knots_per_second, 0.05).num_steps

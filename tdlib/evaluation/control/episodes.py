@@ -43,6 +43,10 @@ class ControlSettings:
         duration: Length of an episode [s]; None is the environment's own time limit.
         terminal_weight: Time for which the cost at the end of the horizon counts on [s].
         context_steps: True past steps that a model with memory is given.
+        model_delta_t: Prediction step [s]; a whole multiple or a whole fraction of the control step. None is equal.
+        seed: Of the planner's noise.
+        dtype: Precision of predictions; the real system is always float64.
+        device: Where predictions run.
     """
 
     horizon: float = 1.0
@@ -51,6 +55,10 @@ class ControlSettings:
     duration: float | None = None
     terminal_weight: float = 0.5
     context_steps: int = CONTEXT_STEPS
+    model_delta_t: float | None = None
+    seed: int = 0
+    dtype: torch.dtype = torch.float32
+    device: torch.device | str = "cpu"
 
     def __post_init__(self):
         for name, smallest in (("horizon", 0.0), ("knots_per_second", 0.0), ("duration", 0.0)):
@@ -116,10 +124,6 @@ def evaluate_control(
     num_members: int = 1,
     planner: Planner | None = None,
     settings: ControlSettings | None = None,
-    model_delta_t: float | None = None,
-    seed: int = 0,
-    dtype: torch.dtype = torch.float32,
-    device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> ControlResult:
     """Run closed-loop episodes on the real system with plans made on a model.
@@ -131,11 +135,7 @@ def evaluate_control(
         starts: (E, D) starts shared by all members, or (M, E, D).
         num_members: M.
         planner: CEM with its defaults if None.
-        settings: Horizon, knots, duration; the study's defaults if None.
-        model_delta_t: Prediction step [s]; a whole multiple or a whole fraction of the control step. None is equal.
-        seed: Of the planner's noise.
-        dtype: Precision of predictions; the real system is always float64.
-        device: Where predictions run.
+        settings: Horizon, knots, duration, prediction step, precision; the study's defaults if None.
         progress: Called with (control steps done, control steps in all).
 
     Raises:
@@ -145,11 +145,12 @@ def evaluate_control(
     planner, settings = planner or CEM(), settings or ControlSettings()
     dynamics = prepared(dynamics)
     delta_t = delta_t_of(control_frequency)
-    model_delta_t = _checked_model_step(model_delta_t, delta_t)
+    model_delta_t = _checked_model_step(settings.model_delta_t, delta_t)
+    dtype, device = settings.dtype, settings.device
     clock = KnotClock.at_rate(settings.horizon, settings.knots_per_second, delta_t, model_delta_t)
     plant = Plant(system, _checked_starts(starts, system, num_members), delta_t, min(delta_t, model_delta_t))
     num_episodes = plant.state.shape[1]
-    generators = [torch_generator(seed, "planner", system.spec.name, e) for e in range(num_episodes)]
+    generators = [torch_generator(settings.seed, "planner", system.spec.name, e) for e in range(num_episodes)]
     total = steps_within(system.spec.time_limit if settings.duration is None else settings.duration, delta_t)
     replan_steps = max(1, round(settings.replan_interval / delta_t))
 

@@ -1,7 +1,7 @@
 """Phase 3, closed loop: every arm plans on the real system at every rate, beside the oracle and random inputs."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -209,7 +209,8 @@ def _episodes_of(
         arms: Key columns and dynamics of each stack that takes part, by its number.
         oracles: What the regrets are taken against.
     """
-    settings = _settings(run)[0]
+    step = None if setting.model_rate is None else delta_t_of(setting.model_rate)
+    settings = replace(_settings(run)[0], model_delta_t=step, device=run.device)
     starts = control_starts(system, _episodes(run))
     of_oracle = (setting.rate, setting.planner.name)
     batches = list(_batches(arms, len(starts)))
@@ -227,8 +228,6 @@ def _episodes_of(
             num_members=sum(counts),
             planner=setting.planner,
             settings=settings,
-            model_delta_t=None if setting.model_rate is None else delta_t_of(setting.model_rate),
-            device=run.device,
         )
         begin = 0
         for (number, (keys, _)), count in zip(batch.items(), counts, strict=True):
@@ -237,8 +236,8 @@ def _episodes_of(
             if number == NO_MODEL:
                 oracles[of_oracle] = part
                 continue
-            step = frequency_label(setting.model_rate or setting.rate)
-            yield number, [{**row, "model_frequency": step} for row in control_rows(part, keys, oracles[of_oracle])]
+            label = frequency_label(setting.model_rate or setting.rate)
+            yield number, [{**row, "model_frequency": label} for row in control_rows(part, keys, oracles[of_oracle])]
 
 
 def _batches(arms: dict[int, tuple[list[dict], Dynamics]], episodes: int) -> Iterator[dict]:

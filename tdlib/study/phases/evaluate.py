@@ -70,6 +70,8 @@ def evaluate_environment(run: Run, env: str, chosen: Selection | None = None) ->
         system, made = SYSTEMS[env], {}
         progress = Progress(f"evaluating {env}")
         progress(0, len(missing) + 1)
+        rates = [frequency_label(rate) for rate in run.preset.train_frequencies]
+        shown = {"points": {"rates": rates}, "rollout": {"saved_rates": rates}}  # single errors and trajectories
         seeds = sorted({seed for members in missing.values() for _, seed in members})
         test_sets = {seed: load_test_set(run, env, seed) for seed in seeds}
         for i, (model, members) in enumerate(missing.items()):
@@ -77,7 +79,7 @@ def evaluate_environment(run: Run, env: str, chosen: Selection | None = None) ->
             own = {seed: test_sets[seed] for seed in dict.fromkeys(seed for _, seed in members)}
             made[model] = merge_tables(
                 [
-                    evaluate_stack(stack.dynamics, stack.members, own, system, device=run.device)
+                    evaluate_stack(stack.dynamics, stack.members, own, system, options=shown, device=run.device)
                     for stack in load_stacks(run, env, members)
                 ]
             )

@@ -98,7 +98,7 @@ def ensure_trained(run: Run, env: str, chosen: Selection | None = None) -> None:
         done = 0
         for size in dict.fromkeys(arm.size for arm, _ in missing):  # one budget per size
             trials = [_trial(env, arm, seed, data[seed]) for arm, seed in missing if arm.size == size]
-            budget = _budget(run, size, trials)
+            budget = budget_of(run, size, trials)
 
             def report(part: int, total: int, before: int = done, count: int = len(trials)) -> None:
                 progress(round(1000 * (before + part / max(total, 1) * count)), 1000 * len(missing))
@@ -195,7 +195,8 @@ def _trial(env: str, arm: Arm, seed: int, data: SeedData) -> Trial:
     )
 
 
-def _budget(run: Run, size: str, trials: Sequence[Trial]) -> Budget:
+def budget_of(run: Run, size: str, trials: Sequence[Trial]) -> Budget:
+    """Return the budget of the trials of one size; one in epochs counts those of the largest training set."""
     training = run.preset.training
     steps, validations = training.num_steps, {}
     if training.num_epochs is not None:
