@@ -47,8 +47,9 @@ book: setup  ## run preset `quick` end to end and build its book
 grid: setup  ## run the grid of PRESET; DRY=1 lists its jobs
 	@$(BIN)/python -m tdlib.grid.command $(PRESET) grid --cores $(CORES) $(if $(DRY),--dry-run)
 
-test: setup  ## lint, types, tests, notebooks and the whole grid at smoke size, strict book build
+test: setup  ## lint, format, types, tests, notebooks and the whole grid at smoke size, strict book build
 	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy
 	@$(BIN)/python -m pytest tests --ignore=tests/commands --ignore=tests/browser
 	@$(BIN)/python -m tdlib.grid.command smoke book --cores $(CORES)

@@ -58,7 +58,9 @@ run.save_figure("ground_truth", "plant_change", draw_plant_change, table)
 # where we look at it.
 
 # %%
-run.save_figure("ground_truth", "zero_order_hold", draw_zero_order_hold, SYSTEMS["Pendulum-v1"], frequencies=(10, 20, 50))
+run.save_figure(
+    "ground_truth", "zero_order_hold", draw_zero_order_hold, SYSTEMS["Pendulum-v1"], frequencies=(10, 20, 50)
+)
 
 # %% [markdown]
 # ## Finding, limits, next

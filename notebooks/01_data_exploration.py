@@ -51,7 +51,9 @@ collect_environment(run, env, seeds).round(2)
 
 # %%
 findings = check_data(run, env, seeds)
-findings.groupby("check", sort=False).agg(sets=("check", "size"), first_value=("value", "first"), rule=("rule", "first"))
+findings.groupby("check", sort=False).agg(
+    sets=("check", "size"), first_value=("value", "first"), rule=("rule", "first")
+)
 
 # %% [markdown]
 # ## Returns against physical time

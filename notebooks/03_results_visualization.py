@@ -59,7 +59,9 @@ errors, part = tables.get("one_step_errors"), {"part": chosen.label}
 run.save_figure("error_heatmaps", f"{env}-mse", figures.draw_error_heatmaps, errors, value="mse", **part)
 
 # %%
-run.save_figure("error_heatmaps", f"{env}-relative", figures.draw_error_heatmaps, errors, value="relative_error", **part)
+run.save_figure(
+    "error_heatmaps", f"{env}-relative", figures.draw_error_heatmaps, errors, value="relative_error", **part
+)
 
 # %% [markdown]
 # ## One training rate against the limits

@@ -49,7 +49,9 @@ shown.set_index(["env", "model", "method", "form"])[["mean", "ci_low", "ci_high"
 
 # %%
 contrasts = evaluate_contrasts(run, tables)
-contrasts.set_index(["env", "name"])[["expected", "ratio", "ci_low", "ci_high", "p_holm", "p_equivalence", "verdict"]].round(3)
+contrasts.set_index(["env", "name"])[
+    ["expected", "ratio", "ci_low", "ci_high", "p_holm", "p_equivalence", "verdict"]
+].round(3)
 
 # %%
 run.save_figure("statistics", "contrasts", draw_contrasts, contrasts)
@@ -65,7 +67,8 @@ missing_contrasts(run, contrasts)
 
 # %%
 headline = write_summary(run, tables, statistics)
-headline.set_index(["env", "model", "method", "form", "test_frequency"])[["mean", "ci_low", "ci_high"]].round(3).head(20)
+keys = ["env", "model", "method", "form", "test_frequency"]
+headline.set_index(keys)[["mean", "ci_low", "ci_high"]].head(20).round(3)
 
 # %% [markdown]
 # ## Finding, limits, next

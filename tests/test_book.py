@@ -140,7 +140,7 @@ def test_no_result_is_typed(page):
     assert not re.search(r"\d[\d.]*\s*\[\s*−?-?\d", body), "a number with an interval was typed"
     assert not re.search(r"\d\s*±\s*\d", body), "a number with an error was typed"
     found = RESULT_WORDS.search(body)
-    assert found is None, f"sounds like a typed finding: {body[max(0, found.start() - 40): found.end() + 40]!r}"
+    assert found is None, f"sounds like a typed finding: {body[max(0, found.start() - 40) : found.end() + 40]!r}"
 
 
 def queries() -> list[tuple[str, str]]:
@@ -289,9 +289,7 @@ def test_interpolation_slider_equals_the_library():
     from tdlib.systems import SYSTEMS
 
     scripts, page = sliders(), text(BOOK / "theory.md")
-    grid, scale = (
-        torch.tensor(scripts(f"window.tdSliders.{name}"), dtype=torch.float64) for name in ("grid", "scale")
-    )
+    grid, scale = (torch.tensor(scripts(f"window.tdSliders.{name}"), dtype=torch.float64) for name in ("grid", "scale"))
     zero = torch.zeros(len(grid), 1, dtype=torch.float64)
     for form in ("concat", "scaled", "scaled_concat", "log_tau"):
         found = []

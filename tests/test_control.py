@@ -95,9 +95,7 @@ def test_members_and_episodes_do_not_interact():
     settings = ControlSettings(duration=1.0, replan_interval=0.1)
     together = evaluate_control(stack, PENDULUM, 20, starts, num_members=3, planner=SMALL, settings=settings)
     assert together.states.shape == (3, 3, 21, 2) and together.actions.shape == (3, 3, 20, 1)
-    member = evaluate_control(
-        stack.select(torch.tensor([1])), PENDULUM, 20, starts, planner=SMALL, settings=settings
-    )
+    member = evaluate_control(stack.select(torch.tensor([1])), PENDULUM, 20, starts, planner=SMALL, settings=settings)
     assert torch.allclose(member.states[0], together.states[1], atol=1e-4)
     fewer = evaluate_control(stack, PENDULUM, 20, starts[:1], num_members=3, planner=SMALL, settings=settings)
     assert torch.allclose(fewer.states, together.states[:, :1], atol=1e-4)
@@ -212,9 +210,7 @@ def test_the_derived_arms_predict_what_their_classes_say():
 def test_predictions_in_double_precision():
     stack = Stack([build_model("jump", CARTPOLE.spec, seed=0).double()])
     settings = ControlSettings(duration=0.25, dtype=torch.float64)
-    result = evaluate_control(
-        stack, CARTPOLE, 16, control_starts(CARTPOLE, 2), planner=SMALL, settings=settings
-    )
+    result = evaluate_control(stack, CARTPOLE, 16, control_starts(CARTPOLE, 2), planner=SMALL, settings=settings)
     assert result.states.shape == (1, 2, 5, 4) and result.num_nonfinite.sum() == 0
 
 

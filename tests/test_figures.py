@@ -120,8 +120,12 @@ def contrasts():
 
 
 def plant_change():
-    rows = [{"env": env, "control_frequency": rate, "dimension": name, "relative_change": 1 / rate, "n": 100}
-            for env in ("Pendulum-v1", ENV) for rate in (5, 10, 50) for name in SYSTEMS[env].spec.state_names]
+    rows = [
+        {"env": env, "control_frequency": rate, "dimension": name, "relative_change": 1 / rate, "n": 100}
+        for env in ("Pendulum-v1", ENV)
+        for rate in (5, 10, 50)
+        for name in SYSTEMS[env].spec.state_names
+    ]
     return pd.DataFrame(rows)  # fmt: skip
 
 

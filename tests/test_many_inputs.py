@@ -124,9 +124,7 @@ def test_a_file_of_the_first_edition_is_read_and_its_hash_verified(tmp_path):
     """Written as the first edition wrote it: its specification and its hash over it."""
     dataset = collect_random("CartPole-v1", 20, 0, 300)
     path = save_dataset(dataset, tmp_path / "old.h5")
-    digest = hashlib.sha256(
-        json.dumps([1, "episodes", 20.0, FIRST_EDITION], sort_keys=True).encode()
-    )
+    digest = hashlib.sha256(json.dumps([1, "episodes", 20.0, FIRST_EDITION], sort_keys=True).encode())
     for name in (*FIELDS, "episode_offsets", "episode_id"):
         values = np.ascontiguousarray(getattr(dataset, name))
         digest.update(f"{name} {values.dtype.str} {values.shape}".encode())

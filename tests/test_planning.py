@@ -93,9 +93,7 @@ def test_a_member_without_any_finite_score_keeps_a_finite_plan_and_does_not_dist
         return torch.where(torch.tensor([True, False])[:, None], score, torch.full_like(score, torch.nan))
 
     plan = CEM().plan(objective, BOX, fresh_start(BOX, (2,), 5), noise_of(BOX, 2))
-    alone = CEM().plan(
-        lambda knots: -(knots**2).sum(dim=(-1, -2)), BOX, fresh_start(BOX, (1,), 5), noise_of(BOX, 1)
-    )
+    alone = CEM().plan(lambda knots: -(knots**2).sum(dim=(-1, -2)), BOX, fresh_start(BOX, (1,), 5), noise_of(BOX, 1))
     assert plan.knots.isfinite().all()
     assert plan.num_nonfinite.tolist() == [0, 128]
     assert plan.score[1] == -torch.inf

@@ -16,7 +16,7 @@ import pytest
 from tdlib.grid.job import FOLDER, SETTINGS, SOCKET
 from tdlib.grid.preload import check_untouched, preloaded
 
-PROBE = '''
+PROBE = """
 import json, os, random, signal, sys, threading, time
 
 def main(arguments):
@@ -43,7 +43,7 @@ def main(arguments):
         open(rest[0], "w").write(str(os.getpid()))
         time.sleep(60)
     return 0
-'''
+"""
 NOTEBOOK = [
     "import os, threading\nimport torch, matplotlib",
     "torch.manual_seed(seed)\nprint(torch.rand(2).tolist(), os.path.basename(os.getcwd()))",

@@ -52,7 +52,7 @@ def everything(x, y, m):
     d = [m.where((x > y) | ~(x < 0.1) & (y <= 1.0), x, y), m.where(x >= y, 1.0, 2.0)]
     e = m.solve([[x + 5, y], [1.0, 4.0]], [x, 2.0])
     f = m.solve([[x + 5, y, 0.2], [1.0, 4.0, x], [y, y, 6.0]], [x, 2.0, y])
-    return [*a, *b, *c, *d, *e, *f, (x + 2) ** 3, 2.0 ** x, -x, +y]
+    return [*a, *b, *c, *d, *e, *f, (x + 2) ** 3, 2.0**x, -x, +y]
 
 
 POINTS = [(0.3, 1.2), (-0.8, 0.4), (0.9, -0.9), (-0.2, -1.4), (0.25, 0.25)]
@@ -303,9 +303,7 @@ def test_a_stranger_s_system_in_a_file_of_its_own(tmp_path):
         assert env.step(env.action_space.sample())[0].shape == (1,)
         assert not [f for f in verify_dataset(collect_random("Tank-v0", 10, 0, 500)) if f.ok is False]
     """)
-    found = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    found = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
 
 

@@ -16,6 +16,8 @@ PUBLISHED = Path("book/published")
 
 class QueryError(ValueError):
     """A query that no row, or more than one row, answers."""
+
+
 GROUP_KEYS = ("metric", "env")
 
 

@@ -216,9 +216,7 @@ def wrap_state(state: Tensor, spec: EnvironmentSpec) -> Tensor:
     """Wrap the angle dimensions of a state or of a difference of states to (-pi, pi]: (..., D) -> (..., D)."""
     if not spec.angle_dims:
         return state
-    columns = [
-        wrap_angle(column) if i in spec.angle_dims else column for i, column in enumerate(state.unbind(dim=-1))
-    ]
+    columns = [wrap_angle(column) if i in spec.angle_dims else column for i, column in enumerate(state.unbind(dim=-1))]
     return torch.stack(columns, dim=-1)
 
 

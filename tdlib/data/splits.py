@@ -49,9 +49,7 @@ def split_path(path: Path | str, split: str) -> Path:
 
 def write_splits(dataset: TransitionDataset, path: Path | str, seed: int) -> dict[str, Path]:
     """Write the three splits beside the whole set at `path`."""
-    return {
-        split: save_dataset(part, split_path(path, split)) for split, part in split_episodes(dataset, seed).items()
-    }
+    return {split: save_dataset(part, split_path(path, split)) for split, part in split_episodes(dataset, seed).items()}
 
 
 def load_splits(

@@ -136,9 +136,7 @@ def check_figures(run: Run) -> list[str]:
         own = FIGURES_PER_ENVIRONMENT.items()
         names += [name.format(env) for name, needs in own if needs is None or needs(arms)]
     names += [f"data/{env}-returns" for env in run.preset.environments if has_ppo(env)]
-    return [
-        f"figure {name}.png must exist" for name in names if not (run.layout.figures / f"{name}.png").is_file()
-    ]
+    return [f"figure {name}.png must exist" for name in names if not (run.layout.figures / f"{name}.png").is_file()]
 
 
 def main(arguments: list[str] | None = None) -> int:

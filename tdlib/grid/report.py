@@ -20,12 +20,7 @@ TAG = "part:"
 
 def parts_of_cells(cells: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Return the part that each tagged cell of a notebook names, by the cell's text."""
-    return {
-        cell["source"]: tag.removeprefix(TAG)
-        for cell in cells
-        for tag in cell["tags"]
-        if tag.startswith(TAG)
-    }
+    return {cell["source"]: tag.removeprefix(TAG) for cell in cells for tag in cell["tags"] if tag.startswith(TAG)}
 
 
 def load_ipython_extension(shell: Any) -> None:

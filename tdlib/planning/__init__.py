@@ -38,4 +38,3 @@ __all__ = [
     "prediction_objective",
     "shift_knots",
 ]
-

@@ -41,9 +41,7 @@ def stage(notebooks: Path, results: Path, models: Path, seed: int, site: Path) -
     site.mkdir(parents=True)
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy2(ROOT / name, site / name)
-    shutil.copytree(
-        ROOT / "book", site / "book", ignore=shutil.ignore_patterns("published", "__pycache__")
-    )
+    shutil.copytree(ROOT / "book", site / "book", ignore=shutil.ignore_patterns("published", "__pycache__"))
     for path in sorted(notebooks.glob("*.ipynb")):
         write_stripped_notebook(path, site / "notebooks" / path.name)
     copy_results(results, site / "results")

@@ -73,8 +73,6 @@ def _feed_back(model: Model, state: Tensor, actions: Tensor, delta_t: Tensor) ->
     return torch.stack(predictions, dim=-2)
 
 
-def _context_slice(
-    context: Context, begin: int, end: int, device: torch.device | str, dtype: torch.dtype
-) -> Context:
+def _context_slice(context: Context, begin: int, end: int, device: torch.device | str, dtype: torch.dtype) -> Context:
     states, actions, delta_t, mask = (x[:, begin:end] for x in context.tensors())
     return Context(states.to(device, dtype), actions.to(device, dtype), delta_t.to(device, dtype), mask.to(device))

@@ -98,8 +98,10 @@ def predict(preset: Preset, units: pd.DataFrame) -> pd.DataFrame:
         preset: What is asked for.
         units: Columns kind, what, seconds, of one device.
     """
-    return preset_work(preset).merge(units[["kind", "what", "seconds"]], on=["kind", "what"], how="left").assign(
-        cpu_seconds=lambda table: table["count"] * table["seconds"]
+    return (
+        preset_work(preset)
+        .merge(units[["kind", "what", "seconds"]], on=["kind", "what"], how="left")
+        .assign(cpu_seconds=lambda table: table["count"] * table["seconds"])
     )
 
 

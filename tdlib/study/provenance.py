@@ -82,9 +82,7 @@ class Result:
         """Return the files that the stamp vouches for."""
         return [self.stamp.parent / name for name in read_stamp(self.stamp).get("files", {})]
 
-    def record(
-        self, files: Iterable[Path], members: Mapping[str, object] | None = None, **origin: object
-    ) -> None:
+    def record(self, files: Iterable[Path], members: Mapping[str, object] | None = None, **origin: object) -> None:
         """Record that the result now stands.
 
         Args:

@@ -178,7 +178,7 @@ def plain_arrays(model: DynamicsModel) -> list[np.ndarray]:
     assert has_row_form(stack)
     layout, steps = RowLayout(stack.spec), row_steps(stack, torch.float64)
     (network,) = steps.networks(DELTA_T)
-    (_, cos, sin), = layout.angles
+    ((_, cos, sin),) = layout.angles
     first = network.first[0]
     bias = first[:, layout.one] + DELTA_T * first[:, layout.delta_t]
     layers = [(first[:, [1, cos, sin, layout.action.start]], bias)]

@@ -182,9 +182,7 @@ def plan_seconds(clock: Clock, dynamics: object, count: int, duration: float) ->
     starts = control_starts(system, episodes)
 
     def program() -> None:
-        evaluate_control(
-            dynamics, system, 20.0, starts, num_members=count, planner=PLANNER, settings=settings
-        )
+        evaluate_control(dynamics, system, 20.0, starts, num_members=count, planner=PLANNER, settings=settings)
 
     steps = KnotClock.at_rate(settings.horizon, settings.knots_per_second, 0.05).num_steps
     plans = round(duration / REPLAN)

@@ -135,9 +135,7 @@ def _all_rows(
     run: Run, system: System, members: dict[str, list[Member]], *, with_references: bool
 ) -> dict[str, list[dict]]:
     """Rows of the members of each model, and of the references: all act side by side, one setting after the other."""
-    stacks = [
-        (model, stack) for model, own in members.items() for stack in load_stacks(run, system.spec.name, own)
-    ]
+    stacks = [(model, stack) for model, own in members.items() for stack in load_stacks(run, system.spec.name, own)]
     chosen = [stack.select(on_axes) for _, stack in stacks]
     ready = {
         "all": {i: (stack.keys, prepared(stack.dynamics)) for i, (_, stack) in enumerate(stacks)},

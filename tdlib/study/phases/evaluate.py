@@ -123,9 +123,7 @@ def metric_tables() -> list[str]:
     return [name for name in result_tables() if name != TRAJECTORIES]
 
 
-def load_parts(
-    run: Run, env: str, models: Sequence[str], chosen: Selection | None = None
-) -> dict[str, pd.DataFrame]:
+def load_parts(run: Run, env: str, models: Sequence[str], chosen: Selection | None = None) -> dict[str, pd.DataFrame]:
     """Load the tables of some models of one environment; of some arms and seeds if they are chosen."""
     parts = {model: _load(run, env, model, with_trajectories=False) for model in models}
     if chosen is not None:

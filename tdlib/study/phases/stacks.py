@@ -58,9 +58,7 @@ class StackOfArms:
 def load_stacks(run: Run, env: str, members: Sequence[Member]) -> list[StackOfArms]:
     """Load arms and seeds, trained and derived, as few stacks as possible."""
     sources = dict.fromkeys((arm.source, seed) for arm, seed in members if arm.source is not None)
-    loaded = {
-        (arm, seed): load_checkpoint(model_folder(run, env, arm, seed)).to(run.device) for arm, seed in sources
-    }
+    loaded = {(arm, seed): load_checkpoint(model_folder(run, env, arm, seed)).to(run.device) for arm, seed in sources}
     groups: dict[tuple, list[Member]] = {}
     for arm, seed in members:
         if arm.source == arm:

@@ -117,9 +117,7 @@ def training_means(summary: pd.DataFrame) -> pd.DataFrame:
 
 def load_seed_data(run: Run, env: str, seed: int) -> SeedData:
     """Load one seed's sets and cut them to equal transitions, thirds, and equal seconds."""
-    splits = {
-        rate: load_splits(main_dataset_path(run, env, rate, seed), rate) for rate in run.preset.train_frequencies
-    }
+    splits = {rate: load_splits(main_dataset_path(run, env, rate, seed), rate) for rate in run.preset.train_frequencies}
     train = {rate: parts["train"] for rate, parts in splits.items()}
     count = min(len(part) for part in train.values())
     seconds = min(part.seconds for part in train.values())
