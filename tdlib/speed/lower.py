@@ -15,7 +15,7 @@ VIEWS = {aten.view.default, aten._unsafe_view.default, aten.expand.default, aten
 
 
 def cheaper_forms() -> dict:
-    """Return the table of replacements for `make_fx`; a replacement that does not apply says `NotImplemented`."""
+    """Return the replacements, for `tdlib.speed.trace`; one that does not apply says `NotImplemented`."""
     once = _Once()
     return {
         aten.bmm.default: once(_product),
@@ -144,4 +144,4 @@ def _is_transpose(node: fx.Node) -> bool:
 
 def _shape(node: fx.Node) -> tuple[int, ...]:
     """Shape of a node's result; empty for new nodes and for what is no tensor."""
-    return tuple(node.meta["tensor_meta"].shape) if hasattr(node.meta.get("tensor_meta"), "shape") else ()
+    return node.meta.get("shape", ())

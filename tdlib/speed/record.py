@@ -4,16 +4,15 @@ The function runs once on examples; its tensor operations are written down as a 
 resolved, in forms that are cheap on the processor (`tdlib.speed.lower`), and replayed from then on.
 """
 
+import operator
 import warnings
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
-from torch._guards import TracingContext, tracing
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.fx.experimental.proxy_tensor import make_fx
+from torch import Tensor, fx
 
 from tdlib.speed.lower import cheaper_forms, simplify
+from tdlib.speed.trace import Ref, Trace, ValueReadError, trace
 
 
 def record(function: Callable, *examples: Tensor) -> Callable:
@@ -25,16 +24,28 @@ def record(function: Callable, *examples: Tensor) -> Callable:
     Args:
         function: Takes the examples, returns a tensor or a tuple of them.
         examples: Tensors like those of later calls; only their layout matters.
+
+    Raises:
+        ValueReadError: If the function branches on values of its arguments.
     """
     with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript announces its successor, which has no replay this light on CPU
         examples = tuple(torch.zeros_like(x) for x in examples)
         on_cpu = all(x.device.type == "cpu" for x in examples)
-        with tracing(TracingContext(FakeTensorMode())):  # one for all nodes, not one each: half the time
-            graph = make_fx(
-                lambda *arguments: function(*arguments),  # make_fx miscounts the arguments of bound methods
-                decomposition_table=cheaper_forms() if on_cpu else None,
-            )(*examples)
+        single = False
+
+        def noted(*arguments: Tensor) -> Tensor | tuple[Tensor, ...]:
+            nonlocal single
+            found = function(*arguments)
+            single = isinstance(found, Tensor)
+            return found
+
+        try:
+            graph = _module(trace(noted, *examples, forms=cheaper_forms() if on_cpu else None), len(examples), single)
+        except ValueReadError:
+            raise
+        except ValueError:  # it writes into a tensor that others see
+            return traced(function, *examples)
         if on_cpu:
             simplify(graph.graph)
             graph.recompile()
@@ -42,6 +53,41 @@ def record(function: Callable, *examples: Tensor) -> Callable:
             return torch.jit.freeze(torch.jit.trace(graph.eval(), examples, check_trace=False).eval())
         except RuntimeError:  # an operation whose arguments the tracer does not know, as batch normalization's gradient
             return graph
+
+
+def _module(found: Trace, num_inputs: int, single: bool) -> fx.GraphModule:
+    """Return what was written down as a module; tensors that the function read by itself are its constants."""
+    graph, root = fx.Graph(), torch.nn.Module()
+    nodes: dict[str | int, fx.Node] = {f"x{k}": graph.placeholder(f"x{k}") for k in range(num_inputs)}
+    constants: dict[int, fx.Node] = {}
+
+    def read(leaf: object) -> object:
+        if isinstance(leaf, Ref):
+            nodes[leaf.key].meta["shape"] = leaf.shape
+            return nodes[leaf.key]
+        if isinstance(leaf, Tensor):
+            if id(leaf) not in constants:
+                name = f"constant{len(constants)}"
+                root.register_buffer(name, leaf.detach())
+                constants[id(leaf)] = graph.get_attr(name)
+                constants[id(leaf)].meta["shape"] = tuple(leaf.shape)
+            return constants[id(leaf)]
+        if isinstance(leaf, (tuple, list)):
+            return type(leaf)(read(x) for x in leaf)
+        return leaf
+
+    for op in found.operations:
+        kwargs = {name: read(x) for name, x in op.kwargs.items()}
+        node = graph.call_function(op.function, read(op.args), kwargs)
+        if op.places:
+            taken = [graph.call_function(operator.getitem, (node, k)) for k in op.places]
+        else:
+            taken = [node]
+        for ref, result in zip(op.results, taken, strict=True):
+            nodes[ref.key], result.meta["shape"] = result, ref.shape
+    outputs = read(found.outputs)
+    graph.output(outputs[0] if single else outputs)
+    return fx.GraphModule(root, graph)
 
 
 def traced(function: Callable, *examples: Tensor) -> Callable:

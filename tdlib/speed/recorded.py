@@ -36,6 +36,8 @@ class RecordedDynamics:
         if not getattr(models, "branches_on_values", False):
             functions = [Replayed(function) for function in functions]
         self._forward, self._step, self._first, self._encode = functions
+        if not self.has_memory:
+            self._first = self._step  # a start is a state like any other
 
     def __call__(self, state: Tensor, action: Tensor, delta_t: Tensor) -> Tensor:
         """Predict one step from an empty memory: (K, ..., D), (K, ..., A), (K, ...) [s] -> (K, ..., D)."""
@@ -101,7 +103,8 @@ class RecordedDynamics:
         """
         del count, width, like
         recorded = num_steps >= WORTH_RECORDING
-        first, later = (self._first, self._step) if recorded else (self._begin, self._advance)
+        begin = self._begin if self.has_memory else self._advance
+        first, later = (self._first, self._step) if recorded else (begin, self._advance)
 
         def step(
             carry: list[Tensor], action: Tensor, delta_t: Tensor, begins: Tensor | bool | None
@@ -131,8 +134,6 @@ class RecordedDynamics:
 
     def _begin(self, action: Tensor, delta_t: Tensor, *carry: Tensor) -> tuple[Tensor, ...]:
         """The first step, which is told its state: laid out as `_advance`."""
-        if not self.has_memory:
-            return self._advance(action, delta_t, *carry)
         return self._with_memory(carry[:-1], action, delta_t, carry[-1])
 
     def _with_memory(self, carry: tuple[Tensor, ...], *arguments: Tensor) -> tuple[Tensor, ...]:

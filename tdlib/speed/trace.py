@@ -1,4 +1,4 @@
-"""Write down the tensor operations of a function that has no loops over values: its graph, to be read by a generator.
+"""Write down the tensor operations of a function that has no branches on values, to be replayed or made into code.
 
 The function runs once; every operation that reaches torch's dispatcher is noted with the tensors it read and made,
 with gradients and `vmap` resolved. That takes 40 µs an operation (`make_fx` takes 1.5 ms).
@@ -38,6 +38,7 @@ class Operation:
         args: Positional arguments.
         kwargs: Named arguments.
         results: What it made, in the order in which it returns them.
+        places: Where they stand among what it returns; empty if it returns one tensor.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Operation:
     args: tuple
     kwargs: dict
     results: tuple[Ref, ...]
+    places: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,19 @@ class ValueReadError(ValueError):
     """The function turned a tensor that depends on its inputs into a Python number, so that its path depends on it."""
 
 
-def trace(function: Callable, *inputs: object, named: Mapping[str, Tensor] | None = None) -> Trace:
+def trace(
+    function: Callable,
+    *inputs: object,
+    named: Mapping[str, Tensor] | None = None,
+    forms: Mapping[Callable, Callable] | None = None,
+) -> Trace:
     """Run `function(*inputs)` and write its operations down.
 
     Args:
         function: Takes the inputs, returns tensors in any nesting.
         inputs: Tensors or nestings of them; the k-th tensor is the input `x<k>` of the trace.
         named: Further inputs that the function reads by itself, as parameters of a module.
+        forms: Operator -> what is written down in its place; one that returns `NotImplemented` leaves it.
 
     Raises:
         ValueReadError: If the function's path depends on the values of its inputs.
@@ -78,7 +86,7 @@ def trace(function: Callable, *inputs: object, named: Mapping[str, Tensor] | Non
     """
     leaves = [leaf for leaf in pytree.tree_leaves(inputs) if isinstance(leaf, Tensor)]
     given = {**{f"x{k}": leaf for k, leaf in enumerate(leaves)}, **(named or {})}
-    recorder = _Recorder(given, {f"x{k}" for k in range(len(leaves))})
+    recorder = _Recorder(given, {f"x{k}" for k in range(len(leaves))}, forms or {})
     with torch.no_grad(), recorder:
         outputs = function(*inputs)
     outputs = tuple(recorder.seen(leaf) for leaf in pytree.tree_leaves(outputs))
@@ -90,8 +98,9 @@ class _Recorder(TorchDispatchMode):
     def _should_skip_dynamo(cls) -> bool:
         return False  # nothing is compiled here, and importing the compiler takes 2 s
 
-    def __init__(self, given: Mapping[str, Tensor], moving: set[str]):
+    def __init__(self, given: Mapping[str, Tensor], moving: set[str], forms: Mapping[Callable, Callable]):
         super().__init__()
+        self._forms = forms
         self.operations: list[Operation] = []
         self._refs = {id(x): Ref(name, tuple(x.shape), x.dtype) for name, x in given.items()}
         self._moving: set[str | int] = set(moving)  # what depends on inputs
@@ -103,6 +112,11 @@ class _Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, function: Callable, types: object, args: tuple = (), kwargs: dict | None = None):
         kwargs = kwargs or {}
+        if function in self._forms:
+            with self:
+                found = self._forms[function](*args, **kwargs)
+            if found is not NotImplemented:
+                return found
         name = function.__name__  # such as add.Tensor
         own_args, own_kwargs = pytree.tree_map_only(Tensor, self.seen, (args, kwargs))
         read = [leaf for leaf in pytree.tree_leaves((own_args, own_kwargs)) if isinstance(leaf, Ref)]
@@ -112,21 +126,34 @@ class _Recorder(TorchDispatchMode):
             raise ValueReadError("the function must not branch on the values of its inputs")
         if base.endswith("_") and not base.endswith("__") and base not in _SHAPE_ONLY:
             self._refuse_shared(name, args[0])
+            if own_args[0] is args[0]:  # a constant, whose value now is what the operation changes
+                own_args = (self._copied(args[0]), *own_args[1:])
         result = function(*args, **kwargs)
         self._alive.append((args, kwargs, result))
-        made = [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)]
+        made = {k: leaf for k, leaf in enumerate(pytree.tree_leaves(result)) if isinstance(leaf, Tensor)}
         if not moving and not read:
             return result  # a constant
-        refs = []
-        for tensor in made:
-            ref = Ref(self._count, tuple(tensor.shape), tensor.dtype)
-            self._count += 1
-            self._refs[id(tensor)] = ref
-            refs.append(ref)
-            if moving:
-                self._moving.add(ref.key)
-        self.operations.append(Operation(name, function, own_args, own_kwargs, tuple(refs)))
+        refs = tuple(self._made(tensor, moving) for tensor in made.values())
+        places = () if isinstance(result, Tensor) else tuple(made)
+        self.operations.append(Operation(name, function, own_args, own_kwargs, refs, places))
         return result
+
+    def _made(self, tensor: Tensor, moving: bool) -> Ref:
+        ref = Ref(self._count, tuple(tensor.shape), tensor.dtype)
+        self._count += 1
+        self._refs[id(tensor)] = ref
+        if moving:
+            self._moving.add(ref.key)
+        return ref
+
+    def _copied(self, constant: Tensor) -> Ref:
+        """Write down that a constant is copied, so that every replay finds it as it is now."""
+        copy = constant.clone()
+        self._alive.append(copy)
+        ref = self._made(copy, False)
+        clone = torch.ops.aten.clone.default
+        self.operations.append(Operation("clone.default", clone, (copy.clone(),), {}, (ref,)))
+        return ref
 
     def _refuse_shared(self, name: str, target: Tensor) -> None:
         storage = target.untyped_storage().data_ptr()
