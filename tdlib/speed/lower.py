@@ -22,7 +22,8 @@ def cheaper_forms() -> dict:
         aten.cat.default: once(_join),
         aten.stack.default: once(_stack),
         aten.tanh.default: _tanh,
-        aten.mul.Scalar: _times_number,
+        aten.mul.Scalar: _unless_one,
+        aten.div.Tensor: _unless_one,
     }
 
 
@@ -37,7 +38,8 @@ def simplify(graph: fx.Graph) -> None:
 
 def _skip_view(node: fx.Node) -> None:
     """Let the users of a view that changes nothing, or of a second transpose, read what it views."""
-    if node.target in VIEWS and _shape(node) == _shape(node.args[0]):
+    same = node.target in VIEWS and _shape(node) == _shape(node.args[0])
+    if same or (node.target is aten.permute.default and list(node.args[1]) == list(range(len(node.args[1])))):
         node.replace_all_uses_with(node.args[0])
     elif _is_transpose(node) and _is_transpose(node.args[0]):
         node.replace_all_uses_with(node.args[0].args[0])
@@ -113,8 +115,10 @@ def _tanh(x: Tensor) -> Tensor:
     return torch.sigmoid(x * 2).mul(2).sub(1)
 
 
-def _times_number(x: Tensor, number: float) -> Tensor:
-    return x if number == 1 else NotImplemented
+def _unless_one(x: Tensor, number: Tensor | float) -> Tensor:
+    """Leave out what multiplies with or divides by the number 1."""
+    plain = isinstance(number, (int, float)) and number == 1 and x.is_floating_point()
+    return x if plain else NotImplemented
 
 
 def _factors(node: object) -> tuple[fx.Node, fx.Node, bool] | None:

@@ -118,7 +118,7 @@ class Stack:
 
     def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
         """Predict the state `delta_t` seconds later: (K|1, ..., D), (K|1, ..., A), (K|1, ...) [s] -> (K, ..., D)."""
-        return self.member_predictions(state, action, delta_t).mean(dim=1)
+        return self._mean(self._call("forward", state, action, delta_t))
 
     def member_predictions(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
         """Predictions of every ensemble member, (K, M, ..., D); M = 1 for plain models."""
