@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -53,7 +53,7 @@ class Namespace:
     maximum: Callable
     remainder: Callable
     where: Callable
-    pi: float = math.pi
+    pi: ClassVar[float] = math.pi
 
     def clip(self, x: Any, low: Any, high: Any) -> Any:
         """Keep a number between two bounds."""
@@ -95,7 +95,8 @@ def _determinant(rows: Sequence[Sequence[Any]]) -> Any:
 
 
 def _eliminated(rows: list[list[Any]]) -> tuple:
-    size, solution = len(rows), []
+    size = len(rows)
+    solution: list[Any] = []
     for k in range(size):
         for i in range(k + 1, size):
             factor = rows[i][k] / rows[k][k]
@@ -129,12 +130,9 @@ def _of_tensors(name: str) -> Callable:
         return lambda x: of_tensors(x) if isinstance(x, Tensor) else of_numbers(x)
 
     def apply(x: Tensor | float, y: Tensor | float) -> Tensor | float:
-        if isinstance(x, Tensor) and isinstance(y, Tensor):
-            return of_tensors(x, y)
-        if not isinstance(x, Tensor) and not isinstance(y, Tensor):
-            return of_numbers(x, y)
-        like = x if isinstance(x, Tensor) else y
-        return of_tensors(*(z if isinstance(z, Tensor) else like.new_tensor(z) for z in (x, y)))
+        if isinstance(x, Tensor):
+            return of_tensors(x, y if isinstance(y, Tensor) else x.new_tensor(y))
+        return of_tensors(y.new_tensor(x), y) if isinstance(y, Tensor) else of_numbers(x, y)
 
     return apply
 
@@ -175,4 +173,4 @@ def symbolic() -> Namespace:
 
     renamed = {"abs": sympy.Abs, "minimum": sympy.Min, "maximum": sympy.Max, "remainder": sympy.Mod}
     found = {name: renamed.get(name) or getattr(sympy, name) for name in (*UNARY, *BINARY)}
-    return Namespace(**found, where=lambda condition, x, y: sympy.Piecewise((x, condition), (y, True)), pi=math.pi)
+    return Namespace(**found, where=lambda condition, x, y: sympy.Piecewise((x, condition), (y, True)))

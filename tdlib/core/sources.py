@@ -14,12 +14,13 @@ import functools
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
+Edge = tuple[str, str | None]  # (module, name in it or None for the module itself)
 PACKAGE = __name__.split(".")[0]
 FOLDER = Path(__file__).resolve().parents[1]
 REGISTRIES = {  # module -> its tables of entries
@@ -62,7 +63,7 @@ def record_sources() -> None:
     """Remember the text of every module of this library that is imported from now on."""
     if _RecordingFinder not in sys.meta_path:
         for name in (PACKAGE, f"{PACKAGE}.core", __name__):  # imported before
-            _recorded[name] = module_path(name).read_bytes()
+            _recorded[name] = source_of(name)
         sys.meta_path.insert(0, _RecordingFinder)
 
 
@@ -117,7 +118,8 @@ def source_modules(*roots: str, stop: Sequence[str] = ()) -> dict[str, bytes]:
     """
     own = {PACKAGE, *(root.split(".")[0] for root in roots)}
     found: dict[str, bytes] = {}
-    waiting = [(root, None) for root in dict.fromkeys(roots)]
+    waiting: list[Edge] = [(root, None) for root in dict.fromkeys(roots)]
+    edges: Iterable[Edge]
     done = set(waiting)
     while waiting:
         name, attribute = waiting.pop()
@@ -155,14 +157,14 @@ class _Module:
     Args:
         is_package: Whether it is the `__init__` of a package.
         text: The text that counts: all of it, or for packages and registries what is left without imports and tables.
-        imports: Name in the module -> (module, name in it or None for the module itself).
+        imports: Name in the module -> what is imported.
         used_imports: Those that the text that counts uses.
     """
 
     is_package: bool
     text: bytes
-    imports: dict[str, tuple[str, str | None]]
-    used_imports: tuple[tuple[str, str | None], ...]
+    imports: dict[str, Edge]
+    used_imports: tuple[Edge, ...]
 
 
 def _parsed(name: str, source: bytes) -> _Module:
@@ -184,7 +186,8 @@ def _parse(name: str, source: bytes, is_package: bool) -> _Module:
     used = {n.id for node in tree.body if node not in cut for n in ast.walk(node) if isinstance(n, ast.Name)}
     lines = source.splitlines(keepends=True)
     for node in cut:
-        lines[node.lineno - 1 : node.end_lineno] = [b""] * (node.end_lineno - node.lineno + 1)
+        first, last = node.lineno - 1, node.end_lineno or node.lineno
+        lines[first:last] = [b""] * (last - first)
     text = b"".join(line for line in lines if line.strip())
     return _Module(is_package, text, imports, tuple(edge for key, edge in imports.items() if key in used))
 
@@ -196,7 +199,7 @@ def _is_entry_or_import(node: ast.stmt, tables: Sequence[str]) -> bool:
     return any(isinstance(target, ast.Name) and target.id in tables for target in targets)
 
 
-def _imports(tree: ast.Module, package: str) -> Iterator[tuple[str, tuple[str, str | None]]]:
+def _imports(tree: ast.Module, package: str) -> Iterator[tuple[str, Edge]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -210,7 +213,7 @@ def _imports(tree: ast.Module, package: str) -> Iterator[tuple[str, tuple[str, s
                 yield alias.asname or alias.name, (module, None if alias.name == "*" else alias.name)
 
 
-def _resolve(module: str, name: str | None) -> tuple[str, str | None] | None:
+def _resolve(module: str, name: str | None) -> Edge | None:
     """Turn an import into a node to visit: a module, or a name that a package or a registry gives."""
     if name is not None and _exists(f"{module}.{name}"):
         return f"{module}.{name}", None

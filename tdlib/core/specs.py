@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -178,7 +179,7 @@ def spec_values(spec: EnvironmentSpec) -> dict[str, object]:
     return {name: _lists(value) for name, value in dataclasses.asdict(spec).items()}
 
 
-def spec_from_values(values: Mapping[str, object]) -> EnvironmentSpec:
+def spec_from_values(values: Mapping[str, Any]) -> EnvironmentSpec:
     """Rebuild a stored specification, also one of the first edition, whose single input had fields of its own.
 
     Raises:
@@ -203,7 +204,7 @@ def _lists(value: object) -> object:
     return [_lists(x) for x in value] if isinstance(value, tuple | list) else value
 
 
-def _tuples(value: object) -> object:
+def _tuples(value: Any) -> Any:
     return tuple(_tuples(x) for x in value) if isinstance(value, tuple | list) else value
 
 

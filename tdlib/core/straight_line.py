@@ -25,6 +25,9 @@ class Unknown:
     """
 
     __slots__ = ("operation", "parts", "shared")
+    operation: str
+    parts: tuple
+    shared: dict
 
     def __new__(cls, operation: str, parts: tuple, shared: dict) -> "Unknown":
         key = (operation, *(id(part) if isinstance(part, Unknown) else repr(part) for part in parts))
@@ -37,7 +40,9 @@ class Unknown:
         raise TypeError("a number must be known for `if`, `and`, `or`, `min` or `max`; use m.where, & | ~, m.minimum")
 
     def __pow__(self, exponent: float) -> "Unknown":
-        return self * self if exponent == 2 else Unknown("({} ** {})", (self, exponent), self.shared)
+        if exponent == 2:
+            return Unknown("({} * {})", (self, self), self.shared)
+        return Unknown("({} ** {})", (self, exponent), self.shared)
 
     def __rpow__(self, base: float) -> "Unknown":
         return Unknown("({} ** {})", (base, self), self.shared)

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tdlib.core.context import Parts
+
 
 @dataclass(frozen=True)
-class Transitions:
+class Transitions(Parts):
     """A flat batch of transitions under a zero-order hold.
 
     Args:
@@ -28,13 +30,11 @@ class Transitions:
         return len(self.state)
 
     def __getitem__(self, index: Tensor | slice) -> "Transitions":
-        drawn = None if self.parameters is None else self.parameters[index]
-        return Transitions(*(x[index] for x in self.tensors()), drawn)
+        return self.map(lambda x: x[index])
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> "Transitions":
         """Return a copy in another precision or on another device."""
-        drawn = None if self.parameters is None else self.parameters.to(dtype=dtype, device=device)
-        return Transitions(*(x.to(dtype=dtype, device=device) for x in self.tensors()), drawn)
+        return self.map(lambda x: x.to(dtype=dtype, device=device))
 
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return (state, action, next_state, delta_t)."""
@@ -43,6 +43,7 @@ class Transitions:
     @staticmethod
     def concatenate(parts: "list[Transitions]") -> "Transitions":
         """Join several batches in order."""
-        columns = (torch.cat(column) for column in zip(*(p.tensors() for p in parts), strict=True))
+        columns = zip(*(p.tensors() for p in parts), strict=True)
+        state, action, next_state, delta_t = (torch.cat(column) for column in columns)
         drawn = None if parts[0].parameters is None else torch.cat([p.parameters for p in parts])
-        return Transitions(*columns, drawn)
+        return Transitions(state, action, next_state, delta_t, drawn)

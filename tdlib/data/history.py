@@ -111,7 +111,7 @@ def _state_at(dataset: TransitionDataset, episodes: np.ndarray, times: np.ndarra
 
 def _held_input(dataset: TransitionDataset, episodes: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """Time average of the input between two instants, or the discrete index held longest: (...) -> (..., A)."""
-    if not dataset.spec.discrete:
+    if dataset.spec.num_actions is None:
         return _average(dataset, dataset.action, episodes, starts, ends)
     indices = np.arange(dataset.spec.num_actions)
     share = _average(dataset, (dataset.action == indices).astype(np.float64), episodes, starts, ends)

@@ -9,11 +9,11 @@ from tdlib.systems import SYSTEMS
 
 def observe(state: np.ndarray, spec: EnvironmentSpec, parameters: np.ndarray | None = None) -> np.ndarray:
     """Return what the environment shows for a state: (..., D), (..., P) -> (..., O) float32."""
-    state = torch.from_numpy(np.asarray(state, dtype=np.float64))
+    seen = torch.from_numpy(np.asarray(state, dtype=np.float64))
     if spec.name in SYSTEMS:
         drawn = None if parameters is None else torch.from_numpy(np.asarray(parameters, dtype=np.float64))
-        state = SYSTEMS[spec.name].observation(state, drawn)
-    return state.numpy().astype(np.float32)
+        seen = SYSTEMS[spec.name].observation(seen, drawn)
+    return seen.numpy().astype(np.float32)
 
 
 def state_from_observation(observation: np.ndarray, spec: EnvironmentSpec) -> np.ndarray:

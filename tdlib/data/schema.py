@@ -7,6 +7,7 @@ episode e owns rows `episode_offsets[e]` to `episode_offsets[e + 1]`.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from tdlib.core.transitions import Transitions
 
 SCHEMA_VERSION = 1
 PARAMETERS = "parameters"
+FROM_ZERO: Any = None  # numbers that a set gives its episodes itself
 KINDS = ("episodes", "branched")  # branched: the rows of one "episode" share a start and differ in delta_t
 
 FIELDS: dict[str, tuple[str, str]] = {  # name -> (dtype on disk, meaning)
@@ -74,7 +76,7 @@ class TransitionDataset:
     episode_offsets: np.ndarray
     spec: EnvironmentSpec
     control_frequency: float | None
-    episode_id: np.ndarray | None = None
+    episode_id: np.ndarray = FROM_ZERO
     kind: str = "episodes"
     attributes: Mapping[str, str | int | float] = field(default_factory=dict)
     parameters: np.ndarray | None = None
@@ -84,9 +86,8 @@ class TransitionDataset:
         for name, (dtype, _) in FIELDS.items():
             object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=dtype))
         object.__setattr__(self, "episode_offsets", np.asarray(self.episode_offsets, dtype=np.int64))
-        if self.episode_id is None:
-            object.__setattr__(self, "episode_id", np.arange(len(self.episode_offsets) - 1))
-        object.__setattr__(self, "episode_id", np.asarray(self.episode_id, dtype=np.int64))
+        numbers = np.arange(self.num_episodes) if self.episode_id is FROM_ZERO else self.episode_id
+        object.__setattr__(self, "episode_id", np.asarray(numbers, dtype=np.int64))
         if self.parameters is not None:
             object.__setattr__(self, "parameters", np.asarray(self.parameters, dtype=np.float64))
         object.__setattr__(self, "extras", {name: np.asarray(column) for name, column in self.extras.items()})
@@ -101,8 +102,9 @@ class TransitionDataset:
     ) -> "TransitionDataset":
         """Join episodes in order: each has the columns of `FIELDS`, (P,) `parameters` if any, and what else is kept."""
         extras = [name for name in episodes[0] if name not in FIELDS and name != PARAMETERS]
+        columns: dict[str, Any] = {name: np.concatenate([episode[name] for episode in episodes]) for name in FIELDS}
         return cls(
-            **{name: np.concatenate([episode[name] for episode in episodes]) for name in FIELDS},
+            **columns,
             episode_offsets=np.concatenate([[0], np.cumsum([len(episode["t"]) for episode in episodes])]),
             spec=spec,
             control_frequency=control_frequency,
@@ -234,10 +236,10 @@ def check_dataset(dataset: TransitionDataset, name: str = "dataset") -> Transiti
         count = len(dataset.episode_id)
         raise DatasetError(f"{name}: episode_id must number {dataset.num_episodes} episodes, got {count}")
     wanted = (dataset.num_episodes, len(spec.parameter_names)) if spec.parameter_names else None
-    found = None if dataset.parameters is None else dataset.parameters.shape
-    if found != wanted:
-        raise DatasetError(f"{name}: parameters {spec.parameter_names} must have shape {wanted}, got {found}")
-    if found is not None and not np.isfinite(dataset.parameters).all():
+    shape = None if dataset.parameters is None else dataset.parameters.shape
+    if shape != wanted:
+        raise DatasetError(f"{name}: parameters {spec.parameter_names} must have shape {wanted}, got {shape}")
+    if dataset.parameters is not None and not np.isfinite(dataset.parameters).all():
         raise DatasetError(f"{name}: parameters must be finite, got {dataset.parameters.min(0)}")
     for column, values in dataset.extras.items():
         if len(values) != num_rows or not column.isidentifier() or column in FIELDS:

@@ -77,7 +77,8 @@ def coverage(dataset: TransitionDataset) -> dict[str, float]:
         plane = dataset.state[:, [position, velocity]]
         low, high = np.quantile(plane, 0.005, axis=0), np.quantile(plane, 0.995, axis=0)
         inside = ((plane >= low) & (plane <= high)).all(axis=1)
-        counts, _, _ = np.histogram2d(*plane[inside].T, bins=GRID, range=list(zip(low, high + 1e-12, strict=True)))
+        x, y = plane[inside].T
+        counts, _, _ = np.histogram2d(x, y, bins=GRID, range=np.stack([low, high + 1e-12], axis=1))
         shares[spec.state_names[position]] = float((counts > 0).mean())
     return shares
 
@@ -94,7 +95,8 @@ def flow_error(dataset: TransitionDataset, num_samples: int = NUM_FLOWS, seed: i
     """Largest difference between stored `next_state` and the flow of (state, action, Δt), over a sample of rows."""
     rows = np.random.default_rng(seed).choice(len(dataset), min(num_samples, len(dataset)), replace=False)
     state, action, delta_t = (torch.from_numpy(c[rows]) for c in (dataset.state, dataset.action, dataset.delta_t))
-    drawn = None if dataset.parameters is None else torch.from_numpy(dataset.row_parameters[rows])
+    of_rows = dataset.row_parameters
+    drawn = None if of_rows is None else torch.from_numpy(of_rows[rows])
     truth = SYSTEMS[dataset.spec.name].flow(state, action, delta_t, drawn)
     return float((torch.from_numpy(dataset.next_state[rows]) - truth).abs().max())
 
@@ -128,12 +130,12 @@ def verify_dataset(dataset: TransitionDataset, *, require_gain: bool = False) ->
     findings += _statistics(dataset)
     if dataset.kind == "episodes":
         findings += _returns(dataset, require_gain)
-        error = continuity_error(dataset)
-        findings.append(Finding("continuity", error <= FLOW_TOLERANCE, f"{error:.1e}", f"<= {FLOW_TOLERANCE:g}"))
+        jump = continuity_error(dataset)
+        findings.append(Finding("continuity", jump <= FLOW_TOLERANCE, f"{jump:.1e}", f"<= {FLOW_TOLERANCE:g}"))
     if dataset.spec.name in SYSTEMS:
-        error = flow_error(dataset)
+        wrong = flow_error(dataset)
         rule = f"next_state = flow(state, action, delta_t) to {FLOW_TOLERANCE:g}"
-        findings.append(Finding("truth", error <= FLOW_TOLERANCE, f"{error:.1e}", rule))
+        findings.append(Finding("truth", wrong <= FLOW_TOLERANCE, f"{wrong:.1e}", rule))
     return findings
 
 
@@ -150,7 +152,7 @@ def _statistics(dataset: TransitionDataset) -> list[Finding]:
     rule = f"none more than {OUTLIER_RANGES:g} times the 1 to 99 % range of the rate of change beyond it"
     findings.append(Finding("outliers", count == 0, str(count), rule))
     names, low, high = spec.input_names, spec.input_low, spec.input_high
-    if spec.discrete:
+    if spec.num_actions is not None:
         names, low, high = ("index",), (0,), (spec.num_actions - 1,)
     whole = not spec.discrete or bool((dataset.action % 1 == 0).all())
     for name, smallest, largest, column in zip(names, low, high, dataset.action.T, strict=True):

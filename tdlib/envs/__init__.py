@@ -28,9 +28,11 @@ __all__ = [
 ]
 
 
-def make_system_environment(system: str, control_frequency: float, **options: object) -> SystemEnvironment:
+def make_system_environment(
+    system: str, control_frequency: float, time_limit: float | None = None
+) -> SystemEnvironment:
     """Build the environment of a named system; the entry point of the registered ids."""
-    return SystemEnvironment(get_system(system), control_frequency, **options)
+    return SystemEnvironment(get_system(system), control_frequency, time_limit)
 
 
 def make_environment(name: str, control_frequency: float, **options: object) -> gymnasium.Env:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -30,7 +31,7 @@ class SystemEnvironment(gymnasium.Env):
         time_limit: Episode length [s].
     """
 
-    metadata = {"render_modes": []}
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
     render_mode = None
 
     def __init__(self, system: System, control_frequency: float, time_limit: float | None = None):
@@ -40,8 +41,9 @@ class SystemEnvironment(gymnasium.Env):
         self.time_limit = system.spec.time_limit if time_limit is None else time_limit
         self.observation_space = _observation_space(system)
         self.action_space = _action_space(system)
-        self._state: tuple[float, ...] | None = None
-        self._drawn, self._parameter_info = (), {}
+        self._state: tuple[float, ...] = ()  # set by `reset`, as are the parameters of an episode
+        self._drawn: tuple[tuple[float, ...], ...] = ()
+        self._parameter_info: dict[str, tuple[float, ...]] = {}
         self._parameters = SimpleNamespace(**system.parameters)
         self._num_steps = 0
 

@@ -40,9 +40,10 @@ class FixedFrequencyWrapper(gymnasium.Wrapper):
         found = _inner_step(env)
         if sim_dt is not None and found is not None and abs(sim_dt - found) > TOLERANCE * found:
             raise ValueError(f"sim_dt must be the environment's own inner step {found} s, got {sim_dt}")
-        self.sim_dt = sim_dt if sim_dt is not None else found
-        if self.sim_dt is None:
+        inner_step = sim_dt if sim_dt is not None else found
+        if inner_step is None:
             raise ValueError(f"sim_dt must be given: {env.unwrapped} states no inner step (dt, tau or MuJoCo's)")
+        self.sim_dt = inner_step
         self.control_frequency = control_frequency
         self.delta_t = delta_t_of(control_frequency)
         try:

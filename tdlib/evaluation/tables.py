@@ -6,6 +6,7 @@ last. Rates are text ("33.3", "irregular", "mixed"), so every table is read with
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,8 @@ ARM_DEFAULTS = {
     "env": "", "model": "none", "method": "baseline", "form": "none", "size": "hidden64", "data": "transitions",
     "train_frequency": "", "seed": 0,
 }  # fmt: skip
-Member = Mapping[str, object]  # values of the key columns of one model, without test_frequency
+Axes = Mapping[str, Sequence | np.ndarray]  # name -> labels
+Member = Mapping[str, Any]  # values of the key columns of one model, without test_frequency
 
 
 def frequency_label(rate: float | str) -> str:
@@ -60,8 +62,8 @@ def order_columns(table: pd.DataFrame) -> pd.DataFrame:
 
 def tidy(
     members: Sequence[Member],
-    axes: Mapping[str, Sequence],
-    values: Mapping[str, np.ndarray],
+    axes: Axes,
+    values: Mapping[str, np.ndarray | int],
 ) -> pd.DataFrame:
     """Spread arrays over one row per member and axis position.
 
@@ -74,8 +76,8 @@ def tidy(
     place = np.indices(shape).reshape(len(shape), -1)
     columns: dict[str, object] = {}
     for name in ARM_DEFAULTS:
-        labels = np.array([member.get(name, ARM_DEFAULTS[name]) for member in members], dtype=object)
-        columns[name] = labels[place[0]]
+        keys = np.array([member.get(name, ARM_DEFAULTS[name]) for member in members], dtype=object)
+        columns[name] = keys[place[0]]
     for axis, (name, labels) in enumerate(axes.items(), start=1):
         columns[name] = np.asarray(labels)[place[axis]]
     for name, array in values.items():

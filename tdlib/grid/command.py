@@ -118,7 +118,7 @@ def _run(command: list[str], layout: RunLayout, target: str, environment: dict[s
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
         )
         try:
-            for line in process.stdout:
+            for line in process.stdout or ():  # a pipe
                 sink.write(line)
                 sink.flush()
                 nothing_to_do = nothing_to_do or "Nothing to be done" in line

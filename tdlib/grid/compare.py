@@ -142,8 +142,8 @@ def compare_runs(a: Path | str, b: Path | str, tolerance: float = TOLERANCE) -> 
     tables_a, tables_b = _tables(a), _tables(b)
     found = []
     for name in dict.fromkeys([*tables_a, *tables_b]):
-        pair = [_read(tables.get(name, [])) for tables in (tables_a, tables_b)]
-        found += _compare_by_kind(name, *pair, tolerance)
+        table_a, table_b = (_read(tables.get(name, [])) for tables in (tables_a, tables_b))
+        found += _compare_by_kind(name, table_a, table_b, tolerance)
     return found
 
 

@@ -57,7 +57,7 @@ def run(module: str, arguments: list[str]) -> int:
 
 def skip_url_checker() -> None:
     """Have this process do without an optional checker of URLs: 3 of papermill's 4 s of import, and never needed."""
-    sys.modules.setdefault("rfc3987_syntax", None)
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None: Python's word for "do without"
 
 
 def write_cost(job: str, wall_seconds: float) -> None:

@@ -1,6 +1,7 @@
 """The jobs of a run: one executed notebook each, with its parameters and the jobs it waits for."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from tdlib.study.presets import Preset
 from tdlib.study.selection import NO_MODEL
@@ -27,7 +28,7 @@ class Job:
 
     name: str
     notebook: str
-    parameters: dict[str, object] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
     after: tuple[str, ...] = ()
 
 

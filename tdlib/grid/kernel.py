@@ -88,7 +88,7 @@ class ForkingProvisioner(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         self.forked.launch(cmd, kwargs.get("env") or dict(os.environ), kwargs.get("cwd"))
-        self.process = self.forked
+        self.process = self.forked  # type: ignore[assignment]  # has of Popen what Jupyter calls
         self.pid = self.pgid = self.forked.pid
         self.cwd = kwargs.get("cwd") or os.getcwd()
         return self.connection_info

@@ -68,8 +68,7 @@ def preloaded(folder: Path, logs: Path) -> Iterator[dict[str, str]]:
             time.sleep(0.01)
         yield {**environment, FOLDER: str(folder)}
     finally:
-        process.stdin.close()  # its sign to end
-        process.wait()
+        process.communicate()  # closes its input, its sign to end, and waits
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -314,7 +313,7 @@ def _exit_after(before: Callable[[], None], work: Callable[[], int]) -> NoReturn
         traceback.print_exc()
     finally:
         with contextlib.suppress(BaseException):
-            threading._shutdown()  # waits for threads that are no daemons, as at every exit
+            threading._shutdown()  # type: ignore[attr-defined]  # undeclared; waits for threads that are no daemons, as at every exit
             atexit._run_exitfuncs()
             sys.stdout.flush()
             sys.stderr.flush()

@@ -163,9 +163,10 @@ def _imported(code: str) -> list[str]:
     """Return the modules of this library that a notebook imports."""
     found = []
     for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "tdlib":
-            whole = [f"{node.module}.{alias.name}" for alias in node.names]
-            found += [name if module_path(name) else node.module for name in whole]
+        if isinstance(node, ast.ImportFrom) and node.module is not None and node.module.split(".")[0] == "tdlib":
+            module = node.module
+            whole = [f"{module}.{alias.name}" for alias in node.names]
+            found += [name if module_path(name) else module for name in whole]
         elif isinstance(node, ast.Import):
             found += [alias.name for alias in node.names if alias.name.split(".")[0] == "tdlib"]
     return found

@@ -5,7 +5,6 @@ that is NaN or infinite becomes −inf, so a diverged prediction never wins, and
 its own noise, so a plan does not depend on which others are planned beside it.
 """
 
-import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -69,7 +68,9 @@ class Plan:
 class Planner(Protocol):
     """Anything that turns an objective into a plan."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What tables call it."""
 
     def plan(self, objective: Objective, inputs: Inputs, warm_start: WarmStart, noise: Noise) -> Plan:
         """Return a plan; the batch shape and the number of knots are those of `warm_start`."""
@@ -207,14 +208,15 @@ def _refine(
             better = score > best_score
             best_score = torch.where(better, score, best_score)
             best_plan = torch.where(better[..., None, None], plan, best_plan)
+    assert best_score is not None  # there is at least one iteration
     # with no finite score at all, the center is as good as any plan
     nothing = best_score.isneginf()[..., None, None]
     knots = torch.where(nothing, inputs.most_likely(proposal), best_plan)
     return Plan(knots, best_score, num_nonfinite, WarmStart(proposal, elites[..., : planner.num_kept, :, :]))
 
 
-def _require_counts(settings: object, *names: str) -> None:
-    values = dataclasses.asdict(settings)
+def _require_counts(settings: CEM | MPPI, *names: str) -> None:
     for name in names:
-        if isinstance(values[name], bool) or not isinstance(values[name], int) or values[name] < 1:
-            raise ValueError(f"{name} must be a whole number >= 1, got {values[name]!r}")
+        value = getattr(settings, name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} must be a whole number >= 1, got {value!r}")

@@ -35,15 +35,15 @@ class BoxInputs:
     box, a balanced pole only those close to the last plan, and neither is told apart here.
 
     Args:
-        low: Smallest value of each input; one number means one input.
+        low: Smallest value of each input; a bare number is kept as the bound of one input.
         high: Largest value of each.
         initial_spread: Standard deviation of a fresh plan, relative to half the box.
         smallest_spread: Lower bound of a refitted standard deviation, relative to half the box.
         smallest_scale: Scale of the most careful draw relative to the widest.
     """
 
-    low: float | tuple[float, ...]
-    high: float | tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
     initial_spread: float = 1.0
     smallest_spread: float = 0.05
     smallest_scale: float = 0.1
@@ -158,6 +158,6 @@ Inputs = BoxInputs | CategoricalInputs
 
 def inputs_of(spec: EnvironmentSpec) -> Inputs:
     """Return the distribution family of an environment's actions."""
-    if spec.discrete:
+    if spec.num_actions is not None:
         return CategoricalInputs(spec.num_actions)
     return BoxInputs(spec.input_low, spec.input_high)

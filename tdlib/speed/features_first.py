@@ -7,16 +7,15 @@ side. Predictions equal the models' own up to rounding (tested).
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from tdlib.models.contract import Context
-from tdlib.models.derived import RecurrentRollout, RescaledIncrement
-from tdlib.speed.row_form import has_row_form, row_steps
+from tdlib.speed.row_form import RowFormed, has_row_form, row_steps
 from tdlib.speed.row_steps import Columns, MapSteps, MemorySteps
 from tdlib.speed.rows import RowLayout
-from tdlib.speed.stack import Stack
 from tdlib.speed.structure import has_memory, num_models, select_models, widest_layer
 
 CHUNK = 4096 * 64  # activations of one layer worked on at once: what stays in a cache near the core
@@ -33,7 +32,7 @@ class FeaturesFirst:
         ValueError: If there is no row form of these models; `has_row_form` tells before.
     """
 
-    def __init__(self, models: Stack | RescaledIncrement | RecurrentRollout):
+    def __init__(self, models: RowFormed):
         if not has_row_form(models):
             raise ValueError(f"models must be a stack of models with a row form, got {type(models).__name__}")
         self.models, self.has_memory = models, has_memory(models)
@@ -65,11 +64,11 @@ class FeaturesFirst:
         inputs = actions.reshape(count, num_columns, num_steps, -1).permute(3, 2, 0, 1)
         rows[self.layout.action, :-1] = self.layout.encode_actions(inputs)
         rows[self.layout.one] = 1.0
-        memory = self._shared_memory(state, batch, context) if self.has_memory else None
+        memory = self._shared_memory(steps, batch, context) if isinstance(steps, MemorySteps) else []
         width = max(SMALLEST, CHUNK // (count * self.widest))
         for begin in range(0, num_columns, width):
             part = rows[..., begin : begin + width]
-            if memory is None:
+            if isinstance(steps, MapSteps):
                 steps.roll(self.layout, part, delta_t)
                 continue
             columns = Columns(self.layout, count, part.shape[-1], state)
@@ -82,24 +81,25 @@ class FeaturesFirst:
 
     def initial(self, state: Tensor, context: Context | None = None) -> list[Tensor]:
         """Return what a step carries on, (K, N, ...) each: memory, where there is one, and state."""
-        if not self.has_memory:
+        steps = self.row_steps(state.dtype)
+        if isinstance(steps, MapSteps):
             return [state]
-        if context is None:
-            memory = self.row_steps(state.dtype).empty_memory(state.shape[1])
-        else:
-            memory = self._memory_after(context)
+        memory = steps.empty_memory(state.shape[1]) if context is None else self._memory_after(steps, context)
         return [*(x.transpose(1, 2) for x in memory), state]
 
     def stepper(self, count: int, width: int, num_steps: int, like: Tensor) -> Callable:
         """Prepare steps of K x N samples; see `RecordedDynamics.stepper`."""
         del num_steps
         columns, steps = Columns(self.layout, count, width, like), self.row_steps(like.dtype)
-        memory = steps.empty_memory(width) if self.has_memory else []
+        if isinstance(steps, MapSteps):
+            memory, advance = [], steps.by_interval(columns)
+        else:
+            memory = steps.empty_memory(width)
+            advance = steps.by_interval(columns, memory)
         kept = [x.transpose(1, 2) for x in memory]  # the same numbers as a step carries them on
-        advance = steps.by_interval(columns, memory) if self.has_memory else steps.by_interval(columns)
 
         def step(
-            carry: list[Tensor], action: Tensor, delta_t: Tensor, begins: Tensor | bool | None
+            carry: list[Tensor], action: Tensor, delta_t: Tensor, begins: Tensor | Literal[True] | None
         ) -> tuple[list[Tensor], Tensor]:
             del begins  # a first step is like the others
             *past, state = carry
@@ -123,11 +123,10 @@ class FeaturesFirst:
             self._steps[dtype] = row_steps(self.models, dtype)
         return self._steps[dtype]
 
-    def _memory_after(self, context: Context) -> list[Tensor]:
+    def _memory_after(self, steps: MemorySteps, context: Context) -> list[Tensor]:
         """Memory after the true steps of a context (K, N, C, ...): (K, H, N) twice; empty after a masked step."""
-        steps = self.row_steps(context.states.dtype)
-        columns = Columns(self.layout, *context.states.shape[:2], context.states)
-        memory = steps.empty_memory(context.states.shape[1])
+        count, width = context.states.shape[:2]
+        columns, memory = Columns(self.layout, count, width, context.states), steps.empty_memory(width)
         remember = steps.remember(columns, memory)
         actions = self.layout.encode_actions(context.actions.permute(3, 2, 0, 1))
         for t in range(context.mask.shape[-1]):
@@ -139,10 +138,10 @@ class FeaturesFirst:
                 part.masked_fill_(~context.mask[:, None, :, t], 0.0)
         return memory
 
-    def _shared_memory(self, state: Tensor, batch: tuple[int, ...], context: Context | None) -> list[Tensor]:
+    def _shared_memory(self, steps: MemorySteps, batch: tuple[int, ...], context: Context | None) -> list[Tensor]:
         """Memory of plans (K, *batch): (K, H, N) twice; a context's batch may have ones where theirs has more."""
         if context is None:
-            return self.row_steps(state.dtype).empty_memory(math.prod(batch))
+            return steps.empty_memory(math.prod(batch))
         shared = context.mask.shape[1:-1]
-        memory = self._memory_after(Context(*(x.flatten(1, len(shared)) for x in context.tensors())))
+        memory = self._memory_after(steps, context.map(lambda x: x.flatten(1, len(shared))))
         return [x.unflatten(-1, shared).expand(*x.shape[:2], *batch).flatten(2) for x in memory]

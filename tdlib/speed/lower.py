@@ -89,7 +89,7 @@ def _product(left: Tensor, right: Tensor) -> Tensor:
 
     Of a square result, columns stay columns, and a gradient of weights (long I) comes out as the weights lie.
     """
-    rows, inner, width = *left.shape[-2:], right.shape[-1]
+    (rows, inner), width = left.shape[-2:], right.shape[-1]
     if inner == 1:
         return left * right
     if width > rows or (width == rows and inner < width and left.stride(-1) == 1):

@@ -53,19 +53,18 @@ def predict_steps(
             past = None if context is None else _context_slice(context, begin, begin + chunk, device, dtype)
             if past is None and num_steps == 1:
                 predicted = model(inputs[0], inputs[1][..., 0, :], inputs[2][..., 0]).unsqueeze(-2)
-            elif past is None:
-                predicted = _feed_back(model, *inputs)
             else:
-                predicted = model.predict_sequence(*inputs, past)
+                predicted = _feed_back(model, inputs, past)
             parts.append(predicted.to("cpu", torch.float64))
     # a clone outside inference mode is an ordinary tensor
     return torch.cat(parts, dim=1).clone()
 
 
-def _feed_back(model: Model, state: Tensor, actions: Tensor, delta_t: Tensor) -> Tensor:
+def _feed_back(model: Model, inputs: list[Tensor], past: Context | None) -> Tensor:
     """Open loop for anything that predicts one step; a model with memory has its own `predict_sequence`."""
     if hasattr(model, "predict_sequence"):
-        return model.predict_sequence(state, actions, delta_t)
+        return model.predict_sequence(*inputs, *([] if past is None else [past]))
+    state, actions, delta_t = inputs
     predictions = []
     for t in range(actions.shape[-2]):
         state = model(state, actions[..., t, :], delta_t[..., t])

@@ -5,12 +5,12 @@ from tdlib.speed.features_first import FeaturesFirst
 from tdlib.speed.recorded import RecordedDynamics
 from tdlib.speed.row_form import has_row_form
 from tdlib.speed.stack import Stack
-from tdlib.speed.structure import with_inner
+from tdlib.speed.structure import Models, with_inner
 
 Prepared = FeaturesFirst | RecordedDynamics
 
 
-def prepared(models: object) -> object:
+def prepared(models: Models) -> Models | Prepared:
     """Prepare models for many predictions; keep the result to predict at several rates.
 
     Models with a row form predict in it, any other by replaying their recorded step. What has no step (models of whole
@@ -25,5 +25,5 @@ def prepared(models: object) -> object:
     if not isinstance(models, Stack | DynamicsModel) or models.whole_sequences:
         return models
     if getattr(models, "branches_on_values", False) and hasattr(models, "model"):  # record what it calls
-        models = with_inner(models, RecordedDynamics(models.model))
+        return RecordedDynamics(with_inner(models, RecordedDynamics(models.model)))
     return RecordedDynamics(models)

@@ -53,7 +53,7 @@ class Query:
     def samples(self, begin: int, end: int) -> "Query":
         """Return some of the predictions."""
         state, actions, delta_t = (x[:, begin:end] for x in (self.state, self.actions, self.delta_t))
-        context = None if self.context is None else Context(*(x[:, begin:end] for x in self.context.tensors()))
+        context = None if self.context is None else self.context.map(lambda x: x[:, begin:end])
         return Query(state, actions, delta_t, context, self.only_last)
 
 
@@ -81,7 +81,7 @@ def predict_queries(
     if not isinstance(models, Prepared):
         answers = []
         for q in queries:
-            predicted = predict_steps(model, q.state, q.actions, q.delta_t, q.context, dtype=dtype, device=device)
+            predicted = predict_steps(models, q.state, q.actions, q.delta_t, q.context, dtype=dtype, device=device)
             answers.append(predicted[:, :, -1:] if q.only_last else predicted)
         return answers
     if not queries:
@@ -106,7 +106,8 @@ def _empty_answer(query: Query, count: int) -> Tensor:
 
 def _blocks(queries: Sequence[Query], size: int | None) -> list[list[tuple[int, int, int]]]:
     """Cut all samples into blocks of `size`, those with most steps first: (query, begin, end) each; None cuts none."""
-    blocks, room = [], 0
+    blocks: list[list[tuple[int, int, int]]] = []
+    room = 0.0
     for i in sorted(range(len(queries)), key=lambda i: -queries[i].num_steps):
         begin = 0
         while begin < queries[i].num_samples:

@@ -112,7 +112,8 @@ class Replayed:
     """
 
     def __init__(self, function: Callable):
-        self._function, self._programs = function, {}
+        self._function = function
+        self._programs: dict[tuple, Callable] = {}
 
     def __call__(self, *arguments: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Return function(*arguments)."""

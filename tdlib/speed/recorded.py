@@ -1,7 +1,8 @@
 """Replay the prediction step of any models without Python: planning and evaluation call it thousands of times."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -32,7 +33,7 @@ class RecordedDynamics:
         self.num_models, self.widest = num_models(models), widest_layer(models)
         self._carry_of: Callable = tuple  # make the models' own carry, and a context, of a list of tensors
         self._context_of: Callable = tuple
-        functions = (models.__call__, self._advance, self._begin, self._remember)
+        functions: Sequence[Callable] = (models.__call__, self._advance, self._begin, self._remember)
         if not getattr(models, "branches_on_values", False):
             functions = [Replayed(function) for function in functions]
         self._forward, self._step, self._first, self._encode = functions
@@ -107,7 +108,7 @@ class RecordedDynamics:
         first, later = (self._first, self._step) if recorded else (begin, self._advance)
 
         def step(
-            carry: list[Tensor], action: Tensor, delta_t: Tensor, begins: Tensor | bool | None
+            carry: list[Tensor], action: Tensor, delta_t: Tensor, begins: Tensor | Literal[True] | None
         ) -> tuple[list[Tensor], Tensor]:
             if not self.has_memory or begins is None:
                 *carry, state = later(action, delta_t, *carry)
@@ -128,7 +129,8 @@ class RecordedDynamics:
     def _advance(self, action: Tensor, delta_t: Tensor, *carry: Tensor) -> tuple[Tensor, ...]:
         """One step: (action, Δt, *carry) -> (*carry, state); laid out alike, so that one recording serves all steps."""
         if not self.has_memory:
-            following = self.models(*carry, action, delta_t).contiguous()
+            (state,) = carry
+            following = self.models(state, action, delta_t).contiguous()
             return following, following
         return self._with_memory(carry[:-1], action, delta_t)
 

@@ -6,6 +6,7 @@ step: the jump model's does in planning, the LSTM's in evaluation with its conte
 """
 
 from collections.abc import Callable
+from typing import TypeGuard
 
 import torch
 
@@ -14,26 +15,29 @@ from tdlib.speed.row_steps import MapSteps, MemorySteps
 from tdlib.speed.rows import StackWeights
 from tdlib.speed.stack import Stack
 
+RowFormed = Stack | RescaledIncrement | RecurrentRollout
 
-def has_row_form(models: object) -> bool:
+
+def has_row_form(models: object) -> TypeGuard[RowFormed]:
     """Whether there is a row form: stacks of models that declare one, and derived arms of such stacks."""
-    if _declared(models) in DERIVED:
+    if _declared(models) in DERIVED and hasattr(models, "model"):
         return isinstance(models.model, Stack) and _declared(models.model.template) == "residual_network"
     if not isinstance(models, Stack) or _declared(models.template) not in ROW_FORMS:
         return False
     return models.num_members == 1 or not models.has_memory
 
 
-def row_steps(models: Stack | RescaledIncrement | RecurrentRollout, dtype: torch.dtype) -> MapSteps | MemorySteps:
+def row_steps(models: RowFormed, dtype: torch.dtype) -> MapSteps | MemorySteps:
     """Fold the weights of models that have a row form; they are taken as they are now."""
     if isinstance(models, Stack):
         return ROW_FORMS[_declared(models.template)](models, dtype)
     stack = models.model
+    assert isinstance(stack, Stack)  # `has_row_form` has seen to it
     return ROW_FORMS[_declared(stack.template)](stack, dtype, **{_declared(models): float(models.train_delta_t)})
 
 
-def _declared(model: object) -> str | None:
-    return vars(type(model)).get("row_form")
+def _declared(model: object) -> str:
+    return vars(type(model)).get("row_form", "")
 
 
 def _residual_network(stack: Stack, dtype: torch.dtype, **derived: float) -> MapSteps:

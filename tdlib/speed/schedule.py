@@ -44,9 +44,9 @@ def schedule(groups: Sequence[tuple[int, int]], width: int) -> Schedule:
         load += taken * steps
     table = Schedule(*(np.full((int(load.max()), width), -1, dtype=np.int64) for _ in range(2)))
     for i, column, begin in placed:
-        (count, steps), (sample, step) = groups[i], offsets[i]
+        (count, steps), (sample, first) = groups[i], offsets[i]
         table.sample[begin, column] = sample + np.arange(count)
-        step = step + np.arange(count * steps).reshape(count, steps)
+        step = first + np.arange(count * steps).reshape(count, steps)
         table.step[begin[:, None] + np.arange(steps), column[:, None]] = step
     return table
 

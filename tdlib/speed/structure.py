@@ -2,11 +2,13 @@
 
 import copy
 from collections.abc import Iterator
+from typing import TypeVar
 
 from torch import Tensor, nn
 
 from tdlib.speed.stack import Stack
 
+Models = TypeVar("Models")
 NARROWEST = 64  # activations of a sample where the weights tell of fewer
 
 
@@ -15,6 +17,11 @@ def num_models(models: object) -> int:
     if hasattr(models, "num_models"):
         return models.num_models
     return num_models(models.model) if hasattr(models, "model") else 1
+
+
+def num_members(models: object) -> int:
+    """Return M: the members of an ensemble, or of each ensemble of a stack; 0 for what is none."""
+    return getattr(models, "num_members", None) or len(getattr(models, "members", ()))
 
 
 def has_memory(models: object) -> bool:
@@ -27,7 +34,7 @@ def widest_layer(models: object) -> int:
     return max([NARROWEST, *_widths(models)])
 
 
-def select_models(models: object, index: Tensor) -> object:
+def select_models(models: Models, index: Tensor) -> Models:
     """Return some of the models of a stack, or of the one that is wrapped, by index (k,)."""
     if hasattr(models, "select"):
         return models.select(index)
@@ -36,7 +43,7 @@ def select_models(models: object, index: Tensor) -> object:
     return with_inner(models, select_models(models.model, index))
 
 
-def with_inner(wrapper: object, models: object) -> object:
+def with_inner(wrapper: Models, models: object) -> Models:
     """Return the same wrapper around other models."""
     other = copy.copy(wrapper)
     other.__dict__["model"] = models

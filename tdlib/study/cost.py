@@ -57,10 +57,7 @@ def preset_work(preset: Preset) -> pd.DataFrame:
 
 def optimizer_steps(preset: Preset, size: str) -> int:
     """Optimizer steps of one member; of a budget in epochs, for the set with most transitions."""
-    training = preset.training
-    if training.num_epochs is not None:
-        return training.num_epochs * math.ceil(TRAIN_SHARE * preset.collection.num_transitions / training.batch_size)
-    return training.num_steps if size == "hidden64" else training.num_steps_large or training.num_steps
+    return preset.training.steps(size, TRAIN_SHARE * preset.collection.num_transitions)
 
 
 def num_test_transitions(preset: Preset, env: str, memory: bool = False) -> int:

@@ -5,6 +5,7 @@ names the key, the rule and the value.
 """
 
 import contextlib
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from tdlib.core.facts import TRAIN_FREQUENCIES
 from tdlib.core.files import parse_yaml
@@ -64,6 +66,14 @@ class Training(_Section):
         if (self.num_steps is None) == (self.num_epochs is None):
             raise ValueError("exactly one of num_steps and num_epochs must be given")
         return self
+
+    def steps(self, size: str, num_transitions: float) -> int:
+        """Optimizer steps of one model of a size; a budget in epochs counts those of its training set."""
+        if self.num_epochs is not None:
+            return self.num_epochs * math.ceil(num_transitions / self.batch_size)
+        steps = self.num_steps if size == "hidden64" else self.num_steps_large or self.num_steps
+        assert steps is not None  # one of the two is given
+        return steps
 
 
 class Evaluation(_Section):
@@ -220,7 +230,7 @@ def load_preset(name_or_path: str | os.PathLike) -> Preset:
         raise PresetError(f"preset {path.name} cannot run:\n" + "\n".join(map(_describe, error.errors()))) from error
 
 
-def _describe(problem: dict) -> str:
+def _describe(problem: ErrorDetails) -> str:
     key = ".".join(str(part) for part in problem["loc"]) or "preset"
     rule = {
         "extra_forbidden": "unknown key",

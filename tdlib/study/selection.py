@@ -89,10 +89,10 @@ def select_arms(
         "size": check_choice("sizes", run.preset.sizes, sizes),
     }
     chosen_seeds = check_choice("seeds", run.preset.seeds, seeds)
-    asked = {name: set(values) for name, values in asked.items() if values}
-    arms = tuple(arm for arm in whole if all(getattr(arm, name) in values for name, values in asked.items()))
-    if not arms and asked.get("model") != {NO_MODEL}:
-        wanted = ", ".join(f"{name} among {sorted(values)}" for name, values in asked.items())
+    narrowed = {name: set(values) for name, values in asked.items() if values}
+    arms = tuple(arm for arm in whole if all(getattr(arm, name) in values for name, values in narrowed.items()))
+    if not arms and narrowed.get("model") != {NO_MODEL}:
+        wanted = ", ".join(f"{name} among {sorted(values)}" for name, values in narrowed.items())
         raise PresetError(f"an arm of preset {run.preset.name} must have {wanted}; none has")
     chosen_seeds = chosen_seeds or run.preset.seeds
     if arms == whole and set(chosen_seeds) == set(run.preset.seeds):

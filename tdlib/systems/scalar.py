@@ -10,6 +10,7 @@ from tdlib.core.straight_line import GLOBALS, RECORDING, Unknown, Vector, code, 
 
 if TYPE_CHECKING:
     from tdlib.systems.system import System
+    from tdlib.systems.task import Components, Number
 
 ROUNDING = 1e-9  # keeps ceil(0.03 / 0.01) at 3
 Advance = Callable[..., tuple[tuple[float, ...], float, float, bool]]
@@ -37,8 +38,8 @@ def advance_source(system: "System") -> str:
         "for k in range(count):",
     ]
     body = []
-    if task is not None and task.reward is not None:
-        earned, (rate,) = _block(system, lambda x, u, p, h: [task.reward(x, u, p, RECORDING)])
+    if task is not None and (reward := task.reward) is not None:
+        earned, (rate,) = _block(system, lambda x, u, p, h: [reward(x, u, p, RECORDING)])
         body += ["if exit_time == inf:", *_indent([*earned, f"reward += h * {rate} / {spec.reward_delta_t!r}"])]
     moved, ends = _block(system, lambda x, u, p, h: _substep(system, x, u, p, h))
     body += [*moved, f"{', '.join(x)}, = {', '.join(ends)},"]
@@ -46,12 +47,12 @@ def advance_source(system: "System") -> str:
         if (low, high) != (-math.inf, math.inf):
             clipped = f"x{i} = {low!r} if x{i} <= {low!r} else {high!r} if x{i} >= {high!r} else x{i}"
             body += [f"if not {low!r} < x{i} < {high!r}:", *_indent([clipped, "limit_hit = True"])]
-    if system.event is not None:
-        happened, (hit, *after) = _block(system, lambda x, u, p, h: _event(system, x, p))
+    if (event := system.event) is not None:
+        happened, (hit, *after) = _block(system, lambda x, u, p, h: _flat(*event(x, p, RECORDING)))
         body += [*happened, f"if {hit}:", *_indent([f"{', '.join(x)}, = {', '.join(after)},", "limit_hit = True"])]
-    if task is not None and task.outside is not None:
-        checked, (outside,) = _block(system, lambda x, u, p, h: [task.outside(x, p, RECORDING)])
-        ended = [*checked, f"if h > 0 and {outside}:", *_indent(["exit_time = (k + 1) * h"])]
+    if task is not None and (outside := task.outside) is not None:
+        checked, (left,) = _block(system, lambda x, u, p, h: [outside(x, p, RECORDING)])
+        ended = [*checked, f"if h > 0 and {left}:", *_indent(["exit_time = (k + 1) * h"])]
         body += ["if exit_time == inf:", *_indent(ended)]
     lines += [*_indent(body), f"return ({', '.join(x)},), reward, exit_time, limit_hit"]
     return "\n".join(["def advance(state, action, delta_t, parameters=()):", *_indent(lines)]) + "\n"
@@ -78,8 +79,7 @@ def _substep(system: "System", x: list, u: list, p: SimpleNamespace, h: Unknown)
     return runge_kutta_step(TABLEAUS[system.solver], field, Vector(x), h)
 
 
-def _event(system: "System", x: list, p: SimpleNamespace) -> list:
-    hit, after = system.event(x, p, RECORDING)
+def _flat(hit: "Number", after: "Components") -> "list[Number]":
     return [hit, *after]
 
 

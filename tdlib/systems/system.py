@@ -290,8 +290,8 @@ class System:
         drawn = self._nominal_rows(len(state)) if parameters is None else parameters.tolist()
         rows = zip(state.tolist(), action.tolist(), drawn, strict=True)
         ends, rewards, exits, hits = zip(*[self.advance(s, a, delta_t, p) for s, a, p in rows], strict=True)
-        numbers = (torch.tensor(x, dtype=state.dtype, device=state.device) for x in (ends, rewards, exits))
-        return IntervalOutcome(*numbers, torch.tensor(hits, device=state.device))
+        next_state, reward, exit_time = (state.new_tensor(x) for x in (ends, rewards, exits))
+        return IntervalOutcome(next_state, reward, exit_time, torch.tensor(hits, device=state.device))
 
     @cached_property
     def advance(self) -> Advance:
@@ -311,7 +311,9 @@ class System:
         return self._after(self._step(state, inputs, h, parameters), parameters)
 
     def after_event(self, state: Tensor, parameters: Tensor | None = None) -> Tensor:
-        """State after the event, where it happens: (..., D) -> (..., D)."""
+        """State after the event, where there is one and it happens: (..., D) -> (..., D)."""
+        if self.event is None:
+            return state
         hit, after = self.event(state.unbind(-1), self._named(parameters), TORCH)
         return torch.where(hit.unsqueeze(-1), _stacked(after, state), state)
 
@@ -342,8 +344,7 @@ class System:
 
     def _after(self, state: Tensor, parameters: Tensor | None) -> Tensor:
         """Apply limits and event to the end of a solver's step."""
-        state = self._clamped(state)
-        return state if self.event is None else self.after_event(state, parameters)
+        return self.after_event(self._clamped(state), parameters)
 
     def _limited(self, state: Tensor, parameters: Tensor | None) -> Tensor:
         """Whether `_after` acts on the end of a solver's step, (...) bool."""

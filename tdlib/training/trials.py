@@ -17,8 +17,13 @@ CURVE_COLUMNS = ("step", "train_loss", "val_loss", "grad_norm", "learning_rate")
 class Named(Protocol):
     """What training needs to know of an arm: how to call it in messages."""
 
-    model: str
-    folder: str
+    @property
+    def model(self) -> str:
+        """Name of its family."""
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder there."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,9 +34,11 @@ def draw_pairs(
         if share > len(dataset):
             raise ValueError(f"num_pairs must take at most the {len(dataset)} rows of each set, got {share} of set {i}")
         rows = numpy_generator(seed, "pairs", dataset.spec.name, i).choice(len(dataset), share, replace=False)
-        columns = (dataset.state, dataset.action, dataset.row_parameters)
-        drawn.append([None if column is None else column[rows] for column in columns])
-    return tuple(None if c[0] is None else torch.from_numpy(np.concatenate(c)) for c in zip(*drawn, strict=True))
+        drawn.append(
+            [column[rows] for column in (dataset.state, dataset.action, dataset.row_parameters) if column is not None]
+        )
+    states, actions, *parameters = (torch.from_numpy(np.concatenate(column)) for column in zip(*drawn, strict=True))
+    return states, actions, parameters[0] if parameters else None
 
 
 def branched_set(
@@ -66,9 +69,14 @@ def branched_set(
     num_branches = delta_ts.shape[-1]
     if system.spec.parameter_names and parameters is None:
         parameters = system.nominal_parameters.expand(len(states), -1)
-    each = [states, actions] if parameters is None else [states, actions, parameters]
-    state, action, *drawn = (x.double().repeat_interleave(num_branches, dim=0) for x in each)
-    rows = simulated_rows(system, state, action, delta_ts.reshape(-1), torch.zeros(len(state)).double(), *drawn)
+
+    def repeated(x: Tensor) -> Tensor:
+        return x.double().repeat_interleave(num_branches, dim=0)
+
+    state, action = repeated(states), repeated(actions)
+    drawn = None if parameters is None else repeated(parameters)
+    start = torch.zeros(len(state), dtype=torch.float64)
+    rows: dict[str, Any] = simulated_rows(system, state, action, delta_ts.reshape(-1), start, drawn)
     return TransitionDataset(
         **rows,
         episode_offsets=np.arange(len(states) + 1) * num_branches,
@@ -124,7 +132,7 @@ def write_branched(
         Paths by file stem.
     """
     delta_ts = [delta_t_of(frequency) for frequency in frequencies]
-    paths = {}
+    paths: dict[str, Path] = {}
     for split, datasets in sources.items():
         hashes = " ".join(content_hash(dataset)[:16] for dataset in datasets)
         settings = f"{env}, seed {seed}, intervals {delta_ts} s, from {hashes}"

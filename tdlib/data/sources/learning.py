@@ -34,7 +34,7 @@ COLUMNS = (
 )
 
 
-def learning_table(paths: Sequence[Path | str]) -> list[dict[str, object]]:
+def learning_table(paths: Sequence[Path | str]) -> list[dict[str, str | int | float]]:
     """Return the rows of the table; `part` is the fraction of the collection at the end of the row's fifth."""
     table = []
     for path in paths:
@@ -51,8 +51,8 @@ def learning_table(paths: Sequence[Path | str]) -> list[dict[str, object]]:
                 round(row["ci_high"], 2),
                 row["n"],
                 len(dataset),
-                round(len(dataset) / origin["wall_seconds"]),
-                round(len(dataset) / origin["cpu_seconds"]),
+                round(len(dataset) / float(origin["wall_seconds"])),
+                round(len(dataset) / float(origin["cpu_seconds"])),
                 origin["ppo_settings"],
             )
             table.append(dict(zip(COLUMNS, values, strict=True)))

@@ -123,10 +123,11 @@ def import_minari(
     if own:
         rate = float(metadata[RATE_KEY])
         spec, control_frequency = spec_from_json(metadata[SPEC_KEY]), None if math.isnan(rate) else rate
+        episodes = [_own_episode(episode) for episode in source.iterate_episodes()]
     elif spec is None or control_frequency is None:
         raise DatasetError("spec and control_frequency must be given for a Minari data set without them, got None")
-    read = _own_episode if own else _foreign_episode
-    episodes = [read(episode, spec, control_frequency) for episode in source.iterate_episodes()]
+    else:
+        episodes = [_foreign_episode(episode, spec, control_frequency) for episode in source.iterate_episodes()]
     attributes = {"policy": str(metadata.get("algorithm_name", "unknown")), "imported_from": "Minari"}
     dataset = TransitionDataset.from_episodes(episodes, spec, control_frequency, attributes)
     return check_dataset(dataset, path.name)
@@ -141,7 +142,7 @@ def _common(episode: EpisodeData) -> dict[str, np.ndarray]:
     }
 
 
-def _own_episode(episode: EpisodeData, spec: EnvironmentSpec, control_frequency: float | None) -> dict[str, np.ndarray]:
+def _own_episode(episode: EpisodeData) -> dict[str, np.ndarray]:
     infos = episode.infos
     extras = {name.removeprefix(EXTRA): infos[name] for name in infos if name.startswith(EXTRA)}
     drawn = {PARAMETERS: infos[PARAMETERS][0]} if PARAMETERS in infos else {}

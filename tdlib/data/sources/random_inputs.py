@@ -36,7 +36,8 @@ def random_episodes(
         Columns of the schema, and drawn parameters, episode by episode.
     """
     num_steps = steps_within(time_limit, delta_t)
-    episodes, missing, mean_length = [], wanted, num_steps
+    episodes: list[dict[str, np.ndarray]] = []
+    missing, mean_length = wanted, float(num_steps)
     while missing > 0:
         batch = _batch(system, delta_t, kind, num_steps, max(16, int(1.05 * missing / mean_length)), generator)
         mean_length = sum(len(episode["t"]) for episode in batch) / len(batch)
@@ -79,8 +80,8 @@ def _batch(
         action = spec.nearest_action(wanted) if spec.discrete else spec.held_input(wanted)
         own = None if drawn is None else drawn[alive]
         outcome = system.simulate_rows(state, action, delta_t, own)
-        clock = (torch.full_like(state[:, 0], seconds) for seconds in (delta_t, k * delta_t))
-        rows = simulated_rows(system, state, action, *clock, own, outcome)
+        lasting, since = (torch.full_like(state[:, 0], seconds) for seconds in (delta_t, k * delta_t))
+        rows = simulated_rows(system, state, action, lasting, since, own, outcome)
         steps.append((alive, rows))
         going = ~torch.from_numpy(rows["terminated"])
         state, alive = torch.from_numpy(rows["next_state"])[going], alive[going]

@@ -38,5 +38,9 @@ def simulated_rows(
 
 def origin_of(system: System, seed: int | None, policy: str) -> dict[str, str | int | float]:
     """Return the attributes that say how a simulated set came about."""
-    origin = {"policy": policy, "integrator": system.integrator, "sim_step": system.max_substep}
+    origin: dict[str, str | int | float] = {
+        "policy": policy,
+        "integrator": system.integrator,
+        "sim_step": system.max_substep,
+    }
     return origin if seed is None else {"seed": seed, **origin}

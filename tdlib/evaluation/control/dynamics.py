@@ -10,13 +10,16 @@ from torch import Tensor
 from tdlib.core.time_grid import TOLERANCE
 from tdlib.models import Context
 from tdlib.speed import Replayed
+from tdlib.speed.structure import select_models
 from tdlib.systems.system import System
 
 
 class Dynamics(Protocol):
     """What control needs of M models."""
 
-    has_memory: bool
+    @property
+    def has_memory(self) -> bool:
+        """Whether predictions depend on what came before the state."""
 
     def predict_sequence(
         self, state: Tensor, actions: Tensor, delta_t: float, context: Context | None = None
@@ -75,7 +78,7 @@ class SideBySide:
         predictions, begin = [], 0
         for part, count in zip(self.parts, self.counts, strict=True):
             own = slice(begin, begin + count)
-            past = Context(*(x[own] for x in context.tensors())) if part.has_memory else None
+            past = _members(context, own) if part.has_memory else None
             predictions.append(part.predict_sequence(state[own], actions[own], delta_t, past))
             begin += count
         return torch.cat(predictions)
@@ -86,7 +89,11 @@ class SideBySide:
         for part, count in zip(self.parts, self.counts, strict=True):
             own = index[(index >= begin) & (index < begin + count)] - begin
             if len(own):
-                parts.append(part if len(own) == count else part.select(own))
+                parts.append(part if len(own) == count else select_models(part, own))
                 counts.append(len(own))
             begin += count
         return SideBySide(parts, counts)
+
+
+def _members(context: Context | None, own: slice) -> Context | None:
+    return None if context is None else context.map(lambda x: x[own])

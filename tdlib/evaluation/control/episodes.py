@@ -229,7 +229,7 @@ def planning_objective(
         return system.cost(states, system.spec.held_input(actions))
 
     def of_part(part: slice) -> Objective:
-        own = None if context is None else Context(*(x[:, part] for x in context.tensors()))
+        own = None if context is None else context.map(lambda x: x[:, part])
 
         def predict(actions: Tensor) -> Tensor:
             state = start[:, part].expand(*actions.shape[:3], -1)

@@ -26,7 +26,7 @@ class Plant:
         self.system, self.state, self.delta_t = system, state, delta_t
         self.substeps = whole_steps(delta_t, record_delta_t)
         self.record_delta_t = delta_t / self.substeps
-        self.states, self.actions = [state], []  # at the recording times
+        self.states, self.actions = [state], list[Tensor]()  # at the recording times
         self.episode_return = torch.zeros(state.shape[:2], dtype=torch.float64)
         self.exit_time = torch.full_like(self.episode_return, math.inf)
 

@@ -18,15 +18,14 @@ from tdlib.evaluation.measures.measure import Measure, Subject
 from tdlib.evaluation.measures.take import Question
 from tdlib.evaluation.sets.gather import TestSets, first_of, gather_pairs, join_rates, members_of
 from tdlib.evaluation.tables import Member, tidy
-from tdlib.models import Ensemble
-from tdlib.speed import Stack
-from tdlib.speed.predict import MAX_ROWS
+from tdlib.speed.predict import MAX_ROWS, Model
+from tdlib.speed.structure import num_members, num_models
 
 NUM_BINS = 10
 
 
 def ensemble_calibration(
-    model: Stack | Ensemble,
+    model: Model,
     test_sets: TestSets,
     spec: EnvironmentSpec,
     members: Sequence[Member] | None = None,
@@ -48,11 +47,14 @@ def ensemble_calibration(
         Rows of key columns, bin ("all", or "1" ... "10" by rising spread), spread and error (RMS in the bin, relative
         to the RMS true change), correlation (Spearman, over pairs) and auroc (probability that a pair at this rate has
         a larger spread than one at a known rate, nan where none is known) in the rows "all", n.
+
+    Raises:
+        ValueError: If the model has no members.
     """
     members = members_of(model, test_sets, spec.name, members)
     pairs = gather_pairs(test_sets, members, first_of(test_sets, members).main, count=num_pairs)
     inputs = [join_rates(x) for x in (pairs.state, pairs.action, pairs.delta_t)]
-    mean, spread = (x.unflatten(1, pairs.delta_t.shape[1:]) for x in _predict(model, *inputs, device))
+    mean, spread = (x.unflatten(1, pairs.delta_t.shape[1:]) for x in _predict(model, inputs, device))
     scale = (pairs.increment**2).mean(dim=-2, keepdim=True)
     error = (squared_error(mean, pairs.next_state, spec) / scale).mean(dim=-1).sqrt()  # (K, R, N)
     score = (spread**2 / scale).mean(dim=-1).sqrt()
@@ -89,17 +91,17 @@ def ask(subject: Subject, *, num_pairs: int = 1024) -> Iterator[Question[pd.Data
 CALIBRATION = Measure("calibration", ("ensemble_calibration",), frozenset({"spread", "pairs"}), ask)
 
 
-def _predict(
-    model: Stack | Ensemble, state: Tensor, action: Tensor, delta_t: Tensor, device: torch.device | str
-) -> tuple[Tensor, Tensor]:
+def _predict(model: Model, inputs: Sequence[Tensor], device: torch.device | str) -> tuple[Tensor, Tensor]:
     """Mean and spread in chunks: (K|1, B, D), (K|1, B, A), (K|1, B) -> (K, B, D) float64 each."""
+    if not hasattr(model, "member_predictions"):
+        raise ValueError(f"model must be an ensemble or a stack of them, got {type(model).__name__}")
     stacked = hasattr(model, "num_models")
-    chunk = max(1, MAX_ROWS // (model.num_models * model.num_members if stacked else len(model.members)))
+    chunk = max(1, MAX_ROWS // (num_models(model) * num_members(model)))
     parts = []
     with torch.inference_mode():
-        for begin in range(0, state.shape[1], chunk):
-            inputs = [x[:, begin : begin + chunk].to(device, torch.float32) for x in (state, action, delta_t)]
-            predictions = model.member_predictions(*inputs).to("cpu", torch.float64)
+        for begin in range(0, inputs[0].shape[1], chunk):
+            chunks = [x[:, begin : begin + chunk].to(device, torch.float32) for x in inputs]
+            predictions = model.member_predictions(*chunks).to("cpu", torch.float64)
             axis = 1 if stacked else 0
             parts.append((predictions.mean(dim=axis), predictions.std(dim=axis)))
     mean, spread = (torch.cat(x, dim=1).clone() for x in zip(*parts, strict=True))

@@ -23,7 +23,6 @@ from tdlib.evaluation.measures.take import Question, take
 from tdlib.evaluation.sets.gather import TestSets, first_of, gather_pairs, members_of
 from tdlib.evaluation.sets.test_sets import PairSet
 from tdlib.evaluation.tables import Member, frequency_label, frequency_value, tidy
-from tdlib.models import Context
 from tdlib.speed import Model, Query, has_memory
 
 NOTHING_TO_COMPARE = "needs the truth at two rates, one a whole multiple of the other"
@@ -130,7 +129,7 @@ def _question(
             for rate in (pair.coarse, pair.past)
         )
         state, action, delta_t = pairs.state[:, 0], pairs.action[:, 0].unsqueeze(-2), pairs.delta_t[:, 0].unsqueeze(-1)
-        contexts = [s.context and Context(*(x[:, 0] for x in s.context.tensors())) for s in (pairs, past)]
+        contexts = [None if s.context is None else s.context.map(lambda x: x[:, 0]) for s in (pairs, past)]
         queries.append(Query(state, action, delta_t, contexts[0]))
         steps = action.expand(-1, -1, pair.count, -1), (delta_t / pair.count).expand(-1, -1, pair.count)
         queries.append(Query(state, *steps, contexts[1], only_last=True))

@@ -61,17 +61,29 @@ def convergence_test(
         model), n.
     """
     members = members_of(model, test_sets, system.spec.name, members)
-    h = model.train_delta_t if train_delta_t is None else train_delta_t
+    h = own_step(model) if train_delta_t is None else train_delta_t
     question = _question(test_sets, system, members, h, num_pairs)
     return take(model, [question], len(members), device=device, dtype=dtype)[0]
 
 
 def ask(subject: Subject, *, num_pairs: int = 64) -> Iterator[Question[pd.DataFrame]]:
     """Put `convergence_test` as one question, from the models' own training steps."""
-    yield _question(subject.test_sets, subject.system, subject.members, subject.model.train_delta_t, num_pairs)
+    assert subject.system is not None  # the measure needs it
+    yield _question(subject.test_sets, subject.system, subject.members, own_step(subject.model), num_pairs)
 
 
 CONVERGENCE = Measure("convergence", ("convergence_test",), frozenset({"field", "system", "truth", "pairs"}), ask)
+
+
+def own_step(model: Model) -> Tensor:
+    """Return the training step [s] that a model or stack knows of itself, () or (K,).
+
+    Raises:
+        ValueError: If it does not know it.
+    """
+    if not hasattr(model, "train_delta_t"):
+        raise ValueError(f"train_delta_t must be given for a model that has none, got {model!r}")
+    return model.train_delta_t
 
 
 def _question(

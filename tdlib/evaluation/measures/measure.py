@@ -6,6 +6,7 @@ A measure is one file. It becomes part of every evaluation by its line in `MEASU
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import pandas as pd
 import torch
@@ -15,6 +16,7 @@ from tdlib.evaluation.measures.take import Question
 from tdlib.evaluation.sets.test_sets import TestSet
 from tdlib.evaluation.tables import Member
 from tdlib.speed import Model, has_memory
+from tdlib.speed.structure import num_members
 from tdlib.systems import System
 
 SKIPPED = "skipped"  # table of what was not measured: key columns, measure, reason
@@ -77,7 +79,7 @@ class Skipped:
     reason: str
 
 
-Found = pd.DataFrame | Mapping[str, pd.DataFrame]
+Found: TypeAlias = pd.DataFrame | Mapping[str, pd.DataFrame]
 Ask = Callable[..., Iterable[Question[Found] | Skipped]]
 
 
@@ -126,9 +128,7 @@ def _field(subject: Subject) -> str | None:
 
 
 def _spread(subject: Subject) -> str | None:
-    model = subject.model
-    members = getattr(model, "num_members", None) or len(getattr(model, "members", ()))
-    return None if members > 1 else "needs a spread: an ensemble of several members"
+    return None if num_members(subject.model) > 1 else "needs a spread: an ensemble of several members"
 
 
 def _truth(subject: Subject) -> str | None:

@@ -13,7 +13,7 @@ from tdlib.evaluation.measures.measure import Measure, Subject
 from tdlib.evaluation.measures.one_step import pair_query, split_rates
 from tdlib.evaluation.measures.take import Question, take
 from tdlib.evaluation.sets.gather import TestSets, first_of, gather_pairs, members_of
-from tdlib.evaluation.tables import Member, tidy
+from tdlib.evaluation.tables import Axes, Member, tidy
 from tdlib.speed import Model, has_memory
 
 
@@ -81,5 +81,5 @@ def _question(
     scale = (pairs.increment**2).mean(dim=-2, keepdim=True)
     error = (squared_error(predicted, pairs.next_state, spec) / scale).mean(dim=-1).sqrt()  # (K, R, N)
     states = {name: pairs.state[..., i].numpy() for i, name in enumerate(spec.state_names)}
-    axes = {"test_frequency": pairs.rates, "point": np.arange(error.shape[-1])}
+    axes: Axes = {"test_frequency": pairs.rates, "point": np.arange(error.shape[-1])}
     return tidy(members, axes, {**states, "relative_error": error.numpy()})

@@ -14,7 +14,7 @@ from tdlib.evaluation.measures.measure import Measure, Subject
 from tdlib.evaluation.measures.take import Question, take
 from tdlib.evaluation.sets.gather import TestSets, first_of, gather_rollouts, members_of
 from tdlib.evaluation.sets.rollout_sets import RolloutSet
-from tdlib.evaluation.tables import Member, tidy
+from tdlib.evaluation.tables import Axes, Member, tidy
 from tdlib.models import Context
 from tdlib.speed import Model, Query, has_memory, predict_queries
 
@@ -44,9 +44,9 @@ def open_loop_rollout(
         (K, S, T, D) float64, or (S, T, D) for inputs without the leading axis.
     """
     if state.dim() == 2:
-        past = None if context is None else Context(*(x.unsqueeze(0) for x in context.tensors()))
-        inputs = (x.unsqueeze(0) for x in (state, actions, delta_t))
-        return open_loop_rollout(model, *inputs, past, device=device).squeeze(0)
+        past = None if context is None else context.map(lambda x: x.unsqueeze(0))
+        state, actions, delta_t = (x.unsqueeze(0) for x in (state, actions, delta_t))
+        return open_loop_rollout(model, state, actions, delta_t, past, device=device).squeeze(0)
     return predict_queries(model, [Query(state, actions, delta_t, context)], device=device)[0]
 
 
@@ -180,5 +180,5 @@ def _trajectories(
     values = {"time": times.numpy()}
     for i, name in enumerate(spec.state_names):
         values |= {name: predicted[..., i].float().numpy(), f"{name}_true": truth[..., i].float().numpy()}
-    axes = {"test_frequency": [rate], "start": np.arange(truth.shape[1]), "step": np.arange(truth.shape[2])}
+    axes: Axes = {"test_frequency": [rate], "start": np.arange(truth.shape[1]), "step": np.arange(truth.shape[2])}
     return tidy(members, axes, {name: x[:, None] for name, x in values.items()})

@@ -37,18 +37,21 @@ def take(
     Returns:
         Their results, in order.
     """
-    model = prepared(model)  # once: passes share recordings
-    results, waiting, queries, size = [], [], [], 0
+    ready = prepared(model)  # once: passes share recordings
+    results: list[Result] = []
+    waiting: list[tuple[Question[Result], int]] = []
+    queries: list[Query] = []
+    size = 0
     for question in questions:
         asked = list(next(question))
         more = num_models * sum(q.num_samples * (1 if q.only_last else q.num_steps) for q in asked)
         if waiting and size + more > MAX_STATES:
-            results += _finish(waiting, predict_queries(model, queries, dtype=dtype, device=device))
+            results += _finish(waiting, predict_queries(ready, queries, dtype=dtype, device=device))
             waiting, queries, size = [], [], 0
         waiting.append((question, len(asked)))
         queries += asked
         size += more
-    return results + _finish(waiting, predict_queries(model, queries, dtype=dtype, device=device))
+    return results + _finish(waiting, predict_queries(ready, queries, dtype=dtype, device=device))
 
 
 def _finish(waiting: Sequence[tuple[Question[Result], int]], answers: Sequence[Tensor]) -> list[Result]:

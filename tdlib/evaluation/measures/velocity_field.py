@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tdlib.evaluation.tables import Member, tidy
+from tdlib.evaluation.tables import Axes, Member, tidy
 from tdlib.models import DynamicsModel
 from tdlib.speed import Stack
 from tdlib.systems import System
@@ -43,7 +43,7 @@ def velocity_field(
     true = system.derivative(state, system.spec.held_input(action))
     with torch.inference_mode():
         learned = model.derivative(state.to(device, torch.float32), action.to(device, torch.float32)).cpu().double()
-    axes = {"test_frequency": [""], "point": np.arange(x.size)}
+    axes: Axes = {"test_frequency": [""], "point": np.arange(x.size)}
     values = {"x": state[..., i], "y": state[..., j], "dx": learned[..., i], "dy": learned[..., j],
               "dx_true": true[..., i], "dy_true": true[..., j]}  # fmt: skip
     table = tidy(members, axes, {name: v.unsqueeze(1).numpy() for name, v in values.items()})

@@ -1,6 +1,7 @@
 """Bring the test sets of K stacked models, whose seeds may differ, into tensors with a leading axis K."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from tdlib.evaluation.sets.test_sets import PairSet, TestSet
 from tdlib.evaluation.tables import ARM_DEFAULTS, Member
 from tdlib.models import Context
 
+Part = TypeVar("Part")
 TestSets = TestSet | Mapping[int, TestSet]
 MAX_PAIRS = 600_000  # K x R x N pairs held at once; the float64 tensors of one group then take some 100 MB
 
@@ -20,7 +22,7 @@ def members_of(model: object, test_sets: TestSets, env: str, members: Sequence[M
     Raises:
         ValueError: If their number is not the number of models, or one has a seed without a test set.
     """
-    count = len(model) if hasattr(model, "num_models") else None
+    count = model.num_models if hasattr(model, "num_models") else None
     if members is None:
         seed = next(iter(test_sets)) if isinstance(test_sets, Mapping) else test_sets.seed
         members = [{**ARM_DEFAULTS, "env": env, "model": "", "seed": seed}] * (count or 1)
@@ -52,7 +54,7 @@ def gather_pairs(
     rates: Sequence[str] | None = None,
     count: int | None = None,
     with_context: bool = False,
-) -> PairSet | None:
+) -> PairSet:
     """Stack the members' pair sets: every field (K, R, N, ...), or (1, R, N, ...) where all share one set.
 
     Where sets differ in size (logs), all are cut to the smallest.
@@ -65,17 +67,16 @@ def gather_pairs(
         count: Pairs to keep per rate, the first ones.
         with_context: Keep only pairs whose past is known, and their past.
 
-    Returns:
-        The stacked set; None if a member has no set of that name, or with_context is asked and there is none.
+    Raises:
+        ValueError: If a member has no set of that name, or with_context is asked and there is none.
     """
-    own = _by_seed(test_sets, members, lambda test_set: test_set.pairs.get(name))
-    if any(pairs is None or (with_context and pairs.context is None) for pairs in own.values()):
-        return None
-    known = min(p.context.mask.shape[1] if with_context else p.delta_t.shape[1] for p in own.values())
+    own = _by_seed(test_sets, members, lambda test_set: _named(test_set, name, with_context))
+    known = min(_num_pairs(pairs, with_context) for pairs in own.values())
     own = {seed: _cut(pairs, rates, min(known, count or known), with_context) for seed, pairs in own.items()}
-    fields = _stack(own, members, ("state", "action", "delta_t", "next_state", "limit_hit"))
+    names = ("state", "action", "delta_t", "next_state", "limit_hit")
+    state, action, delta_t, next_state, limit_hit = _stack(own, members, names)
     context = _stack_context(own, members) if with_context else None
-    return PairSet(next(iter(own.values())).rates, *fields, context=context)
+    return PairSet(next(iter(own.values())).rates, state, action, delta_t, next_state, limit_hit, context)
 
 
 def gather_rollouts(
@@ -103,10 +104,23 @@ def join_rates(tensor: Tensor) -> Tensor:
 
 def join_context(context: Context) -> Context:
     """Make one batch of the contexts of all rates: (K, R, N, C, ...) -> (K, R*N, C, ...)."""
-    return Context(*(join_rates(x) for x in context.tensors()))
+    return context.map(join_rates)
 
 
-def _by_seed(test_sets: TestSets, members: Sequence[Member], pick: Callable[[TestSet], object]) -> dict[int, object]:
+def _named(test_set: TestSet, name: str, with_context: bool) -> PairSet:
+    pairs = test_set.pairs.get(name)
+    if pairs is None or (with_context and pairs.context is None):
+        past = " with a known past" if with_context else ""
+        raise ValueError(f"name must be a pair set{past}, among {list(test_set.pairs)}, got {name!r}")
+    return pairs
+
+
+def _num_pairs(pairs: PairSet, with_context: bool) -> int:
+    known = pairs.context.mask if with_context and pairs.context is not None else pairs.delta_t
+    return known.shape[1]
+
+
+def _by_seed(test_sets: TestSets, members: Sequence[Member], pick: Callable[[TestSet], Part]) -> dict[int, Part]:
     if isinstance(test_sets, TestSet):
         return {-1: pick(test_sets)}
     return {seed: pick(test_sets[seed]) for seed in dict.fromkeys(member["seed"] for member in members)}
@@ -114,9 +128,19 @@ def _by_seed(test_sets: TestSets, members: Sequence[Member], pick: Callable[[Tes
 
 def _cut(pairs: PairSet, rates: Sequence[str] | None, count: int, with_context: bool) -> PairSet:
     index = [i for i, rate in enumerate(pairs.rates) if rates is None or rate in rates]
-    cut = [x[index, :count] for x in (pairs.state, pairs.action, pairs.delta_t, pairs.next_state, pairs.limit_hit)]
-    context = Context(*(x[index, :count] for x in pairs.context.tensors())) if with_context else None
-    return PairSet(tuple(pairs.rates[i] for i in index), *cut, context=context)
+
+    def kept(x: Tensor) -> Tensor:
+        return x[index, :count]
+
+    return PairSet(
+        rates=tuple(pairs.rates[i] for i in index),
+        state=kept(pairs.state),
+        action=kept(pairs.action),
+        delta_t=kept(pairs.delta_t),
+        next_state=kept(pairs.next_state),
+        limit_hit=kept(pairs.limit_hit),
+        context=pairs.context.map(kept) if with_context and pairs.context is not None else None,
+    )
 
 
 def _stack(own: Mapping[int, object], members: Sequence[Member], names: Sequence[str]) -> list[Tensor]:
@@ -129,6 +153,6 @@ def _stack(own: Mapping[int, object], members: Sequence[Member], names: Sequence
     return result
 
 
-def _stack_context(own: Mapping[int, object], members: Sequence[Member]) -> Context:
+def _stack_context(own: Mapping[int, PairSet] | Mapping[int, RolloutSet], members: Sequence[Member]) -> Context:
     contexts = {seed: item.context for seed, item in own.items()}
     return Context(*_stack(contexts, members, ("states", "actions", "delta_t", "mask")))

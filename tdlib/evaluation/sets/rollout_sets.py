@@ -41,7 +41,7 @@ class RolloutSet:
         """Return the first steps of the first rollouts."""
         actions, delta_t, states = (x[:num_starts, :num_steps] for x in (self.actions, self.delta_t, self.states))
         inside = None if self.inside is None else self.inside[:num_starts, :num_steps]
-        context = None if self.context is None else Context(*(x[:num_starts] for x in self.context.tensors()))
+        context = None if self.context is None else self.context.map(lambda x: x[:num_starts])
         return RolloutSet(self.state[:num_starts], actions, delta_t, states, inside, self.times[:num_steps], context)
 
 

@@ -93,17 +93,18 @@ def build_test_set(
         raise ValueError(f"num_pairs and num_starts must be >= 1, got {num_pairs} and {num_starts}")
     if system is None:
         sizes = {"num_pairs": num_pairs, "num_starts": num_starts, "num_context_pairs": num_context_pairs}
-        pairs, rollouts = log_sets(datasets, seed=seed, horizon=horizon, **sizes)
-        return TestSet(datasets[0].spec, seed, {"log": pairs}, rollouts, truth=False)
-    labels = tuple(frequency_label(rate) for rate in rates)
+        recorded, rollouts = log_sets(datasets, seed=seed, horizon=horizon, **sizes)
+        return TestSet(datasets[0].spec, seed, {"log": recorded}, rollouts, truth=False)
+    labels, env = tuple(frequency_label(rate) for rate in rates), system.spec.name
 
     def stream(*purpose: object) -> torch.Generator:
-        return torch_generator(seed, system.spec.name, "test set", *purpose)
+        return torch_generator(seed, env, "test set", *purpose)
 
     pairs = {"pooled": _pooled(system, datasets, labels, num_pairs, stream("pooled"), num_context_pairs)}
     if own_states:
         own = _own(system, datasets, labels, num_pairs, stream("own"))
-        pairs |= {"ppo": own} if own else {}
+        if own is not None:
+            pairs["ppo"] = own
     if shift:
         _check(system, shift, "shift")
         count = max(1, num_pairs // 4) if num_shift_pairs is None else num_shift_pairs

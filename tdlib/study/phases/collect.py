@@ -241,9 +241,9 @@ def _collections(
         yield result, folder, partial(write_random, env, rate, seed, num_random, folder)
     for seed in seeds:
         folder = run.layout.branched_folder(env, seed)
-        hashes = {split: data_hashes(run, env, [seed], split) for split in SPLITS}
+        data = {split: data_hashes(run, env, [seed], split) for split in SPLITS}
         made_by = sources["sources.branched"]
-        result = Result(folder / STAMP, sources=made_by, env=env, seed=seed, rates=rates, data=hashes)
+        result = Result(folder / STAMP, sources=made_by, env=env, seed=seed, rates=rates, data=data)
         yield result, folder, partial(_branch, run, env, seed, folder)
     if tuple(seeds) == run.preset.seeds:
         path = run.layout.data / "processed" / f"normalization_stats_{env_folder(env)}.json"
@@ -259,10 +259,12 @@ def _files(place: Path) -> list[Path]:
     return [path for path in sorted(place.iterdir()) if path.is_file() and path.name != STAMP and path.name[0] != "."]
 
 
-def _collect_ppo(*arguments: object) -> None:
+def _collect_ppo(
+    env: str, rate: float, seed: int, count: int, folder: Path, progress: Callable[[int, int], None]
+) -> None:
     from tdlib.data.sources.ppo import collect_ppo  # stable-baselines3 is slow to import and not always needed
 
-    collect_ppo(*arguments)
+    collect_ppo(env, rate, seed, count, folder, progress)
 
 
 def _branch(run: Run, env: str, seed: int, folder: Path) -> None:

@@ -16,7 +16,7 @@ from tdlib.evaluation.control.episodes import (
 )
 from tdlib.evaluation.tables import ARM_DEFAULTS, frequency_label, read_table
 from tdlib.figures.selection import SHOWN_ARMS
-from tdlib.planning import CEM, MPPI, Planner, RandomInputs
+from tdlib.planning import CEM, MPPI, RandomInputs
 from tdlib.speed import prepared
 from tdlib.study import clock
 from tdlib.study.parts import ensure_members, member_name, rows_of
@@ -30,6 +30,8 @@ from tdlib.systems import SYSTEMS, System
 
 LARGEST_BATCH = 512  # episodes run together; more only grow the working set
 TABLE = "control_performance"
+KeysAndDynamics = tuple[list[dict], Dynamics]  # of one stack
+Ready = dict[int, KeysAndDynamics]  # by the stack's number
 Oracles = dict[tuple[float, str], ControlResult]  # (control rate, planner) -> the true system's episodes
 
 
@@ -45,7 +47,7 @@ class Setting:
     """
 
     rate: float
-    planner: Planner
+    planner: CEM | MPPI
     arms: str = "all"
     model_rate: float | None = None
 
@@ -93,7 +95,7 @@ def control_summary(table: pd.DataFrame) -> pd.DataFrame:
     return main.groupby(keys, sort=False)[["episode_return", "success", "regret"]].mean()
 
 
-def _settings(run: Run) -> tuple[ControlSettings, Planner]:
+def _settings(run: Run) -> tuple[ControlSettings, CEM]:
     control = run.preset.control
     settings = ControlSettings(replan_interval=control.replan_seconds or 0.0, duration=control.episode_seconds)
     return settings, CEM(population=control.num_samples, num_iterations=control.num_iterations)
@@ -122,7 +124,7 @@ def _result(run: Run, env: str, model: str) -> tuple[Result, dict[str, object]]:
         control=run.preset.control.model_dump(),
         axes=SHOWN_ARMS,
     )
-    members = {
+    members: dict[str, object] = {
         member_name(arm, seed): weight_hash(run, env, arm, seed)
         for arm in arms_of(run.preset)
         for seed in run.preset.seeds
@@ -137,7 +139,7 @@ def _all_rows(
     """Rows of the members of each model, and of the references: all act side by side, one setting after the other."""
     stacks = [(model, stack) for model, own in members.items() for stack in load_stacks(run, system.spec.name, own)]
     chosen = [stack.select(on_axes) for _, stack in stacks]
-    ready = {
+    ready: dict[str, Ready] = {
         "all": {i: (stack.keys, prepared(stack.dynamics)) for i, (_, stack) in enumerate(stacks)},
         "axes": {i: (stack.keys, prepared(stack.dynamics)) for i, stack in enumerate(chosen) if stack is not None},
         "none": {},
@@ -148,8 +150,8 @@ def _all_rows(
     progress = Progress(f"control {system.spec.name}")
     for done, setting in enumerate(settings):
         progress(done, len(settings))
-        for i, rows in _episodes_of(run, system, setting, ready[setting.arms], oracles):
-            found[i] += rows
+        for i, more in _episodes_of(run, system, setting, ready[setting.arms], oracles):
+            found[i] += more
     progress(len(settings), len(settings))
     rows = {NO_MODEL: _reference_rows(run, system, oracles)} if with_references else {}
     rows |= {model: [] for model in members}
@@ -172,7 +174,7 @@ def control_settings(run: Run) -> list[Setting]:
     ]
 
 
-def _planners(run: Run, planner: CEM) -> list[Planner]:
+def _planners(run: Run, planner: CEM) -> list[CEM | MPPI]:
     return [planner, MPPI(population=planner.population)] if run.preset.control.compare_mppi else [planner]
 
 
@@ -196,7 +198,7 @@ def _key(env: str, method: str) -> dict[str, object]:
 
 
 def _episodes_of(
-    run: Run, system: System, setting: Setting, arms: dict[int, tuple[list[dict], Dynamics]], oracles: Oracles
+    run: Run, system: System, setting: Setting, arms: Ready, oracles: Oracles
 ) -> Iterator[tuple[int, list[dict]]]:
     """Run one setting; yield the rows of each arm's stack. The oracle's episodes are kept in `oracles`.
 
@@ -231,16 +233,17 @@ def _episodes_of(
         for (number, (keys, _)), count in zip(batch.items(), counts, strict=True):
             part = result.members(slice(begin, begin + count))
             begin += count
-            if number == NO_MODEL:
+            if isinstance(number, str):  # the oracle
                 oracles[of_oracle] = part
                 continue
             label = frequency_label(setting.model_rate or setting.rate)
             yield number, [{**row, "model_frequency": label} for row in control_rows(part, keys, oracles[of_oracle])]
 
 
-def _batches(arms: dict[int, tuple[list[dict], Dynamics]], episodes: int) -> Iterator[dict]:
+def _batches(arms: Ready, episodes: int) -> Iterator[dict[int | str, KeysAndDynamics]]:
     """Split arms so that no more than `LARGEST_BATCH` episodes run together, unless one stack alone has more."""
-    batch, size = {}, 0
+    batch: dict[int | str, KeysAndDynamics] = {}
+    size = 0
     for number, (keys, dynamics) in arms.items():
         if batch and size + len(keys) * episodes > LARGEST_BATCH:
             yield batch

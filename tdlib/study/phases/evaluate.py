@@ -166,14 +166,14 @@ def record_videos(run: Run, env: str, chosen: Selection | None = None) -> list[S
     table = example_rollouts(run, env, chosen) if env in VIDEOS else pd.DataFrame()
     if table.empty:
         return [Missing(f"no videos of {env}: none is declared, or nothing that they show was chosen")]
-    videos = []
+    videos: list[SavedVideo | Missing] = []
     for name, (title, wanted) in VIDEOS.get(env, {}).items():
         shown = {**wanted, "model": "jump", "size": "hidden64", "data": "transitions", "test_frequency": "50"}
-        chosen = table[table["seed"] == run.preset.seeds[0]]
+        rows = table[table["seed"] == run.preset.seeds[0]]
         for column, value in shown.items():
-            chosen = chosen[chosen[column] == value]
-        if len(chosen):
-            videos.append(save_rollout_video(chosen, run.layout.videos / f"{name}.mp4", title=title))
+            rows = rows[rows[column] == value]
+        if len(rows):
+            videos.append(save_rollout_video(rows, run.layout.videos / f"{name}.mp4", title=title))
             produced(run.layout.videos / f"{name}.mp4")
     return videos
 

@@ -69,9 +69,10 @@ def load_stacks(run: Run, env: str, members: Sequence[Member]) -> list[StackOfAr
         for i in range(0, len(keys), LARGEST_STACK):
             chunk = tuple(keys[i : i + LARGEST_STACK])
             stacks.append(StackOfArms(env, chunk, tuple(loaded[key] for key in chunk)))
-    for arm in dict.fromkeys(arm for arm, _ in members if arm.source not in (arm, None)):
+    derived = {arm: arm.source for arm, _ in members if arm.source is not None and arm.source != arm}
+    for arm, source in derived.items():
         own = tuple(member for member in members if member[0] == arm)
-        models = tuple(loaded[arm.source, seed] for _, seed in own)
+        models = tuple(loaded[source, seed] for _, seed in own)
         stacks.append(StackOfArms(env, own, models, _derivation(arm, env)))
     if unmoved := tuple(member for member in members if member[0] == PERSISTENCE):
         stacks.append(StackOfArms(env, unmoved, ()))

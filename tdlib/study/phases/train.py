@@ -1,7 +1,6 @@
 """Phase 2: train every arm of one environment that is not trained yet, one fit per model family."""
 
 import contextlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,15 +96,15 @@ def ensure_trained(run: Run, env: str, chosen: Selection | None = None) -> None:
         progress = Progress(f"training {env}")
         done = 0
         for size in dict.fromkeys(arm.size for arm, _ in missing):  # one budget per size
-            trials = [_trial(env, arm, seed, data[seed]) for arm, seed in missing if arm.size == size]
+            asked = [(arm, seed) for arm, seed in missing if arm.size == size]
+            trials = [_trial(env, arm, seed, data[seed]) for arm, seed in asked]
             budget = budget_of(run, size, trials)
 
             def report(part: int, total: int, before: int = done, count: int = len(trials)) -> None:
                 progress(round(1000 * (before + part / max(total, 1) * count)), 1000 * len(missing))
 
-            for result in fit(trials, budget, run.device, report):
-                files = _save(run, env, result, budget, data[result.trial.seed].hashes)
-                results[result.trial.arm, result.trial.seed].record(files)
+            for (arm, seed), result in zip(asked, fit(trials, budget, run.device, report), strict=True):
+                results[arm, seed].record(_save(run, env, arm, result, budget, data[seed].hashes))
             done += len(trials)
 
 
@@ -196,15 +195,11 @@ def _trial(env: str, arm: Arm, seed: int, data: SeedData) -> Trial:
 def budget_of(run: Run, size: str, trials: Sequence[Trial]) -> Budget:
     """Return the budget of the trials of one size; one in epochs counts those of the largest training set."""
     training = run.preset.training
-    steps, validations = training.num_steps, {}
-    if training.num_epochs is not None:
-        largest = max(sum(len(part) for part in trial.train) for trial in trials)
-        steps = training.num_epochs * math.ceil(largest / training.batch_size)
-        validations = {"num_validations": training.num_epochs}  # one per epoch, so that patience counts epochs
-    elif size != "hidden64" and training.num_steps_large is not None:
-        steps = training.num_steps_large
+    largest = max(sum(len(part) for part in trial.train) for trial in trials)
+    # one validation per epoch, so that patience counts epochs
+    validations = {} if training.num_epochs is None else {"num_validations": training.num_epochs}
     return Budget(
-        num_steps=steps,
+        num_steps=training.steps(size, largest),
         learning_rate=training.learning_rate,
         batch_size=training.batch_size,
         loss=training.loss,
@@ -236,13 +231,13 @@ def _results(
     }
 
 
-def _save(run: Run, env: str, result: FitResult, budget: Budget, hashes: dict[str, str]) -> list[Path]:
+def _save(run: Run, env: str, arm: Arm, result: FitResult, budget: Budget, hashes: dict[str, str]) -> list[Path]:
     """Write a checkpoint and the picture of its curves; return the files."""
     trial = result.trial
-    folder = model_folder(run, env, trial.arm, trial.seed)
+    folder = model_folder(run, env, arm, trial.seed)
     config = {
         "env": env,
-        **trial.arm.keys(),
+        **arm.keys(),
         "seed": trial.seed,
         "num_steps": budget.num_steps,
         "learning_rate": budget.learning_rate,
