@@ -7,6 +7,7 @@ resolved, in forms that are cheap on the processor (`tdlib.speed.lower`), and re
 import operator
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, fx
@@ -61,7 +62,7 @@ def _module(found: Trace, num_inputs: int, single: bool) -> fx.GraphModule:
     nodes: dict[str | int, fx.Node] = {f"x{k}": graph.placeholder(f"x{k}") for k in range(num_inputs)}
     constants: dict[int, fx.Node] = {}
 
-    def read(leaf: object) -> object:
+    def read(leaf: Any) -> Any:
         if isinstance(leaf, Ref):
             nodes[leaf.key].meta["shape"] = leaf.shape
             return nodes[leaf.key]
@@ -79,10 +80,7 @@ def _module(found: Trace, num_inputs: int, single: bool) -> fx.GraphModule:
     for op in found.operations:
         kwargs = {name: read(x) for name, x in op.kwargs.items()}
         node = graph.call_function(op.function, read(op.args), kwargs)
-        if op.places:
-            taken = [graph.call_function(operator.getitem, (node, k)) for k in op.places]
-        else:
-            taken = [node]
+        taken = [graph.call_function(operator.getitem, (node, k)) for k in op.places] or [node]
         for ref, result in zip(op.results, taken, strict=True):
             nodes[ref.key], result.meta["shape"] = result, ref.shape
     outputs = read(found.outputs)
