@@ -10,6 +10,7 @@ from tdlib.evaluation.control.dynamics import Dynamics, Oracle, SideBySide
 from tdlib.evaluation.control.episodes import (
     ControlResult,
     ControlSettings,
+    control_parameters,
     control_rows,
     control_starts,
     evaluate_control,
@@ -181,14 +182,16 @@ def _planners(run: Run, planner: CEM) -> list[CEM | MPPI]:
 def _reference_rows(run: Run, system: System, oracles: Oracles) -> list[dict]:
     """Rows of the oracle and of random inputs; they do not depend on any training."""
     settings, _ = _settings(run)
-    starts, env = control_starts(system, _episodes(run)), system.spec.name
+    starts, drawn = control_starts(system, _episodes(run)), control_parameters(system, _episodes(run))
+    env = system.spec.name
     rows = []
     for rate in (*run.preset.control.frequencies, *run.preset.control.extra_frequencies):
         for planner in _planners(run, _settings(run)[1]):
             result = oracles[rate, planner.name]
             rows += control_rows(result, [_key(env, "oracle")], result)
         # random inputs beside the oracle under CEM
-        random = evaluate_control(Oracle(system), system, rate, starts, planner=RandomInputs(), settings=settings)
+        common = {"parameters": drawn, "settings": settings}
+        random = evaluate_control(Oracle(system), system, rate, starts, planner=RandomInputs(), **common)
         rows += control_rows(random, [_key(env, "random")], oracles[rate, "cem"])
     return rows
 
@@ -226,6 +229,7 @@ def _episodes_of(
             setting.rate,
             starts,
             num_members=sum(counts),
+            parameters=control_parameters(system, len(starts)),
             planner=setting.planner,
             settings=settings,
         )
