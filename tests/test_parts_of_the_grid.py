@@ -19,7 +19,7 @@ from tdlib.speed import Stack
 from tdlib.study.arms import Arm
 from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.phases.control import control_environment
-from tdlib.study.phases.evaluate import evaluate_environment
+from tdlib.study.phases.evaluate import evaluate_environment, film_of
 from tdlib.study.phases.limit_tables import limit_curves
 from tdlib.study.phases.stacks import StackOfArms
 from tdlib.study.phases.train import ensure_trained
@@ -41,6 +41,15 @@ TINY = {
     "evaluation": {"num_pairs": 32, "num_starts": 2},
 }
 CONTROL = {"frequencies": [10], "episode_seconds": 0.4, "replan_seconds": None, "num_samples": 8, "compare_mppi": False}
+
+
+def test_films_have_the_names_that_the_seed_gives_them():
+    films = {env: film_of(env) for env in ("Pendulum-v1", "CartPole-v1", ENV)}
+    assert {env: film and (film.name, film.title) for env, film in films.items()} == {
+        "Pendulum-v1": ("pendulum_baseline_10hz_on_50hz", "baseline of 10 Hz, stepped at 50 Hz"),
+        "CartPole-v1": ("cartpole_multi_resolution_on_50hz", "multi-resolution, stepped at 50 Hz"),
+        ENV: None,
+    }
 
 
 def test_models_chosen_from_a_stack_of_arms_predict_as_they_did():

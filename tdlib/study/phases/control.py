@@ -16,7 +16,7 @@ from tdlib.evaluation.control.episodes import (
     evaluate_control,
 )
 from tdlib.evaluation.tables import ARM_DEFAULTS, frequency_label, read_table
-from tdlib.figures.selection import SHOWN_ARMS
+from tdlib.figures.selection import shown_arms
 from tdlib.planning import CEM, MPPI, RandomInputs
 from tdlib.speed import prepared
 from tdlib.study import clock
@@ -43,7 +43,7 @@ class Setting:
     Args:
         rate: Control rate [Hz].
         planner: CEM or MPPI.
-        arms: `all`, only the few of `SHOWN_ARMS` (`axes`), or `none`.
+        arms: `all`, only the few of `shown_arms` (`axes`), or `none`.
         model_rate: Rate of the model step [Hz]; None is the control rate, and then the oracle runs beside the arms.
     """
 
@@ -123,7 +123,7 @@ def _result(run: Run, env: str, model: str) -> tuple[Result, dict[str, object]]:
         env=env,
         model=model,
         control=run.preset.control.model_dump(),
-        axes=SHOWN_ARMS,
+        axes=shown_arms(),
     )
     members: dict[str, object] = {
         member_name(arm, seed): weight_hash(run, env, arm, seed)
@@ -260,7 +260,7 @@ def _batches(arms: Ready, episodes: int) -> Iterator[dict[int | str, KeysAndDyna
 def on_axes(key: dict) -> bool:
     """Whether an arm is one of the few whose training rate, model step, control rate and planner vary separately."""
     arm = (key["model"], key["method"], key["form"], key["train_frequency"])
-    return arm in SHOWN_ARMS and key["size"] == "hidden64" and key["data"] == "transitions"
+    return arm in shown_arms() and key["size"] == "hidden64" and key["data"] == "transitions"
 
 
 def _fits(rate: float, model_rate: float) -> bool:
