@@ -23,7 +23,7 @@ from tdlib.systems.scalar import ROUNDING, Advance, compile_advance
 from tdlib.systems.task import Collection, Components, Number, Parameters, Task, Views
 
 MAX_SUBSTEP = 0.01  # [s]
-SCALAR_ROWS = 64  # up to this many rows, loops over plain numbers are faster than calls of tensors
+SCALAR_ROWS = 96  # up to this many rows, loops over plain numbers are faster than calls of tensors
 
 
 @dataclass(frozen=True)
