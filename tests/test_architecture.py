@@ -1,6 +1,7 @@
 """The library's layers and pairs: a layer imports only those before it, and each heavy package enters in one file."""
 
 import ast
+import inspect
 import re
 from pathlib import Path
 
@@ -9,10 +10,18 @@ import papermill
 import pytest
 
 from tdlib.core.layers import LAYERS
+from tdlib.models import MODELS, build_model
+from tdlib.systems import SYSTEMS
 
 ROOT = Path(__file__).resolve().parents[1]
 FORMER = {"specs", "limits", "metrics", "runs"}  # names that others import, each one line that leads to its place
 ONE_FILE = {"torchdiffeq": 1, "stable_baselines3": 1, "papermill": 1, "ipywidgets": 1, "anywidget": 1}
+OUR_SYSTEMS = ("Pendulum-v1", "CartPole-v1", "CartPoleContinuous-v1")
+OUR_FAMILIES = ("jump", "lstm", "first_order_ode", "newtonian", "velocity", "port_hamiltonian", "ensemble")
+NAMED_ELSEWHERE = {  # file -> whom it names, and why it may
+    # what the study claims is declared of its own families, before any result
+    "tdlib/study/contrasts.py": {"jump", "newtonian", "first_order_ode", "port_hamiltonian"},
+}
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 
 
@@ -58,6 +67,35 @@ def test_private_names_of_other_packages_stay_in_the_folder_for_speed(pattern):
             if re.search(pattern, code):
                 found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
     assert not found, found
+
+
+def own_file(path: Path, name: str) -> bool:
+    """Whether a system or family is written here, or the file holds the registry's line of it."""
+    if name in SYSTEMS:
+        return path == Path(inspect.getsourcefile(SYSTEMS[name].equation))
+    return path in (Path(inspect.getsourcefile(MODELS[name].model)), Path(inspect.getsourcefile(build_model)))
+
+
+def named_in_code(path: Path) -> set[str]:
+    """Return the systems and families that a file's strings name, those of docstrings aside."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    aside = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    texts = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in aside
+    ]
+    systems = {name for name in OUR_SYSTEMS for text in texts if name in text}
+    return systems | {name for name in OUR_FAMILIES if name in texts}
+
+
+def test_only_the_declared_files_name_a_system_or_a_family_outside_its_own():
+    found = {}
+    for path in sorted((ROOT / "tdlib").rglob("*.py")):
+        names = {name for name in named_in_code(path) if not own_file(path, name)}
+        if names:
+            found[path.relative_to(ROOT).as_posix()] = names
+    assert found == NAMED_ELSEWHERE
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)

@@ -138,6 +138,16 @@ def test_stacks_carry_what_the_models_carry():
         torch.testing.assert_close(together.variance[k], own.variance, **EXACT)
 
 
+def test_a_stack_of_one_reads_its_context():
+    model = double(Filter(SPEC))
+    state, actions, delta_t = random_batch(SPEC, 5, 4)
+    past = random_context(SPEC, 5)
+    expected = model.predict_sequence(state[:, 0], actions, delta_t, past)
+    inputs = (x.unsqueeze(0) for x in (state[:, 0], actions, delta_t))
+    found = Stack([model]).predict_sequence(*inputs, past.map(lambda x: x.unsqueeze(0)))
+    torch.testing.assert_close(found[0], expected, **EXACT)
+
+
 def test_queries_tell_a_first_step_from_the_others():
     """Samples of different lengths share a batch; each sees its start once and goes on from its own belief."""
     models = [double(Filter(SPEC), seed) for seed in range(2)]

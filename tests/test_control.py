@@ -6,13 +6,30 @@ import math
 import pytest
 import torch
 
+from tdlib.core.specs import EnvironmentSpec
 from tdlib.envs import make_environment
 from tdlib.evaluation.control.dynamics import Oracle, SideBySide
-from tdlib.evaluation.control.episodes import ControlSettings, control_rows, control_starts, evaluate_control
-from tdlib.models import Context, JumpModel, Persistence, RecurrentRollout, RescaledIncrement, build_model
+from tdlib.evaluation.control.episodes import (
+    ControlSettings,
+    control_parameters,
+    control_rows,
+    control_starts,
+    evaluate_control,
+)
+from tdlib.models import (
+    Context,
+    DynamicsModel,
+    JumpModel,
+    Persistence,
+    Prediction,
+    RecurrentRollout,
+    RescaledIncrement,
+    build_model,
+)
 from tdlib.planning import CEM, MPPI, Enumeration, RandomInputs
 from tdlib.speed import FeaturesFirst, RecordedDynamics, Stack, prepared
-from tdlib.systems import SYSTEMS
+from tdlib.systems import SYSTEMS, System
+from tdlib.systems.task import Task
 
 QUICK = ControlSettings(replan_interval=0.2, duration=6.0)
 SMALL = CEM(population=16, num_elites=4)
@@ -80,7 +97,7 @@ def test_episodes_are_those_of_the_gymnasium_environment(system, rate):
 
 
 def test_many_episodes_advance_like_few():
-    """Above SCALAR_BATCH the real system is advanced in tensors; the episodes are the same."""
+    """Above SCALAR_ROWS the real system is advanced in tensors; the episodes are the same."""
     settings = ControlSettings(duration=0.5)
     starts = control_starts(PENDULUM, 120)
     many = evaluate_control(Oracle(PENDULUM), PENDULUM, 20, starts, planner=SMALL, settings=settings)
@@ -265,6 +282,75 @@ def test_memory_models_run_in_closed_loop():
         settings=ControlSettings(duration=0.6),
     )  # fmt: skip
     assert result.episode_return.isfinite().all() and (result.episode_return > 0).all()
+
+
+DRIFTER = System(
+    spec=EnvironmentSpec(
+        name="Drifter-v0", state_names=("x",), state_units=("m",), angle_dims=(), position_dims=(), velocity_dims=(),
+        input_names=("u",), input_units=("m/s",), input_low=(-1.0,), input_high=(1.0,), time_limit=4.0,
+        parameter_names=("drift",),
+    ),
+    equation=lambda x, u, p, m: (u[0] + p.drift,),
+    parameters={"drift": 0.0},
+    parameter_ranges={"drift": (-0.5, 0.5)},
+    task=Task((-1.0,), (1.0,), reward=lambda x, u, p, m: -(x[0] ** 2), cost=lambda x, u, p, m: x[0] ** 2),
+)  # fmt: skip
+DRIFTING = ControlSettings(replan_interval=0.5)
+
+
+class AtOnce(DynamicsModel):
+    """x + Σ (u + drift)·Δt for all steps at once, the drift read off the last true step; there is no `step`."""
+
+    def predict(self, state, actions, delta_t=None, context=None):
+        held, known = context.actions[..., -1, :], context.mask[..., -1:]
+        seen = (state - context.states[..., -1, :]) / context.delta_t[..., -1:] - held
+        drift = torch.where(known, seen, torch.zeros_like(seen))
+        return Prediction(state.unsqueeze(-2) + (delta_t * (actions + drift.unsqueeze(-2))).cumsum(dim=-2))
+
+
+class Driftless(DynamicsModel):
+    """x + u·Δt: knows of no drift."""
+
+    def forward(self, state, action, delta_t=None):
+        return state + delta_t.unsqueeze(-1) * action
+
+
+def drifting(dynamics, num_members=1, parameters=None, settings=DRIFTING):
+    starts = control_starts(DRIFTER, 6)
+    return evaluate_control(
+        dynamics, DRIFTER, 10, starts, num_members=num_members, parameters=parameters, settings=settings
+    )
+
+
+def test_episodes_have_parameters_of_their_own_and_the_oracle_knows_them():
+    drift = control_parameters(DRIFTER, 6)
+    assert torch.equal(drift[:2], control_parameters(DRIFTER, 2)) and len(drift.unique()) == 6
+    beside = SideBySide([Oracle(DRIFTER), prepared(Stack([Driftless(DRIFTER.spec)]))], [1, 1])
+    result = drifting(beside, 2, drift)
+    moved = 0.1 * (result.actions + drift.unsqueeze(-2))
+    assert torch.allclose(result.states.diff(dim=2), moved, atol=1e-12)
+    told, untold = result.states[:, :, -1, 0].abs()  # after half a second without a new plan
+    assert (told < 0.05).all() and (untold - told > 0.25 * drift[:, 0].abs()).all()
+    nominal = drifting(Oracle(DRIFTER))
+    assert torch.allclose(nominal.states.diff(dim=2), 0.1 * nominal.actions, atol=1e-12)
+    assert control_parameters(PENDULUM, 6) is None
+
+
+def test_a_model_without_step_is_planned_with_by_whole_sequences():
+    """One that is exact once it has seen a step ends where the oracle does, alone and in stacks of one and of two."""
+    drift = control_parameters(DRIFTER, 6)
+    alone = drifting(AtOnce(DRIFTER.spec), parameters=drift)
+    stack = Stack([AtOnce(DRIFTER.spec), AtOnce(DRIFTER.spec)])
+    assert stack.whole_sequences and prepared(stack) is stack
+    stacked = drifting(stack, 2, drift)
+    assert torch.allclose(stacked.states, alone.states.expand(2, -1, -1, -1), atol=1e-5)
+    one = drifting(Stack([AtOnce(DRIFTER.spec)]), parameters=drift)
+    assert torch.allclose(one.states, alone.states, atol=1e-5)
+    oracle = drifting(Oracle(DRIFTER), parameters=drift)
+    assert torch.allclose(alone.states[:, :, -1], oracle.states[:, :, -1], atol=0.05)
+    beside = drifting(SideBySide([Oracle(DRIFTER), stack], [1, 2]), 3, drift)
+    assert torch.allclose(beside.states[:1], oracle.states, atol=1e-5)
+    assert torch.allclose(beside.states[1:], stacked.states, atol=1e-5)
 
 
 @pytest.mark.parametrize(("rate", "model_rate"), [(50, 10), (10, 50), (20, 20)])

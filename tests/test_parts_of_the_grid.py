@@ -7,21 +7,27 @@ import warnings
 import matplotlib
 import pandas as pd
 import pytest
+import torch
 import yaml
 
 from tdlib.evaluation.tables import read_table
 from tdlib.grid.checks import check_figures, check_tables
 from tdlib.grid.jobs import grid_jobs
 from tdlib.grid.stamps import read_cells
+from tdlib.models import RescaledIncrement, build_model
+from tdlib.speed import Stack
+from tdlib.study.arms import Arm
 from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.phases.control import control_environment
-from tdlib.study.phases.evaluate import evaluate_environment
+from tdlib.study.phases.evaluate import evaluate_environment, film_of
 from tdlib.study.phases.limit_tables import limit_curves
+from tdlib.study.phases.stacks import StackOfArms
 from tdlib.study.phases.train import ensure_trained
 from tdlib.study.presets import PRESET_FOLDER, PresetError, load_preset
 from tdlib.study.run import Missing, Run
 from tdlib.study.selection import select_arms
 from tdlib.study.statistics import load_tables, missing_contrasts
+from tdlib.systems import SYSTEMS
 
 matplotlib.use("agg")
 ENV = "CartPoleContinuous-v1"  # random data only, so that no agent has to be trained
@@ -35,6 +41,27 @@ TINY = {
     "evaluation": {"num_pairs": 32, "num_starts": 2},
 }
 CONTROL = {"frequencies": [10], "episode_seconds": 0.4, "replan_seconds": None, "num_samples": 8, "compare_mppi": False}
+
+
+def test_films_have_the_names_that_the_seed_gives_them():
+    films = {env: film_of(env) for env in ("Pendulum-v1", "CartPole-v1", ENV)}
+    assert {env: film and (film.name, film.title) for env, film in films.items()} == {
+        "Pendulum-v1": ("pendulum_baseline_10hz_on_50hz", "baseline of 10 Hz, stepped at 50 Hz"),
+        "CartPole-v1": ("cartpole_multi_resolution_on_50hz", "multi-resolution, stepped at 50 Hz"),
+        ENV: None,
+    }
+
+
+def test_models_chosen_from_a_stack_of_arms_predict_as_they_did():
+    members = tuple((Arm("jump", "rescaled", train_frequency="20"), seed) for seed in range(3))
+    models = [build_model("jump", SYSTEMS[ENV].spec, seed=seed) for seed in range(3)]
+    whole = StackOfArms(ENV, members, RescaledIncrement(Stack(models), 0.05))
+    chosen = whole.select(lambda key: key["seed"] != 1)
+    assert chosen.members == (members[0], members[2]) and whole.select(lambda key: key["seed"] == 7) is None
+    inputs = torch.randn(1, 4, 4), torch.randn(1, 4, 1), torch.full((1, 4), 0.02)
+    expected = RescaledIncrement(Stack([models[0], models[2]]), 0.05)(*inputs)
+    assert torch.equal(chosen.dynamics(*inputs), expected)
+    assert torch.equal(whole.dynamics(*inputs)[::2], expected)  # the whole is as it was
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 `SOURCES` lists where sets come from; those that need heavy packages (PPO, Minari) are imported when they are called.
 """
 
-from tdlib.data.history import History, recorded_histories, true_histories
+from tdlib.data.history import recorded_histories, true_histories
 from tdlib.data.schema import (
     FIELDS,
     SCHEMA_VERSION,
@@ -33,7 +33,6 @@ __all__ = [
     "SCHEMA_VERSION",
     "SOURCES",
     "DatasetError",
-    "History",
     "RateError",
     "Source",
     "TransitionDataset",

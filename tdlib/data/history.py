@@ -3,35 +3,16 @@
 Within a held interval the state is the flow from its start, so a history is exact whatever the rate of the data.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
 
+from tdlib.core.context import Context
 from tdlib.core.facts import CONTEXT_STEPS
 from tdlib.data.schema import DatasetError, TransitionDataset
 from tdlib.systems import get_system
 
 CLOCK_TOLERANCE = 1e-7  # [s]; below it two times are the same instant
-
-
-@dataclass(frozen=True)
-class History:
-    """The C steps that precede a state, oldest first; the same fields as a model's `Context`, float64.
-
-    Args:
-        states: (..., C, D) true states at t − CΔt, ..., t − Δt.
-        actions: (..., C, A) input of each step: time average, or for discrete actions the index held longest
-            (of two held equally long, the later).
-        delta_t: (..., C) [s].
-        mask: (..., C) bool, False where the episode does not reach back that far.
-    """
-
-    states: Tensor
-    actions: Tensor
-    delta_t: Tensor
-    mask: Tensor
 
 
 def true_histories(
@@ -40,8 +21,11 @@ def true_histories(
     times: np.ndarray,
     delta_t: float | np.ndarray,
     num_steps: int = CONTEXT_STEPS,
-) -> History:
-    """Return the exact past of B instants.
+) -> Context:
+    """Return the exact past of B instants: true states at t − CΔt, ..., t − Δt.
+
+    The input of a step is its time average, or for discrete actions the index held longest (of two held equally long,
+    the later).
 
     Args:
         dataset: Set of kind "episodes" of a known system.
@@ -51,7 +35,8 @@ def true_histories(
         num_steps: C.
 
     Returns:
-        Fields of shape (B, C, ...). Where the mask is False, the state is the one at `times` and the action zero.
+        Fields of shape (B, C, ...), float64. Where the mask is False, since the episode does not reach back that far,
+        the state is the one at `times` and the action zero.
 
     Raises:
         DatasetError: If the set is branched.
@@ -68,7 +53,7 @@ def true_histories(
     mask = starts >= -CLOCK_TOLERANCE
     starts, ends = np.where(mask, np.maximum(starts, 0.0), times[:, None]), np.where(mask, ends, times[:, None])
     owner = np.broadcast_to(episodes[:, None], starts.shape)
-    return History(
+    return Context(
         states=_state_at(dataset, owner, starts),
         actions=torch.from_numpy(_held_input(dataset, owner, starts, ends) * mask[..., None]),
         delta_t=torch.from_numpy(steps.copy()),
@@ -132,7 +117,7 @@ def _average(
     return (integral_until(ends) - integral_until(starts)) / length
 
 
-def recorded_histories(dataset: TransitionDataset, rows: np.ndarray, num_steps: int = CONTEXT_STEPS) -> History:
+def recorded_histories(dataset: TransitionDataset, rows: np.ndarray, num_steps: int = CONTEXT_STEPS) -> Context:
     """Return the rows that were recorded before B rows of the same episodes, whatever their intervals.
 
     Needs no system, so it serves logs. Where the mask is False, the state is the row's own and the action zero.
@@ -152,7 +137,7 @@ def recorded_histories(dataset: TransitionDataset, rows: np.ndarray, num_steps: 
     past = rows[:, None] - np.arange(num_steps, 0, -1)
     mask = past >= first[:, None]
     past = np.where(mask, past, rows[:, None])
-    return History(
+    return Context(
         states=torch.from_numpy(dataset.state[past]),
         actions=torch.from_numpy(dataset.action[past] * mask[..., None]),
         delta_t=torch.from_numpy(dataset.delta_t[past]),

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tdlib.figures.save import Drawing
-from tdlib.figures.selection import ARM, MAIN_MODEL, arms_in, main_arms, main_rate, rates_in
+from tdlib.figures.selection import ARM, arms_in, main_arms, main_model, main_rate, rates_in
 from tdlib.figures.style import (
     arm_label,
     counts_text,
@@ -75,7 +75,7 @@ def draw_rollout_lines(axis: Axes, summary: pd.DataFrame, *, with_model: bool = 
             strong = bool(truncated) or not limited
             time, low, high = part["time"], part["low"].clip(FLOOR, CEILING), part["high"].clip(FLOOR, CEILING)
             label = (
-                arm_label(arm, with_model=with_model and arm["model"] != MAIN_MODEL)
+                arm_label(arm, with_model=with_model and arm["model"] != main_model())
                 if strong or not rows["truncated"].any()
                 else None
             )

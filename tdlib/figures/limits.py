@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tdlib.figures.save import Drawing
-from tdlib.figures.selection import ARM, LIMIT_PANELS, MAIN_MODEL, MAIN_RATE, arms_in, main_rate, pick
+from tdlib.figures.selection import ARM, MAIN_RATE, arms_in, limit_panels, main_model, main_rate, pick
 from tdlib.figures.style import (
     NothingToDrawError,
     arm_label,
@@ -43,7 +43,7 @@ def draw_limits(table: pd.DataFrame, limits: pd.DataFrame) -> Drawing:
     drawn, floor = [], 0.3 * float(summary["mean"].min())
     with style():
         figure, axes = new_figure(2, 2, width=8.8, height=6.9, sharex=True, sharey=True)
-        for axis, (title, arms, names) in zip(axes.ravel(), LIMIT_PANELS, strict=True):
+        for axis, (title, arms, names) in zip(axes.ravel(), limit_panels(), strict=True):
             chosen = pick(summary, arms)
             drawn.append(chosen)
             draw_rate_lines(axis, chosen, with_model=True)
@@ -75,7 +75,7 @@ def draw_rate_lines(axis: Axes, summary: pd.DataFrame, *, with_model: bool = Fal
     for arm, rows in arms_in(summary):
         rows = rows.assign(rate=rows["test_frequency"].astype(float)).sort_values("rate")
         spread = [(rows["mean"] - rows["low"]).clip(lower=0), (rows["high"] - rows["mean"]).clip(lower=0)]
-        label = arm_label(arm, with_model=with_model and arm["model"] != MAIN_MODEL)
+        label = arm_label(arm, with_model=with_model and arm["model"] != main_model())
         look = method_style(arm["method"], arm["form"], arm["train_frequency"]) | model_look(arm["model"])
         axis.errorbar(rows["rate"], rows["mean"], yerr=spread, **look, label=label, elinewidth=0.8, capsize=1.5)
 

@@ -24,11 +24,11 @@ from tdlib.figures.horizon import draw_rollout_lines
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import (
     ARM,
-    KEY_ARMS,
-    MAIN_MODEL,
-    METHOD_PANELS,
     arms_in,
     default_sizes,
+    key_arms,
+    main_model,
+    method_panels,
     own_models,
     pick,
     rates_in,
@@ -66,7 +66,7 @@ def draw_figure1(table: pd.DataFrame) -> Drawing:
     value, shown = "relative_error", mean_errors(table, "relative_error")
     envs, rates = list(dict.fromkeys(shown["env"])), sort_rates(shown["test_frequency"])
     known, own = shown[~shown["model"].isin(own_models(shown))], default_sizes(shown)
-    panels = [(title, pick(known, arms)) for title, arms in METHOD_PANELS]
+    panels = [(title, pick(known, arms)) for title, arms in method_panels()]
     panels += [(model.rpartition(":")[2], own[own["model"] == model]) for model in own_models(shown)]
     panels = [(title, rows) for title, rows in panels if len(rows)]
     if not panels:
@@ -106,7 +106,7 @@ def draw_figure2(table: pd.DataFrame) -> Drawing:
         table: rollout_errors of all environments.
     """
     table = table[(table["dimension"] == "all") & ~table["truncated"]]
-    chosen = pick(table[table["test_frequency"].isin(rates_in(table["test_frequency"]))], KEY_ARMS)
+    chosen = pick(table[table["test_frequency"].isin(rates_in(table["test_frequency"]))], key_arms())
     summary = over_seeds(chosen, "relative_error", ["env", *ARM, "test_frequency", "truncated", "time"])
     envs, rates = list(dict.fromkeys(summary["env"])), sort_rates(summary["test_frequency"])
     with style():
@@ -142,7 +142,7 @@ def draw_figure3(table: pd.DataFrame) -> Drawing:
     for env, rows in table.groupby("env", sort=False):
         means = episode_means(rows)
         oracle = means[means["method"] == "oracle"]
-        parts.append((env, pd.concat([oracle, pick(means, KEY_ARMS)], ignore_index=True)))
+        parts.append((env, pd.concat([oracle, pick(means, key_arms())], ignore_index=True)))
     if all(set(means["method"]) <= {"oracle"} for _, means in parts):
         raise NothingToDrawError("none of the key arms is among what was chosen")
     with style():
@@ -177,7 +177,7 @@ def draw_figure5(table: pd.DataFrame) -> Drawing:
     Args:
         table: one_step_errors of all environments.
     """
-    table = table[(table["test_set"] == "pooled") & (table["dimension"] == "all") & (table["model"] == MAIN_MODEL)]
+    table = table[(table["test_set"] == "pooled") & (table["dimension"] == "all") & (table["model"] == main_model())]
     summary = over_seeds(table, "relative_error", ["env", *ARM, "test_frequency"])
     envs = list(dict.fromkeys(summary["env"]))
     with style():
@@ -233,7 +233,7 @@ def _control_lines(axis: Axes, means: pd.DataFrame) -> None:
             yerr=bars,
             **look,
             capsize=2,
-            label=arm_label(arm, with_model=arm["model"] != MAIN_MODEL),
+            label=arm_label(arm, with_model=arm["model"] != main_model()),
         )
     log_rate_axis(axis, sorted(means["control_frequency"].astype(float).unique()))
 

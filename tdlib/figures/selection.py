@@ -1,79 +1,90 @@
-"""Which arms a figure with limited room shows; the only file of figures that knows a model by its name.
+"""Which arms a figure with limited room shows; which models those are of, the registry of families says.
 
-An arm of a model that is not named here (one of your own) stands beside ours of the same method, form and rate.
+An arm of a family that says nothing of itself (one of your own) stands beside ours of the same method, form and rate.
 """
 
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from tdlib.core.facts import ARM_COLUMNS, TRAIN_RATES
+from tdlib.core.facts import ARM_COLUMNS, FINEST, TRAIN_RATES
+from tdlib.figures.style import known_models, model_label
 
 Arms = Sequence[tuple[str, str, str, str]]  # (model, method, form, train_frequency)
 ARM = list(ARM_COLUMNS)
-MAIN_MODEL = "jump"  # whose name is left out where an arm is named, since most arms are its
-MAIN_RATE, FINEST = "20", TRAIN_RATES[-1]
-SHOWN_ARMS: Arms = (  # one of each kind, for figures of single trajectories and states and for the axes of control
-    (MAIN_MODEL, "baseline", "none", MAIN_RATE),
-    (MAIN_MODEL, "rescaled", "none", MAIN_RATE),
-    (MAIN_MODEL, "multi_resolution", "scaled_concat", "mixed"),
-    ("newtonian", "ode", "rk4", MAIN_RATE),
-)
-KEY_ARMS: Arms = (  # figures 2 and 3
-    *SHOWN_ARMS[:2],
-    (MAIN_MODEL, "dt_conditioned", "scaled_concat", MAIN_RATE),
-    SHOWN_ARMS[2],
-    (MAIN_MODEL, "recurrent_rollout", "none", FINEST),
-    SHOWN_ARMS[3],
-)
-METHOD_PANELS: tuple[tuple[str, Arms], ...] = (  # figure 1
-    ("baseline", [(MAIN_MODEL, "baseline", "none", rate) for rate in TRAIN_RATES]),
-    (
-        "Δt-conditioned",
-        [(MAIN_MODEL, "dt_conditioned", form, rate) for form in ("concat", "scaled_concat") for rate in TRAIN_RATES],
-    ),
-    ("rescaled increment", [(MAIN_MODEL, "rescaled", "none", rate) for rate in TRAIN_RATES]),
-    ("recurrent rollout", [(MAIN_MODEL, "recurrent_rollout", "none", FINEST)]),
-    (
-        "multi-resolution",
-        [(MAIN_MODEL, "multi_resolution", form, "mixed") for form in ("concat", "scaled_concat", "log_tau")],
-    ),
-    ("Newtonian ODE", [("newtonian", "ode", "rk4", rate) for rate in (*TRAIN_RATES, "mixed")]),
-)
-LIMIT_PANELS: tuple[tuple[str, Arms, tuple[str, ...]], ...] = (  # title, arms, names of the limits drawn with them
-    (
-        "unscaled forms, trained at 20 Hz",
+MAIN_RATE = "20"
+
+
+def main_model() -> str:
+    """The family whose name is left out where an arm is named, since most arms are its."""
+    return _standing_for("maps")
+
+
+def shown_arms() -> Arms:
+    """One of each kind, for figures of single trajectories and states and for the axes of control."""
+    main = main_model()
+    return (
+        (main, "baseline", "none", MAIN_RATE),
+        (main, "rescaled", "none", MAIN_RATE),
+        (main, "multi_resolution", "scaled_concat", "mixed"),
+        (_standing_for("fields"), "ode", "rk4", MAIN_RATE),
+    )
+
+
+def key_arms() -> Arms:
+    """Those of figures 2 and 3."""
+    baseline, rescaled, mixed, field = shown_arms()
+    conditioned = (main_model(), "dt_conditioned", "scaled_concat", MAIN_RATE)
+    return baseline, rescaled, conditioned, mixed, (main_model(), "recurrent_rollout", "none", FINEST), field
+
+
+def method_panels() -> Sequence[tuple[str, Arms]]:
+    """Title and arms of the panels of figure 1."""
+    main, field = main_model(), _standing_for("fields")
+    forms = ("concat", "scaled_concat")
+    return (
+        ("baseline", [(main, "baseline", "none", rate) for rate in TRAIN_RATES]),
+        ("Δt-conditioned", [(main, "dt_conditioned", form, rate) for form in forms for rate in TRAIN_RATES]),
+        ("rescaled increment", [(main, "rescaled", "none", rate) for rate in TRAIN_RATES]),
+        ("recurrent rollout", [(main, "recurrent_rollout", "none", FINEST)]),
+        ("multi-resolution", [(main, "multi_resolution", form, "mixed") for form in (*forms, "log_tau")]),
+        (model_label(field), [(field, "ode", "rk4", rate) for rate in (*TRAIN_RATES, "mixed")]),
+    )
+
+
+def limit_panels() -> Sequence[tuple[str, Arms, tuple[str, ...]]]:
+    """Title, arms, and names of the limits drawn with them, of the panels that compare families with the limits."""
+    main = main_model()
+    forms = ("concat", "scaled", "scaled_concat", "log_tau")
+    return (
         (
-            (MAIN_MODEL, "baseline", "none", MAIN_RATE),
-            (MAIN_MODEL, "dt_conditioned", "concat", MAIN_RATE),
-            (MAIN_MODEL, "dt_conditioned", "log_tau", MAIN_RATE),
-            ("lstm", "baseline", "none", MAIN_RATE),
+            "unscaled forms, trained at 20 Hz",
+            (
+                (main, "baseline", "none", MAIN_RATE),
+                (main, "dt_conditioned", "concat", MAIN_RATE),
+                (main, "dt_conditioned", "log_tau", MAIN_RATE),
+                *_among("baseline", "none"),
+            ),
+            ("fixed_step",),
         ),
-        ("fixed_step",),
-    ),
-    (
-        "scaled by Δt, trained at 20 Hz",
         (
-            (MAIN_MODEL, "rescaled", "none", MAIN_RATE),
-            (MAIN_MODEL, "dt_conditioned", "scaled_concat", MAIN_RATE),
-            (MAIN_MODEL, "recurrent_rollout", "none", FINEST),
-            ("first_order_ode", "ode", "euler", MAIN_RATE),
+            "scaled by Δt, trained at 20 Hz",
+            (
+                (main, "rescaled", "none", MAIN_RATE),
+                (main, "dt_conditioned", "scaled_concat", MAIN_RATE),
+                (main, "recurrent_rollout", "none", FINEST),
+                *_among("ode", "euler"),
+            ),
+            ("rescaled",),
         ),
-        ("rescaled",),
-    ),
-    (
-        "three rates, mixed",
-        tuple((MAIN_MODEL, "multi_resolution", f, "mixed") for f in ("concat", "scaled", "scaled_concat", "log_tau")),
-        ("interpolation",),
-    ),
-    (
-        "fields by RK4, trained at 20 Hz",
-        tuple((field, "ode", "rk4", MAIN_RATE) for field in ("first_order_ode", "newtonian", "port_hamiltonian")),
-        (),
-    ),
-)
-ELSEWHERE = ("none", "velocity", "ensemble")  # no model; a control, declared; scored by a figure of its own
-KNOWN = {*ELSEWHERE, *(arm[0] for _, arms, _ in LIMIT_PANELS for arm in arms)}
+        ("three rates, mixed", tuple((main, "multi_resolution", form, "mixed") for form in forms), ("interpolation",)),
+        ("fields by RK4, trained at 20 Hz", _among("ode", "rk4"), ()),
+    )
+
+
+def is_placed(model: str) -> bool:
+    """Whether a family says where it is shown; one that does not stands beside ours."""
+    return model == "none" or (model in known_models() and known_models()[model].shown is not None)
 
 
 def rates_in(rates: Iterable[str]) -> list[str]:
@@ -112,14 +123,14 @@ def pick(table: pd.DataFrame, arms: Arms) -> pd.DataFrame:
     keys = list(zip(*(table[name] for name in ("model", "method", "form", "train_frequency")), strict=True))
     place = {arm: i for i, arm in enumerate(arms)}
     beside = {arm[1:]: len(arms) + i for i, arm in enumerate(arms)}
-    found = [place.get(key, -1 if key[0] in KNOWN else beside.get(key[1:], -1)) for key in keys]
+    found = [place.get(key, -1 if is_placed(key[0]) else beside.get(key[1:], -1)) for key in keys]
     chosen = table.assign(place=found).query("place >= 0").sort_values("place", kind="stable")
     return chosen.drop(columns="place").reset_index(drop=True)
 
 
 def own_models(table: pd.DataFrame) -> list[str]:
-    """Models of a table that no list here names, in its order."""
-    return [model for model in dict.fromkeys(table["model"]) if model not in KNOWN]
+    """Models of a table that are not ours to place, in its order."""
+    return [model for model in dict.fromkeys(table["model"]) if not is_placed(model)]
 
 
 def pick_or_first(table: pd.DataFrame, arms: Arms) -> pd.DataFrame:
@@ -128,12 +139,23 @@ def pick_or_first(table: pd.DataFrame, arms: Arms) -> pd.DataFrame:
     if len(chosen):
         return chosen
     parts = [rows for arm, rows in arms_in(table) if arm["model"] != "none"]
-    return pd.concat(parts[: len(SHOWN_ARMS)], ignore_index=True) if parts else table
+    return pd.concat(parts[: len(shown_arms())], ignore_index=True) if parts else table
 
 
 def arms_in(table: pd.DataFrame) -> list[tuple[pd.Series, pd.DataFrame]]:
     """Return (arm, its rows) for every arm of a table, in table order."""
     return [(rows.iloc[0], rows) for _, rows in table.groupby(ARM, sort=False)]
+
+
+def _standing_for(kind: str) -> str:
+    shown = {name: family.shown for name, family in known_models().items() if family.shown is not None}
+    return next(name for name, own in shown.items() if own.stands_for == kind)
+
+
+def _among(method: str, form: str) -> Arms:
+    """Arms of the main rate of the families that stand among others in a method and form."""
+    shown = {name: family.shown for name, family in known_models().items() if family.shown is not None}
+    return tuple((name, method, form, MAIN_RATE) for name, own in shown.items() if (method, form) in own.among)
 
 
 def _instead(rate: str, trained: Iterable[str]) -> str:

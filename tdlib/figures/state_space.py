@@ -7,21 +7,21 @@ import pandas as pd
 from matplotlib.colors import LogNorm
 
 from tdlib.figures.save import Drawing
-from tdlib.figures.selection import SHOWN_ARMS, arms_in, pick_or_first, rates_in
+from tdlib.figures.selection import arms_in, pick_or_first, rates_in, shown_arms
 from tdlib.figures.style import METHOD_LABELS, model_label, new_figure, state_label, state_plane, style
 
 NORM = LogNorm(0.01, 10.0, clip=True)
 
 
-def draw_state_space(table: pd.DataFrame, arms: Sequence[tuple] = SHOWN_ARMS) -> Drawing:
+def draw_state_space(table: pd.DataFrame, arms: Sequence[tuple] = ()) -> Drawing:
     """Draw held-out states colored by one-step error, rows are arms, columns test rates.
 
     Args:
         table: state_errors of one environment: key columns, the state's dimensions, relative_error of each pair.
-        arms: Arms as (model, method, form, train_frequency).
+        arms: Arms as (model, method, form, train_frequency); one of each kind if empty.
     """
     env, seed = str(table["env"].iloc[0]), int(table["seed"].min())
-    table = pick_or_first(table[table["seed"] == seed], arms)
+    table = pick_or_first(table[table["seed"] == seed], arms or shown_arms())
     between = list(table)[list(table).index("point") + 1 : list(table).index("relative_error")]
     horizontal, vertical = state_plane(between, env)
     rates = rates_in(table["test_frequency"])

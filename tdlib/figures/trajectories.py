@@ -6,21 +6,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tdlib.figures.save import Drawing
-from tdlib.figures.selection import MAIN_MODEL, SHOWN_ARMS, arms_in, pick_or_first, rates_in
+from tdlib.figures.selection import arms_in, main_model, pick_or_first, rates_in, shown_arms
 from tdlib.figures.style import arm_label, method_style, new_figure, shared_legend, state_label, style
 
 
-def draw_trajectories(table: pd.DataFrame, *, start: int = 0, arms: Sequence[tuple] = SHOWN_ARMS) -> Drawing:
+def draw_trajectories(table: pd.DataFrame, *, start: int = 0, arms: Sequence[tuple] = ()) -> Drawing:
     """Draw the state against time, rows are dimensions, columns test rates.
 
     Args:
         table: Trajectories of one environment: key columns, start, time [s], `<dimension>` and `<dimension>_true`.
         start: Which start.
-        arms: Arms as (model, method, form, train_frequency).
+        arms: Arms as (model, method, form, train_frequency); one of each kind if empty.
     """
     env, seed = str(table["env"].iloc[0]), int(table["seed"].min())
     names = [name.removesuffix("_true") for name in table if name.endswith("_true")]
-    table = pick_or_first(table[(table["seed"] == seed) & (table["start"] == start)], arms)
+    table = pick_or_first(table[(table["seed"] == seed) & (table["start"] == start)], arms or shown_arms())
     rates = rates_in(table["test_frequency"])
     with style():
         figure, axes = new_figure(len(names), len(rates), width=8.8, height=1.5 * len(names) + 1.3, sharex=True)
@@ -32,7 +32,7 @@ def draw_trajectories(table: pd.DataFrame, *, start: int = 0, arms: Sequence[tup
                 for arm, rows in arms_in(shown):
                     rows = rows.sort_values("time")
                     look = method_style(arm["method"], arm["form"], arm["train_frequency"])
-                    label = arm_label(arm, with_model=arm["model"] != MAIN_MODEL)
+                    label = arm_label(arm, with_model=arm["model"] != main_model())
                     axis.plot(rows["time"], rows[name], **look, markersize=2.8, linewidth=1.1, label=label)
                 _limit_to(axis, truth[f"{name}_true"])
             row[0].set_ylabel(state_label(name, env))

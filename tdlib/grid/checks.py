@@ -1,6 +1,7 @@
 """Fail the build where a model has not learned, a table misses an arm, or a figure is missing."""
 
 import argparse
+import itertools
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -10,16 +11,17 @@ from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.evaluation import MEASURES
 from tdlib.evaluation.measures import SKIPPED
 from tdlib.evaluation.tables import ARM_COLUMNS, frequency_label
-from tdlib.figures.selection import KEY_ARMS, MAIN_MODEL
+from tdlib.figures.selection import key_arms, main_model
 from tdlib.grid.times import write_times
+from tdlib.models import find_family
 from tdlib.study.arms import Arm
 from tdlib.study.contrasts import CONTRASTS
 from tdlib.study.presets import PresetError
 from tdlib.study.run import Run, open_run
 from tdlib.study.selection import arms_of
 from tdlib.study.statistics import load_tables
+from tdlib.systems import SYSTEMS
 
-LEARNING_ENVIRONMENT = "Pendulum-v1"  # the threshold is stated for it
 Arms = Sequence[Arm]
 
 
@@ -28,15 +30,19 @@ def _fields(arms: Arms) -> bool:
 
 
 def _ensembles(arms: Arms) -> bool:
-    return any(arm.model == "ensemble" for arm in arms)
+    return any(_has_spread(arm) for arm in arms)
+
+
+def _has_spread(arm: Arm) -> bool:
+    return arm.source is not None and find_family(arm.model).has_spread
 
 
 def _key_arms(arms: Arms) -> bool:
-    return any((arm.model, arm.method, arm.form, arm.train_frequency) in KEY_ARMS for arm in arms)
+    return any((arm.model, arm.method, arm.form, arm.train_frequency) in key_arms() for arm in arms)
 
 
 def _main_model(arms: Arms) -> bool:
-    return any(arm.model == MAIN_MODEL for arm in arms)
+    return any(arm.model == main_model() for arm in arms)
 
 
 def _contrasts(arms: Arms) -> bool:
@@ -73,15 +79,19 @@ FIGURES_PER_ENVIRONMENT = {
 
 
 def check_learned(run: Run, tables: dict[str, pd.DataFrame]) -> list[str]:
-    """Own-rate relative error of Pendulum's jump baselines, mean over seeds, must stay below the preset's threshold."""
-    if LEARNING_ENVIRONMENT not in run.preset.environments or "jump" not in run.preset.models:
+    """Own-rate relative error of the main model's baselines, mean over seeds, must stay below the preset's threshold.
+
+    Only systems that the threshold is stated for are looked at.
+    """
+    checked, model = [env for env in run.preset.environments if SYSTEMS[env].collection.checked], main_model()
+    if not checked or model not in run.preset.models:
         return []
     errors = tables["one_step_errors"]
     problems = []
-    for rate in map(frequency_label, run.preset.train_frequencies):
+    for env, rate in itertools.product(checked, map(frequency_label, run.preset.train_frequencies)):
         own = errors[
-            (errors["env"] == LEARNING_ENVIRONMENT)
-            & (errors["model"] == "jump")
+            (errors["env"] == env)
+            & (errors["model"] == model)
             & (errors["method"] == "baseline")
             & (errors["size"] == "hidden64")
             & (errors["data"] == "transitions")
@@ -92,7 +102,7 @@ def check_learned(run: Run, tables: dict[str, pd.DataFrame]) -> list[str]:
         ]["relative_error"].mean()
         if not own < run.preset.checks.max_own_rate_error:
             problems.append(
-                f"own-rate relative error of the jump baseline at {rate} Hz must be below "
+                f"own-rate relative error of the {model} baseline of {env} at {rate} Hz must be below "
                 f"{run.preset.checks.max_own_rate_error}, got {own:.3g}"
             )
     return problems
@@ -112,7 +122,7 @@ def check_tables(run: Run, tables: dict[str, pd.DataFrame]) -> list[str]:
         "rollout_errors": (everything, rates),
         "consistency_errors": (everything, None),
         "convergence_test": (fields, None),
-        "ensemble_calibration": ([arm for arm in trained if arm.model == "ensemble"], None),
+        "ensemble_calibration": ([arm for arm in trained if _has_spread(arm)], None),
         "control_performance": (acting, control_rates),
         "training_summary": (trained, None),
     }

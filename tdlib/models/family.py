@@ -34,6 +34,21 @@ class Arms:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """Where figures and pages with limited room show a family.
+
+    Args:
+        stands_for: "maps" or "fields" if it is the one of its kind where there is room for one of each.
+        among: (method, form) in which it stands among others where families are compared.
+        on_page: (method, form, training rate) of the arms whose weights the published page carries; None for all.
+    """
+
+    stands_for: str = ""
+    among: tuple[tuple[str, str], ...] = ()
+    on_page: tuple[tuple[str, str, str], ...] | None = None
+
+
+@dataclass(frozen=True)
 class Family:
     """One line of the registry.
 
@@ -47,6 +62,7 @@ class Family:
         short_label: Name where there is little room; empty where the method's name is enough.
         form_option: The option that an arm's `form` sets.
         look: What tells it from families of one method and form in figures, as keywords of `Axes.plot`.
+        shown: Where there is limited room; None puts it beside ours of the same method, form and rate.
     """
 
     model: type[nn.Module]
@@ -57,11 +73,22 @@ class Family:
     short_label: str = ""
     form_option: str = "form"
     look: tuple[tuple[str, str], ...] = ()
+    shown: Shown | None = None
 
     @property
     def needs(self) -> Needs:
         """What a training batch must hold for models of this family built with default options."""
         return getattr(self.model, "needs", Needs())
+
+    @property
+    def has_spread(self) -> bool:
+        """Whether its models are ensembles, whose members' predictions differ."""
+        return hasattr(self.model, "member_predictions")
+
+    def on_page(self, method: str, form: str, train_frequency: str) -> bool:
+        """Whether the published page carries the weights of an arm."""
+        wanted = None if self.shown is None else self.shown.on_page
+        return wanted is None or (method, form, train_frequency) in wanted
 
     def has_option(self, name: str) -> bool:
         """Whether there is an option of this name."""

@@ -10,7 +10,7 @@ from tdlib.core.solvers import integrate, solver_step
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.contract import DynamicsModel, Needs
 from tdlib.models.encoders import ActionEncoder
-from tdlib.models.family import Arms, Family
+from tdlib.models.family import Arms, Family, Shown
 from tdlib.models.options import NetworkOptions, Options
 
 TRAJECTORIES = ("matching", "shooting")
@@ -138,6 +138,7 @@ def field_family(
     short_label: str = "",
     arms: tuple[Arms, ...] = FIELD_ARMS,
     look: tuple[tuple[str, str], ...] = (),
+    shown: Shown | None = None,
 ) -> Family:
     """Describe the family of a field.
 
@@ -147,6 +148,7 @@ def field_family(
         short_label: Name where there is little room.
         arms: What the study trains.
         look: As in `Family`.
+        shown: As in `Family`.
     """
 
     def build(spec: EnvironmentSpec, options: FieldOptions) -> DynamicsModel:
@@ -160,7 +162,7 @@ def field_family(
         )
         return model if options.trajectory == "matching" else TrajectoryShootingModel(model)
 
-    return Family(field, build, FieldOptions, arms, label, short_label, "solver", look)
+    return Family(field, build, FieldOptions, arms, label, short_label, "solver", look, shown)
 
 
 def _checked(solver: str, substeps: int) -> tuple[str, int]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tdlib.explorer import Explorer
 from tdlib.explorer.python.page import heatmap_rows, heatmap_source, read_statistics
-from tdlib.figures.selection import MAIN_MODEL
+from tdlib.figures.selection import main_model
 from tdlib.publish.edition import PUBLISHED
 from tdlib.study.layout import RunLayout
 from tdlib.study.run import Run, open_run
@@ -55,7 +55,7 @@ def find_source(preset: str = "") -> Source:
 
 def explored_arms(run: Run) -> Selection:
     """Return what an explorer needs to have trained: the jump models, or all of a run that has none."""
-    return select_arms(run, models=[MAIN_MODEL] if MAIN_MODEL in run.preset.models else [])
+    return select_arms(run, models=[main_model()] if main_model() in run.preset.models else [])
 
 
 def open_explorer(source: Source | str = "", env: str | None = None, view: str = "") -> Explorer:

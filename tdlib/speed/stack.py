@@ -200,7 +200,7 @@ class Stack:
     def _prepare(self, argument: Tensor | Context | float | None) -> tuple[object, int | None]:
         """Return an argument as `vmap` wants it, with its axis: 0 per model, None shared."""
         if isinstance(argument, Context):
-            return argument.map(lambda x: self._prepare(x.expand(self.num_models, *x.shape[1:]))[0]), 0
+            return argument.map(lambda x: self._per_member(x.expand(self.num_models, *x.shape[1:]))), 0
         if not isinstance(argument, Tensor) or argument.ndim == 0:
             return argument, None
         if argument.shape[0] == 1:
@@ -210,4 +210,8 @@ class Stack:
                 f"arguments must have a leading axis of {self.num_models} (one slice per model) or 1 (shared), "
                 f"got shape {tuple(argument.shape)}"
             )
-        return argument if self.num_members == 1 else argument.repeat_interleave(self.num_members, dim=0), 0
+        return self._per_member(argument), 0
+
+    def _per_member(self, x: Tensor) -> Tensor:
+        """Give every member of an ensemble its model's slice: (K, ...) -> (K·M, ...)."""
+        return x if self.num_members == 1 else x.repeat_interleave(self.num_members, dim=0)

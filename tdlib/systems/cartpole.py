@@ -150,6 +150,7 @@ CARTPOLE = System(
         mode=("growth", (0.0, 0.0, 0.0, 0.0)),
         native_step=native_step,
         scene=Scene(("x", "theta"), _paint),
+        film=("multi_resolution", "scaled_concat", "mixed"),
         sketch=Sketch(
             "cart with its pole",
             _points,
@@ -169,6 +170,7 @@ CARTPOLE_CONTINUOUS = dataclasses.replace(
     views=dataclasses.replace(
         CARTPOLE.views,
         native_step=None,
+        film=None,
         first=_first("Cart-pole, any force", (0.0, 0.0, 0.05, 0.0), {"kind": "constant", "value": 0.7}),
     ),
 )

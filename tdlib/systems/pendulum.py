@@ -107,6 +107,7 @@ PENDULUM = System(
         random_inputs=RandomInputs((math.pi, 7.0), (math.pi, 7.0), 0.2, 0.5, 0.75, (0.0, 0.0)),
         # a rollout is 512 or 1024 decisions per environment, so that no rate runs short of updates
         ppo={10: _ppo(51.2), 20: _ppo(51.2), 50: _ppo(20.48)},
+        checked=True,
     ),
     views=Views(
         box=(math.pi, 6.0),
@@ -115,6 +116,7 @@ PENDULUM = System(
         mode=("oscillation", (math.pi, 0.0)),
         native_step=native_step,
         scene=Scene(("theta",), _paint),
+        film=("baseline", "none", "10"),
         sketch=Sketch(
             "pendulum",
             lambda x, p, m: (0.0, 0.0, -p.length * m.sin(x[0]), p.length * m.cos(x[0])),  # θ grows counterclockwise

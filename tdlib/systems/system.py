@@ -23,7 +23,7 @@ from tdlib.systems.scalar import ROUNDING, Advance, compile_advance
 from tdlib.systems.task import Collection, Components, Number, Parameters, Task, Views
 
 MAX_SUBSTEP = 0.01  # [s]
-SCALAR_ROWS = 64  # up to this many rows, loops over plain numbers are faster than calls of tensors
+SCALAR_ROWS = 96  # up to this many rows, loops over plain numbers are faster than calls of tensors
 
 
 @dataclass(frozen=True)
@@ -285,7 +285,7 @@ class System:
         self, state: Tensor, action: Tensor, delta_t: float, parameters: Tensor | None = None
     ) -> IntervalOutcome:
         """Do as `simulate` does, with plain numbers where there are few rows: (N, D), (N, A) -> fields (N, ...)."""
-        if len(state) > SCALAR_ROWS:
+        if len(state) == 0 or len(state) > SCALAR_ROWS:
             return self.simulate(state, action, delta_t, parameters)
         drawn = self._nominal_rows(len(state)) if parameters is None else parameters.tolist()
         rows = zip(state.tolist(), action.tolist(), drawn, strict=True)

@@ -152,10 +152,12 @@ class Collection:
     Args:
         random_inputs: Starts and inputs of random episodes; the reset box and no feedback if None.
         ppo: Rate [Hz] -> settings of an agent; without any, the system is not collected with PPO.
+        checked: Whether presets say what error a model of its data must reach (`checks.max_own_rate_error`).
     """
 
     random_inputs: RandomInputs | None = None
     ppo: Mapping[float, PPOSettings] = field(default_factory=dict)
+    checked: bool = False
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,7 @@ class Views:
         start: Start of the trajectory that shows what a held input is, (D,).
         mode: What decides the task near an equilibrium: "oscillation" or "growth", and the state (D,).
         scene: How a state is painted in videos.
+        film: (method, form, training rate) of the arm that a run films beside the truth; needs a scene.
         sketch: Points and rods of the moving picture on a page; without one a page shows plain rulers.
         first: Where the explorer begins; where resets do if None.
         native_step: (x, u, p, h, m) one step of Gymnasium's own integrator of length h.
@@ -180,6 +183,7 @@ class Views:
     start: tuple[float, ...] | None = None
     mode: tuple[str, tuple[float, ...]] | None = None
     scene: Scene | None = None
+    film: tuple[str, str, str] | None = None
     sketch: Sketch | None = None
     first: FirstView | None = None
     native_step: Callable[[Components, Components, Parameters, Number, Namespace], Components] | None = None

@@ -19,7 +19,7 @@ class Dynamics(Protocol):
 
     @property
     def has_memory(self) -> bool:
-        """Whether predictions depend on what came before the state."""
+        """Whether predictions depend on the context: what came before the state, or the episode's parameters."""
 
     def predict_sequence(
         self, state: Tensor, actions: Tensor, delta_t: float, context: Context | None = None
@@ -30,29 +30,31 @@ class Dynamics(Protocol):
 class Oracle:
     """The true equation as a model, one member: what the planner reaches with perfect predictions.
 
+    Where a system draws parameters, it is told those of the episode by the context.
+
     Args:
         system: The real system.
         max_substep: Longest solver step [s]; by default 2.5 times the truth's, since RK4 with 25 ms errs by less than
             1e-5, far below what planning resolves.
     """
 
-    has_memory = False
-
     def __init__(self, system: System, max_substep: float | None = None):
         self.system, self.max_substep = system, max_substep or 2.5 * system.max_substep
+        self.has_memory = bool(system.spec.parameter_names)
         self._replayed = Replayed(system.substep)  # some forty operations on few numbers: dispatch is most of the cost
 
     def predict_sequence(
         self, state: Tensor, actions: Tensor, delta_t: float, context: Context | None = None
     ) -> Tensor:
-        del context
+        drawn = None if context is None else context.parameters
+        told = () if drawn is None else (drawn.expand(*state.shape[:-1], -1).contiguous(),)
         count = math.ceil(delta_t / self.max_substep * (1 - TOLERANCE))
         h = torch.tensor(delta_t / count, dtype=state.dtype, device=state.device)
         inputs = self.system.spec.held_input(actions).movedim(-2, 0).contiguous()
         state, states = state.contiguous(), []
         for held in inputs:
             for _ in range(count):
-                state = self._replayed(state, held, h)
+                state = self._replayed(state, held, h, *told)
             states.append(state)
         return torch.stack(states, dim=-2)
 

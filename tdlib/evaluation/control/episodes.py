@@ -114,6 +114,13 @@ def control_starts(system: System, num_episodes: int, seed: int = 0) -> Tensor:
     return low + (high - low) * torch.rand(num_episodes, len(low), dtype=torch.float64, generator=generator)
 
 
+def control_parameters(system: System, num_episodes: int, seed: int = 0) -> Tensor | None:
+    """Draw the parameters of the episodes that all arms share: (E, P) float64; None where a system draws none."""
+    if not system.spec.parameter_names:
+        return None
+    return system.draw_parameters(num_episodes, torch_generator(seed, "control parameters", system.spec.name))
+
+
 @torch.no_grad()
 def evaluate_control(
     dynamics: Dynamics | Stack | DynamicsModel,
@@ -122,6 +129,7 @@ def evaluate_control(
     starts: Tensor,
     *,
     num_members: int = 1,
+    parameters: Tensor | None = None,
     planner: Planner | None = None,
     settings: ControlSettings | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -134,12 +142,14 @@ def evaluate_control(
         control_frequency: Decisions per second [Hz].
         starts: (E, D) starts shared by all members, or (M, E, D).
         num_members: M.
+        parameters: (E, P) parameters of the real system in every episode; nominal if None. Models see them in their
+            context, if they may; the cost that planners minimize is that of the nominal ones.
         planner: CEM with its defaults if None.
         settings: Horizon, knots, duration, prediction step, precision; the study's defaults if None.
         progress: Called with (control steps done, control steps in all).
 
     Raises:
-        ValueError: If a start has the wrong shape or the model step does not fit the control step.
+        ValueError: If starts or parameters have the wrong shape, or the model step does not fit the control step.
     """
     started = time.process_time()
     planner, settings = planner or CEM(), settings or ControlSettings()
@@ -148,7 +158,9 @@ def evaluate_control(
     model_delta_t = _checked_model_step(settings.model_delta_t, delta_t)
     dtype, device = settings.dtype, settings.device
     clock = KnotClock.at_rate(settings.horizon, settings.knots_per_second, delta_t, model_delta_t)
-    plant = Plant(system, _checked_starts(starts, system, num_members), delta_t, min(delta_t, model_delta_t))
+    state = _checked_starts(starts, system, num_members)
+    drawn = None if parameters is None else _checked_parameters(parameters, system, state)
+    plant = Plant(system, state, delta_t, min(delta_t, model_delta_t), drawn)
     num_episodes = plant.state.shape[1]
     generators = [torch_generator(settings.seed, "planner", system.spec.name, e) for e in range(num_episodes)]
     total = steps_within(system.spec.time_limit if settings.duration is None else settings.duration, delta_t)
@@ -304,3 +316,11 @@ def _checked_starts(starts: Tensor, system: System, num_members: int) -> Tensor:
     if not starts.isfinite().all():
         raise ValueError("starts must be finite, got NaN or infinity")
     return starts.to("cpu", torch.float64).clone()
+
+
+def _checked_parameters(parameters: Tensor, system: System, starts: Tensor) -> Tensor:
+    """Return the parameters of all members' episodes: (E, P) -> (M, E, P)."""
+    shape = (starts.shape[1], len(system.spec.parameter_names))
+    if tuple(parameters.shape) != shape or not parameters.isfinite().all():
+        raise ValueError(f"parameters must be {shape} finite numbers, {system.spec.parameter_names}, got {parameters}")
+    return parameters.to("cpu", torch.float64).expand(len(starts), *shape)

@@ -9,8 +9,6 @@ from tdlib.core.time_grid import num_steps as whole_steps
 from tdlib.models import Context
 from tdlib.systems.system import System
 
-SCALAR_BATCH = 96  # below this many episodes plain numbers advance the real system faster than tensors
-
 
 class Plant:
     """M x E episodes of one system, recorded at the control times, and between them where a model steps finer.
@@ -20,10 +18,13 @@ class Plant:
         state: (M, E, D) starts.
         delta_t: Control step [s].
         record_delta_t: Time between recorded states [s]; a whole fraction of the control step.
+        parameters: (M, E, P) parameters of the equation in every episode; nominal if None.
     """
 
-    def __init__(self, system: System, state: Tensor, delta_t: float, record_delta_t: float):
-        self.system, self.state, self.delta_t = system, state, delta_t
+    def __init__(
+        self, system: System, state: Tensor, delta_t: float, record_delta_t: float, parameters: Tensor | None = None
+    ):
+        self.system, self.state, self.delta_t, self.parameters = system, state, delta_t, parameters
         self.substeps = whole_steps(delta_t, record_delta_t)
         self.record_delta_t = delta_t / self.substeps
         self.states, self.actions = [state], list[Tensor]()  # at the recording times
@@ -37,10 +38,11 @@ class Plant:
         for _ in range(self.substeps):
             now = len(self.actions) * self.record_delta_t
             index = self.exit_time.isinf().nonzero(as_tuple=True)
-            next_state, reward, exit_time = _advance(self.system, self.state[index], full[index], self.record_delta_t)
-            self.state = self.state.index_put(index, next_state)
-            self.episode_return[index] += reward
-            self.exit_time[index] = now + exit_time
+            drawn = None if self.parameters is None else self.parameters[index]
+            outcome = self.system.simulate_rows(self.state[index], full[index], self.record_delta_t, drawn)
+            self.state = self.state.index_put(index, outcome.next_state)
+            self.episode_return[index] += outcome.reward
+            self.exit_time[index] = now + outcome.exit_time
             self.states.append(self.state)
             self.actions.append(full)
 
@@ -49,7 +51,8 @@ class Plant:
     ) -> Context:
         """Return the last true steps of length `delta_t` [s] of the live members, masked where the episode began later.
 
-        A longer model step sees the mean of the inputs held in it, of discrete ones the majority.
+        A longer model step sees the mean of the inputs held in it, of discrete ones the majority. With the steps go the
+        parameters of the episodes where there are any, (M, E, 1, P).
         """
         stride, now = whole_steps(delta_t, self.record_delta_t), len(self.actions)
         begins = [now - stride * (num_steps - c) for c in range(num_steps)]
@@ -58,7 +61,8 @@ class Plant:
         mask = (torch.tensor(begins) >= 0).expand(states.shape[:-1])
         intervals = torch.full(states.shape[:-1], delta_t)
         states, actions, intervals = (x.to(device, dtype) for x in (states, actions, intervals))
-        return Context(states=states, actions=actions, delta_t=intervals, mask=mask.to(device))
+        drawn = None if self.parameters is None else self.parameters[live].unsqueeze(2).to(device, dtype)
+        return Context(states=states, actions=actions, delta_t=intervals, mask=mask.to(device), parameters=drawn)
 
     def _mean_action(self, begin: int, stride: int) -> Tensor:
         held = self.actions[begin : begin + stride]
@@ -83,14 +87,3 @@ class Plant:
         actions = self.actions + [self._no_action()] * missing
         times = torch.arange(total + 1, dtype=torch.float64) * self.delta_t
         return states, torch.stack(actions, dim=2)[:, :, :: self.substeps], times
-
-
-def _advance(system: System, state: Tensor, action: Tensor, delta_t: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Solve one interval for a flat batch: (B, D), (B, A) -> next states, rewards, exit times."""
-    if len(state) >= SCALAR_BATCH:
-        outcome = system.simulate(state, action, delta_t)
-        return outcome.next_state, outcome.reward, outcome.exit_time
-    results = [system.advance(tuple(s), a, delta_t) for s, a in zip(state.tolist(), action.tolist(), strict=True)]
-    next_state = torch.tensor([r[0] for r in results], dtype=torch.float64).reshape(state.shape)
-    reward, exit_time = (torch.tensor([r[i] for r in results], dtype=torch.float64) for i in (1, 2))
-    return next_state, reward, exit_time

@@ -50,8 +50,7 @@ def log_sets(
     origin = _draw(datasets, rows, num_pairs, torch_generator(seed, datasets[0].spec.name, "log", "pairs"))
     context = None
     if num_context_pairs:
-        context = recorded_context(origin.first(num_context_pairs))
-        context = type(context)(*(x.unsqueeze(0) for x in context.tensors()))
+        context = recorded_context(origin.first(num_context_pairs)).map(lambda x: x.unsqueeze(0))
     state, action, delta_t, next_state = (
         x.unsqueeze(0) for x in (origin.state, origin.action, origin.delta_t, origin.next_state)
     )

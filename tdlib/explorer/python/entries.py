@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from tdlib.core.facts import LOG_UNIFORM, MIXED, TRAIN_RATES
 from tdlib.core.time_grid import delta_t_of
-from tdlib.figures.selection import SHOWN_ARMS
+from tdlib.figures.selection import shown_arms
 from tdlib.figures.style import METHOD_LABELS, model_label
 from tdlib.models import FIELDS
 from tdlib.models.derived import NewtonIncrement, RecurrentRollout, RescaledIncrement
@@ -18,7 +18,7 @@ FIRST_RATE = 33.3  # [Hz]
 # models A and B of the first view: always its own step, and several rates
 FIRST_ARMS = {
     side: Arm(model, method, form, train_frequency=rate)
-    for side, (model, method, form, rate) in (("a", SHOWN_ARMS[0]), ("b", SHOWN_ARMS[2]))
+    for side, (model, method, form, rate) in (("a", shown_arms()[0]), ("b", shown_arms()[2]))
 }
 DERIVED: dict[str, tuple] = {  # what needs no training -> class, arguments between model and training step
     "rescaled": (RescaledIncrement,),

@@ -21,14 +21,13 @@ from tdlib.core.files import write_text
 from tdlib.explorer.python.entries import arm_of, entry_of
 from tdlib.explorer.python.generate.arrays import MissingOperationError
 from tdlib.explorer.python.generate.pieces import pieces_of
-from tdlib.models import DynamicsModel, TrajectoryShootingModel
+from tdlib.models import DynamicsModel, TrajectoryShootingModel, find_family
 from tdlib.study.arms import Arm, trained_arms
 from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint
 
 VERSION = 2
 SIZE_LIMIT = 5_000_000  # [bytes] of all weight files together
-LSTM_ARMS = ("baseline_20hz", "multi_resolution_scaled_concat")  # an LSTM is four times as large as a jump model
 
 
 def packed_model(model: DynamicsModel) -> DynamicsModel:
@@ -106,8 +105,8 @@ def pack_models(env: str, models: Mapping[str, DynamicsModel]) -> Pack:
 
 
 def published_arms() -> list[Arm]:
-    """Return the arms that a page carries: those of size hidden64, of the LSTM two."""
-    return [arm for arm in trained_arms() if arm.model != "lstm" or arm.folder in LSTM_ARMS]
+    """Return the arms that a page carries: those of size hidden64, of large families the few that they name."""
+    return [arm for arm in trained_arms() if find_family(arm.model).on_page(arm.method, arm.form, arm.train_frequency)]
 
 
 def write_pack(models_root: Path | str, env: str, seed: int, target: Path | str) -> int:

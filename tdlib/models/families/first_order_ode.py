@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.encoders import Scales, mlp
+from tdlib.models.family import Shown
 from tdlib.models.ode import field_family
 
 
@@ -29,4 +30,5 @@ class FirstOrderODE(nn.Module):
         return self.scales.rate_scale * self.network(torch.cat([self.scales.features(state), action_emb], dim=-1))
 
 
-FAMILY = field_family(FirstOrderODE, label="first-order ODE", short_label="1st-order")
+SHOWN = Shown(among=(("ode", "rk4"), ("ode", "euler")))
+FAMILY = field_family(FirstOrderODE, label="first-order ODE", short_label="1st-order", shown=SHOWN)

@@ -9,7 +9,7 @@ from tdlib.core.facts import LOG_UNIFORM, MIXED, TRAIN_RATES
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.contract import DynamicsModel
 from tdlib.models.encoders import ActionEncoder, mlp
-from tdlib.models.family import Arms, Family
+from tdlib.models.family import Arms, Family, Shown
 from tdlib.models.forms import StepForm
 from tdlib.models.options import NetworkOptions
 
@@ -63,4 +63,4 @@ ARMS = (
     *(Arms("multi_resolution", form, (LOG_UNIFORM,)) for form in ALL_FORMS),
     Arms("baseline", rates=TRAIN_RATES[:-1], data="seconds"),  # at the finest rate equal seconds are all
 )
-FAMILY = Family(JumpModel, JumpModel, JumpOptions, ARMS, label="jump (MLP)")
+FAMILY = Family(JumpModel, JumpModel, JumpOptions, ARMS, label="jump (MLP)", shown=Shown("maps"))

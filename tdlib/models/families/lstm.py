@@ -11,7 +11,7 @@ from tdlib.core.facts import MIXED
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.contract import DynamicsModel, Needs
 from tdlib.models.encoders import ActionEncoder, mlp
-from tdlib.models.family import Arms, Family
+from tdlib.models.family import Arms, Family, Shown
 from tdlib.models.forms import StepForm
 from tdlib.models.options import NetworkOptions
 from tdlib.models.recurrence import advance, unroll
@@ -112,6 +112,17 @@ ARMS = (
     *(Arms("dt_conditioned", form, ("20",)) for form in FORMS_TRAINED),
     *(Arms("multi_resolution", form, (MIXED,)) for form in FORMS_TRAINED),
 )
+SHOWN = Shown(
+    among=(("baseline", "none"),),
+    on_page=(("baseline", "none", "20"), ("multi_resolution", "scaled_concat", MIXED)),  # four times a jump's weights
+)
 FAMILY = Family(
-    LSTMModel, LSTMModel, LSTMOptions, ARMS, label="LSTM", short_label="LSTM", look=(("markerfacecolor", "white"),)
+    LSTMModel,
+    LSTMModel,
+    LSTMOptions,
+    ARMS,
+    label="LSTM",
+    short_label="LSTM",
+    look=(("markerfacecolor", "white"),),
+    shown=SHOWN,
 )

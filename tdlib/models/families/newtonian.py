@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.encoders import Scales, mlp
+from tdlib.models.family import Shown
 from tdlib.models.ode import field_family
 from tdlib.models.pairs import Pairs
 
@@ -37,4 +38,5 @@ class NewtonianDynamicsModel(nn.Module):
 
 
 LOOK = (("marker", "s"), ("linestyle", "--"))
-FAMILY = field_family(NewtonianDynamicsModel, label="Newtonian ODE", short_label="Newtonian", look=LOOK)
+SHOWN = Shown("fields", among=(("ode", "rk4"),))
+FAMILY = field_family(NewtonianDynamicsModel, label="Newtonian ODE", short_label="Newtonian", look=LOOK, shown=SHOWN)

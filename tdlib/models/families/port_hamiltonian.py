@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.encoders import Scales, mlp
+from tdlib.models.family import Shown
 from tdlib.models.ode import field_family
 from tdlib.models.pairs import Pairs
 
@@ -66,4 +67,7 @@ class PortHamiltonianModel(nn.Module):
 
 
 LOOK = (("marker", "^"), ("linestyle", ":"))
-FAMILY = field_family(PortHamiltonianModel, label="port-Hamiltonian ODE", short_label="port-Ham.", look=LOOK)
+SHOWN = Shown(among=(("ode", "rk4"),))
+FAMILY = field_family(
+    PortHamiltonianModel, label="port-Hamiltonian ODE", short_label="port-Ham.", look=LOOK, shown=SHOWN
+)

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.encoders import Scales, mlp
+from tdlib.models.family import Shown
 from tdlib.models.ode import field_family
 from tdlib.models.pairs import Pairs
 
@@ -36,4 +37,5 @@ class VelocityDynamicsModel(nn.Module):
         return self.pairs.join(rate, torch.zeros_like(rate))
 
 
-FAMILY = field_family(VelocityDynamicsModel, label="velocity ODE (dv = 0)", short_label="velocity")
+SHOWN = Shown()  # nowhere: it is a control, and known to be wrong
+FAMILY = field_family(VelocityDynamicsModel, label="velocity ODE (dv = 0)", short_label="velocity", shown=SHOWN)

@@ -10,12 +10,13 @@ from tdlib.evaluation.control.dynamics import Dynamics, Oracle, SideBySide
 from tdlib.evaluation.control.episodes import (
     ControlResult,
     ControlSettings,
+    control_parameters,
     control_rows,
     control_starts,
     evaluate_control,
 )
 from tdlib.evaluation.tables import ARM_DEFAULTS, frequency_label, read_table
-from tdlib.figures.selection import SHOWN_ARMS
+from tdlib.figures.selection import shown_arms
 from tdlib.planning import CEM, MPPI, RandomInputs
 from tdlib.speed import prepared
 from tdlib.study import clock
@@ -42,7 +43,7 @@ class Setting:
     Args:
         rate: Control rate [Hz].
         planner: CEM or MPPI.
-        arms: `all`, only the few of `SHOWN_ARMS` (`axes`), or `none`.
+        arms: `all`, only the few of `shown_arms` (`axes`), or `none`.
         model_rate: Rate of the model step [Hz]; None is the control rate, and then the oracle runs beside the arms.
     """
 
@@ -122,7 +123,7 @@ def _result(run: Run, env: str, model: str) -> tuple[Result, dict[str, object]]:
         env=env,
         model=model,
         control=run.preset.control.model_dump(),
-        axes=SHOWN_ARMS,
+        axes=shown_arms(),
     )
     members: dict[str, object] = {
         member_name(arm, seed): weight_hash(run, env, arm, seed)
@@ -181,14 +182,16 @@ def _planners(run: Run, planner: CEM) -> list[CEM | MPPI]:
 def _reference_rows(run: Run, system: System, oracles: Oracles) -> list[dict]:
     """Rows of the oracle and of random inputs; they do not depend on any training."""
     settings, _ = _settings(run)
-    starts, env = control_starts(system, _episodes(run)), system.spec.name
+    starts, drawn = control_starts(system, _episodes(run)), control_parameters(system, _episodes(run))
+    env = system.spec.name
     rows = []
     for rate in (*run.preset.control.frequencies, *run.preset.control.extra_frequencies):
         for planner in _planners(run, _settings(run)[1]):
             result = oracles[rate, planner.name]
             rows += control_rows(result, [_key(env, "oracle")], result)
         # random inputs beside the oracle under CEM
-        random = evaluate_control(Oracle(system), system, rate, starts, planner=RandomInputs(), settings=settings)
+        common = {"parameters": drawn, "settings": settings}
+        random = evaluate_control(Oracle(system), system, rate, starts, planner=RandomInputs(), **common)
         rows += control_rows(random, [_key(env, "random")], oracles[rate, "cem"])
     return rows
 
@@ -226,6 +229,7 @@ def _episodes_of(
             setting.rate,
             starts,
             num_members=sum(counts),
+            parameters=control_parameters(system, len(starts)),
             planner=setting.planner,
             settings=settings,
         )
@@ -256,7 +260,7 @@ def _batches(arms: Ready, episodes: int) -> Iterator[dict[int | str, KeysAndDyna
 def on_axes(key: dict) -> bool:
     """Whether an arm is one of the few whose training rate, model step, control rate and planner vary separately."""
     arm = (key["model"], key["method"], key["form"], key["train_frequency"])
-    return arm in SHOWN_ARMS and key["size"] == "hidden64" and key["data"] == "transitions"
+    return arm in shown_arms() and key["size"] == "hidden64" and key["data"] == "transitions"
 
 
 def _fits(rate: float, model_rate: float) -> bool:

@@ -2,11 +2,12 @@
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from tdlib.core.facts import MIXED
+from tdlib.core.facts import FINEST, MIXED
 from tdlib.data import DatasetError, load_dataset, split_path
 from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.evaluation import (
@@ -22,6 +23,8 @@ from tdlib.evaluation import (
     write_trajectories,
 )
 from tdlib.evaluation.tables import frequency_label
+from tdlib.figures.selection import main_model
+from tdlib.figures.style import METHOD_LABELS
 from tdlib.figures.videos import SavedVideo, save_rollout_video
 from tdlib.study.arms import rates_of
 from tdlib.study.clock import part
@@ -38,20 +41,6 @@ from tdlib.systems import SYSTEMS
 TRAJECTORIES = "trajectories"  # the one table that is kept as HDF5
 MAIN_RATE = "20"  # or the middle one of a preset's
 MAIN_FORMS = ("none", "scaled_concat", "rk4")  # of the arms whose single errors are kept
-VIDEOS = {  # env -> file name -> title and arm
-    "Pendulum-v1": {
-        "pendulum_baseline_10hz_on_50hz": (
-            "baseline of 10 Hz, stepped at 50 Hz",
-            {"method": "baseline", "train_frequency": "10"},
-        )
-    },
-    "CartPole-v1": {
-        "cartpole_multi_resolution_on_50hz": (
-            "multi-resolution, stepped at 50 Hz",
-            {"method": "multi_resolution", "form": "scaled_concat", "train_frequency": "mixed"},
-        )
-    },
-}
 
 
 @part("evaluation")
@@ -160,22 +149,50 @@ def load_velocity_fields(run: Run, env: str, chosen: Selection | None = None) ->
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
+@dataclass(frozen=True)
+class Film:
+    """A video of rollouts at the finest rate.
+
+    Args:
+        arm: Whose, by the key columns that decide.
+        name: Name of the file without its ending.
+        title: Shown on top.
+    """
+
+    arm: dict[str, str]
+    name: str
+    title: str
+
+
+def film_of(env: str) -> Film | None:
+    """Return what a system declares to be filmed, of the main model; None if nothing."""
+    declared = SYSTEMS[env].views.film
+    if declared is None:
+        return None
+    method, form, rate = declared
+    single = rate[0].isdigit()
+    arm = {"model": main_model(), "method": method, "form": form, "train_frequency": rate}
+    name = f"{env.partition('-')[0].lower()}_{method}" + (f"_{rate}hz" if single else "") + f"_on_{FINEST}hz"
+    title = METHOD_LABELS.get(method, method) + (f" of {rate} Hz" if single else "") + f", stepped at {FINEST} Hz"
+    return Film(arm, name, title)
+
+
 @part("figures")
 def record_videos(run: Run, env: str, chosen: Selection | None = None) -> list[SavedVideo | Missing]:
     """Write the videos of one environment: rollouts of one arm of the first seed at 50 Hz."""
-    table = example_rollouts(run, env, chosen) if env in VIDEOS else pd.DataFrame()
-    if table.empty:
+    film = film_of(env)
+    table = pd.DataFrame() if film is None else example_rollouts(run, env, chosen)
+    if film is None or table.empty:
         return [Missing(f"no videos of {env}: none is declared, or nothing that they show was chosen")]
-    videos: list[SavedVideo | Missing] = []
-    for name, (title, wanted) in VIDEOS.get(env, {}).items():
-        shown = {**wanted, "model": "jump", "size": "hidden64", "data": "transitions", "test_frequency": "50"}
-        rows = table[table["seed"] == run.preset.seeds[0]]
-        for column, value in shown.items():
-            rows = rows[rows[column] == value]
-        if len(rows):
-            videos.append(save_rollout_video(rows, run.layout.videos / f"{name}.mp4", title=title))
-            produced(run.layout.videos / f"{name}.mp4")
-    return videos
+    rows = table[table["seed"] == run.preset.seeds[0]]
+    for column, value in {**film.arm, "size": "hidden64", "data": "transitions", "test_frequency": FINEST}.items():
+        rows = rows[rows[column] == value]
+    if rows.empty:
+        return []
+    path = run.layout.videos / f"{film.name}.mp4"
+    video = save_rollout_video(rows, path, title=film.title)
+    produced(path)
+    return [video]
 
 
 def _load(run: Run, env: str, model: str, *, with_trajectories: bool = True) -> dict[str, pd.DataFrame]:

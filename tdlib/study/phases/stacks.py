@@ -3,10 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
+
 from tdlib.evaluation.tables import arm_of
 from tdlib.models import DERIVATIONS, DynamicsModel, Persistence
 from tdlib.speed import Stack
-from tdlib.study.arms import PERSISTENCE, Arm
+from tdlib.speed.structure import select_models
+from tdlib.study.arms import PERSISTENCE
 from tdlib.study.phases.train import model_folder
 from tdlib.study.run import Run
 from tdlib.study.selection import Member
@@ -23,22 +26,12 @@ class StackOfArms:
     Args:
         env: Environment.
         members: One (arm, seed) per model.
-        models: The loaded models, in order; for derived arms the models that they read.
-        derive: Turns a stack into the derived arm's dynamics; None for trained arms.
+        dynamics: The models as one callable with a leading axis K; of derived arms a wrapper of the stack they read.
     """
 
     env: str
-    members: tuple[tuple[Arm, int], ...]
-    models: tuple[DynamicsModel, ...]
-    derive: Callable[[Stack], DynamicsModel] | None = None
-
-    @property
-    def dynamics(self) -> Stack | DynamicsModel:
-        """The models as one callable with a leading axis K."""
-        if not self.models:
-            return Persistence(SYSTEMS[self.env].spec)
-        stack = Stack(self.models)
-        return stack if self.derive is None else self.derive(stack)
+    members: tuple[Member, ...]
+    dynamics: Stack | DynamicsModel
 
     @property
     def keys(self) -> list[dict]:
@@ -50,13 +43,13 @@ class StackOfArms:
         index = [i for i, key in enumerate(self.keys) if wanted(key)]
         if not index:
             return None
-        return StackOfArms(
-            self.env, tuple(self.members[i] for i in index), tuple(self.models[i] for i in index), self.derive
-        )
+        members = tuple(self.members[i] for i in index)
+        return StackOfArms(self.env, members, select_models(self.dynamics, torch.tensor(index)))
 
 
 def load_stacks(run: Run, env: str, members: Sequence[Member]) -> list[StackOfArms]:
     """Load arms and seeds, trained and derived, as few stacks as possible."""
+    spec = SYSTEMS[env].spec
     sources = dict.fromkeys((arm.source, seed) for arm, seed in members if arm.source is not None)
     loaded = {(arm, seed): load_checkpoint(model_folder(run, env, arm, seed)).to(run.device) for arm, seed in sources}
     groups: dict[tuple, list[Member]] = {}
@@ -68,17 +61,12 @@ def load_stacks(run: Run, env: str, members: Sequence[Member]) -> list[StackOfAr
     for keys in groups.values():
         for i in range(0, len(keys), LARGEST_STACK):
             chunk = tuple(keys[i : i + LARGEST_STACK])
-            stacks.append(StackOfArms(env, chunk, tuple(loaded[key] for key in chunk)))
+            stacks.append(StackOfArms(env, chunk, Stack([loaded[key] for key in chunk])))
     derived = {arm: arm.source for arm, _ in members if arm.source is not None and arm.source != arm}
     for arm, source in derived.items():
         own = tuple(member for member in members if member[0] == arm)
-        models = tuple(loaded[source, seed] for _, seed in own)
-        stacks.append(StackOfArms(env, own, models, _derivation(arm, env)))
+        stack = Stack([loaded[source, seed] for _, seed in own])
+        stacks.append(StackOfArms(env, own, DERIVATIONS[arm.method].wrap(stack, arm.train_delta_t, spec)))
     if unmoved := tuple(member for member in members if member[0] == PERSISTENCE):
-        stacks.append(StackOfArms(env, unmoved, ()))
+        stacks.append(StackOfArms(env, unmoved, Persistence(spec)))
     return stacks
-
-
-def _derivation(arm: Arm, env: str) -> Callable[[Stack], DynamicsModel]:
-    wrap, spec, delta_t = DERIVATIONS[arm.method].wrap, SYSTEMS[env].spec, arm.train_delta_t
-    return lambda stack: wrap(stack, delta_t, spec)
