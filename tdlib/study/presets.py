@@ -25,6 +25,7 @@ from tdlib.systems import SYSTEMS, System
 from tdlib.training.budget import windows_per_batch
 
 PRESET_FOLDER = ROOT / "params"
+PRESET_ENDINGS = (".yaml", ".yml")  # a name with one of these is a file's path
 SHORTEST_DELTA_T = 0.001  # [s]; a shorter control interval leaves nothing of float32 precision in one increment
 
 PositiveInt = Annotated[int, Field(strict=True, ge=1)]
@@ -192,7 +193,7 @@ def preset_path(name_or_path: str | os.PathLike) -> Path:
         PresetError: If there is no such preset; the message lists those that exist.
     """
     path = Path(name_or_path)
-    if path.suffix not in {".yaml", ".yml"}:
+    if path.suffix not in PRESET_ENDINGS:
         path = PRESET_FOLDER / f"{name_or_path}.yaml"
     if not path.is_file():
         known = sorted(p.stem for p in PRESET_FOLDER.glob("*.yaml"))
