@@ -11,6 +11,7 @@ from tdlib.evaluation import MEASURES
 from tdlib.evaluation.measures import SKIPPED
 from tdlib.evaluation.tables import ARM_COLUMNS, frequency_label
 from tdlib.figures.selection import KEY_ARMS, MAIN_MODEL
+from tdlib.grid.jobs import has_chapters
 from tdlib.grid.times import write_times
 from tdlib.study.arms import Arm
 from tdlib.study.contrasts import CONTRASTS
@@ -55,6 +56,7 @@ FIGURES = {  # name -> of which arms a preset must have some; None: it shows wha
     "paper_figures/figure4_state_space": _key_arms,
     "paper_figures/figure5_ablations": _main_model,
 }
+FIGURES_OF_CHAPTERS = ("own/system", "own/form", "own/model", "own/log")  # only where a run has the chapters
 FIGURES_PER_ENVIRONMENT = {
     "data/{}-coverage": None,
     "training/{}-curves": None,
@@ -135,6 +137,7 @@ def check_figures(run: Run) -> list[str]:
     for env in run.preset.environments:
         own = FIGURES_PER_ENVIRONMENT.items()
         names += [name.format(env) for name, needs in own if needs is None or needs(arms)]
+    names += FIGURES_OF_CHAPTERS if has_chapters(run.preset) else ()
     names += [f"data/{env}-returns" for env in run.preset.environments if has_ppo(env)]
     return [f"figure {name}.png must exist" for name in names if not (run.layout.figures / f"{name}.png").is_file()]
 
