@@ -28,6 +28,7 @@ own: str = ""  # a preset beside files of one's own; the book's, in book/own, if
 
 # %% tags=["part:imports"]
 import pandas as pd
+from IPython.display import Markdown
 
 from tdlib.figures import draw_beside
 from tdlib.study.phases.beside import errors_beside, import_beside, log_errors, open_beside
@@ -83,7 +84,7 @@ run.save_figure("own", "model", draw_beside, errors, own=model, arms=[jump, newt
 # %%
 write_logs, read_log = (import_beside(name, own) for name in ("seven_joints:write_logs", "read_log:read_log"))
 found = read_log(write_logs(mine.layout.data / "log", lost=0.5))
-print(*found.values(), sep="\n\n")
+Markdown("\n\n".join(f"*{arm.model}, {arm.form}:* {diagnosis}" for arm, diagnosis in found.items()))
 
 # %%
 log, h = log_errors(found), next(iter(found.values())).train_delta_t

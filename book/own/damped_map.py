@@ -17,5 +17,6 @@ class DampedMap(DynamicsModel):
 
     def forward(self, state, action, delta_t=None):
         state, action, delta_t = self.broadcast(state, action, delta_t)
-        inputs = torch.cat([self.scales.features(state), self.action_encoder(action)], dim=-1)
-        return state + delta_t.unsqueeze(-1) * self.scales.rate_scale * self.layer(inputs)
+        features, action_emb = self.scales.features(state), self.action_encoder(action)
+        output = self.layer(torch.cat([features, action_emb], dim=-1))
+        return state + delta_t.unsqueeze(-1) * self.scales.rate_scale * output

@@ -1,4 +1,4 @@
-"""Import a log, train on it, and read how each model errs at the log's own intervals."""
+"""Import a log, train on it, and read how models err at the log's own intervals."""
 
 import numpy as np
 import torch
@@ -18,12 +18,13 @@ ARMS = (
 
 
 def read_log(folder, num_steps=400, seed=0):
-    log = import_csv(folder, name="SevenJoints", irregular=True)  # every row keeps its own interval
+    log = import_csv(folder, name="SevenJoints", irregular=True)  # intervals differ
     splits = split_episodes(log, seed=seed)  # by file, never by row
-    train, val = ([splits[name].transitions(torch.float32)] for name in ("train", "val"))
-    trials = []
+    train, val = (splits[name].transitions(torch.float32) for name in ("train", "val"))
+    step, trials = float(np.median(log.delta_t)), []
     for arm in ARMS:
-        options = {find_family(arm.model).form_option: arm.form, "train_delta_t": float(np.median(log.delta_t))}
-        trials.append(Trial(arm, seed, build_model(arm.model, log.spec, seed=seed, **options), train, val))
+        options = {find_family(arm.model).form_option: arm.form, "train_delta_t": step}
+        model = build_model(arm.model, log.spec, seed=seed, **options)
+        trials.append(Trial(arm, seed, model, [train], [val]))
     fit(trials, Budget(num_steps, learning_rate=3e-3))
     return {trial.arm: diagnose(trial.model, splits["test"]) for trial in trials}

@@ -1,4 +1,4 @@
-"""The jump model with a step of one's own: x' = x + sqrt(h Δt)·σ·g(z(x), e(a), Δt/h)."""
+"""The jump model with another step: x' = x + sqrt(h Δt)·σ·g(z(x), e(a), Δt/h)."""
 
 import torch
 
@@ -15,5 +15,6 @@ class SquareRootStep(JumpModel):
     def forward(self, state, action, delta_t=None):
         state, action, delta_t = self.broadcast(state, action, delta_t)
         h, delta_t = self.train_delta_t.to(delta_t), delta_t.unsqueeze(-1)
-        inputs = torch.cat([self.scales.features(state), self.action_encoder(action), delta_t / h], dim=-1)
-        return state + (h * delta_t).sqrt() * self.scales.rate_scale * self.network(inputs)
+        features, action_emb = self.scales.features(state), self.action_encoder(action)
+        output = self.network(torch.cat([features, action_emb, delta_t / h], dim=-1))
+        return state + (h * delta_t).sqrt() * self.scales.rate_scale * output

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from tdlib.core.time_grid import delta_t_of
@@ -74,16 +75,17 @@ def draw_beside(table: pd.DataFrame, own: str, *, arms: Arms | None = None, trai
         _interval_axis(axis, sorted(set(summary["delta_t"])))
         axis.set_ylabel("relative one-step error")
         shared_legend(figure, axes, columns=2)
+    name = model_label(own)
     caption = (
-        f"Relative one-step error against Δt; thick with stars: {model_label(own)}, thin: ours beside it; {counts_text(chosen)}, bars "
-        f"span the seeds. Gray: {LIMIT} of a map of the step h; the line at 1 is predicting no change. "
+        f"Relative one-step error against Δt; thick with stars: {name}, thin: ours beside it; {counts_text(chosen)}, "
+        f"bars span the seeds. Gray: {LIMIT} of a map of the step h; the line at 1 is predicting no change. "
         f"{_conclusion(summary, labels)}"
     )
-    alt = f"Relative error of {model_label(own)} against the length of the step, beside that of known models and {LIMIT}."
+    alt = f"Relative error of {name} against the length of the step, beside that of known models and {LIMIT}."
     return Drawing(figure, caption, alt, summary)
 
 
-def _draw_line(axis: object, arm: pd.Series, rows: pd.DataFrame, label: str) -> None:
+def _draw_line(axis: Axes, arm: pd.Series, rows: pd.DataFrame, label: str) -> None:
     spread = [(rows["mean"] - rows["low"]).clip(lower=0), (rows["high"] - rows["mean"]).clip(lower=0)]
     look = method_style(arm["method"], arm["form"], arm["train_frequency"]) | model_look(arm["model"])
     if arm["own"]:
@@ -93,7 +95,7 @@ def _draw_line(axis: object, arm: pd.Series, rows: pd.DataFrame, label: str) -> 
     axis.errorbar(1000 * rows["delta_t"], rows["mean"], yerr=spread, **look, label=label, elinewidth=0.8, capsize=1.5)
 
 
-def _interval_axis(axis: object, steps: Sequence[float]) -> None:
+def _interval_axis(axis: Axes, steps: Sequence[float]) -> None:
     axis.set_xscale("log")
     axis.xaxis.set_major_locator(FixedLocator([1000 * step for step in steps]))
     axis.xaxis.set_minor_locator(NullLocator())

@@ -11,7 +11,6 @@ from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.contract import DynamicsModel, Needs
 from tdlib.models.options import Options
 
-
 OWN_LOOK = (("marker", "*"), ("linestyle", ":"))  # tells a class of one's own from ours of its method
 
 

@@ -60,9 +60,9 @@ def cover_page(preset: Preset, figures: Path) -> str:
         *(f"| {what} | {', '.join(map(frequency_label, values))} Hz |" for what, values in rates.items()),
         f"| seeds | {', '.join(map(str, preset.seeds))} |",
         "",
-        "The pages below are this run's notebooks as they were executed; {doc}`gallery` shows every figure, and the tables",
-        "lie in `results/metrics`. The chapters that explain what is measured speak of our own systems: `make published`",
-        "builds them.",
+        "The pages below are this run's notebooks as they were executed; {doc}`gallery` shows every figure, and the",
+        "tables lie in `results/metrics`. The chapters that explain what is measured speak of our own systems:",
+        "`make published` builds them.",
         "",
     ]
     for env in preset.environments:

@@ -1,4 +1,4 @@
-"""What somebody wrote beside what a run has: another preset in a folder of the run, and models on the run's own data."""
+"""What somebody wrote beside a run: another preset in a folder of the run, and models on the run's own data."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ import pandas as pd
 
 from tdlib.core.imports import import_object, importable
 from tdlib.evaluation import Diagnosis, evaluate_stack, merge_tables
-from tdlib.study.arms import Arm, trained_arms
+from tdlib.study.arms import DEFAULT_SIZE, Arm, trained_arms
 from tdlib.study.clock import part
 from tdlib.study.layout import ROOT, WORKED, RunLayout
 from tdlib.study.phases.evaluate import load_test_set
@@ -64,7 +64,7 @@ def errors_beside(run: Run, env: str, models: Sequence[str], seeds: Sequence[int
     with part("training"):
         data = {seed: load_seed_data(run, env, seed) for seed in seeds}
         trials = [trial_of(env, arm, seed, data[seed]) for arm in trained for seed in seeds]
-        results = fit(trials, budget_of(run, trials[0].arm.size, trials), run.device)
+        results = fit(trials, budget_of(run, DEFAULT_SIZE, trials), run.device)
     with part("evaluation"):
         test_sets = {seed: load_test_set(run, env, seed) for seed in seeds}
         tables = []
