@@ -24,12 +24,13 @@ from tdlib.figures.style import (
     style,
 )
 
-AT = 0.02  # [s] where the caption compares; the shortest interval of data without it
 ALIKE = 0.1  # relative difference up to which two errors are called alike
 LIMIT = "|1 − h/Δ|"
 
 
-def draw_beside(table: pd.DataFrame, own: str, *, arms: Arms | None = None, train_delta_t: float = 0.05) -> Drawing:
+def draw_beside(
+    table: pd.DataFrame, own: str, *, arms: Arms | None = None, train_delta_t: float = 0.05, at: float = 0.02
+) -> Drawing:
     """Draw relative error against Δt: what is one's own with thick lines, ours beside it with thin ones.
 
     Args:
@@ -37,6 +38,7 @@ def draw_beside(table: pd.DataFrame, own: str, *, arms: Arms | None = None, trai
         own: Name of one's own environment or model in the table.
         arms: Ours that are shown; None for all of the table.
         train_delta_t: h of the limit [s].
+        at: Interval at which the caption compares [s]; the shortest of a table without it.
 
     Raises:
         NothingToDrawError: If the table has nothing of one's own.
@@ -79,7 +81,7 @@ def draw_beside(table: pd.DataFrame, own: str, *, arms: Arms | None = None, trai
     caption = (
         f"Relative one-step error against Δt; thick with stars: {name}, thin: ours beside it; {counts_text(chosen)}, "
         f"bars span the seeds. Gray: {LIMIT} of a map of the step h; the line at 1 is predicting no change. "
-        f"{_conclusion(summary, labels)}"
+        f"{_conclusion(summary, labels, at)}"
     )
     alt = f"Relative error of {name} against the length of the step, beside that of known models and {LIMIT}."
     return Drawing(figure, caption, alt, summary)
@@ -103,10 +105,10 @@ def _interval_axis(axis: Axes, steps: Sequence[float]) -> None:
     axis.set_xlabel("Δt [ms]")
 
 
-def _conclusion(summary: pd.DataFrame, labels: dict[tuple, str]) -> str:
+def _conclusion(summary: pd.DataFrame, labels: dict[tuple, str], at: float) -> str:
     """Compare one's own first line with the others at one interval, in a sentence."""
     steps = sorted(set(summary["delta_t"]))
-    at = min(steps, key=lambda step: abs(step - AT)) if np.isclose(steps, AT).any() else steps[0]
+    at = at if np.isclose(steps, at).any() else steps[0]
     rows = summary[np.isclose(summary["delta_t"], at)].sort_values("mean")
     first = rows[rows["own"]].sort_index().iloc[0]
     errors = {labels[row["env"], *(row[name] for name in ARM)]: row["mean"] for _, row in rows.iterrows()}
