@@ -31,10 +31,11 @@ FIGURES = [
     "data/CartPole-v1-returns.png", *[family.format(env) for family in FAMILIES for env in ENVS],
     "statistics/contrasts.png", "paper_figures/figure1_heatmaps.png", "paper_figures/figure2_horizon.png",
     "paper_figures/figure3_control.png", "paper_figures/figure4_state_space.png", "paper_figures/figure5_ablations.png",
+    *[f"own/{name}.png" for name in ("system", "form", "model", "log")],
 ]  # fmt: skip
 VIDEOS = ["pendulum_baseline_10hz_on_50hz.mp4", "cartpole_multi_resolution_on_50hz.mp4"]
 PER_ENV = ("01_data_exploration", "02_training_analysis", "03_results_visualization", "04_control")
-ONCE = ("00_ground_truth", "05_statistics", "06_paper_figures", "07_explorer")
+ONCE = ("00_ground_truth", "05_statistics", "06_paper_figures", "07_explorer", "08_bring_your_own")
 STAGED = {f"notebooks/{name}-{env}" for name in PER_ENV for env in ENVS} | {f"notebooks/{name}" for name in ONCE}
 GENERATED = STAGED | {"book/gallery", "book/speed"}  # written when a run's site is staged
 PAGES = sorted(BOOK.glob("*.md"))
@@ -107,7 +108,7 @@ def test_figures_have_a_name_and_it_is_unique():
 
 
 CHAPTERS = ("ground_truth", "data", "models", "training", "one_step", "rollouts", "consistency", "control",
-            "statistics", "explorer")  # fmt: skip
+            "statistics", "explorer", "bring_your_own")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CHAPTERS)

@@ -1,6 +1,7 @@
 """Figures from synthetic tables: nothing clipped, axes and captions complete, files whole, no pyplot, small videos."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -282,3 +283,23 @@ def test_minor_ticks_go_only_where_decades_carry_the_scale():
     png_bytes(figure)
     assert len(wide.yaxis.get_minorticklocs()) == 0
     assert len(narrow.yaxis.get_minorticklocs()) > 0  # without them one label would be left
+
+
+def test_what_is_ones_own_is_drawn_beside_ours_and_compared_in_words():
+    baseline = next(member for member in FEW if member["method"] == "baseline")
+    mine = dict(baseline, model="mine.models:Mine", train_frequency="20")
+    other = dict(mine, model="mine.models:Other")
+    table = one_step([*FEW, mine, other])
+    row = ("mine.models:Mine", "baseline", "none", "20")
+    values = {"mine.models:Mine": 0.4, "jump": 0.41}
+    table["relative_error"] = [values.get(model, 2.0) for model in table["model"]]
+    drawing = figures.draw_beside(table, row[0], arms=[("jump", *row[1:])])
+    labels = drawing.figure.axes[0].get_legend_handles_labels()[1]
+    assert sum("Mine" in label for label in labels) == 1 and not any("Other" in label for label in labels)
+    shown = drawing.data[drawing.data["own"]]
+    assert set(shown["model"]) == {row[0]} and np.allclose(shown["limit"], abs(1 - 0.05 / shown["delta_t"]))
+    said = drawing.caption[drawing.caption.index("At ") :]
+    assert said.startswith("At 20 ms Mine: baseline, 20 Hz errs by 0.4: less than |1 − h/Δ| (1.5)"), said
+    assert re.search(r"as much as jump[^;]*\(0\.41\)", said)
+    with pytest.raises(figures.style.NothingToDrawError, match="nothing of Absent"):
+        figures.draw_beside(table, "Absent", arms=[("jump", *row[1:])])

@@ -1,7 +1,5 @@
 """A log of a seven-joint arm, without any system: imported, trained on, scored, diagnosed."""
 
-import csv
-
 import numpy as np
 import pytest
 import torch
@@ -14,35 +12,11 @@ from tdlib.evaluation.sets.gather import gather_pairs
 from tdlib.evaluation.sets.log_sets import RECORDED, window_starts
 from tdlib.models import Context, Persistence, build_model
 from tdlib.study.arms import Arm
+from tdlib.study.phases.beside import import_beside
 from tdlib.training import Budget, Trial, fit
 
-JOINTS, TYPICAL, HOLD = 7, 0.05, 8
-COLUMNS = [f"{group}_{i}" for group in ("qpos", "qvel", "ctrl") for i in range(JOINTS)]
-
-
-def write_logs(folder, *, jitter=0.4, num_files=20, num_rows=81):
-    """Seven damped joints under gravity, each coupled to the next: q'' = 4u − 6 sin q − 2q' + (its neighbors' pull)."""
-    rng = np.random.default_rng(5)
-
-    def acceleration(q, v, u):
-        return 4 * u - 6 * np.sin(q) - 2 * v + 3 * (np.roll(q, 1) - q) * (np.arange(JOINTS) > 0)
-
-    for number in range(num_files):
-        q, v, t = rng.uniform(-0.5, 0.5, JOINTS), rng.uniform(-1, 1, JOINTS), 100.0
-        with open(folder / f"arm_{number:02d}.csv", "w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(["timestamp", *COLUMNS])
-            for row in range(num_rows):
-                if row % HOLD == 0:
-                    u = rng.uniform(-1, 1, JOINTS)
-                writer.writerow([t, *q, *v, *u])
-                delta_t = TYPICAL * (1 + jitter * rng.uniform(-1, 1))
-                for _ in range(20):  # midpoint steps of some 2.5 ms
-                    h = delta_t / 20
-                    middle = q + h / 2 * v, v + h / 2 * acceleration(q, v, u)
-                    q, v = q + h * middle[1], v + h * acceleration(*middle, u)
-                t += delta_t
-    return folder
+write_logs = import_beside("seven_joints:write_logs")
+JOINTS, TYPICAL = import_beside("seven_joints:JOINTS"), import_beside("seven_joints:TYPICAL")
 
 
 def train(model, splits, num_steps=400):

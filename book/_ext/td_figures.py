@@ -27,6 +27,7 @@ from sphinx.application import Sphinx
 from sphinx.directives.patches import Figure
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+from td_page import MEANING
 from td_tables import read_preset
 
 DARK = ".dark.png"  # written beside each figure when the site is staged
@@ -100,8 +101,8 @@ def origin_line(env: object, path: Path) -> nodes.paragraph:
         link = addnodes.pending_xref("", words, reftarget=f"/notebooks/{notebook}", **options)
         parts.append([nodes.Text("made by "), link])
     preset = read_preset(root).get("preset", "quick")
-    command = f"make grid PRESET={preset}" if notebook else "make book"
-    parts.append([nodes.literal("", command)])
+    if preset in MEANING:  # of a preset of one's own the file may have another name
+        parts.append([nodes.literal("", f"make grid PRESET={preset}" if notebook else "make book")])
     line = nodes.paragraph(classes=["td-origin"])
     for i, part in enumerate(parts):
         line += [*([nodes.Text(" · ")] if i else []), *part]

@@ -1,11 +1,25 @@
 """Objects by import path, "package.module:Name": how a preset names what its user has written."""
 
+import contextlib
 import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 
 def is_import_path(name: str) -> bool:
     """Whether a name is the import path of an object, not an entry of a registry."""
     return ":" in name
+
+
+@contextlib.contextmanager
+def importable(folder: Path) -> Iterator[None]:
+    """Let the block import modules that lie in a folder, as a script there could."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
 
 
 def import_object(path: str) -> object:

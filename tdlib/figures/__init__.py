@@ -1,5 +1,6 @@
 """Figures from tables: each `draw_...` takes a DataFrame and returns a drawing with caption, alt text and data."""
 
+from tdlib.figures.beside import draw_beside
 from tdlib.figures.calibration import draw_calibration
 from tdlib.figures.consistency import draw_consistency, draw_convergence
 from tdlib.figures.control import draw_control
@@ -21,6 +22,7 @@ __all__ = [
     "Drawing",
     "SavedFigure",
     "SavedVideo",
+    "draw_beside",
     "draw_calibration",
     "draw_consistency",
     "draw_contrasts",

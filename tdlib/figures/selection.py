@@ -1,6 +1,7 @@
 """Which arms a figure with limited room shows; which models those are of, the registry of families says.
 
-An arm of a family that says nothing of itself (one of your own) stands beside ours of the same method, form and rate.
+beside = {(arm[1], form, arm[3]): len(arms) + i for i, arm in enumerate(arms) for form in {"none", arm[2]}}
+found = [place.get(key, -1 if is_placed(key[0]) else beside.get(key[1:], -1)) for key in keys]
 """
 
 from collections.abc import Iterable, Sequence
@@ -113,7 +114,7 @@ def main_arms(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def pick(table: pd.DataFrame, arms: Arms) -> pd.DataFrame:
-    """Keep the given arms in their order, then those of unknown models that share method, form and rate with one.
+    """Keep the given arms in their order, then those of unknown models that stand beside one.
 
     Arms that are not in the table are left out.
     """
@@ -122,7 +123,7 @@ def pick(table: pd.DataFrame, arms: Arms) -> pd.DataFrame:
     arms = list(dict.fromkeys((*arm[:3], _instead(arm[3], trained)) for arm in arms))
     keys = list(zip(*(table[name] for name in ("model", "method", "form", "train_frequency")), strict=True))
     place = {arm: i for i, arm in enumerate(arms)}
-    beside = {arm[1:]: len(arms) + i for i, arm in enumerate(arms)}
+    beside = {(arm[1], form, arm[3]): len(arms) + i for i, arm in enumerate(arms) for form in {"none", arm[2]}}
     found = [place.get(key, -1 if is_placed(key[0]) else beside.get(key[1:], -1)) for key in keys]
     chosen = table.assign(place=found).query("place >= 0").sort_values("place", kind="stable")
     return chosen.drop(columns="place").reset_index(drop=True)

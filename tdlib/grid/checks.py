@@ -12,6 +12,7 @@ from tdlib.evaluation import MEASURES
 from tdlib.evaluation.measures import SKIPPED
 from tdlib.evaluation.tables import ARM_COLUMNS, frequency_label
 from tdlib.figures.selection import key_arms, main_model
+from tdlib.grid.jobs import has_chapters
 from tdlib.grid.times import write_times
 from tdlib.models import find_family
 from tdlib.study.arms import Arm
@@ -61,6 +62,7 @@ FIGURES = {  # name -> of which arms a preset must have some; None: it shows wha
     "paper_figures/figure4_state_space": _key_arms,
     "paper_figures/figure5_ablations": _main_model,
 }
+FIGURES_OF_CHAPTERS = ("own/system", "own/form", "own/model", "own/log")  # only where a run has the chapters
 FIGURES_PER_ENVIRONMENT = {
     "data/{}-coverage": None,
     "training/{}-curves": None,
@@ -145,6 +147,7 @@ def check_figures(run: Run) -> list[str]:
     for env in run.preset.environments:
         own = FIGURES_PER_ENVIRONMENT.items()
         names += [name.format(env) for name, needs in own if needs is None or needs(arms)]
+    names += FIGURES_OF_CHAPTERS if has_chapters(run.preset) else ()
     names += [f"data/{env}-returns" for env in run.preset.environments if has_ppo(env)]
     return [f"figure {name}.png must exist" for name in names if not (run.layout.figures / f"{name}.png").is_file()]
 

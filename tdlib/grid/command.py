@@ -18,8 +18,8 @@ from tdlib.core.files import parse_yaml
 from tdlib.grid.jobs import grid_jobs
 from tdlib.grid.preload import preloaded
 from tdlib.grid.stamps import BOOK, job_names, job_result
-from tdlib.study.layout import ROOT, RunLayout
-from tdlib.study.presets import Preset, PresetError, load_preset
+from tdlib.study.layout import ROOT, RunLayout, runs_root
+from tdlib.study.presets import PRESET_ENDINGS, Preset, PresetError, load_preset
 
 OUTPUT = re.compile(r"^\s*output: (.+)$")
 STARTED = re.compile(r"^\s*jobid: (\d+)")
@@ -45,19 +45,27 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     layout = RunLayout.of(preset.name)
+    name = _name_anywhere(options.preset)
     command = [
         sys.executable, "-m", "snakemake", "-s", str(ROOT / "params" / "Snakefile"), options.target,
-        "--directory", str(layout.root), "--config", f"preset={options.preset}",
+        "--directory", str(layout.root), "--config", f"preset={name}",
         "--rerun-incomplete", "--keep-going", "--nocolor", "--show-failed-logs",
     ]  # fmt: skip
     command += ["--profile", options.profile] if options.profile else ["--cores", str(options.cores)]
     layout.root.mkdir(parents=True, exist_ok=True)
+    here = {"TDLIB_RUNS": str(runs_root())}  # a relative folder means another one where a job starts
     if options.dry_run:
-        return _dry_run(command, preset, options.target, options.cores)
+        return _dry_run(command, preset, options.target, options.cores, {**os.environ, **here})
     if _runs_elsewhere(options.profile):
-        return _run(command, layout, options.target, dict(os.environ))
+        return _run(command, layout, options.target, {**os.environ, **here})
     with preloaded(layout.root / f".preload-{os.getpid()}", layout.logs) as environment:
-        return _run(command, layout, options.target, environment)
+        return _run(command, layout, options.target, {**environment, **here})
+
+
+def _name_anywhere(preset: str) -> str:
+    """Return a preset's name as jobs find it, which start in other folders: a file by its whole path."""
+    path = Path(preset)
+    return str(path.resolve()) if path.suffix in PRESET_ENDINGS else preset
 
 
 def _runs_elsewhere(profile: str | None) -> bool:
@@ -66,9 +74,10 @@ def _runs_elsewhere(profile: str | None) -> bool:
     return bool(profile) and path.is_file() and "executor" in (parse_yaml(path.read_text(encoding="utf-8")) or {})
 
 
-def _dry_run(command: list[str], preset: Preset, target: str, cores: int) -> int:
+def _dry_run(command: list[str], preset: Preset, target: str, cores: int, environment: dict[str, str]) -> int:
     jobs = grid_jobs(preset)
-    result = subprocess.run([*command, "--dry-run", "--quiet", "rules"], capture_output=True, text=True)
+    quiet = [*command, "--dry-run", "--quiet", "rules"]
+    result = subprocess.run(quiet, capture_output=True, text=True, env=environment)
     if result.returncode:
         sys.stderr.write(result.stdout + result.stderr)
         return result.returncode

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tdlib.study.presets import Preset
+from tdlib.study.layout import WORKED
+from tdlib.study.presets import Preset, load_preset
 from tdlib.study.selection import NO_MODEL
 
 PHASES = ("01_data_exploration", "02_training_analysis", "03_results_visualization", "04_control")
@@ -13,6 +14,8 @@ AFTER = {  # open loop and closed loop need the models, not each other
     PHASES[2]: PHASES[1:2],
     PHASES[3]: PHASES[1:2],
 }
+OWN = "08_bring_your_own"
+CHAPTERS = "quick"  # the preset whose systems, models and rates the book's chapters speak of
 
 
 @dataclass(frozen=True)
@@ -24,12 +27,14 @@ class Job:
         notebook: Name of the source notebook without its ending.
         parameters: Papermill parameters beside `preset`.
         after: Names of the jobs that must have finished.
+        reads: Folder below the repository whose files the notebook works with.
     """
 
     name: str
     notebook: str
     parameters: dict[str, Any] = field(default_factory=dict)
     after: tuple[str, ...] = ()
+    reads: str = ""
 
 
 def grid_jobs(preset: Preset) -> list[Job]:
@@ -49,7 +54,17 @@ def grid_jobs(preset: Preset) -> list[Job]:
     jobs.append(Job("05_statistics", "05_statistics", {}, last))
     jobs.append(Job("06_paper_figures", "06_paper_figures", {}, last))
     jobs.append(Job("07_explorer", "07_explorer", {"env": first}, (f"{PHASES[1]}-{first}",)))
+    if has_chapters(preset):
+        jobs.append(Job(OWN, OWN, {"env": first}, (f"{PHASES[2]}-{first}",), reads=WORKED))
     return jobs
+
+
+def has_chapters(preset: Preset) -> bool:
+    """Whether a preset runs all that the book's chapters speak of, at any size and with any number of seeds."""
+    spoken_of = load_preset(CHAPTERS)
+    names = ("environments", "models", "sizes", "train_frequencies", "test_frequencies")
+    there = all(set(getattr(spoken_of, name)) <= set(getattr(preset, name)) for name in names)
+    return there and set(spoken_of.control.frequencies) <= set(preset.control.frequencies)
 
 
 def _split(phase: str, env: str, preset: Preset, after: tuple[str, ...]) -> list[Job]:

@@ -56,6 +56,8 @@ def job_result(preset: Preset, name: str) -> Result:
     if name in jobs:
         job = jobs[name]
         more = {"notebook": notebook_hash(_notebook(job)), "parameters": job.parameters}
+        if job.reads:
+            more["reads"] = _hash_of_files(_files_below(ROOT / job.reads))
         after: Sequence[str] = job.after
     else:
         after = list(jobs) if name == CHECKS else [CHECKS]
@@ -178,13 +180,15 @@ def _book_files() -> list[Path]:
     for folder in BOOK_FOLDERS:
         files += [
             path
-            for path in sorted((ROOT / folder).rglob("*"))
-            if path.is_file()
-            and "__pycache__" not in path.parts
-            and (PUBLISHED not in path.relative_to(ROOT).parts or path.name in CONCLUSIONS)
+            for path in _files_below(ROOT / folder)
+            if (PUBLISHED not in path.relative_to(ROOT).parts or path.name in CONCLUSIONS)
             and not (folder == "tdlib" and path.suffix == ".py")
         ]
     return files
+
+
+def _files_below(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
 
 
 def _hash_of_files(paths: Iterable[Path]) -> str:

@@ -11,6 +11,8 @@ from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.contract import DynamicsModel, Needs
 from tdlib.models.options import Options
 
+OWN_LOOK = (("marker", "*"), ("linestyle", ":"))  # tells a class of one's own from ours of its method
+
 
 @dataclass(frozen=True)
 class Arms:
@@ -99,8 +101,9 @@ def family_of(model: type[DynamicsModel]) -> Family:
     """Describe a class that is in no registry by what it says itself.
 
     The class may have `Options` (a frozen dataclass derived from `tdlib.models.Options`), `ARMS` (a tuple of `Arms`)
-    and `label`; it is built as model(spec, options).
+    `label` and `look`; it is built as model(spec, options).
     """
     name = model.__name__
     label = getattr(model, "label", name)
-    return Family(model, model, model.Options, tuple(getattr(model, "ARMS", (Arms("baseline"),))), label, label)
+    arms, look = tuple(getattr(model, "ARMS", (Arms("baseline"),))), getattr(model, "look", OWN_LOOK)
+    return Family(model, model, model.Options, arms, label, label, look=look)

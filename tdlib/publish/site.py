@@ -4,7 +4,8 @@
     python -m tdlib.publish.site edition quick      take runs/quick into book/published
     python -m tdlib.publish.site published          build the edition in git
 
-Everything is staged into one folder, so that one `_toc.yml` serves every preset.
+Everything is staged into one folder, so that one `_toc.yml` serves every preset that the chapters speak of; another one
+gets its own (`tdlib.publish.contents`).
 """
 
 import argparse
@@ -14,7 +15,8 @@ from pathlib import Path
 
 from tdlib.core.files import write_text
 from tdlib.figures.theme import theme_css
-from tdlib.grid.jobs import grid_jobs
+from tdlib.grid.jobs import grid_jobs, has_chapters
+from tdlib.publish.contents import write_own_contents
 from tdlib.publish.edition import PUBLISHED, copy_results, pack, unpack, write_stripped_notebook
 from tdlib.publish.pages import build_pages
 from tdlib.publish.speed_page import speed_page
@@ -140,6 +142,8 @@ def main(arguments: list[str] | None = None) -> int:
             preset = load_preset(options.preset)
             layout = RunLayout.of(preset.name)
             stage(layout.notebooks, layout.root / "results", layout.models, preset.seeds[0], layout.site)
+            if not has_chapters(preset):
+                write_own_contents(layout.site, preset)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

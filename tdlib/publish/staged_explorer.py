@@ -4,9 +4,10 @@ from pathlib import Path
 
 from tdlib.core.files import write_text
 from tdlib.explorer.assets import write_assets
-from tdlib.explorer.python.pack import write_weights
+from tdlib.explorer.python.pack import weight_file, write_weights
 from tdlib.explorer.python.page import page_script, read_statistics
 from tdlib.study.layout import ROOT
+from tdlib.systems import SYSTEMS
 
 
 def stage_explorer(static: Path, models: Path, seed: int, statistics: Path) -> None:
@@ -20,5 +21,6 @@ def stage_explorer(static: Path, models: Path, seed: int, statistics: Path) -> N
     """
     write_assets(static)
     shown = models.relative_to(ROOT).as_posix() if models.is_relative_to(ROOT) else models.name
-    write_text(static / "explorer_run.js", page_script(read_statistics(statistics), shown))
-    write_weights(models, seed, static / "weights")
+    sizes = write_weights(models, seed, static / "weights")
+    carried = [env for env, system in SYSTEMS.items() if weight_file(system.spec) in sizes]
+    write_text(static / "explorer_run.js", page_script(read_statistics(statistics), shown, carried))

@@ -4,11 +4,8 @@ Every key is explained at its field; an unknown key, a wrong type or a value out
 names the key, the rule and the value.
 """
 
-import contextlib
 import math
 import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,7 +15,7 @@ from pydantic_core import ErrorDetails
 
 from tdlib.core.facts import TRAIN_FREQUENCIES
 from tdlib.core.files import parse_yaml
-from tdlib.core.imports import import_object, is_import_path
+from tdlib.core.imports import import_object, importable, is_import_path
 from tdlib.core.time_grid import delta_t_of, num_steps
 from tdlib.envs import register_system
 from tdlib.models import find_family, register_model
@@ -27,6 +24,7 @@ from tdlib.systems import SYSTEMS, System
 from tdlib.training.budget import windows_per_batch
 
 PRESET_FOLDER = ROOT / "params"
+PRESET_ENDINGS = (".yaml", ".yml")  # a name with one of these is a file's path
 SHORTEST_DELTA_T = 0.001  # [s]; a shorter control interval leaves nothing of float32 precision in one increment
 
 PositiveInt = Annotated[int, Field(strict=True, ge=1)]
@@ -185,16 +183,6 @@ def _model_name(name: str) -> str:
     return register_model(family) if is_import_path(name) else name
 
 
-@contextlib.contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """Let the block import modules that lie in a folder, as a script there could."""
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
-
-
 def preset_path(name_or_path: str | os.PathLike) -> Path:
     """Return the file of a preset given by name (`quick`) or by path.
 
@@ -202,7 +190,7 @@ def preset_path(name_or_path: str | os.PathLike) -> Path:
         PresetError: If there is no such preset; the message lists those that exist.
     """
     path = Path(name_or_path)
-    if path.suffix not in {".yaml", ".yml"}:
+    if path.suffix not in PRESET_ENDINGS:
         path = PRESET_FOLDER / f"{name_or_path}.yaml"
     if not path.is_file():
         known = sorted(p.stem for p in PRESET_FOLDER.glob("*.yaml"))
@@ -224,7 +212,7 @@ def load_preset(name_or_path: str | os.PathLike) -> Preset:
     if not isinstance(content, dict):
         raise PresetError(f"preset {path.name} must be a mapping of keys to values, got {type(content).__name__}")
     try:
-        with _importable(path.resolve().parent):
+        with importable(path.resolve().parent):
             return Preset.model_validate(content)
     except ValidationError as error:
         raise PresetError(f"preset {path.name} cannot run:\n" + "\n".join(map(_describe, error.errors()))) from error

@@ -18,6 +18,7 @@ import torch
 
 from tdlib.core.facts import ARM_COLUMNS
 from tdlib.core.files import write_text
+from tdlib.core.specs import EnvironmentSpec
 from tdlib.explorer.python.entries import arm_of, entry_of
 from tdlib.explorer.python.generate.arrays import MissingOperationError
 from tdlib.explorer.python.generate.pieces import pieces_of
@@ -131,6 +132,11 @@ def write_pack(models_root: Path | str, env: str, seed: int, target: Path | str)
     return len(text)
 
 
+def weight_file(spec: EnvironmentSpec) -> str:
+    """Return the name of the file with the weights of one environment."""
+    return f"weights-{spec.folder}.js"
+
+
 def write_weights(models_root: Path | str, seed: int, target_folder: Path | str) -> dict[str, int]:
     """Write `weights-<Env_v1>.js` of every environment that has models; return file names and sizes [bytes].
 
@@ -140,7 +146,7 @@ def write_weights(models_root: Path | str, seed: int, target_folder: Path | str)
     sizes = {}
     for env, system in SYSTEMS.items():
         if any((Path(models_root) / system.spec.folder).glob(f"*/*/seed{seed}")):
-            name = f"weights-{system.spec.folder}.js"
+            name = weight_file(system.spec)
             sizes[name] = write_pack(models_root, env, seed, Path(target_folder) / name)
     if not sizes:
         raise ValueError(f"models_root must hold checkpoints with seed {seed}, none in {models_root}")

@@ -70,7 +70,8 @@ def _from_resets(system: System) -> FirstView:
     spec, (low, high) = system.spec, _starts(system)
     limits = tuple(2 * max(abs(a), abs(b), 1e-3) for a, b in zip(low, high, strict=True))
     signals = tuple({"kind": "constant", "value": 0.5 * most} for most in spec.input_high)
-    return FirstView(spec.name, tuple(map(float, high)), signals, limits, max(0, *spec.position_dims[:1]))
+    dim = spec.position_dims[0] if spec.position_dims else 0
+    return FirstView(spec.name, tuple(map(float, high)), signals, limits, dim)
 
 
 def _reach(system: System) -> list[float]:

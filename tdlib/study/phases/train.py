@@ -97,7 +97,7 @@ def ensure_trained(run: Run, env: str, chosen: Selection | None = None) -> None:
         done = 0
         for size in dict.fromkeys(arm.size for arm, _ in missing):  # one budget per size
             asked = [(arm, seed) for arm, seed in missing if arm.size == size]
-            trials = [_trial(env, arm, seed, data[seed]) for arm, seed in asked]
+            trials = [trial_of(env, arm, seed, data[seed]) for arm, seed in asked]
             budget = budget_of(run, size, trials)
 
             def report(part: int, total: int, before: int = done, count: int = len(trials)) -> None:
@@ -179,7 +179,8 @@ def _part(dataset: TransitionDataset) -> Part:
     return transitions, torch.as_tensor(offsets)
 
 
-def _trial(env: str, arm: Arm, seed: int, data: SeedData) -> Trial:
+def trial_of(env: str, arm: Arm, seed: int, data: SeedData) -> Trial:
+    """Return an untrained arm with its data."""
     train, val = data.parts(arm)
     return Trial(
         arm,

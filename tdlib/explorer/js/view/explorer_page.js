@@ -14,13 +14,14 @@
       });
     return loading[address];
   }
-  /** Models of the page's own weight files, run by tdEngine; nothing but files beside the page is read. */
-  td.pageBackend = function (engine, weights) {
+  /** Models of the page's own weight files, run by tdEngine; nothing but files beside the page is read.
+      environments: those that there are weights of; all that the engine knows if a page does not say. */
+  td.pageBackend = function (engine, weights, environments) {
     return {
       label: "weights of this page, rounded to 16 bit",
       rounded: true,
       modelsFolder: "book/published/models",
-      environments: Object.keys(engine.systems),
+      environments: environments || Object.keys(engine.systems),
       open: function (env) {
         var ready = engine.models(env).length ? Promise.resolve() : loadScript(weights + "weights-" + engine.systems[env].folder + ".js");
         return ready.then(function () {
@@ -53,7 +54,7 @@
       if (!root.tdEngine) return;
       var linked = i === 0 && location.hash.indexOf("#dt-explorer") === 0;
       td.mount(element, {
-        backend: td.pageBackend(root.tdEngine, element.dataset.weights || folder + "weights/"), env: element.dataset.env,
+        backend: td.pageBackend(root.tdEngine, element.dataset.weights || folder + "weights/", known.environments), env: element.dataset.env,
         config: { heatmap: known.heatmap, heatmapNote: known.heatmapNote, modelsFolder: known.models },
         view: linked ? location.hash : element.dataset.view || "", keepLink: i > 0,
       });

@@ -1,0 +1,72 @@
+"""What the book of a run holds that the chapters do not speak of: a cover, its own pages, and those that hold for any.
+
+The chapters name systems, models and rates, and a strict build fails where one of them has no picture or no number. So
+a run of a system of one's own, or of fewer models, gets all that it made under a cover of its own.
+"""
+
+from pathlib import Path
+
+from tdlib.core.files import write_text, yaml_text
+from tdlib.evaluation.tables import frequency_label
+from tdlib.figures.style import model_label
+from tdlib.grid.jobs import grid_jobs
+from tdlib.study.presets import Preset
+
+COVER = "book/cover"
+ANY_RUN = ("book/notation", "book/data_format", "book/model_architecture", "book/api")  # pages that need no result
+PARTS = {  # caption -> beginnings of the names of its notebooks
+    "Ground truth and data": ("00", "01"),
+    "Models and training": ("02",),
+    "Results": ("03", "04", "05", "06"),
+    "Use it": ("07",),
+}
+FIRST_FIGURE = "limits/{}.png"  # of every environment, where the run has it: errors against what theory says
+
+
+def write_own_contents(site: Path, preset: Preset) -> None:
+    """Write the table of contents and the cover of such a run into its staged site."""
+    write_text(site / "_toc.yml", yaml_text(own_contents(preset)))
+    write_text(site / f"{COVER}.md", cover_page(preset, site / "results" / "figures"))
+
+
+def own_contents(preset: Preset) -> dict[str, object]:
+    """Return a table of contents of the run's notebooks, its gallery, and the pages that hold for any run."""
+    names = [job.name for job in grid_jobs(preset) if "/" not in job.name]  # cells of one model are shown together
+    pages = {
+        caption: [f"notebooks/{name}" for name in names if name.startswith(first)] for caption, first in PARTS.items()
+    }
+    pages["Results"].append("book/gallery")
+    pages["Reference"] = list(ANY_RUN)
+    parts = [{"caption": caption, "chapters": [{"file": file} for file in files]} for caption, files in pages.items()]
+    return {"format": "jb-book", "root": COVER, "parts": parts}
+
+
+def cover_page(preset: Preset, figures: Path) -> str:
+    """Write the first page: what was run, and each environment's errors against the limits."""
+    rates = {
+        "trained at": preset.train_frequencies,
+        "tested at": preset.test_frequencies,
+        "controlled at": preset.control.frequencies,
+    }
+    lines = [
+        f"# Run `{preset.name}`",
+        "",
+        preset.description,
+        "",
+        "| | |",
+        "|---|---|",
+        f"| systems | {', '.join(f'`{env}`' for env in preset.environments)} |",
+        f"| models | {', '.join(model_label(name) for name in preset.models)} |",
+        *(f"| {what} | {', '.join(map(frequency_label, values))} Hz |" for what, values in rates.items()),
+        f"| seeds | {', '.join(map(str, preset.seeds))} |",
+        "",
+        "The pages below are this run's notebooks as they were executed; {doc}`gallery` shows every figure, and the",
+        "tables lie in `results/metrics`. The chapters that explain what is measured speak of our own systems:",
+        "`make published` builds them.",
+        "",
+    ]
+    for env in preset.environments:
+        name = FIRST_FIGURE.format(env)
+        if (figures / name).is_file():
+            lines += [f"```{{result-figure}} ../results/figures/{name}", "", f"**{env}**", "```", ""]
+    return "\n".join(lines)
