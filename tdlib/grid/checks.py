@@ -118,7 +118,7 @@ def check_tables(run: Run, tables: dict[str, pd.DataFrame]) -> list[str]:
     everything = arms_of(preset)
     trained = [arm for arm in everything if arm.source == arm]
     fields = [arm for arm in trained if arm.method == "ode"]
-    acting = [arm for arm in everything if arm.method != "persistence"]  # plans that change nothing have no order
+    acting = [arm for arm in everything if arm.acts]
     wanted: dict[str, tuple[Iterable[Arm], list[str] | None]] = {
         "one_step_errors": (everything, rates),
         "rollout_errors": (everything, rates),
@@ -190,6 +190,7 @@ def _missing_rows(
         key
         for env in run.preset.environments
         for arm in arms
+        if arm.applies_to(SYSTEMS[env])
         for seed in run.preset.seeds
         for key in (
             [(env, *arm.keys().values(), seed)]

@@ -33,7 +33,6 @@ from tdlib.study.selection import arms_of
 KINDS = ("collection", "training", "evaluation", "control")  # one phase of the grid each
 TRAIN_SHARE = 0.7  # of the transitions are the training split
 SHIFT_SHARE = 4  # a quarter of the pairs are of the other policy
-CONTEXT_PAIRS = 256  # pairs that models with memory are tested on
 ORACLE = "oracle"
 
 
@@ -60,14 +59,13 @@ def optimizer_steps(preset: Preset, size: str) -> int:
     return preset.training.steps(size, TRAIN_SHARE * preset.collection.num_transitions)
 
 
-def num_test_transitions(preset: Preset, env: str, memory: bool = False) -> int:
+def num_test_transitions(preset: Preset, env: str) -> int:
     """Transitions of one seed's test set that one model predicts: pairs of all sets and rates, and rollouts."""
     evaluation = preset.evaluation
     rates = [*map(str, preset.test_frequencies), "irregular"]
     pairs = evaluation.num_pairs * (len(rates) + len(preset.train_frequencies))
     pairs += max(1, evaluation.num_pairs // SHIFT_SHARE) * len(rates) if has_ppo(env) else 0
-    if memory:
-        pairs = pairs * min(evaluation.num_pairs, CONTEXT_PAIRS) // evaluation.num_pairs
+    pairs += evaluation.num_pairs * len(rates) if SYSTEMS[env].clips else 0  # those with contacts
     return pairs + evaluation.num_starts * sum(steps_within(evaluation.horizon, nominal_delta_t(r)) for r in rates)
 
 
@@ -143,12 +141,12 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
     if has_ppo(env):
         yield "collection", "", "PPO transitions", sets * collection.num_transitions
     yield "collection", "", "random transitions", sets * collection.num_random_transitions
-    arms = arms_of(preset)
+    arms = arms_of(preset, env)
     for arm in (arm for arm in arms if arm.source == arm):
         yield "training", arm.model, family(arm), seeds * optimizer_steps(preset, arm.size)
     for arm in arms:
         if arm.source is not None:
-            yield "evaluation", arm.model, family(arm), seeds * num_test_transitions(preset, env, _has_memory(arm))
+            yield "evaluation", arm.model, family(arm), seeds * num_test_transitions(preset, env)
             yield "evaluation", arm.model, f"{family(arm)}, per model", seeds
     episodes = preset.control.episodes_per_seed
     for setting in control_settings(Run(preset, RunLayout.of(preset.name))):
@@ -156,7 +154,7 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
         if setting.model_rate is None:
             yield "control", "", ORACLE, each
         for arm in arms:
-            if arm.source is not None and (setting.arms == "all" or setting.arms == "axes" and on_axes(arm.keys())):
+            if arm.acts and (setting.arms == "all" or setting.arms == "axes" and on_axes(arm.keys())):
                 yield "control", arm.model, family(arm), seeds * each
 
 

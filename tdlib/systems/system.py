@@ -188,6 +188,11 @@ class System:
         return _stacked(self.observed_state(observation.unbind(-1), TORCH), observation)
 
     @property
+    def clips(self) -> bool:
+        """Whether limits of the state cut the flow, as Pendulum's speed limit does; an event is physics of its own."""
+        return self.state_limits is not None and self.event is None
+
+    @property
     def has_limits(self) -> bool:
         """Whether there are states at which an episode ends."""
         return self.task is not None and self.task.outside is not None

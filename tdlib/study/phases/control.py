@@ -62,7 +62,7 @@ def control_environment(run: Run, env: str, chosen: Selection | None = None) -> 
         env: One of the preset's environments.
         chosen: A part of the grid; None for all of it.
     """
-    env, chosen = run.select_environment(env), chosen or everything(run)
+    env, chosen = run.select_environment(env), (chosen or everything(run)).on(env).acting
     models = (NO_MODEL, *chosen.models)
     wanted = {model: [] if model == NO_MODEL else chosen.members(model) for model in models}
     results = {model: _result(run, env, model) for model in models}
@@ -127,7 +127,7 @@ def _result(run: Run, env: str, model: str) -> tuple[Result, dict[str, object]]:
     )
     members: dict[str, object] = {
         member_name(arm, seed): weight_hash(run, env, arm, seed)
-        for arm in arms_of(run.preset)
+        for arm in arms_of(run.preset, env)
         for seed in run.preset.seeds
         if models and arm.model == model
     }

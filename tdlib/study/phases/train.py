@@ -1,17 +1,27 @@
 """Phase 2: train every arm of one environment that is not trained yet, one fit per model family."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import torch
 
-from tdlib.core.facts import LOG_UNIFORM, MIXED
+from tdlib.core.facts import CONTACTS, LOG_UNIFORM, MIXED, POOLED, SECONDS, TRANSITIONS
 from tdlib.core.files import parse_yaml
+from tdlib.core.time_grid import delta_t_of
 from tdlib.core.transitions import Transitions
-from tdlib.data import DatasetError, TransitionDataset, load_splits, split_path, subset_seconds, subset_transitions
+from tdlib.data import (
+    DatasetError,
+    TransitionDataset,
+    branched_set,
+    load_dataset,
+    split_path,
+    subset_seconds,
+    subset_transitions,
+    without_contacts,
+)
 from tdlib.figures.training import draw_training_curves
 from tdlib.study.arms import Arm, build_arm
 from tdlib.study.clock import part
@@ -37,19 +47,19 @@ Part = tuple[Transitions, torch.Tensor]  # transitions in time order, and the of
 class SeedData:
     """What the arms of one seed train and validate on; sets are shared objects, so that a fit holds each once.
 
+    Transitions that touch a limit of the state are in none of them but those of kind `contacts`.
+
     Args:
-        single: Equal numbers of transitions of every rate.
-        share: An equal share of each, so that mixed arms see as many transitions in all.
-        seconds: Equal seconds of every rate.
-        val: Validation split of every rate.
+        train: Training set by kind of data (`Arm.data`) and rate; all but those of `seconds` have equally many rows.
+        share: An equal share of them by kind and rate, so that mixed arms see as many transitions in all.
+        val: Validation set by kind and rate.
         branched: Train and validation pairs at log-uniform intervals.
         hashes: Content hashes of the sets these were taken from.
     """
 
-    single: dict[float, Part]
-    share: dict[float, Part]
-    seconds: dict[float, Part]
-    val: dict[float, Part]
+    train: dict[str, dict[float, Part]]
+    share: dict[str, dict[float, Part]]
+    val: dict[str, dict[float, Part]]
     branched: dict[str, Part]
     hashes: dict[str, str]
 
@@ -58,9 +68,9 @@ class SeedData:
         if arm.train_frequency == LOG_UNIFORM:
             return [self.branched["train"]], [self.branched["val"]]
         if arm.train_frequency == MIXED:
-            return list(self.share.values()), list(self.val.values())
-        table, rate = self.seconds if arm.data == "seconds" else self.single, float(arm.train_frequency)
-        return [table[rate]], [self.val[rate]]
+            return list(self.share[arm.data].values()), list(self.val[arm.data].values())
+        rate = float(arm.train_frequency)
+        return [self.train[arm.data][rate]], [self.val[arm.data][rate]]
 
 
 def train_environment(run: Run, env: str, chosen: Selection | None = None) -> pd.DataFrame:
@@ -71,10 +81,10 @@ def train_environment(run: Run, env: str, chosen: Selection | None = None) -> pd
         env: One of the preset's environments.
         chosen: A part of the grid; None for all of it.
     """
-    chosen = chosen or everything(run)
+    chosen = (chosen or everything(run)).on(env)
     ensure_trained(run, env, chosen)
     for model in dict.fromkeys(arm.model for arm in chosen.trained):  # of all that stands, chosen now or before
-        arms = [arm for arm in _trained(run) if arm.model == model]
+        arms = [arm for arm in arms_of(run.preset, env) if arm.source == arm and arm.model == model]
         results = _results(run, env, arms, _hashes_there(run, env))
         rows = [_summary_row(run, env, *member) for member, result in results.items() if result.is_current()]
         run.save_part("training_summary", f"{env}-{model}", pd.concat(rows, ignore_index=True))
@@ -85,7 +95,7 @@ def train_environment(run: Run, env: str, chosen: Selection | None = None) -> pd
 @part("training")
 def ensure_trained(run: Run, env: str, chosen: Selection | None = None) -> None:
     """Train the arms of one environment that have no checkpoint of these data, settings and code."""
-    env, chosen = run.select_environment(env), chosen or everything(run)
+    env, chosen = run.select_environment(env), (chosen or everything(run)).on(env)
     seeds = chosen.seeds
     ensure_collected(run, env, seeds)
     hashes = {seed: _hashes(run, env, seed) for seed in seeds}
@@ -115,24 +125,50 @@ def training_means(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def load_seed_data(run: Run, env: str, seed: int) -> SeedData:
-    """Load one seed's sets and cut them to equal transitions, thirds, and equal seconds."""
-    splits = {rate: load_splits(main_dataset_path(run, env, rate, seed), rate) for rate in run.preset.train_frequencies}
-    train = {rate: parts["train"] for rate, parts in splits.items()}
-    count = min(len(part) for part in train.values())
-    seconds = min(part.seconds for part in train.values())
+    """Load one seed's sets, flow the pooled states to every rate, and cut all to equal transitions or seconds."""
+    rates, clips = run.preset.train_frequencies, SYSTEMS[env].clips
+    whole, free, pooled, branched = {}, {}, {}, {}
+    for split in ("train", "val"):
+        paths = {rate: split_path(main_dataset_path(run, env, rate, seed), split) for rate in rates}
+        whole[split] = {rate: load_dataset(path, rate) for rate, path in paths.items()}
+        drawn = load_branched(run, env, seed, split)  # one row per pair of the pooled states
+        flowed = {rate: _flowed(env, drawn, delta_t_of(rate)) for rate in rates}
+        dropped = without_contacts if clips else (lambda dataset: dataset)
+        free[split] = {rate: dropped(dataset) for rate, dataset in whole[split].items()}
+        pooled[split] = {rate: dropped(dataset) for rate, dataset in flowed.items()}
+        branched[split] = dropped(drawn)
+    sets = {TRANSITIONS: free, SECONDS: free, POOLED: pooled, CONTACTS: whole}
+    count = min(len(part) for kind in sets.values() for part in kind["train"].values())
+    seconds = min(part.seconds for part in free["train"].values())
+
+    def cut(kind: str, part: TransitionDataset) -> TransitionDataset:
+        if kind == SECONDS:
+            return subset_seconds(part, seconds, seed=seed)
+        return subset_transitions(part, count, seed=seed)
+
+    def parts(of: Callable[[str, TransitionDataset], TransitionDataset], split: str) -> dict[str, dict[float, Part]]:
+        return {
+            kind: {rate: _part(of(kind, part)) for rate, part in found[split].items()} for kind, found in sets.items()
+        }
+
     return SeedData(
-        single={rate: _part(subset_transitions(part, count, seed=seed)) for rate, part in train.items()},
-        share={rate: _part(subset_transitions(part, count // len(train), seed=seed)) for rate, part in train.items()},
-        seconds={rate: _part(subset_seconds(part, seconds, seed=seed)) for rate, part in train.items()},
-        val={rate: _part(parts["val"]) for rate, parts in splits.items()},
-        branched={split: _part(load_branched(run, env, seed, split)) for split in ("train", "val")},
+        train=parts(cut, "train"),
+        share=parts(lambda kind, part: subset_transitions(part, count // len(rates), seed=seed), "train"),
+        val=parts(lambda kind, part: part, "val"),
+        branched={"train": _part(branched["train"]), "val": _part(branched["val"])},
         hashes=_hashes(run, env, seed),
     )
 
 
+def _flowed(env: str, pairs: TransitionDataset, delta_t: float) -> TransitionDataset:
+    """Flow the state and action of every row for one interval, as a set of that rate."""
+    drawn = None if pairs.row_parameters is None else torch.from_numpy(pairs.row_parameters)
+    return branched_set(env, torch.from_numpy(pairs.state), torch.from_numpy(pairs.action), [delta_t], parameters=drawn)
+
+
 def load_curves(run: Run, env: str, chosen: Selection | None = None) -> pd.DataFrame:
     """Load all training curves of one environment with their key columns."""
-    chosen = chosen or everything(run)
+    chosen = (chosen or everything(run)).on(env)
     parts = []
     for arm in chosen.trained:
         for seed in chosen.seeds:
@@ -149,10 +185,6 @@ def model_folder(run: Run, env: str, arm: Arm, seed: int) -> Path:
 def weight_hash(run: Run, env: str, arm: Arm, seed: int) -> str | None:
     """Return the hash of the weights that an arm predicts with, to know whether what was made from them stands."""
     return None if arm.source is None else file_hash(model_folder(run, env, arm.source, seed) / MODEL_FILE)
-
-
-def _trained(run: Run) -> list[Arm]:
-    return [arm for arm in arms_of(run.preset) if arm.source == arm]
 
 
 def _hashes_there(run: Run, env: str) -> dict[int, dict[str, str]]:
