@@ -72,7 +72,7 @@ def test_persistence_scores_one_and_has_no_defect(pendulum):
     model = Persistence(PENDULUM.spec)
     one_step = evaluation.one_step_errors(model, pendulum[0], PENDULUM.spec)
     assert np.allclose(one_step["relative_error"], 1.0, atol=1e-4)
-    assert set(one_step["test_set"]) == {"pooled", "ppo"}
+    assert set(one_step["test_set"]) == {"pooled", "ppo", "contacts"}
     defects = evaluation.consistency_error(model, pendulum[0], PENDULUM.spec)
     assert (defects["defect"] == 0).all() and np.allclose(defects["relative_error"], 1.0, atol=1e-4)
     errors, _ = evaluation.rollout_errors(model, pendulum[0], PENDULUM.spec)

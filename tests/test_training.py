@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from tdlib.core.facts import ARM_COLUMNS
+from tdlib.core.facts import ARM_COLUMNS, LOG_FORMS
 from tdlib.core.seeding import torch_generator
 from tdlib.core.transitions import Transitions
 from tdlib.models import FORMS, MODELS, DynamicsModel, Needs, Options, RescaledIncrement, build_model
@@ -86,8 +86,8 @@ def test_the_arms_are_those_of_the_design():
     """One row per line of the table of arms: (model, method, form, training rates)."""
     rates, several = {"10", "20", "50"}, {"mixed", "loguniform"}
     table = {("jump", "baseline", "none"): rates}
-    table |= {("jump", "dt_conditioned", form): rates for form in ("concat", "scaled_concat", "log_tau")}
-    table |= {("jump", "multi_resolution", f): several for f in ("concat", "scaled", "scaled_concat", "log_tau")}
+    table |= {("jump", "dt_conditioned", form): rates for form in ("concat", "scaled_concat", *LOG_FORMS)}
+    table |= {("jump", "multi_resolution", f): several for f in ("concat", "scaled", "scaled_concat", *LOG_FORMS)}
     table |= {("lstm", "baseline", "none"): rates}
     table |= {("lstm", "dt_conditioned", form): {"20"} for form in ("concat", "scaled_concat")}
     table |= {("lstm", "multi_resolution", form): {"mixed"} for form in ("concat", "scaled_concat")}
@@ -101,17 +101,26 @@ def test_the_arms_are_those_of_the_design():
         if arm.data == "transitions":
             found.setdefault((arm.model, arm.method, arm.form), set()).add(arm.train_frequency)
     assert found == table
+    pooled = {(arm.model, arm.method, arm.form, arm.train_frequency) for arm in trained_arms() if arm.data == "pooled"}
+    assert pooled == {
+        *(("jump", "baseline", "none", rate) for rate in rates),
+        ("jump", "multi_resolution", "scaled_concat", "mixed"),
+        *(("newtonian", "ode", "rk4", rate) for rate in (*rates, "mixed")),
+    }
+    contacts = [arm for arm in trained_arms() if arm.data == "contacts"]
+    assert [(arm.model, arm.train_frequency) for arm in contacts] == [("jump", "20"), ("newtonian", "20")]
+    assert all(arm.applies_to(SYSTEMS[env]) == (env == "Pendulum-v1") for arm in contacts for env in SYSTEMS)
     seconds = [arm for arm in trained_arms() if arm.data == "seconds"]
     assert seconds == [Arm("jump", "baseline", data="seconds", train_frequency=f) for f in ("10", "20")]
     per_model = {name: len(trained_arms([name])) for name in MODELS}
-    assert per_model == {"jump": 22, "lstm": 7, "first_order_ode": 8, "newtonian": 8, "velocity": 8,
+    assert per_model == {"jump": 32, "lstm": 7, "first_order_ode": 8, "newtonian": 13, "velocity": 8,
                          "port_hamiltonian": 8, "ensemble": 2}  # fmt: skip
     assert {arm.form for arm in trained_arms(["jump"])} == set(FORMS)
 
 
 def test_sizes_add_baselines_and_the_best_mixed_form():
     extra = trained_arms(sizes=("small", "large"))
-    assert len(extra) == 8 and len(trained_arms(sizes=("hidden64", "small", "large"))) == 63 + 8
+    assert len(extra) == 8 and len(trained_arms(sizes=("hidden64", "small", "large"))) == 78 + 8
     assert {(a.method, a.form, a.train_frequency) for a in extra if a.size == "large"} == {
         ("baseline", "none", "10"), ("baseline", "none", "20"), ("baseline", "none", "50"),
         ("multi_resolution", "scaled_concat", "mixed"),

@@ -7,6 +7,7 @@ REFERENCE_DELTA_T = 0.05  # [s] the step of what is trained at several rates
 RATES = ("5", "10", "16", "20", "25", "33.3", "50", "100", "200", "irregular")  # those they are tested at
 PLANT_RATES = ("5", "10", "20", "50", "100", "200")  # those at which chapter 0 looks at a simulator's own step
 TRANSITIONS, SECONDS, POOLED, CONTACTS = "transitions", "seconds", "pooled", "contacts"  # what arms are trained on
+LOG_FORMS = ("log_tau", "log_tau_scaled")  # forms whose step is logarithmic in Δt: as published, and input scaled
 ARM_COLUMNS = ("model", "method", "form", "size", "data", "train_frequency")  # of every table, in this order
 
 TRAIN_FREQUENCIES = tuple(float(rate) for rate in TRAIN_RATES)  # [Hz]

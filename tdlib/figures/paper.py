@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tdlib.core.facts import LOG_FORMS, POOLED, SECONDS, TRANSITIONS
 from tdlib.figures.control import episode_counts, episode_means
 from tdlib.figures.heatmaps import (
     CELL_HEIGHT,
@@ -258,9 +259,9 @@ def _ablations(own: pd.DataFrame) -> dict[str, list]:
     for train, marker in (("10", "s"), ("20", "o")):
         keep = (own["method"] == "baseline") & (own["train_frequency"] == train) & (own["test_frequency"] == train)
         look = {"color": METHOD_COLORS["baseline"], "linestyle": ":", "marker": marker}
-        values = rows_of(keep & (own["size"] == "hidden64"), "data", ("transitions", "seconds"))
+        values = rows_of(keep & (own["size"] == "hidden64"), "data", (TRANSITIONS, SECONDS, POOLED))
         panels["amount of data"].append((f"baseline {train} Hz at its own rate", look, *values))
-    for form in ("concat", "scaled", "scaled_concat", "log_tau"):
+    for form in ("concat", "scaled", "scaled_concat", *LOG_FORMS):
         keep = (own["method"] == "multi_resolution") & (own["form"] == form) & (own["test_frequency"] == "33.3")
         values = rows_of(keep & (own["size"] == "hidden64"), "train_frequency", ("mixed", "loguniform"))
         panels["training rates"].append(

@@ -21,7 +21,7 @@ from tdlib.core.time_grid import delta_t_of, steps_within
 from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.evaluation.control.episodes import ControlSettings
 from tdlib.evaluation.sets.schedules import nominal_delta_t
-from tdlib.models import DynamicsModel, find_family
+from tdlib.models import find_family
 from tdlib.planning import CEM, MPPI, KnotClock
 from tdlib.study.arms import Arm
 from tdlib.study.layout import RunLayout, runs_root
@@ -29,6 +29,7 @@ from tdlib.study.phases.control import control_settings, on_axes
 from tdlib.study.presets import Preset
 from tdlib.study.run import Run
 from tdlib.study.selection import arms_of
+from tdlib.systems import SYSTEMS
 
 KINDS = ("collection", "training", "evaluation", "control")  # one phase of the grid each
 TRAIN_SHARE = 0.7  # of the transitions are the training split
@@ -156,11 +157,6 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
         for arm in arms:
             if arm.acts and (setting.arms == "all" or setting.arms == "axes" and on_axes(arm.keys())):
                 yield "control", arm.model, family(arm), seeds * each
-
-
-def _has_memory(arm: Arm) -> bool:
-    model = find_family(arm.model).model
-    return issubclass(model, DynamicsModel) and model.remembers()
 
 
 def _longest_chain(preset: Preset, rows: pd.DataFrame) -> float:
