@@ -163,7 +163,7 @@ def test_evaluate_stack_gives_every_table(pendulum):
 def test_models_with_memory_see_the_true_past(pendulum):
     model = build_model("lstm", PENDULUM.spec, seed=0, form="scaled_concat")
     table = evaluation.one_step_errors(model, pendulum[0], PENDULUM.spec, sets=("pooled", "ppo"))
-    assert set(table["test_set"]) == {"pooled"} and (table["n"] == 16).all()  # only pairs whose past is known
+    assert set(table["test_set"]) == {"pooled", "ppo"} and (table["n"] == 16).all()  # only pairs whose past is known
     pairs = gather_pairs(pendulum, [{"seed": 0}], "pooled", with_context=True)
     assert pairs.context.states.shape == (1, len(facts.RATES), 16, 8, 2)
     masked = pairs.context.mask.any(dim=-1)
@@ -184,11 +184,10 @@ def test_what_a_measure_lacks_stands_in_a_table(pendulum):
     found = evaluation.evaluate_stack(stack, arms, pendulum, PENDULUM)
     skipped = found["skipped"]
     assert set(zip(skipped["measure"], skipped["reason"], strict=True)) == {
-        ("one_step: pairs of ppo", "needs pairs whose past is known: the model remembers"),
         ("convergence", "needs a field: a model with a derivative"),
         ("calibration", "needs a spread: an ensemble of several members"),
     }
-    assert list(skipped["seed"]) == [0, 1] * 3 and (skipped["model"] == "lstm").all()
+    assert list(skipped["seed"]) == [0, 1] * 2 and (skipped["model"] == "lstm").all()
     assert set(skipped["measure"].str.split(":").str[0]) <= set(evaluation.MEASURES)
     field = build_model("newtonian", PENDULUM.spec, seed=0)
     without = evaluation.evaluate_stack(field, None, pendulum[0], None, measures=["convergence", "consistency"])

@@ -150,8 +150,11 @@ def test_the_seeds_command_line_has_its_row(tiny):
     assert errors[keys].drop_duplicates().to_numpy().tolist() == [
         ["jump", "baseline", "20", "transitions", 1],
         ["jump", "baseline", "20", "seconds", 1],
+        ["jump", "baseline", "20", "pooled", 1],
     ]
-    assert sorted(p.name for p in run.layout.models.glob("*/*/*")) == ["baseline_20hz", "baseline_20hz_seconds"]
+    assert sorted(p.name for p in run.layout.models.glob("*/*/*")) == [
+        "baseline_20hz", "baseline_20hz_pooled", "baseline_20hz_seconds",
+    ]  # fmt: skip
     # more of the grid is added beside it, and what was there is not made again
     for choice in ({"forms": ["scaled"]}, {"methods": ["rescaled"]}):  # the latter trains the baselines that it reads
         chosen = select_arms(run, models=["jump"], seeds=[0], **choice)
