@@ -22,6 +22,7 @@ from tdlib.core.sources import module_path, source_hash
 from tdlib.evaluation import MEASURES
 from tdlib.grid.jobs import Job, grid_jobs
 from tdlib.study.layout import ROOT, RunLayout
+from tdlib.study.predictions import PREDICTIONS
 from tdlib.study.presets import Preset, PresetError, load_preset
 from tdlib.study.provenance import Result, file_hash, produced_files, read_stamp, written_for
 
@@ -29,7 +30,8 @@ ROOTS = "TDLIB_SOURCES"  # environment variable: modules whose source a kernel i
 CHECKS, BOOK = "checks", "book"  # the jobs that are no notebooks
 BOOK_FOLDERS, BOOK_FILES = ("book", "tdlib"), ("_config.yml", "_toc.yml")
 PUBLISHED = "published"  # the edition below book/; of it only the numbers of the conclusions go into a run's pages
-CONCLUSIONS = ("statistics.csv", "summary_statistics.json")
+CONCLUSIONS = ("statistics.csv", "predictions.csv", "summary_statistics.json")
+READS = {"05_statistics": PREDICTIONS}  # what a notebook reads that is neither source nor a result
 INJECTED = "injected-parameters"  # tag of the cell that papermill adds
 
 
@@ -56,6 +58,8 @@ def job_result(preset: Preset, name: str) -> Result:
     if name in jobs:
         job = jobs[name]
         more = {"notebook": notebook_hash(_notebook(job)), "parameters": job.parameters}
+        if job.notebook in READS:
+            more["reads"] = file_hash(READS[job.notebook])
         after: Sequence[str] = job.after
     else:
         after = list(jobs) if name == CHECKS else [CHECKS]
