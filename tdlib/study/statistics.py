@@ -158,4 +158,5 @@ def _share_rows(measured: pd.DataFrame) -> pd.DataFrame:
 
 
 def _plain(value: object) -> object:
-    return value.item() if isinstance(value, np.generic) else value
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not np.isfinite(value) else value  # one seed has no interval
