@@ -131,7 +131,8 @@ def rows_of(prediction: Prediction, judged: Judged) -> Iterable[tuple[Check, dic
 def _cells(check: Check, row: dict[str, str] | None) -> list[nodes.Node]:
     place = nodes.strong("", ENVIRONMENT.sub(r"\1:", check.env))
     what = nodes.paragraph("", "", place, nodes.Text(f" {check.what}"))
-    predicted = nodes.paragraph("", check.expected)
+    reference = "" if row is None or not row.get("reference") else f" of {float(row['reference']):.3g}"
+    predicted = nodes.paragraph("", check.expected + reference)
     if row is None:
         return [what, predicted, nodes.paragraph("", "–"), _verdict_node(ABSENT, "")]
     number = [float(row[name] or "nan") for name in ("measured", "ci_low", "ci_high")]

@@ -31,7 +31,8 @@ def prediction_history(path: Path = PREDICTIONS, stored: Path | None = None) -> 
 
     Returns:
         By name: `digest` of the prediction as it is, and `versions`, oldest first, each with `commit` and `date` (empty
-        where it is not committed, or no history knows it) and `changed`: which parts, empty for the first version.
+        where it is not committed) and `changed`: which parts, empty for the first version. No version where neither
+        git nor an edition knows one.
     """
     now = _items(path.read_text(encoding="utf-8"))
     commits = list(_versions(path))
@@ -52,6 +53,8 @@ def _history_of(name: str, item: dict, commits: list[tuple[str, str, dict]], kep
         if there is not None and there != before:
             versions.append({"commit": commit, "date": date, "changed": _changed(before, there)})
         before = there if there is not None else before
+    if not kept and not commits:
+        return {"digest": _digest(item), "versions": []}  # nothing is known here
     if kept:
         if kept["digest"] != _digest(item):
             versions.append({"commit": "", "date": "", "changed": ["unknown"]})
