@@ -1,6 +1,7 @@
 """The book's rules: pages exist, figures are known, numbers come from files, no request leaves, the seed is covered."""
 
 import ast
+import csv
 import importlib.util
 import json
 import math
@@ -205,24 +206,53 @@ def test_a_number_is_found_or_the_error_says_why():
         td_tables.parse_query("metric=one_step.mse, rate=20")
 
 
-def test_predictions_are_complete_and_judged_by_their_interval():
+def test_pages_show_the_verdict_of_the_run_and_no_other(tmp_path):
+    """A row counts for the prediction that it was judged by: with another bound, the check is not in this run."""
     td_predictions = pytest.importorskip("td_predictions")
     known = td_predictions.load_predictions(BOOK / "predictions.yaml")
-    assert len(known) >= 12
-    for prediction in known.values():
-        assert prediction.checks and prediction.source and prediction.statement
-        for check in prediction.checks:
-            assert check.low < check.high
-            assert math.isfinite(check.low) or math.isfinite(check.high)
-    check = known["off-rate-formula"].checks[-1]
-    value = td_tables.Value
-    assert td_predictions.judge(value(4.0, 3.9, 4.1, 2, 9), check) == "holds"
-    assert td_predictions.judge(value(2.0, 1.9, 2.1, 2, 9), check) == "refuted"
-    assert td_predictions.judge(value(3.2, 3.0, 3.5, 2, 9), check) == "open"
-    assert td_predictions.judge(value(4.0, math.nan, math.nan, 1, 9), check) == "open"
-    assert td_predictions.judge(value(4.0, 3.9, 4.1, 1, 9), check) == "open"
-    quotient = td_predictions.ratio(value(2, 1, 3, 2, 9), value(4, 2, 5, 3, 9))
-    assert (quotient.low, quotient.high, quotient.num_seeds) == (0.2, 1.5, 2)
+    prediction = known["off-rate-formula"]
+    first, second = prediction.checks[:2]
+    table = tmp_path / td_tables.PREDICTIONS
+    table.parent.mkdir(parents=True)
+    columns = (
+        "env",
+        "prediction",
+        "what",
+        "expected",
+        "measured",
+        "ci_low",
+        "ci_high",
+        "verdict",
+        "note",
+        "n_seeds",
+        "n",
+    )
+    rows = [
+        (first.env, first.prediction, first.what, first.expected, 1.01, 0.98, 1.04, "holds", "", 12, 96),
+        (second.env, second.prediction, second.what, "1 ± 90%", 1.01, 0.98, 1.04, "holds", "", 12, 96),
+    ]
+    with table.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([columns, *rows])
+    source = td_tables.Source(tmp_path, "this run", [])
+    shown = [row for _, row in td_predictions.rows_of(prediction, td_predictions.read_judged(source))]
+    assert shown[0]["verdict"] == "holds" and shown[1:] == [None] * (len(shown) - 1)
+    cells = td_predictions._cells(first, {**shown[0], "note": "a note"})
+    assert "1.01 [0.98, 1.04], n = 12 seeds" in " ".join(cells[2].astext().split())
+    assert cells[3].astext() == "holds: a note"
+    assert td_predictions.read_judged(td_tables.Source(tmp_path / "elsewhere", "", [])) == {}
+
+
+def test_pages_say_since_when_a_prediction_stands():
+    td_predictions = pytest.importorskip("td_predictions")
+    first = {"commit": "abc1234", "date": "2026-01-01", "changed": []}
+    later = {"commit": "def5678", "date": "2026-02-02", "changed": ["title", "checks"]}
+    unknown = {"commit": "", "date": "", "changed": ["unknown"]}
+    since = td_predictions.since
+    assert since({"versions": [first]}) == "First written 2026-01-01 in commit abc1234; not changed since."
+    assert since({"versions": [first, later]}).endswith("; changed 2026-02-02 in commit def5678 (title, checks).")
+    assert "since the last commit known here (what, is not recorded)" in since({"versions": [first, unknown]})
+    assert since({"versions": [first | {"commit": ""}]}).startswith("Not committed yet")
+    assert since(None).startswith("When it was written is not known here")
 
 
 def test_numbers_in_predictions_follow_from_the_true_flow():

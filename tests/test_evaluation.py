@@ -9,13 +9,14 @@ import torch
 
 from tdlib import evaluation
 from tdlib.core import facts
+from tdlib.core.facts import GOOD_AT_OWN_STEP
 from tdlib.core.solvers import integrate
 from tdlib.data import collect_random
 from tdlib.evaluation import evaluate, tables
 from tdlib.evaluation import measures as registry
 from tdlib.evaluation.errors import auroc, mean_over, rank_correlation
 from tdlib.evaluation.measures import take as measures
-from tdlib.evaluation.measures.convergence import LEVELS, passes
+from tdlib.evaluation.measures.convergence import LEVELS, convergence_verdict
 from tdlib.evaluation.sets import rollout_sets
 from tdlib.evaluation.sets.gather import gather_pairs
 from tdlib.models import Context, Persistence, RecurrentRollout, RescaledIncrement, build_model
@@ -114,7 +115,22 @@ def test_convergence_test_passes_the_true_field_and_fails_a_learned_map(cartpole
     assert good["order"].iloc[0] == pytest.approx(4, abs=0.6)  # Runge-Kutta
     assert bad.set_index("k").loc[2, "order"] == pytest.approx(1, abs=0.1)  # Euler
     assert bad.set_index("k")["error"].idxmin() == 0 and bad.set_index("k").loc[0, "error"] < 1e-10
-    assert passes(np.array([9, 3, 1, 1, 1, 1, 1, 1.05])) and not passes(np.array([9, 3, 1, 1, 1, 1, 1, 1.2]))
+
+
+def test_only_a_field_that_is_good_at_its_own_step_passes_the_convergence_test(cartpole):
+    shape = np.array([9, 3, 1, 1, 1, 1, 1, 1.05])
+    assert (
+        convergence_verdict(shape * GOOD_AT_OWN_STEP) == "pass"
+        and convergence_verdict(shape * GOOD_AT_OWN_STEP * 1.01) == "poor"
+    )
+    assert convergence_verdict(np.array([9, 3, 1, 1, 1, 1, 1, 1.2]) * GOOD_AT_OWN_STEP) == "fail"
+    assert convergence_verdict(np.full(8, np.nan)) == "poor"
+
+    def half_field(state, action, delta_t):  # a smooth field, integrated well, that is wrong everywhere
+        return integrate(lambda s: 0.5 * CARTPOLE.derivative(s, CARTPOLE.spec.held_input(action)), state, delta_t)
+
+    found = evaluation.convergence_test(half_field, cartpole, CARTPOLE, train_delta_t=0.05, dtype=torch.float64)
+    assert (found["verdict"] == "poor").all() and found["error"].std() < 0.01  # as flat as a plateau can be
 
 
 def test_stack_equals_its_models_on_their_own_seeds(pendulum):

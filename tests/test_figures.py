@@ -113,10 +113,11 @@ def data_table(**columns):
 
 
 def contrasts():
-    cases = (("less", 0.1, 0.5), ("greater", 0.5, np.nan), ("equal", 1.0, 1.0))
+    cases = (("less", 0.1, 0.5, "consistent"), ("greater", 0.5, np.nan, "inconsistent"), ("equal", 1.0, 1.0, "open"))
     rows = [{"env": env, "name": f"a contrast with a name, {expected}", "expected": expected, "ratio": ratio,
-             "ci_low": ratio * 0.9, "ci_high": ratio * 1.2, "p_holm": p, "n_seeds": 2}
-            for env in SYSTEMS for expected, ratio, p in cases]  # fmt: skip
+             "ci_low": ratio * 0.9, "ci_high": ratio * 1.2, "p_holm": p, "n_seeds": 2, "margin": 1.1,
+             "verdict": verdict}
+            for env in SYSTEMS for expected, ratio, p, verdict in cases]  # fmt: skip
     return pd.DataFrame(rows)
 
 

@@ -22,7 +22,18 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
-from td_tables import PUBLISHED, STATISTICS, SUMMARIES, QueryError, Source, Value, find, parse_query, sources
+from td_tables import (
+    PREDICTIONS,
+    PUBLISHED,
+    STATISTICS,
+    SUMMARIES,
+    QueryError,
+    Source,
+    Value,
+    find,
+    parse_query,
+    sources,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -31,7 +42,7 @@ def page_sources(env: object) -> list[Source]:
     """Return the result folders that the present page reads, and make the page depend on their files."""
     root = Path(env.srcdir)
     for folder in (root, root / PUBLISHED):
-        for name in (STATISTICS, *SUMMARIES):
+        for name in (STATISTICS, PREDICTIONS, *SUMMARIES):
             env.note_dependency(str(folder / name))
     return sources(root, env.docname in env.config.td_conclusion_pages)
 
@@ -101,7 +112,8 @@ class ResultTable(SphinxDirective):
             body.append([nodes.paragraph("", label.strip()), *cells])
         titles = ["", *[f"{head.strip()} {unit}".strip() for head in heads]]
         label = places[0].label if places else "none"
-        note = nodes.paragraph("", f"Source of the numbers: {label}.", classes=["td-source"])
+        note = f"Brackets: 95 % interval of the mean over seeds. Source of the numbers: {label}."
+        note = nodes.paragraph("", note, classes=["td-source"])
         wrapper = nodes.container(classes=["td-scroll"])
         wrapper += make_table(titles, body)
         return [wrapper, note]

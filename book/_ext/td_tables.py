@@ -10,6 +10,7 @@ from pathlib import Path
 KEYS = ("metric", "env", "model", "method", "form", "size", "data", "train_frequency", "test_frequency", "detail")
 DEFAULTS = (("size", "hidden64"), ("data", "transitions"))  # used in this order, only if several rows match
 STATISTICS = Path("results/metrics/statistics.csv")
+PREDICTIONS = Path("results/metrics/predictions.csv")
 SUMMARIES = (Path("results/summary_statistics.json"), Path("results/metrics/summary_statistics.json"))
 PUBLISHED = Path("book/published")
 
@@ -42,7 +43,7 @@ class Value:
     @property
     def has_interval(self) -> bool:
         """Whether there is an interval; one seed has none, whatever the table says."""
-        return math.isfinite(self.low) and math.isfinite(self.high) and (self.num_seeds != 1 or self.high > self.low)
+        return math.isfinite(self.low) and math.isfinite(self.high) and self.num_seeds != 1
 
     def text(self, spec: str = ".2f", brief: bool = False) -> str:
         """Write it as `1.49 [1.45, 1.53], n = 2 seeds`; brief leaves the seeds out."""

@@ -30,7 +30,7 @@ def draw_limits(table: pd.DataFrame, limits: pd.DataFrame) -> Drawing:
     Args:
         table: one_step_errors of one environment.
         limits: Rows of limit ("fixed_step", "rescaled", "interpolation", or one of these and a form after a space),
-            train_frequency, test_frequency [Hz], relative_error.
+            train_frequency, test_frequency [Hz], relative_error; drawn are means over their seeds.
     """
     env = str(table["env"].iloc[0])
     table = table[(table["test_set"] == "pooled") & (table["dimension"] == "all")]
@@ -86,7 +86,7 @@ def _draw_limits(axis: Axes, limits: pd.DataFrame, names: Sequence[str], floor: 
             continue
         rows = limits[limits["limit"] == kind]
         rows = rows.assign(rate=pd.to_numeric(rows["test_frequency"], errors="coerce")).dropna(subset="rate")
-        rows = rows.sort_values("rate")
+        rows = rows.groupby("rate", as_index=False)["relative_error"].mean()  # sorts by rate
         look = {"color": "#555555", "linewidth": 1.0, "linestyle": LIMIT_LINES[i % len(LIMIT_LINES)], "zorder": 1}
         values = rows["relative_error"].clip(lower=1e-3 * floor)  # a limit of zero leaves the panel
         axis.plot(rows["rate"], values, **look, label=f"limit: {kind.replace('_', ' ', 1)}")
