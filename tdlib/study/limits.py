@@ -26,6 +26,7 @@ FORM_FACTORS: dict[str, tuple[Callable[[float], float], Callable[[float], float]
     "scaled": (lambda d: d, None),
     "scaled_concat": (lambda d: d, lambda d: d),
     "log_tau": (lambda d: math.log10(d) + 5, lambda d: d),
+    "log_tau_scaled": (lambda d: math.log10(d) + 5, lambda d: d),  # a polynomial does not see the scale of its input
     "log_concat": (lambda d: 1.0, math.log),
 }
 
@@ -156,7 +157,7 @@ def interpolation_limit(
     | concat | P(Δ) | φ_Δ − x, P in Δ |
     | scaled | Δ·g | (φ_Δ − x)/Δ, g their mean, since it does not see Δ |
     | scaled_concat | Δ·P(Δ) | (φ_Δ − x)/Δ, P in Δ |
-    | log_tau | τ(Δ)·P(Δ), τ = log10 Δ + 5 | (φ_Δ − x)/τ(Δ), P in Δ |
+    | log_tau, log_tau_scaled | τ(Δ)·P(Δ), τ = log10 Δ + 5 | (φ_Δ − x)/τ(Δ), P in Δ |
     | log_concat | P(log Δ) | φ_Δ − x, P in log Δ |
 
     Args:

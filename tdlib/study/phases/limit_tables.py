@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 from torch import Tensor
 
-from tdlib.core.facts import MIXED
+from tdlib.core.facts import LOG_FORMS, MIXED
 from tdlib.core.time_grid import delta_t_of, num_steps
 from tdlib.evaluation.measures.consistency import FREQUENCY_PAIRS, NUM_PAIRS
 from tdlib.evaluation.sets.pairs import PairSet
@@ -20,7 +20,7 @@ from tdlib.study.provenance import Result, sources_of
 from tdlib.study.run import Run
 from tdlib.systems import SYSTEMS, System
 
-INTERPOLATING_FORMS = ("concat", "scaled", "scaled_concat", "log_tau")
+INTERPOLATING_FORMS = ("concat", "scaled", "scaled_concat", *LOG_FORMS)
 
 
 def limit_curves(run: Run, env: str, seeds: Sequence[int] = ()) -> pd.DataFrame:
