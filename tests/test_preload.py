@@ -36,7 +36,7 @@ def main(arguments):
     if action == "fail":
         raise RuntimeError("on purpose")
     if action == "burn":
-        kept, end = bytearray(150_000_000), time.process_time() + 0.4
+        kept, end = bytearray(b"x") * 400_000_000, time.process_time() + 0.4  # written, so that it is in memory
         while time.process_time() < end:
             kept[0] += 1 if kept[0] < 255 else 0
     if action == "sleep":
