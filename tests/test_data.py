@@ -218,6 +218,35 @@ def test_random_sets_are_exact_reproducible_and_pass_verification(env, rate):
     assert (~dataset.episode_complete).sum() <= 2
 
 
+@pytest.mark.parametrize("env", ["CartPole-v1", "CartPoleContinuous-v1"])
+def test_random_episodes_are_long_enough_for_windows_and_their_states_fill_the_limits(env):
+    for rate, allowed in ((10, 0.25), (20, 0.05), (50, 0.01)):
+        dataset = collect_random(env, rate, 0, 6000)
+        assert verification.short_share(dataset) < allowed, rate
+        high = np.quantile(np.abs(dataset.state), 0.99, axis=0)
+        assert high[0] > 1.5 and high[2] > 0.15, rate  # limits are 2.4 m and 0.209 rad
+        ended = dataset.terminated[dataset.episode_offsets[1:] - 1].mean()
+        assert 0.02 < ended < 0.98, rate  # the feedback neither always fails nor holds the pole for ever
+        longest = SYSTEMS[env].collection.random_inputs.longest
+        assert (dataset.episode_lengths <= round(longest * rate)).all()
+
+
+def test_a_set_of_short_episodes_is_reported_and_fails_where_it_must_not_be(monkeypatch):
+    system = SYSTEMS["CartPoleContinuous-v1"]
+    inputs = dataclasses.replace(system.collection.random_inputs, feedback=(0.0,) * 4, amplitude=1.0, spread=1.0)
+    collection = dataclasses.replace(system.collection, random_inputs=inputs)
+    monkeypatch.setitem(SYSTEMS, system.spec.name, dataclasses.replace(system, collection=collection))
+    dataset = collect_random(system.spec.name, 10, 0, 2000)
+    rows = np.repeat(dataset.episode_lengths, dataset.episode_lengths)
+    assert verification.short_share(dataset) == pytest.approx((rows < 8).mean())
+
+    def finding(**options):
+        found = verification.verify_dataset(dataset, **options)
+        return next(f for f in found if f.check == "rows in short episodes")
+
+    assert finding().ok is None and finding(require_long=True).ok is False
+
+
 def test_branches_share_their_start_and_are_the_flow(random_set):
     states, actions, _ = draw_pairs([random_set, random_set], 50, seed=0)
     delta_ts = [0.1, 0.05, 0.02]

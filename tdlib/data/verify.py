@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tdlib.core.facts import CONTEXT_STEPS
 from tdlib.core.specs import state_difference
 from tdlib.data.schema import DatasetError, TransitionDataset, check_dataset
 from tdlib.data.splits import SPLITS
@@ -25,6 +26,7 @@ FLOW_TOLERANCE = 1e-9
 OUTLIER_RANGES = 10.0  # times the 1 to 99 % range; quartiles are too narrow where inputs are two-valued
 MIN_COVERAGE, MIN_ROWS = 0.1, 1000
 MAX_LIMIT_HITS = 0.3
+MAX_SHORT = 0.3  # of the rows of a set whose inputs we choose
 GRID = 12  # cells per axis of the coverage grid
 CONFIDENCE = 0.95
 NUM_RESAMPLES = 2000
@@ -91,6 +93,12 @@ def outliers(dataset: TransitionDataset) -> np.ndarray:
     return ((rate < low - margin) | (rate > high + margin)).any(axis=1)
 
 
+def short_share(dataset: TransitionDataset, num_steps: int = CONTEXT_STEPS) -> float:
+    """Share of the rows that lie in episodes of fewer steps than a context holds; no window covers these."""
+    lengths = dataset.episode_lengths
+    return float(lengths[lengths < num_steps].sum() / len(dataset))
+
+
 def flow_error(dataset: TransitionDataset, num_samples: int = NUM_FLOWS, seed: int = 0) -> float:
     """Largest difference between stored `next_state` and the flow of (state, action, Δt), over a sample of rows."""
     rows = np.random.default_rng(seed).choice(len(dataset), min(num_samples, len(dataset)), replace=False)
@@ -111,13 +119,17 @@ def continuity_error(dataset: TransitionDataset) -> float:
     return float(state_difference(following, reached, dataset.spec).abs().max())
 
 
-def verify_dataset(dataset: TransitionDataset, *, require_gain: bool = False) -> list[Finding]:
+def verify_dataset(
+    dataset: TransitionDataset, *, require_gain: bool = False, require_long: bool = False
+) -> list[Finding]:
     """Apply every check to one set.
 
     Args:
         dataset: Whole set or split.
         require_gain: Demand that the return rises from the first to the last fifth of the collection (PPO sets of a
             long enough collection); otherwise the gain is only reported.
+        require_long: Demand that few rows lie in episodes shorter than a context (sets under inputs that a system
+            declares); otherwise their share is only reported.
 
     Returns:
         Findings; `all(f.ok is not False for f in findings)` means that the set passes.
@@ -130,6 +142,9 @@ def verify_dataset(dataset: TransitionDataset, *, require_gain: bool = False) ->
     findings += _statistics(dataset)
     if dataset.kind == "episodes":
         findings += _returns(dataset, require_gain)
+        short, rule = short_share(dataset), f"<= {MAX_SHORT} in episodes under {CONTEXT_STEPS} steps"
+        judged = short <= MAX_SHORT if require_long and len(dataset) >= MIN_ROWS else None
+        findings.append(Finding("rows in short episodes", judged, f"{short:.3f}", rule if require_long else "reported"))
         jump = continuity_error(dataset)
         findings.append(Finding("continuity", jump <= FLOW_TOLERANCE, f"{jump:.1e}", f"<= {FLOW_TOLERANCE:g}"))
     if dataset.spec.name in SYSTEMS:

@@ -22,11 +22,12 @@ from tdlib.data import (
 )
 from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.data.splits import SPLITS
-from tdlib.data.verify import verify_dataset
+from tdlib.data.verify import short_share, verify_dataset
 from tdlib.study.clock import part
 from tdlib.study.progress import Progress
 from tdlib.study.provenance import STAMP, Result, sources_of
 from tdlib.study.run import Run
+from tdlib.systems import SYSTEMS
 
 
 def ppo_dataset_path(run: Run, env: str, rate: float, seed: int) -> Path:
@@ -116,7 +117,7 @@ def content_hash_of(path: Path) -> str:
 
 
 def summarize_data(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd.DataFrame:
-    """Tabulate the sets of one environment: policy, rate, seed, transitions, seconds, episodes, returns, limit hits."""
+    """Tabulate the sets of one environment, one row per policy, rate and seed; `short_episodes` is a share of rows."""
     rows = []
     for seed, rate, policy, path in _whole_sets(run, env, seeds):
         dataset = load_dataset(path, rate)
@@ -131,6 +132,7 @@ def summarize_data(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd
                 "transitions": len(dataset),
                 "seconds": round(dataset.seconds, 1),
                 "episodes": dataset.num_episodes,
+                "short_episodes": short_share(dataset),
                 "first_returns": complete[:tail].mean() if len(complete) else float("nan"),
                 "last_returns": complete[-tail:].mean() if len(complete) else float("nan"),
                 "limit_hits": int(dataset.limit_hit.sum()),
@@ -153,7 +155,8 @@ def check_data(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd.Dat
     rows = []
     for seed, rate, policy, path in _whole_sets(run, env, seeds):
         require_gain = policy == "ppo" and run.preset.collection.require_gain
-        for finding in verify_dataset(load_dataset(path, rate), require_gain=require_gain):
+        require_long = policy == "random" and SYSTEMS[env].collection.random_inputs is not None
+        for finding in verify_dataset(load_dataset(path, rate), require_gain=require_gain, require_long=require_long):
             place = {"policy": policy, "control_frequency": f"{rate:g}", "seed": seed}
             rows.append({"env": env, **place, **asdict(finding)})
     table = pd.DataFrame(rows)
