@@ -43,7 +43,8 @@ def one_step(members):
 def rollouts(members):
     axes = {"test_frequency": ["10", "20", "50"], "time": [0.1, 0.5, 1.0], "truncated": [True, False]}
     shape = (len(members), 3, 3, 2)
-    values = {"mse": numbers(shape), "relative_error": numbers(shape, 1), "n": 10, "n_surviving": 8}
+    left = np.array([[10, 10], [6, 10], [2, 10]])  # truncated, not; at the last time too few to draw
+    values = {"mse": numbers(shape), "relative_error": numbers(shape, 1), "n": left, "n_starts": 10}
     return tidy(members, axes, values).assign(dimension="all")
 
 
@@ -180,6 +181,22 @@ def test_every_figure_is_complete_and_not_clipped(name, tmp_path):
     assert saved.path.stat().st_size < 250_000 and not list(tmp_path.glob("*.tmp*"))
     assert set(json.loads(saved.path.with_suffix(".json").read_text())) == {"caption", "alt"}
     assert len(pd.read_csv(saved.path.with_suffix(".csv"))) > 0
+
+
+def test_a_line_over_too_few_starts_is_not_drawn_and_survivors_are_counted():
+    table = rollouts(FEW[4:])
+    drawing = figures.draw_error_vs_horizon(table)
+    cut, whole = (drawing.data[drawing.data["truncated"] == flag] for flag in (True, False))
+    assert set(cut["time"]) == {0.1, 0.5} and set(whole["time"]) == {0.1, 0.5, 1.0}  # two of ten are left at the end
+    assert "n = 2 seeds, 10 starts each" in drawing.caption
+    assert drawing.caption.endswith("of 10, after 0.5 s these are 6 at 10 Hz, 6 at 20 Hz, 6 at 50 Hz.")
+    lowest = drawing.figure.axes[-1]
+    assert list(lowest.lines[0].get_ydata()) == [10, 10, 6, 2] and list(lowest.lines[0].get_xdata()) == [0, 0.1, 0.5, 1]
+    one = table["seed"].eq(0) & table["truncated"] & table["time"].eq(0.5)
+    fewer = figures.draw_error_vs_horizon(table.assign(n=table["n"].mask(one, 2))).data
+    assert set(fewer[fewer["truncated"]]["time"]) == {0.1}  # no line goes on with one of two seeds
+    free = figures.draw_error_vs_horizon(table[~table["truncated"]])
+    assert "starts are left" not in free.caption and len(free.figure.axes) < len(drawing.figure.axes)
 
 
 def test_a_cell_of_one_model_still_has_its_figures():
