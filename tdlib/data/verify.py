@@ -27,6 +27,7 @@ OUTLIER_RANGES = 10.0  # times the 1 to 99 % range; quartiles are too narrow whe
 MIN_COVERAGE, MIN_ROWS = 0.1, 1000
 MAX_LIMIT_HITS = 0.3
 MAX_SHORT = 0.3  # of the rows of a set whose inputs we choose
+RETURN_CHECK = "return over time"
 GRID = 12  # cells per axis of the coverage grid
 CONFIDENCE = 0.95
 NUM_RESAMPLES = 2000
@@ -67,6 +68,11 @@ def returns_over_time(dataset: TransitionDataset, parts: int = 5) -> list[dict[s
             row |= {"mean": float(chosen.mean()), "ci_low": float(low), "ci_high": float(high)}
         rows.append(row)
     return rows
+
+
+def has_gain(rows: list[dict[str, float]]) -> bool:
+    """Whether the return rose: the interval of the last part lies above the mean of the first."""
+    return bool(rows[-1]["ci_low"] > rows[0]["mean"])
 
 
 def coverage(dataset: TransitionDataset) -> dict[str, float]:
@@ -194,10 +200,8 @@ def _statistics(dataset: TransitionDataset) -> list[Finding]:
 def _returns(dataset: TransitionDataset, require_gain: bool) -> list[Finding]:
     rows = returns_over_time(dataset)
     text = ", ".join(f"{row['mean']:.0f} (n {row['n']})" for row in rows)
-    first, last = rows[0], rows[-1]
-    rule = "interval of the last fifth above the mean of the first"
-    gained = bool(last["ci_low"] > first["mean"])
-    return [Finding("return over time", gained if require_gain else None, text, rule if require_gain else "reported")]
+    rule = "interval of the last fifth above the mean of the first" if require_gain else "reported"
+    return [Finding(RETURN_CHECK, has_gain(rows) if require_gain else None, text, rule)]
 
 
 def _resampled_means(values: np.ndarray, generator: np.random.Generator) -> np.ndarray:
