@@ -14,6 +14,7 @@ import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -93,5 +94,5 @@ class UnfinishedFit:
 
 def fit_key(*decides: object) -> str:
     """Return a name for all that decides a fit's numbers: plain values, and the version of torch."""
-    text = json.dumps([torch.__version__, *decides], sort_keys=True, default=str)
+    text = json.dumps([version("torch"), *decides], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
