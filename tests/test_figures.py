@@ -205,9 +205,9 @@ def test_own_and_pooled_states_stand_beside_each_other_and_the_largest_differenc
     assert np.allclose(jump.loc["pooled", ["mean", "low", "high"]].astype(float), [0.01, 0.009, 0.011])
     assert np.isclose(jump.loc["transitions", "mean"], 0.02)
     assert drawing.caption.endswith(
-        "The states matter most for Newtonian ODE rk4, 50 Hz on CartPole-v1 at 50 Hz: on pooled test states it errs "
-        "by 0.02 if trained on own and 0.001 if trained on pooled states, on own test states by 0.06 if trained on own "
-        "and 0.003 if trained on pooled states."
+        "The training states make the largest difference for Newtonian ODE rk4, 50 Hz on CartPole-v1 at 50 Hz: on "
+        "pooled test states it errs by 0.02 if trained on own and 0.001 if trained on pooled states, on own test "
+        "states by 0.06 if trained on own and 0.003 if trained on pooled states."
     )
     with pytest.raises(figures.style.NothingToDrawError, match="no arm trained on pooled states"):
         figures.draw_own_and_pooled(table[table["data"] != "pooled"])

@@ -127,7 +127,8 @@ def _conclusion(summary: pd.DataFrame) -> str:
     row = means.loc[ratio.idxmax()]
     arm = pd.Series(dict(zip(keys, ratio.idxmax(), strict=True)))
     text = (
-        f"The states matter most for {arm_label(arm, with_model=True)} on {arm['env']} at {arm['test_frequency']} Hz: "
+        "The training states make the largest difference for "
+        f"{arm_label(arm, with_model=True)} on {arm['env']} at {arm['test_frequency']} Hz: "
         f"on pooled test states it errs by {_both(row, POOLED)}"
     )
     return f"{text}, on own test states by {_both(row, 'ppo')}." if ("ppo", POOLED) in means else f"{text}."
