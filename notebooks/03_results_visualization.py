@@ -72,6 +72,15 @@ run.save_figure(
 run.save_figure("limits", env, figures.draw_limits, errors, limit_curves(run, env, seeds), **part)
 
 # %% [markdown]
+# ## Is it the rate, or the states that the agent visited?
+#
+# The agent of another rate visits other states. The same arms, trained on their own agent's states and on pooled ones,
+# are scored on pooled states and on the own agent's.
+
+# %%
+run.save_figure("own_and_pooled", env, figures.draw_own_and_pooled, errors, **part)
+
+# %% [markdown]
 # ## Rollouts: one second, open loop, the same physical input at every rate
 
 # %%

@@ -23,9 +23,9 @@ import td_tables  # noqa: E402
 ENVS = ("Pendulum-v1", "CartPole-v1", "CartPoleContinuous-v1")
 FAMILIES = (
     "data/{}-coverage.png", "training/{}-curves.png", "training/{}-velocity_field.png", "error_heatmaps/{}-mse.png",
-    "error_heatmaps/{}-relative.png", "limits/{}.png", "error_vs_horizon/{}.png", "trajectory_rollouts/{}.png",
-    "state_space/{}.png", "consistency/{}-defect.png", "consistency/{}-convergence.png", "ensemble/{}-calibration.png",
-    "control/{}.png",
+    "error_heatmaps/{}-relative.png", "limits/{}.png", "own_and_pooled/{}.png", "error_vs_horizon/{}.png",
+    "trajectory_rollouts/{}.png", "state_space/{}.png", "consistency/{}-defect.png", "consistency/{}-convergence.png",
+    "ensemble/{}-calibration.png", "control/{}.png",
 )  # fmt: skip
 FIGURES = [
     "ground_truth/plant_change.png", "ground_truth/zero_order_hold.png", "data/Pendulum-v1-returns.png",
@@ -164,7 +164,8 @@ def test_queries_are_well_formed():
     found = queries()
     assert len(found) > 100
     known = {"one_step.mse", "one_step.relative_error", "rollout.relative_error", "consistency.defect",
-             "consistency.relative_error", "control.return", "control.success", "control.regret"}  # fmt: skip
+             "consistency.relative_error", "control.return", "control.success", "control.regret",
+             "one_step.ppo.relative_error", "one_step.contacts.relative_error"}  # fmt: skip
     for page, query in found:
         parsed = td_tables.parse_query(query)
         assert parsed["metric"] in known and parsed["env"] in ENVS, f"{page}: {query}"

@@ -21,9 +21,11 @@ from tdlib.training import (
     CURVE_COLUMNS,
     Budget,
     Trial,
+    UnfinishedFit,
     check_rate,
     delta_t_support,
     fit,
+    fit_key,
     load_checkpoint,
     save_checkpoint,
 )
@@ -386,6 +388,100 @@ def test_stopped_members_leave_the_stack_and_the_others_do_not_notice():
     for left, right in zip(weights([mixed[1], mixed[3]]), weights(separate), strict=True):
         torch.testing.assert_close(left, right, rtol=0, atol=1e-12)
     assert mixed[0].best_val_loss == mixed[0].curves["val_loss"].min()
+
+
+# --- going on after a break ---------------------------------------------------------------------------------------
+
+
+class BreakError(Exception):
+    """What ends a process in the middle of a fit."""
+
+
+def broken_off(trials, budget, unfinished, calls):
+    """Fit until `progress` has been called so many times."""
+    seen = []
+
+    def progress(done, total):
+        seen.append(done)
+        if len(seen) > calls:
+            raise BreakError
+
+    with pytest.raises(BreakError):
+        fit(trials, budget, progress=progress, unfinished=unfinished)
+
+
+def assert_same_fits(left, right):
+    assert all(map(torch.equal, weights(left), weights(right)))  # every bit
+    for one, other in zip(left, right, strict=True):
+        pd.testing.assert_frame_equal(one.curves, other.curves, check_exact=True)
+        named = [(r.best_step, r.best_val_loss, r.stopped, r.trial.label) for r in (one, other)]
+        assert named[0] == named[1]
+
+
+BREAKS = {
+    "recorded": (Budget(160, 3e-3, batch_size=64, num_validations=8, validation_size=100), [JUMP, MIXED, JUMP]),
+    "members stop": (Budget(160, 3e-3, batch_size=64, patience=2, num_validations=16), [JUMP, "losing", "losing"]),
+    "all stop": (Budget(160, 3e-3, batch_size=64, patience=2, num_validations=16), ["losing", "losing"]),
+    "memory": (Budget(80, 3e-3, batch_size=64, num_validations=4, validation_size=100), [LSTM, LSTM]),
+    "stacks": (Budget(80, 3e-3, batch_size=64, num_validations=4, validation_size=100), [JUMP, LSTM]),
+    "ensemble": (Budget(80, 3e-3, batch_size=64, num_validations=4, validation_size=100),
+                 [Arm("ensemble", "multi_resolution", "scaled_concat", train_frequency="mixed")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BREAKS)
+@pytest.mark.parametrize("calls", [1, 4])
+def test_a_training_that_was_cut_off_goes_on_to_the_same_bits(name, calls, tmp_path):
+    budget, arms = BREAKS[name]
+    reversed_val = [Transitions(v.state, v.action, 2 * v.state - v.next_state, v.delta_t) for v in [VAL[20.0]]]
+
+    def trials():
+        return [
+            member(JUMP, 7 + k, val=reversed_val, dtype=torch.float32) if arm == "losing"
+            else member(arm, k, dtype=torch.float32)
+            for k, arm in enumerate(arms)
+        ]  # fmt: skip
+
+    whole, first = fit(trials(), budget), []
+    kept = UnfinishedFit(tmp_path, "fit", every=0.0)
+    fit(trials(), budget, progress=lambda done, total: first.append(done), unfinished=UnfinishedFit(tmp_path, "x", 0.0))
+    calls = min(calls, len(first) - 1)
+    broken_off(trials(), budget, kept, calls)
+    assert list(tmp_path.glob("fit-*.pt"))
+    reported = []
+    assert_same_fits(fit(trials(), budget, progress=lambda done, total: reported.append(done), unfinished=kept), whole)
+    assert len(reported) < len(first)  # it did not start over
+    kept.clear()
+    assert sorted(path.name[0] for path in tmp_path.iterdir()) == ["x"] * len(list(tmp_path.glob("x-*")))
+
+
+def test_a_damaged_state_is_noticed_and_the_training_starts_over(tmp_path, caplog):
+    budget, kept = BREAKS["recorded"][0], UnfinishedFit(tmp_path, "fit", every=0.0)
+    whole = fit([member(dtype=torch.float32)], budget)
+    for damage in (lambda b: b[:-7], lambda b: b[:900] + bytes([b[900] ^ 1]) + b[901:], lambda b: b""):
+        kept.clear()
+        broken_off([member(dtype=torch.float32)], budget, kept, 3)
+        (state,) = tmp_path.glob("*.pt")
+        state.write_bytes(damage(state.read_bytes()))
+        caplog.clear()
+        assert_same_fits(fit([member(dtype=torch.float32)], budget, unfinished=kept), whole)
+        assert "fit-0.pt is damaged" in caplog.text and "starts over" in caplog.text
+    names = {fit_key(1, {"a": 2}), fit_key(1, {"a": 3}), fit_key(2, {"a": 2})}
+    assert len(names) == 3 and fit_key(1, {"a": 2}) in names
+
+
+def test_a_short_training_leaves_no_state_and_a_write_that_fails_leaves_the_one_before(tmp_path, monkeypatch):
+    budget = BREAKS["recorded"][0]
+    fit([member()], budget, unfinished=UnfinishedFit(tmp_path, "short"))
+    assert not list(tmp_path.iterdir())
+    kept = UnfinishedFit(tmp_path, "fit", every=0.0)
+    broken_off([member()], budget, kept, 3)
+    (state,) = tmp_path.iterdir()
+    before = state.read_bytes()
+    monkeypatch.setattr(os, "replace", lambda *paths: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        fit([member()], budget, unfinished=kept)
+    assert list(tmp_path.iterdir()) == [state] and state.read_bytes() == before
 
 
 def test_wide_models_train_one_by_one_on_the_cpu_and_small_ones_together():

@@ -310,6 +310,20 @@ def test_measurements_take_the_excess_over_the_limit_of_the_same_seed():
     assert list(measure({}).columns) == COLUMNS
 
 
+def test_measurements_of_other_test_sets_stand_beside_and_do_not_mix():
+    keys = {"env": ENVS[0], "model": "jump", "method": "baseline", "form": "none", "size": "hidden64", "seed": 0,
+            "data": "transitions", "train_frequency": "20", "test_frequency": "20", "dimension": "all",
+            "n": 8}  # fmt: skip
+    errors = {"pooled": 0.1, "ppo": 0.2, "contacts": 0.3, "shift": 0.4}
+    rows = [keys | {"test_set": name, "mse": 1.0, "relative_error": error} for name, error in errors.items()]
+    table = measure({"one_step_errors": pd.DataFrame(rows)})
+    assert table.loc[table["metric"] != "one_step.mse", ["metric", "value"]].to_numpy().tolist() == [
+        ["one_step.relative_error", 0.1],
+        ["one_step.ppo.relative_error", 0.2],
+        ["one_step.contacts.relative_error", 0.3],
+    ]
+
+
 # since when
 
 

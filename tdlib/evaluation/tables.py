@@ -55,7 +55,7 @@ def arm_of(arm: object, seed: int, env: str) -> Member:
 def order_columns(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with the key columns first and the counts last."""
     first = [name for name in KEY_COLUMNS if name in table]
-    last = [name for name in ("n", "n_surviving") if name in table]
+    last = [name for name in ("n", "n_starts") if name in table]
     middle = [name for name in table if name not in first and name not in last]
     return table[first + middle + last]
 

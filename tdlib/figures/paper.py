@@ -21,7 +21,7 @@ from tdlib.figures.heatmaps import (
     rate_ticks,
     row_label,
 )
-from tdlib.figures.horizon import draw_rollout_lines
+from tdlib.figures.horizon import draw_rollout_lines, starts_text
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import (
     ARM,
@@ -126,7 +126,7 @@ def draw_figure2(table: pd.DataFrame) -> Drawing:
         shared_legend(figure, axes, columns=3)
     caption = (
         f"Relative error of open-loop rollouts against time at three test rates, all rollouts counted to the end; "
-        f"means over seeds, bands span the seeds, {counts_text(chosen, 'starts')}. The gray line is predicting no "
+        f"means over seeds, bands span the seeds, {starts_text(chosen)}. The gray line is predicting no "
         "change."
     )
     alt = f"Rollout error against time for {len(arms_in(summary))} arms in {len(envs)} environments at three rates."

@@ -12,6 +12,7 @@ KEYS = ["metric", *ARM_AT_RATE, "detail"]  # identify one number, up to the seed
 COLUMNS = [*KEYS, "seed", "value", "n"]
 ROLLOUT_TIMES = (0.5, 1.0)  # [s]
 SUCCESS = "control.success"  # the one measure that is a share of episodes
+BESIDE = ("ppo", "contacts")  # test sets that are quoted beside the pooled one
 LIMIT = "limit."  # begins the names of what perfect learning would score
 BELOW_ZERO = ("one_step.excess", "control.return", "control.regret")  # of the rest, an interval ends at 0
 
@@ -44,8 +45,11 @@ def _long(table: pd.DataFrame, metric: str, column: str) -> pd.DataFrame:
 def _one_step(errors: pd.DataFrame | None, limits: pd.DataFrame | None) -> list[pd.DataFrame]:
     if errors is None:
         return []
-    chosen = errors[(errors["test_set"] == "pooled") & (errors["dimension"] == "all")].assign(detail="")
+    every = errors[errors["dimension"] == "all"].assign(detail="")
+    chosen = every[every["test_set"] == "pooled"]
     parts = [_long(chosen, f"one_step.{name}", name) for name in ("mse", "relative_error")]
+    for name in BESIDE:
+        parts.append(_long(every[every["test_set"] == name], f"one_step.{name}.relative_error", "relative_error"))
     if limits is not None and "seed" in limits:
         parts.append(_long(_excess(chosen, limits), "one_step.excess", "excess"))
     return parts

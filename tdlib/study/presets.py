@@ -46,7 +46,7 @@ class Collection(_Section):
 
     num_transitions: PositiveInt  # PPO transitions per (environment, rate, seed)
     num_random_transitions: PositiveInt  # random-input transitions per (environment, rate, seed)
-    require_gain: bool = False  # fail the data check if an agent's return did not rise
+    require_gain: bool = False  # replace agents whose return does not rise; fail the data check if several are left
 
 
 class Training(_Section):

@@ -122,7 +122,13 @@ def _first(label: str, start: tuple[float, ...], signal: dict) -> FirstView:
 
 
 TO_AND_FRO = {"kind": "drawn", "values": ([MAX_FORCE] * 10 + [-MAX_FORCE] * 10) * 2 + [MAX_FORCE] * 10}
-_WIDE, _FED = (1.5, 1.0, 0.15, 1.0), (1.0, 0.5, 0.08, 0.5)
+
+
+def _random(correlation: float, spread: float, feedback: tuple[float, ...], amplitude: float) -> RandomInputs:
+    """Wide starts, pushes on a feedback that cannot hold the pole for ever, and no episode long enough to settle."""
+    return RandomInputs((1.5, 1.0, 0.15, 1.0), 0.1, correlation, spread, feedback, amplitude, longest=3.0)
+
+
 CARTPOLE = System(
     spec=SPEC,
     equation=equation,
@@ -139,7 +145,7 @@ CARTPOLE = System(
         outside=outside,
     ),
     collection=Collection(
-        random_inputs=RandomInputs(_WIDE, _FED, 0.1, 0.3, 0.2, (1.5, 3.0, 30.0, 7.0)),
+        random_inputs=_random(0.3, 0.15, (1.5, 3.0, 30.0, 7.0), 0.3),
         # a rollout is 128 decisions per environment, so that no rate runs short of updates
         ppo={10: _ppo(12.8, 0.95), 20: _ppo(6.4, 0.9), 50: _ppo(2.56, 0.9)},
     ),
@@ -166,7 +172,7 @@ CARTPOLE = System(
 CARTPOLE_CONTINUOUS = dataclasses.replace(
     CARTPOLE,
     spec=CONTINUOUS_SPEC,
-    collection=Collection(random_inputs=RandomInputs(_WIDE, _FED, 0.1, 0.2, 0.3, (2.0, 3.5, 34.0, 8.5))),
+    collection=Collection(random_inputs=_random(0.2, 0.25, (2.0, 3.5, 34.0, 8.5), 0.6)),
     views=dataclasses.replace(
         CARTPOLE.views,
         native_step=None,

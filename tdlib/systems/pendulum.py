@@ -104,7 +104,7 @@ PENDULUM = System(
     state_limits=((-math.inf, math.inf), (-MAX_SPEED, MAX_SPEED)),
     task=Task(reset_low=(-math.pi, -1.0), reset_high=(math.pi, 1.0), reward=reward, success=success),
     collection=Collection(
-        random_inputs=RandomInputs((math.pi, 7.0), (math.pi, 7.0), 0.2, 0.5, 0.75, (0.0, 0.0)),
+        random_inputs=RandomInputs((math.pi, 7.0), 0.2, 0.5, 0.75, (0.0, 0.0)),
         # a rollout is 512 or 1024 decisions per environment, so that no rate runs short of updates
         ppo={10: _ppo(51.2), 20: _ppo(51.2), 50: _ppo(20.48)},
         checked=True,

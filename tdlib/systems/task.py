@@ -1,5 +1,6 @@
 """What a system is for, how data of it are collected, and where it is looked at: settings beside its equation."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -43,21 +44,24 @@ class RandomInputs:
     """Where random episodes start and what drives them; all times in seconds, so that no rate is favored.
 
     Args:
-        start: Half widths of the start box under uniform inputs, wider than the task's reset box for coverage.
-        fed_start: The same for episodes under Ornstein-Uhlenbeck inputs with feedback.
+        start: Half widths of the start box, wider than the task's reset box for coverage.
         hold: Time for which a uniform input is held [s].
         correlation: Correlation time of the Ornstein-Uhlenbeck input [s].
         spread: Its standard deviation in units of half the input's range.
-        feedback: Gain added to the Ornstein-Uhlenbeck input [unit of input per unit of state], (D,) for one input or
-            (D, m); without it a cart-pole leaves its limits in half a second.
+        feedback: Gain added to both kinds of input [unit of input per unit of state], (D,) for one input or (D, m);
+            without it a cart-pole leaves its limits in half a second, which is five steps of 10 Hz.
+        amplitude: Largest uniform input in units of half the input's range.
+        longest: Time after which an episode starts anew where the task's time limit is longer [s]: where feedback
+            holds the state near a point, frequent starts keep the states wide.
     """
 
     start: tuple[float, ...]
-    fed_start: tuple[float, ...]
     hold: float
     correlation: float
     spread: float
     feedback: tuple[float, ...] | tuple[tuple[float, ...], ...]
+    amplitude: float = 1.0
+    longest: float = math.inf
 
 
 NUM_ENVS = 4  # environments side by side while an agent learns

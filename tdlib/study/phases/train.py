@@ -1,76 +1,37 @@
 """Phase 2: train every arm of one environment that is not trained yet, one fit per model family."""
 
 import contextlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
-import torch
 
-from tdlib.core.facts import CONTACTS, LOG_UNIFORM, MIXED, POOLED, SECONDS, TRANSITIONS
 from tdlib.core.files import parse_yaml
-from tdlib.core.time_grid import delta_t_of
-from tdlib.core.transitions import Transitions
-from tdlib.data import (
-    DatasetError,
-    TransitionDataset,
-    branched_set,
-    load_dataset,
-    split_path,
-    subset_seconds,
-    subset_transitions,
-    without_contacts,
-)
+from tdlib.data import DatasetError
 from tdlib.figures.training import draw_training_curves
 from tdlib.study.arms import Arm, build_arm
 from tdlib.study.clock import part
-from tdlib.study.phases.collect import (
-    branched_path,
-    content_hash_of,
-    ensure_collected,
-    load_branched,
-    main_dataset_path,
-)
+from tdlib.study.phases.collect import ensure_collected
+from tdlib.study.phases.seed_data import SeedData, data_hashes_of, load_seed_data
 from tdlib.study.progress import Progress
 from tdlib.study.provenance import STAMP, Result, file_hash, read_stamp, sources_of
 from tdlib.study.run import Run
 from tdlib.study.selection import Selection, arms_of, everything
 from tdlib.systems import SYSTEMS
-from tdlib.training import Budget, FitResult, Trial, delta_t_support, fit, save_checkpoint
+from tdlib.training import (
+    Budget,
+    FitResult,
+    Trial,
+    UnfinishedFit,
+    delta_t_support,
+    fit,
+    fit_key,
+    save_checkpoint,
+)
 from tdlib.training.checkpoint import CONFIG_FILE, CURVES_FILE, MODEL_FILE
 
-Part = tuple[Transitions, torch.Tensor]  # transitions in time order, and the offsets of their episodes
-
-
-@dataclass(frozen=True)
-class SeedData:
-    """What the arms of one seed train and validate on; sets are shared objects, so that a fit holds each once.
-
-    Transitions that touch a limit of the state are in none of them but those of kind `contacts`.
-
-    Args:
-        train: Training set by kind of data (`Arm.data`) and rate; all but those of `seconds` have equally many rows.
-        share: An equal share of them by kind and rate, so that mixed arms see as many transitions in all.
-        val: Validation set by kind and rate.
-        branched: Train and validation pairs at log-uniform intervals.
-        hashes: Content hashes of the sets these were taken from.
-    """
-
-    train: dict[str, dict[float, Part]]
-    share: dict[str, dict[float, Part]]
-    val: dict[str, dict[float, Part]]
-    branched: dict[str, Part]
-    hashes: dict[str, str]
-
-    def parts(self, arm: Arm) -> tuple[list[Part], list[Part]]:
-        """Return the training and validation sets of an arm."""
-        if arm.train_frequency == LOG_UNIFORM:
-            return [self.branched["train"]], [self.branched["val"]]
-        if arm.train_frequency == MIXED:
-            return list(self.share[arm.data].values()), list(self.val[arm.data].values())
-        rate = float(arm.train_frequency)
-        return [self.train[arm.data][rate]], [self.val[arm.data][rate]]
+SEED_DATA = "tdlib.study.phases.seed_data"
 
 
 def train_environment(run: Run, env: str, chosen: Selection | None = None) -> pd.DataFrame:
@@ -98,7 +59,7 @@ def ensure_trained(run: Run, env: str, chosen: Selection | None = None) -> None:
     env, chosen = run.select_environment(env), (chosen or everything(run)).on(env)
     seeds = chosen.seeds
     ensure_collected(run, env, seeds)
-    hashes = {seed: _hashes(run, env, seed) for seed in seeds}
+    hashes = {seed: data_hashes_of(run, env, seed) for seed in seeds}
     results = _results(run, env, chosen.trained, hashes)
     missing = [key for key, result in results.items() if not result.is_current()]
     if missing:
@@ -113,8 +74,11 @@ def ensure_trained(run: Run, env: str, chosen: Selection | None = None) -> None:
             def report(part: int, total: int, before: int = done, count: int = len(trials)) -> None:
                 progress(round(1000 * (before + part / max(total, 1) * count)), 1000 * len(missing))
 
-            for (arm, seed), result in zip(asked, fit(trials, budget, run.device, report), strict=True):
+            decides = [results[member].made_from for member in asked], asdict(budget), run.device
+            unfinished = UnfinishedFit(run.layout.unfinished, fit_key(*decides))
+            for (arm, seed), result in zip(asked, fit(trials, budget, run.device, report, unfinished), strict=True):
                 results[arm, seed].record(_save(run, env, arm, result, budget, data[seed].hashes))
+            unfinished.clear()
             done += len(trials)
 
 
@@ -122,48 +86,6 @@ def training_means(summary: pd.DataFrame) -> pd.DataFrame:
     """Mean over seeds and sizes of what training reached, one row per arm; empty for no arms."""
     keys, values = ["model", "method", "form", "train_frequency"], ["best_val_loss", "best_step", "final_grad_norm"]
     return summary.groupby(keys, sort=False)[values].mean() if len(summary) else summary
-
-
-def load_seed_data(run: Run, env: str, seed: int) -> SeedData:
-    """Load one seed's sets, flow the pooled states to every rate, and cut all to equal transitions or seconds."""
-    rates, clips = run.preset.train_frequencies, SYSTEMS[env].clips
-    whole, free, pooled, branched = {}, {}, {}, {}
-    for split in ("train", "val"):
-        paths = {rate: split_path(main_dataset_path(run, env, rate, seed), split) for rate in rates}
-        whole[split] = {rate: load_dataset(path, rate) for rate, path in paths.items()}
-        drawn = load_branched(run, env, seed, split)  # one row per pair of the pooled states
-        flowed = {rate: _flowed(env, drawn, delta_t_of(rate)) for rate in rates}
-        dropped = without_contacts if clips else (lambda dataset: dataset)
-        free[split] = {rate: dropped(dataset) for rate, dataset in whole[split].items()}
-        pooled[split] = {rate: dropped(dataset) for rate, dataset in flowed.items()}
-        branched[split] = dropped(drawn)
-    sets = {TRANSITIONS: free, SECONDS: free, POOLED: pooled, CONTACTS: whole}
-    count = min(len(part) for kind in sets.values() for part in kind["train"].values())
-    seconds = min(part.seconds for part in free["train"].values())
-
-    def cut(kind: str, part: TransitionDataset) -> TransitionDataset:
-        if kind == SECONDS:
-            return subset_seconds(part, seconds, seed=seed)
-        return subset_transitions(part, count, seed=seed)
-
-    def parts(of: Callable[[str, TransitionDataset], TransitionDataset], split: str) -> dict[str, dict[float, Part]]:
-        return {
-            kind: {rate: _part(of(kind, part)) for rate, part in found[split].items()} for kind, found in sets.items()
-        }
-
-    return SeedData(
-        train=parts(cut, "train"),
-        share=parts(lambda kind, part: subset_transitions(part, count // len(rates), seed=seed), "train"),
-        val=parts(lambda kind, part: part, "val"),
-        branched={"train": _part(branched["train"]), "val": _part(branched["val"])},
-        hashes=_hashes(run, env, seed),
-    )
-
-
-def _flowed(env: str, pairs: TransitionDataset, delta_t: float) -> TransitionDataset:
-    """Flow the state and action of every row for one interval, as a set of that rate."""
-    drawn = None if pairs.row_parameters is None else torch.from_numpy(pairs.row_parameters)
-    return branched_set(env, torch.from_numpy(pairs.state), torch.from_numpy(pairs.action), [delta_t], parameters=drawn)
 
 
 def load_curves(run: Run, env: str, chosen: Selection | None = None) -> pd.DataFrame:
@@ -192,23 +114,8 @@ def _hashes_there(run: Run, env: str) -> dict[int, dict[str, str]]:
     found = {}
     for seed in run.preset.seeds:
         with contextlib.suppress(DatasetError):
-            found[seed] = _hashes(run, env, seed)
+            found[seed] = data_hashes_of(run, env, seed)
     return found
-
-
-def _hashes(run: Run, env: str, seed: int) -> dict[str, str]:
-    found = {}
-    for split in ("train", "val"):
-        for rate in run.preset.train_frequencies:
-            path = split_path(main_dataset_path(run, env, rate, seed), split)
-            found[f"{rate:g}hz_{split}"] = content_hash_of(path)
-        found[f"branched_{split}"] = content_hash_of(branched_path(run, env, seed, split))
-    return found
-
-
-def _part(dataset: TransitionDataset) -> Part:
-    transitions, offsets = dataset.transitions_with_offsets(torch.float32)
-    return transitions, torch.as_tensor(offsets)
 
 
 def trial_of(env: str, arm: Arm, seed: int, data: SeedData) -> Trial:
@@ -246,7 +153,7 @@ def _results(
     """Return the checkpoints of arms as results, by arm and seed."""
     training = run.preset.training
     sources = {
-        model: sources_of(__name__, "tdlib.study.arms", system=env, models=[model])
+        model: sources_of(__name__, SEED_DATA, "tdlib.study.arms", system=env, models=[model])
         for model in dict.fromkeys(arm.model for arm in arms)
     }
     return {
