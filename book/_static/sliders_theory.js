@@ -86,7 +86,7 @@
       var rate = 1 / deltaT, found = aliasFrequency(MOTION, rate), samples = [];
       for (var k = 0; k * deltaT <= 1 + 1e-9; k++) samples.push([k * deltaT, Math.cos(2 * Math.PI * MOTION * k * deltaT)]);
       real(wave(MOTION)); seen(wave(found)); dots(samples);
-      readout.textContent = "At " + rateText(deltaT) + " Hz a motion of 9 Hz looks like one of " + number(found, 1) + " Hz. " + (rate > 2 * MOTION ? "It is seen as it is." : "No model can tell the two apart from these samples.");
+      readout.textContent = "At " + rateText(deltaT) + " Hz a motion of 9 Hz looks like one of " + number(found, 1) + " Hz. " + (rate > 2 * MOTION ? "It is seen as it is." : "These samples alone do not tell the two apart.");
     }
     update();
   }
