@@ -1,4 +1,4 @@
-"""Keeps the numbers of the first edition that `book/changed.md` asks for: `python book/_ext/first_edition.py [--check]`.
+"""Keeps the first edition's numbers that `book/changed.md` asks for: `python book/_ext/first_edition.py [--check]`.
 
 They are read from git, from the tables of the commit that published them, and written to `book/first_edition.csv`; the
 titles and statements of its predictions go to `book/first_predictions.yaml`. No number is typed. An archive without

@@ -15,7 +15,11 @@ from td_tables import PUBLISHED, QueryError, find, open_source, parse_query
 ROOT = Path(__file__).resolve().parents[2]
 BEGIN, END = "<!-- findings: begin (made by book/_ext/readme_block.py, do not edit) -->", "<!-- findings: end -->"
 FIGURES = PUBLISHED / "results/figures/limits"
-SYSTEMS = (("Pendulum", "Pendulum-v1"), ("CartPole", "CartPole-v1"), ("CartPole, continuous force", "CartPoleContinuous-v1"))
+SYSTEMS = (
+    ("Pendulum", "Pendulum-v1"),
+    ("CartPole", "CartPole-v1"),
+    ("CartPole, continuous force", "CartPoleContinuous-v1"),
+)
 FIELD = "model=newtonian, method=ode, form=rk4"
 FACTOR = "model=jump, method=multi_resolution, form=scaled_concat, train_frequency=mixed"
 # one-step error at 50 Hz, one row each: label and arm
@@ -58,14 +62,14 @@ LINES: list[tuple[str, list[str]]] = [
     ),
     ("and {} and {} at 5 Hz.", _both(ONE_STEP.replace("{rate}", "5") + FACTOR)),
     (
-        "One step of 10 Hz against five of 50 Hz, relative to the true change: {} on Pendulum and {} on CartPole for the "
-        "20 Hz map, {} and {} for the field of 20 Hz.",
+        "One step of 10 Hz against five of 50 Hz, relative to the true change: {} on Pendulum and {} on CartPole for "
+        "the 20 Hz map, {} and {} for the field of 20 Hz.",
         _both("metric=consistency.defect, env={env}, detail=50->10, " + BASELINE)
         + _both("metric=consistency.defect, env={env}, detail=50->10, train_frequency=20, " + FIELD),
     ),
     (
-        "The spread of an ensemble trained at 20 Hz tells steps of 50 Hz from its own with AUROC {} on Pendulum and {} on "
-        "CartPole (0.5 is no alarm, 1 a perfect one).",
+        "The spread of an ensemble trained at 20 Hz tells steps of 50 Hz from its own with AUROC {} on Pendulum and {} "
+        "on CartPole (0.5 is no alarm, 1 a perfect one).",
         _both(
             "metric=ensemble.auroc, test_frequency=50, env={env}, model=ensemble, method=dt_conditioned, "
             "train_frequency=20"

@@ -54,9 +54,10 @@ class ThenAndNow(SphinxDirective):
         wrapper = nodes.container(classes=["td-scroll"])
         wrapper += make_table(["", "First edition [range of its seeds]", "Now"], body)
         if still_first:
-            note = f"First edition: commit {COMMIT}, {DATE}. The edition in git is still that one; the next fills the column."
+            now = "The edition in git is still that one; the next fills the column."
         else:
-            note = f"First edition: commit {COMMIT}, {DATE}. Now: {places[0].label}, {places[0].interval} over its seeds."
+            now = f"Now: {places[0].label}, {places[0].interval} over its seeds."
+        note = f"First edition: commit {COMMIT}, {DATE}. {now}"
         return [wrapper, nodes.paragraph("", note, classes=["td-source"])]
 
     def _old(self, rows: list[dict[str, str]], query: str | None) -> nodes.Node:
@@ -103,7 +104,11 @@ class ThenStated(SphinxDirective):
         now = load_known(self)
         body = []
         for name in dict.fromkeys([*first, *now]):
-            old = self._words(f"{first[name]['title'].capitalize()}. {first[name]['statement']}") if name in first else None
+            old = (
+                self._words(f"{first[name]['title'].capitalize()}. {first[name]['statement']}")
+                if name in first
+                else None
+            )
             new = self._words(now[name].title) if name in now else None
             none = nodes.paragraph("", "–")
             body.append([nodes.paragraph("", "", nodes.literal("", name)), old or none, new or none.deepcopy()])

@@ -148,6 +148,7 @@ def _verdict_node(verdict: str, note: str) -> nodes.paragraph:
 
 
 def load_known(directive: SphinxDirective) -> dict[str, Prediction]:
+    """Read the predictions beside the page, and make the page depend on them."""
     path = Path(directive.env.srcdir) / PREDICTIONS
     directive.env.note_dependency(str(path))
     return load_predictions(path)

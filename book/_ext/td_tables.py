@@ -206,7 +206,11 @@ class Source:
     @property
     def interval(self) -> str:
         """What the brackets of its numbers are; before verdicts came with a run they were a bootstrap over seeds."""
-        return "95 % t interval" if (self.folder / PREDICTIONS).exists() else "bootstrap interval, of two seeds their range,"
+        return (
+            "95 % t interval"
+            if (self.folder / PREDICTIONS).exists()
+            else "bootstrap interval, of two seeds their range,"
+        )
 
 
 def open_source(folder: Path, what: str) -> Source | None:
