@@ -51,7 +51,7 @@ class ThenAndNow(SphinxDirective):
             label, old, new = parse_row(self.arguments[0], line)
             cells = [self._old(then, old), nodes.paragraph("", "–") if still_first else self._new(places, new)]
             body.append([nodes.paragraph("", label), *cells])
-        wrapper = nodes.container(classes=["td-scroll"])
+        wrapper = nodes.container(classes=["td-scroll", "td-then"])
         wrapper += make_table(["", "First edition [range of its seeds]", "Now"], body)
         if still_first:
             now = "The edition in git is still that one; the next fills the column."
