@@ -389,6 +389,17 @@ def test_tables_hold_formulas_without_the_sign_that_separates_columns():
                 assert line.count("$") % 2 == 0, f"{page.name}: {line}"
 
 
+def test_labels_of_references_are_readable():
+    """A LaTeX accent in a name ends up in the label, as in BilovsSR+21."""
+    pybtex = pytest.importorskip("pybtex.database")
+    from pybtex.style.labels.alpha import LabelStyle
+
+    entries = pybtex.parse_file(BOOK / "references.bib").entries.values()
+    assert len(entries) > 10
+    for entry in entries:
+        assert re.fullmatch(r"[A-Z]+\+?\d\d", LabelStyle().format_label(entry)), entry.key
+
+
 COLUMN = 88  # characters that fit the text column at full width
 
 
