@@ -54,7 +54,8 @@ shown.set_index(["env", "model", "method", "form"])[["mean", "ci_low", "ci_high"
 # %% [markdown]
 # ## Declared contrasts
 #
-# They were written down in `tdlib/study/contrasts.py` before any run of the study; everything else in this book is exploratory.
+# They were written down in `tdlib/study/contrasts.py` before any run of the study, as were the
+# predictions below; the rest of this book is exploratory.
 # A verdict below five seeds is *consistent*, *inconsistent* or *open*; the note says where this many seeds could confirm nothing.
 
 # %%

@@ -74,7 +74,7 @@ class PredictionDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Emit an admonition, or one section-free block per prediction."""
-        known, history = _load(self), _load_history(self)
+        known, history = load_known(self), _load_history(self)
         names = list(known) if self.arguments[0] == "all" else [self.arguments[0]]
         result = []
         for name in names:
@@ -97,7 +97,7 @@ class VerdictDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Build the table."""
-        known = _load(self)
+        known = load_known(self)
         names = [self.arguments[0]] if self.arguments else list(known)
         if set(names) - set(known):
             LOG.warning("no prediction %r", names[0], location=self.get_location())
@@ -147,7 +147,8 @@ def _verdict_node(verdict: str, note: str) -> nodes.paragraph:
     return node
 
 
-def _load(directive: SphinxDirective) -> dict[str, Prediction]:
+def load_known(directive: SphinxDirective) -> dict[str, Prediction]:
+    """Read the predictions beside the page, and make the page depend on them."""
     path = Path(directive.env.srcdir) / PREDICTIONS
     directive.env.note_dependency(str(path))
     return load_predictions(path)

@@ -13,6 +13,8 @@ answers is a warning, and therefore an error in the strict build.
     raw map: method=baseline, train_frequency=20
     rescaled: method=rescaled, train_frequency=20
     ```
+
+With `:optional:` a row whose arm this run does not have is left out, and the line below the table names it.
 """
 
 from pathlib import Path
@@ -58,6 +60,23 @@ def look_up(places: list[Source], query: dict[str, str]) -> tuple[Value, Source]
     raise error
 
 
+def has_row(places: list[Source], query: str) -> bool:
+    """Whether a place answers a query."""
+    try:
+        look_up(places, parse_query(query))
+    except QueryError:
+        return False
+    return True
+
+
+def brackets(places: list[Source], seeds: set[int]) -> str:
+    """Say what the brackets of a table are, and over how many seeds."""
+    counts = sorted(seeds - {0})
+    if not places or not counts or counts == [1]:
+        return "One seed, no interval."
+    return f"Brackets: {places[0].interval} of the mean over n = {' or '.join(map(str, counts))} seeds."
+
+
 def number_cell(value: Value, spec: str, seeds: bool = False) -> nodes.Node:
     """Make a table cell: the mean, and below it in small type the interval and on request the seeds."""
     cell = nodes.line_block(classes=["td-cell"])
@@ -96,23 +115,28 @@ class ResultTable(SphinxDirective):
         "format": directives.unchanged,
         "heads": directives.unchanged,
         "unit": directives.unchanged,
+        "optional": directives.flag,
     }
 
     def run(self) -> list[nodes.Node]:
-        """Build the table; a cell without a row says so and warns."""
+        """Build the table; a cell without a row says so and warns, unless the row is optional and has none at all."""
         key, _, values = self.options["columns"].partition("=")
         columns = values.split()
         heads = self.options.get("heads", "").split("|") if self.options.get("heads") else columns
         unit = self.options.get("unit", "Hz" if key.strip() == "test_frequency" else "")
         places = page_sources(self.env)
-        body = []
+        body, absent, self.seeds = [], [], set()
         for line in filter(None, (line.strip() for line in self.content)):
             label, _, query = line.partition(":")
-            cells = [self._cell(places, f"{self.arguments[0]}, {query}, {key}={column}") for column in columns]
-            body.append([nodes.paragraph("", label.strip()), *cells])
+            queries = [f"{self.arguments[0]}, {query}, {key}={column}" for column in columns]
+            if "optional" in self.options and not any(has_row(places, each) for each in queries):
+                absent.append(label.strip())
+                continue
+            body.append([nodes.paragraph("", label.strip()), *[self._cell(places, each) for each in queries]])
         titles = ["", *[f"{head.strip()} {unit}".strip() for head in heads]]
-        label = places[0].label if places else "none"
-        note = f"Brackets: 95 % interval of the mean over seeds. Source of the numbers: {label}."
+        note = f"{brackets(places, self.seeds)} Source of the numbers: {places[0].label if places else 'none'}."
+        if absent:
+            note += f" Not in it: {', '.join(absent)}."
         note = nodes.paragraph("", note, classes=["td-source"])
         wrapper = nodes.container(classes=["td-scroll"])
         wrapper += make_table(titles, body)
@@ -121,6 +145,7 @@ class ResultTable(SphinxDirective):
     def _cell(self, places: list[Source], query: str) -> nodes.Node:
         try:
             value, _ = look_up(places, parse_query(query))
+            self.seeds.add(value.num_seeds)
             return number_cell(value, self.options.get("format", ".2f"))
         except QueryError as error:
             LOG.warning("res-table: %s", error, location=self.get_location(), type="td", subtype="res")

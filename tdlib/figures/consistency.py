@@ -120,10 +120,10 @@ def draw_convergence(table: pd.DataFrame) -> Drawing:
         shared_legend(figure, axes, columns=4)
     caption = (
         f"{env}: error of learned fields integrated with solver steps around the training step h (k = 0), relative to "
-        f"the true change over 4h; means over seeds, {counts_text(table)}. A continuous system keeps or lowers its "
-        f"error as the step shrinks; a minimum at k = 0 is a learned map. At the right: how many seeds pass the "
-        f"convergence test, where not all do; poor: every seed errs by more than {GOOD_AT_OWN_STEP:.0%} at its own "
-        "step, so that a flat curve says nothing."
+        f"the true change over 4h; means over seeds, {counts_text(table)}. Finer solver steps are at the "
+        f"right: a flow keeps or lowers its error there; a minimum at k = 0 is a learned map. At the right: how many "
+        f"seeds pass the convergence test, where not all do; poor: every seed errs by more than "
+        f"{GOOD_AT_OWN_STEP:.0%} at its own step, so that a flat curve says nothing."
     )
     alt = f"Error against solver step for {len(models)} kinds of fields on {env}, solid for RK4, dashed for Euler."
     return Drawing(figure, caption, alt, summary)

@@ -1,4 +1,4 @@
-"""Measured one-step errors beside the limits that no learning can beat."""
+"""Measured one-step errors beside those of exact models of the same form."""
 
 from collections.abc import Sequence
 
@@ -63,8 +63,9 @@ def draw_limits(table: pd.DataFrame, limits: pd.DataFrame) -> Drawing:
         shared_legend(figure, axes, columns=3)
     caption = (
         f"{env}: relative one-step error against test rate. Colored lines: means over seeds, bars span the seeds; "
-        f"{counts_text(table)}. Gray curves: what a perfect model of that form would score; a fixed-step map errs by "
-        f"|1 − h/Δt|. The line at 1 is predicting no change."
+        f"{counts_text(table)}. Gray curves: what an exact model of that form scores on these states; of a "
+        f"fixed-step map that is |1 − h/Δt| to first order. Curves that leave the axis go to 0. The line at 1 is "
+        f"predicting no change."
     )
     alt = f"Four panels of relative error against test rate on {env}, measured and analytic limits."
     return Drawing(figure, caption, alt, pd.concat(drawn, ignore_index=True))
