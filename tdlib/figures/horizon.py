@@ -71,7 +71,7 @@ def draw_error_vs_horizon(table: pd.DataFrame, rates: Sequence[str] | None = Non
 
 
 def enough_starts(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Keep the rows of times to which enough starts of every seed survive, so that a line stands for the same seeds throughout."""
+    """Keep the rows of times to which enough starts of every seed survive: one line stands for the same seeds."""
     lines = [name for name in keys if name != "time"]
     table = table.assign(seeds=table.groupby(lines, sort=False)["seed"].transform("nunique"))
     enough = table[~table["truncated"] | (table["n"] >= LEAST_STARTS)]
