@@ -42,7 +42,7 @@ def stack_of(system, name="jump", num_models=3, **options):
 @pytest.mark.parametrize("system", [PENDULUM, CONTINUOUS], ids=lambda s: s.spec.name)
 def test_the_oracle_solves_the_tasks_even_with_the_smallest_budget(system, rate):
     result = evaluate_control(
-        Oracle(system), system, rate, control_starts(system, 10), planner=CEM(population=32), settings=QUICK
+        Oracle(system), system, rate, control_starts(system, 10), planner=CEM(population=28), settings=QUICK
     )
     assert result.success.double().mean() >= 0.9
     assert result.num_nonfinite.sum() == 0

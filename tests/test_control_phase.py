@@ -1,5 +1,7 @@
 """The phase of control: rows appear while it runs, an interruption loses little, every seed has its own episodes."""
 
+import math
+
 import pandas as pd
 import pytest
 import torch
@@ -7,10 +9,14 @@ import yaml
 
 import tdlib.study.parts as parts
 import tdlib.study.phases.control as phase
+import tdlib.study.phases.control_film as film
 from tdlib.core.files import parse_yaml
 from tdlib.evaluation.control.starts import control_starts
 from tdlib.evaluation.tables import read_table
+from tdlib.speed import Stack
+from tdlib.study.arms import build_arm
 from tdlib.study.layout import RunLayout
+from tdlib.study.phases.stacks import StackOfArms
 from tdlib.study.phases.train import ensure_trained
 from tdlib.study.predictions import load_predictions
 from tdlib.study.presets import PRESET_FOLDER, load_preset
@@ -124,6 +130,8 @@ def test_rows_of_the_oracle_are_what_the_checks_ask_for(folder):
     table = phase.control_environment(run, ENV, chosen_of(run))
     oracle = table[table["method"] == "oracle"]
     assert set(oracle["model"]) == {"none"} and set(oracle["seed"]) == {0, 1}
+    other = oracle[oracle["planner"] == "mppi"]  # no mark rests on another planner: from the starts of the arms only
+    assert other.groupby(["control_frequency", "seed"])["episode"].agg(list).tolist() == [[0]] * 4
     assert (oracle["model_frequency"] == oracle["control_frequency"]).all() and oracle["success"].notna().all()
     own = oracle[oracle["planner"] == "cem"]
     assert own.groupby(["control_frequency", "seed"])["episode"].agg(list).tolist() == [[0, 1]] * 4  # 4 starts a mark
@@ -136,3 +144,28 @@ def test_rows_of_the_oracle_are_what_the_checks_ask_for(folder):
         assert row["regret"] == pytest.approx(float(mine["episode_return"].iloc[0]) - row["episode_return"], abs=1e-3)
     assert not torch.equal(control_starts(phase.SYSTEMS[ENV], 1, 0), control_starts(phase.SYSTEMS[ENV], 1, 1))
     assert table["planner_limited"].isna().all()  # four starts of the oracle decide nothing
+
+
+def test_the_first_seed_of_pendulum_is_filmed_swinging_up(folder, monkeypatch, tmp_path):
+    env, arm = "Pendulum-v1", film.filmed_arm()
+    preset = load_preset("smoke")
+    run = Run(preset, RunLayout(tmp_path / "film"))
+    stack = StackOfArms(env, ((arm, 0),), Stack([build_arm(arm, phase.SYSTEMS[env].spec, 0)]))
+    monkeypatch.setattr(film, "load_stacks", lambda *_: [stack])
+    tables, real = [], film.save_rollout_video
+
+    def save(table, path, **options):
+        tables.append(table)
+        return real(table, path, **options)
+
+    monkeypatch.setattr(film, "save_rollout_video", save)
+    video = film.film_control(run, env)
+    (table,) = tables
+    assert abs(abs(table["theta"].iloc[0]) - math.pi) < 0.2 and table["theta"].iloc[0] == table["theta_true"].iloc[0]
+    assert table["time"].iloc[-1] == pytest.approx(preset.control.episode_seconds)
+    assert not table["theta"].equals(table["theta_true"])  # what a model of chance steers, and the oracle
+    assert video.path == run.layout.videos / "pendulum_control_at_20hz.mp4" and video.path.stat().st_size > 1000
+    assert "oracle" in video.alt and "n = 1" in video.caption and "Pendulum-v1" in video.caption
+    assert "declares no starts" in repr(film.film_control(run, ENV))
+    others = select_arms(run, methods=["baseline"])
+    assert "not among what was chosen" in repr(film.film_control(run, env, others))

@@ -76,7 +76,7 @@ def change(content: dict, key: str, value: object) -> None:
         ("control.replan_seconds", 0.25, ["control", "replan_seconds", "whole number", "every rate", "0.25", "10"]),
         ("control.replan_seconds", 0.05, ["control", "replan_seconds", "whole number", "every rate", "0.05", "10"]),
         ("control.replan_seconds", None, ["control.replan_seconds", "number", "None"]),  # at every step: unequal rates
-        ("control.frequencies", [10, 20, 16], ["control", "replan_seconds", "whole number", "0.5", "16"]),
+        ("control.frequencies", [10, 20, 15], ["control", "replan_seconds", "whole number", "0.5", "15"]),
         ("control.extra_frequencies", [5, 20], ["control", "extra_frequencies must differ", "20"]),
         ("control.extra_frequencies", [0.5], ["control", "episode_seconds", "0.5 Hz"]),
         ("control.extra_frequencies", [2], ["control.frequencies", "CartPole-v1", "enumeration", "0.4 s", "2.0 Hz"]),

@@ -24,7 +24,7 @@ from tdlib.models import find_family
 from tdlib.planning import Planner, inputs_of, planning_steps
 from tdlib.study.arms import Arm
 from tdlib.study.layout import RunLayout, runs_root
-from tdlib.study.phases.control import control_settings
+from tdlib.study.phases.control import control_settings, oracle_episodes
 from tdlib.study.presets import Preset
 from tdlib.study.run import Run
 from tdlib.study.selection import arms_of
@@ -149,14 +149,13 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
         if arm.source is not None:
             yield "evaluation", arm.model, family(arm), seeds * num_test_transitions(preset, env)
             yield "evaluation", arm.model, f"{family(arm)}, per model", seeds
-    control = preset.control
     for setting in control_settings(Run(preset, RunLayout.of(preset.name)), env):
         each = seeds * num_planned_transitions(preset, env, setting.rate, setting.planner, setting.model_rate)
         if setting.model_rate is None:
-            yield "control", "", ORACLE, control.oracle_episodes(seeds) * each
+            yield "control", "", ORACLE, oracle_episodes(preset, SYSTEMS[env], setting) * each
         for arm in arms:
             if arm.acts and setting.covers(arm.keys()):
-                yield "control", arm.model, family(arm), control.episodes_per_seed * each
+                yield "control", arm.model, family(arm), preset.control.episodes_per_seed * each
 
 
 def _longest_chain(preset: Preset, rows: pd.DataFrame) -> float:

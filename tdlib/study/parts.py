@@ -18,7 +18,7 @@ from tdlib.study.selection import Member
 
 Tables = dict[str, pd.DataFrame]
 MEMBER_COLUMNS = (*ARM_COLUMNS, "seed")
-SAVE_SECONDS = 10.0  # between two writes of rows that are being made
+SAVE_SECONDS = 20.0  # between two writes of rows that are being made
 
 
 def member_name(arm: Arm, seed: int) -> str:

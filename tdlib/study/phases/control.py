@@ -25,6 +25,7 @@ from tdlib.study import clock
 from tdlib.study.parts import MEMBER_COLUMNS, KeptRows, member_name, rows_of
 from tdlib.study.phases.stacks import load_stacks
 from tdlib.study.phases.train import weight_hash
+from tdlib.study.presets import Preset
 from tdlib.study.progress import Progress
 from tdlib.study.provenance import Result, sources_of
 from tdlib.study.run import Run
@@ -111,7 +112,7 @@ def run_oracle(run: Run, system: System, settings: Sequence[Setting]) -> pd.Data
     for setting in (setting for setting in settings if setting.model_rate is None):
         inputs = replace(setting, planner=RandomInputs())
         for method, own, episodes in (
-            (ORACLE, setting, control.oracle_episodes(len(seeds))),
+            (ORACLE, setting, oracle_episodes(run.preset, system, setting)),
             (RANDOM, inputs, control.episodes_per_seed),
         ):
             lacking = [seed for seed in seeds if part.lacks(unit_name(_key(method), seed, own))]
@@ -131,7 +132,7 @@ def control_summary(table: pd.DataFrame) -> pd.DataFrame:
     """Mean return, success and regret of each arm at each control rate, with the model step of the control rate."""
     main = table[(table["planner"] != "mppi") & (table["model_frequency"] == table["control_frequency"])]
     keys = ["model", "method", "form", "train_frequency", "control_frequency"]
-    return main.groupby(keys, sort=False)[["episode_return", "success", "regret"]].mean()
+    return main.groupby(keys, sort=False)[["episode_return", "success", "regret"]].mean() + 0.0  # without −0
 
 
 def control_settings(run: Run, env: str) -> list[Setting]:
@@ -152,6 +153,12 @@ def control_settings(run: Run, env: str) -> list[Setting]:
         *(Setting(rate, planner, "axes") for planner in others for rate in main),
         *(Setting(rate, planner, "none") for planner in others for rate in extra),
     ]
+
+
+def oracle_episodes(preset: Preset, system: System, setting: Setting) -> int:
+    """Return the oracle's episodes per seed: enough for a mark under the system's own planner, else as arms have."""
+    own = setting.planner.name == system.planning.planner
+    return preset.control.oracle_episodes(len(preset.seeds)) if own else preset.control.episodes_per_seed
 
 
 def on_axes(key: dict) -> bool:
@@ -211,16 +218,29 @@ def _rows_of(
 def _episodes(
     run: Run, system: System, setting: Setting, dynamics: Dynamics, seeds: Sequence[int], episodes: int
 ) -> ControlResult:
-    """Run the episodes of one setting, one member per entry of `seeds`."""
-    control, starts = run.preset.control, starts_of_seeds(system, episodes, seeds)
+    """Run the episodes of one setting, one member per entry of `seeds`, from the starts of its seed."""
+    return episodes_from(run, system, setting, dynamics, seeds, *starts_of_seeds(system, episodes, seeds))
+
+
+def episodes_from(
+    run: Run,
+    system: System,
+    setting: Setting,
+    dynamics: Dynamics,
+    seeds: Sequence[int],
+    starts: Tensor,
+    parameters: Tensor | None,
+) -> ControlResult:
+    """Run episodes as the preset and a setting say, from given starts (M, E, D) and parameters (M, E, P)."""
+    control = run.preset.control
     return evaluate_control(
         dynamics,
         system,
         setting.rate,
-        starts[0],
+        starts,
         num_members=len(seeds),
         seeds=seeds,
-        parameters=starts[1],
+        parameters=parameters,
         planner=setting.planner,
         settings=ControlSettings(
             replan_interval=control.replan_seconds,
@@ -248,8 +268,7 @@ def _kept(run: Run, env: str, model: str, settings: Sequence[Setting]) -> KeptRo
     for setting in settings:
         if model == NO_MODEL and setting.model_rate is None:
             for seed in run.preset.seeds:
-                count = run.preset.control.oracle_episodes(len(run.preset.seeds))
-                units[unit_name(_key(ORACLE), seed, setting)] = count
+                units[unit_name(_key(ORACLE), seed, setting)] = oracle_episodes(run.preset, SYSTEMS[env], setting)
                 units[unit_name(_key(RANDOM), seed, replace(setting, planner=RandomInputs()))] = None
         covered = {member: made for member, made in weights.items() if setting.covers(member[0].keys())}
         units |= {unit_name(arm.keys(), seed, setting): made for (arm, seed), made in covered.items()}
