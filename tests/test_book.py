@@ -35,7 +35,11 @@ FIGURES = [
     "paper_figures/figure3_control.png", "paper_figures/figure4_state_space.png", "paper_figures/figure5_ablations.png",
     *[f"own/{name}.png" for name in ("system", "form", "model", "log")],
 ]  # fmt: skip
-VIDEOS = ["pendulum_baseline_10hz_on_50hz.mp4", "cartpole_multi_resolution_on_50hz.mp4"]
+VIDEOS = [
+    "pendulum_baseline_10hz_on_50hz.mp4",
+    "cartpole_multi_resolution_on_50hz.mp4",
+    "pendulum_control_at_20hz.mp4",
+]
 PER_ENV = ("01_data_exploration", "02_training_analysis", "03_results_visualization", "04_control")
 ONCE = ("00_ground_truth", "05_statistics", "06_paper_figures", "07_explorer", "08_bring_your_own")
 STAGED = {f"notebooks/{name}-{env}" for name in PER_ENV for env in ENVS} | {f"notebooks/{name}" for name in ONCE}
@@ -502,6 +506,39 @@ def test_a_number_is_found_or_the_error_says_why():
         td_tables.find(rows, {"metric": "one_step.mse"})
     with pytest.raises(td_tables.QueryError, match="keys metric, env.*got 'rate=20'"):
         td_tables.parse_query("metric=one_step.mse, rate=20")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "spec", "text"),
+    [
+        ((-0.004, -0.0, 0.0), ".0f", "0 [0, 0]"),  # too small for two more decimals: no sign
+        ((-0.0, 0.0, 0.0), ".2f", "0.00 [0.00, 0.00]"),
+        ((0.3, -0.1, 12.0), ".0f", "0.3 [−0.1, 12.0]"),  # a regret that is there is not shown as none
+        ((0.04, -0.1, 12.0), ".0f", "0.04 [−0.10, 12.00]"),
+        ((-120.4, -130.0, -110.0), ".0f", "−120 [−130, −110]"),
+        ((float("nan"), float("nan"), float("nan")), ".1f", "not finite"),
+        ((-1e-9, -2e-9, 3.0), ".3g", "−1e−09 [−2e−09, 3]"),
+    ],
+)
+def test_numbers_are_not_rounded_away_and_zero_has_no_sign(numbers, spec, text):
+    assert td_tables.Value(*numbers, num_seeds=2, n=2).text(spec, brief=True) == text
+
+
+def test_the_setup_of_control_comes_from_the_run(tmp_path):
+    td_results = pytest.importorskip("td_results")
+    path = tmp_path / td_tables.SUMMARIES[1]
+    path.parent.mkdir(parents=True)
+    written = {"preset": "quick", "control": {"replan_seconds": 0.3, "frequencies": [10.0, 33.3, 50.0]}}
+    path.write_text(json.dumps(written))
+    assert td_results.control_setup(tmp_path, "replan_seconds") == "0.3"
+    assert td_results.control_setup(tmp_path, "frequencies") == "10, 33.3 and 50"
+    assert td_results.control_setup(tmp_path, "CartPole-v1.planner") == "enumeration"
+    with pytest.raises(td_tables.QueryError, match="replan_seconds.*got 'replan'"):
+        td_results.control_setup(tmp_path, "replan")
+    with pytest.raises(td_tables.QueryError, match="got 'Acrobot-v1.horizon'"):
+        td_results.control_setup(tmp_path, "Acrobot-v1.horizon")
+    path.write_text(json.dumps({"preset": "quick"}))  # of an older version
+    assert td_results.control_setup(tmp_path, "replan_seconds") == "0.2"
 
 
 def test_pages_show_the_verdict_of_the_run_and_no_other(tmp_path):

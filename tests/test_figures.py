@@ -281,6 +281,15 @@ def test_videos_are_small_and_play_in_browsers(env, tmp_path):
         figures.save_rollout_video(table.assign(env="Other-v0"), tmp_path / "v.mp4", title="a model", starts=(0,))
 
 
+def test_the_oracles_return_is_of_the_starts_that_all_share():
+    table = control(FEW)
+    more = table[table["method"] == "oracle"].assign(episode=7, episode_return=1e6, success=False)
+    before, after = (figures.control.episode_means(t).set_index("method") for t in (table, pd.concat([table, more])))
+    columns = ["mean", "low", "high"]
+    pd.testing.assert_frame_equal(before[columns], after[columns])
+    assert (after.loc["oracle", "success"] < before.loc["oracle", "success"]).any()
+
+
 def test_models_of_ones_own_stand_beside_ours():
     baseline = next(member for member in FEW if member["method"] == "baseline")
     mine = [dict(baseline, model="mine.models:Mine", train_frequency=rate) for rate in ("10", "20")]

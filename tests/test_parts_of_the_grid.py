@@ -44,7 +44,7 @@ TINY = {
     "training": {"num_steps": 2, "learning_rate": 0.001},
     "evaluation": {"num_pairs": 32, "num_starts": 2},
 }
-CONTROL = {"frequencies": [10], "episode_seconds": 0.4, "replan_seconds": None, "num_samples": 8, "compare_mppi": False}
+CONTROL = {"frequencies": [10], "episode_seconds": 0.4, "replan_seconds": 0.1, "num_samples": 8, "compare_mppi": False}
 
 
 def test_films_have_the_names_that_the_seed_gives_them():

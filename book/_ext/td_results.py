@@ -34,8 +34,12 @@ from td_tables import (
     Value,
     find,
     parse_query,
+    read_preset,
     sources,
 )
+
+from tdlib.study.presets import load_preset
+from tdlib.systems import SYSTEMS
 
 LOG = logging.getLogger(__name__)
 
@@ -102,6 +106,41 @@ class ResultRole(SphinxRole):
         except (QueryError, ValueError) as error:
             LOG.warning("res: %s", error, location=self.get_location(), type="td", subtype="res")
             return [nodes.problematic(self.rawtext, self.rawtext)], []
+
+
+class SetupRole(SphinxRole):
+    """How a run's closed loop was set up: a key of its preset's `control`, or `Pendulum-v1.horizon` of a system."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Replace the role by the value."""
+        try:
+            value = control_setup(page_sources(self.env)[0].folder, self.text.strip())
+            return [nodes.inline(self.rawtext, value, classes=["td-number"])], []
+        except (QueryError, IndexError) as error:
+            LOG.warning("setup: %s", error, location=self.get_location(), type="td", subtype="res")
+            return [nodes.problematic(self.rawtext, self.rawtext)], []
+
+
+def control_setup(folder: Path, key: str) -> str:
+    """Return a value as text; a list as `10, 20 and 50`.
+
+    Args:
+        folder: The folder that holds the run's `results/`.
+        key: `replan_seconds`, or a system's name and a field of its planning.
+
+    Raises:
+        QueryError: If there is no such key.
+    """
+    system, _, name = key.rpartition(".")
+    summary = read_preset(folder)
+    # a run of an older version of the library did not write this down: the preset of its name stands for it
+    control = summary.get("control") or load_preset(summary.get("preset", "quick")).control.model_dump()
+    found = vars(SYSTEMS[system].planning) if system in SYSTEMS else control
+    if name not in found or (system and system not in SYSTEMS):
+        raise QueryError(f"a key must be one of {sorted(control)} or of a system's planning, got {key!r}")
+    values = found[name] if isinstance(found[name], tuple | list) else [found[name]]
+    *first, last = [f"{value:g}" if isinstance(value, int | float) else str(value) for value in values]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 class ResultTable(SphinxDirective):
@@ -174,5 +213,6 @@ def setup(app: Sphinx) -> dict:
     """Register role, directive and the list of pages that hold conclusions."""
     app.add_config_value("td_conclusion_pages", [], "env")
     app.add_role("res", ResultRole())
+    app.add_role("setup", SetupRole())
     app.add_directive("res-table", ResultTable)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -5,6 +5,7 @@ import functools
 import gzip
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,8 @@ class QueryError(ValueError):
 
 
 GROUP_KEYS = ("metric", "env")
+FIXED = re.compile(r"\.(\d+)f")  # a format with a number of decimals
+MORE_DECIMALS = 2
 
 
 @dataclass(frozen=True)
@@ -50,16 +53,38 @@ class Value:
 
     def text(self, spec: str = ".2f", brief: bool = False) -> str:
         """Write it as `1.49 [1.45, 1.53], n = 2 seeds`; brief leaves the seeds out."""
-        number = _number(self.mean, spec)
-        if self.has_interval:
-            number += f" [{_number(self.low, spec)}, {_number(self.high, spec)}]"
+        shown = [self.mean, *([self.low, self.high] if self.has_interval else [])]
+        number, *ends = written(shown, spec)
+        if ends:
+            number += f" [{', '.join(ends)}]"
         if brief or not self.num_seeds:
             return number
         return f"{number}, n = {self.num_seeds} seed{'s' if self.num_seeds != 1 else ''}"
 
 
+def written(numbers: list[float], spec: str) -> list[str]:
+    """Write numbers that belong together with as many decimals; nothing that is not zero is shown as zero.
+
+    Where a number would be, all get up to two decimals more; what is smaller still is zero without a sign.
+    """
+    fixed = FIXED.fullmatch(spec)
+    if fixed is not None:
+        decimals, most = int(fixed[1]), int(fixed[1]) + MORE_DECIMALS
+        while decimals < most and any(_visible(x, most) and not _visible(x, decimals) for x in numbers):
+            decimals += 1
+        spec = f".{decimals}f"
+    return [_number(x, spec) for x in numbers]
+
+
+def _visible(x: float, decimals: int) -> bool:
+    return float(f"{x:.{decimals}f}") != 0
+
+
 def _number(x: float, spec: str) -> str:
-    return "not finite" if not math.isfinite(x) else format(x, spec).replace("-", "−")
+    if not math.isfinite(x):
+        return "not finite"
+    text = format(x, spec)
+    return (text.removeprefix("-") if float(text) == 0 else text).replace("-", "−")
 
 
 def parse_query(text: str) -> dict[str, str]:

@@ -87,6 +87,12 @@ def tidy(
     return order_columns(table)
 
 
+def as_written(table: pd.DataFrame) -> pd.DataFrame:
+    """Round the numbers to the digits that `write_table` writes, so that what is computed from them is reproducible."""
+    numbers = table.select_dtypes("float")
+    return table.assign(**{name: [float(f"{value:.5g}") for value in numbers[name]] for name in numbers})
+
+
 def write_table(path: str | Path, table: pd.DataFrame | Sequence[Mapping]) -> Path:
     """Write a table as CSV with five significant digits; the file appears whole or not at all."""
     path = Path(path)

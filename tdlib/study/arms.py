@@ -71,8 +71,8 @@ class Arm:
 
     @property
     def acts(self) -> bool:
-        """Whether the arm is planned with: plans that change nothing have no order, and coverage is a matter of fit."""
-        return self.method != "persistence" and self.data not in (POOLED, CONTACTS)
+        """Whether the arm is planned with: plans that change nothing have no order, coverage and size matter to fit."""
+        return self.method != "persistence" and self.data not in (POOLED, CONTACTS) and self.size == DEFAULT_SIZE
 
     def applies_to(self, system: System) -> bool:
         """Whether the arm differs from others on a system: without limits of the state nothing touches them."""

@@ -115,6 +115,7 @@ def write_summary(run: Run, tables: dict[str, pd.DataFrame], statistics: pd.Data
         "num_steps": preset.training.num_steps,
         "num_checkpoints": len(tables.get("training_summary", ())),
         "num_control_episodes": len(tables.get("control_performance", ())),
+        "control": preset.control.model_dump(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("torch", "gymnasium", "stable-baselines3", "numpy", "tdlib")},
         "git_commit": commit_of_memory(),

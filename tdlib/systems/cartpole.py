@@ -16,9 +16,20 @@ from tdlib.core.specs import EnvironmentSpec
 from tdlib.systems.scenes import FAINT, INK, WIDTH, Canvas, Scene
 from tdlib.systems.sketch import FirstView, Sketch
 from tdlib.systems.system import System
-from tdlib.systems.task import Collection, Components, Number, Parameters, PPOSettings, RandomInputs, Task, Views
+from tdlib.systems.task import (
+    Collection,
+    Components,
+    Number,
+    Parameters,
+    Planning,
+    PPOSettings,
+    RandomInputs,
+    Task,
+    Views,
+)
 
 MAX_FORCE = 10.0  # [N]
+FAILURE_COST = 20.0  # cost rate of a plan from its exit on: the most that `cost` charges for a state
 X_LIMIT, THETA_LIMIT = 2.4, 12 * 2 * math.pi / 360  # [m], [rad]
 
 SPEC = EnvironmentSpec(
@@ -65,7 +76,8 @@ def cost(x: Components, u: Components, p: Parameters, m: Namespace) -> Number:
     """Cost rate for planners, smooth inside the limits and ten units dearer outside."""
     position, x_dot, theta, theta_dot = x
     inside = (theta / THETA_LIMIT) ** 2 + 0.1 * theta_dot**2 + (position / X_LIMIT) ** 2 + 0.05 * x_dot**2
-    return m.minimum(inside, 10.0) + m.where(outside(x, p, m), 10.0, 0.0) + 1e-4 * u[0] ** 2
+    half = 0.5 * FAILURE_COST
+    return m.minimum(inside, half) + m.where(outside(x, p, m), half, 0.0) + 1e-4 * u[0] ** 2
 
 
 def native_step(x: Components, u: Components, p: Parameters, h: Number, m: Namespace) -> Components:
@@ -129,6 +141,15 @@ def _random(correlation: float, spread: float, feedback: tuple[float, ...], ampl
     return RandomInputs((1.5, 1.0, 0.15, 1.0), 0.1, correlation, spread, feedback, amplitude, longest=3.0)
 
 
+_TASK = Task(
+    reset_low=(-0.05,) * 4,
+    reset_high=(0.05,) * 4,
+    reward=lambda x, u, p, m: 1.0,
+    cost=cost,
+    outside=outside,
+    # two forces only: all 2^8 sequences of 50 ms are scored, further ahead there would be too many
+    planning=Planning("enumeration", horizon=0.4, knots_per_second=20.0, failure_cost=FAILURE_COST),
+)
 CARTPOLE = System(
     spec=SPEC,
     equation=equation,
@@ -137,13 +158,7 @@ CARTPOLE = System(
     power=lambda x, u, p, m: u[0] * x[1],
     # Gymnasium's bounds: twice the limits of position and angle, no bound on speeds
     observation_limits=tuple((-high, high) for high in (2 * X_LIMIT, math.inf, 2 * THETA_LIMIT, math.inf)),
-    task=Task(
-        reset_low=(-0.05,) * 4,
-        reset_high=(0.05,) * 4,
-        reward=lambda x, u, p, m: 1.0,
-        cost=cost,
-        outside=outside,
-    ),
+    task=_TASK,
     collection=Collection(
         random_inputs=_random(0.3, 0.15, (1.5, 3.0, 30.0, 7.0), 0.3),
         # a rollout is 128 decisions per environment, so that no rate runs short of updates
@@ -172,6 +187,7 @@ CARTPOLE = System(
 CARTPOLE_CONTINUOUS = dataclasses.replace(
     CARTPOLE,
     spec=CONTINUOUS_SPEC,
+    task=dataclasses.replace(_TASK, planning=Planning(failure_cost=FAILURE_COST)),
     collection=Collection(random_inputs=_random(0.2, 0.25, (2.0, 3.5, 34.0, 8.5), 0.6)),
     views=dataclasses.replace(
         CARTPOLE.views,
