@@ -191,7 +191,7 @@ SWEEPING = re.compile(
 FAIR = {  # file -> beginnings of what is said there; scope: our own tables, code or arithmetic, or a reported bound
     "README.md": ["nothing else; the browser tests"],
     "book/bring_your_own.md": ["nothing else: any leading batch shape", "impossible rate stops"],
-    "book/control.md": ["every model. The **oracle**", "never as the best, and are counted"],
+    "book/control.md": ["never as the best, and are counted"],
     "book/data.md": ["cannot exceed 500"],
     "book/ground_truth.md": ["cannot be told apart"],
     "book/models.md": ["All models share one contract", "All networks are small"],
