@@ -42,7 +42,7 @@ def stack_of(system, name="jump", num_models=3, **options):
 @pytest.mark.parametrize("system", [PENDULUM, CONTINUOUS], ids=lambda s: s.spec.name)
 def test_the_oracle_solves_the_tasks_even_with_the_smallest_budget(system, rate):
     result = evaluate_control(
-        Oracle(system), system, rate, control_starts(system, 10), planner=CEM(population=28), settings=QUICK
+        Oracle(system), system, rate, control_starts(system, 10), planner=CEM(population=32), settings=QUICK
     )
     assert result.success.double().mean() >= 0.9
     assert result.num_nonfinite.sum() == 0
@@ -67,7 +67,7 @@ def test_a_plan_ends_where_its_episode_does():
         has_memory = False
 
         def predict_sequence(self, state, actions, delta_t, context=None):
-            theta = torch.tensor([[0.0, 0.3, 0.0, 0.0], [0.0, 0.0, 0.0, 0.3]])  # out and back; out at the end
+            theta = torch.tensor([[0.0, 0.3, 0.0], [0.0, 0.0, 0.3]])  # out and back; out at the end
             states = torch.zeros(*actions.shape[:-1], 4)
             states[..., 2] = theta
             return states
@@ -79,9 +79,9 @@ def test_a_plan_ends_where_its_episode_does():
         return planning_objective(Script(), system, start, None, clock, 0.0, 0.5)(plans)[0, 0]
 
     back, late = scores(CARTPOLE.task)
-    assert back < late  # out after 0.2 s is worse than out after 0.4 s
+    assert back < late  # out after 0.2 s is worse than out after 0.3 s
     dear, push = CARTPOLE.planning.failure_cost, 1e-4 * 100
-    weights = torch.tensor([0.1, 0.1, 0.1, 0.05 + 0.5])
+    weights = torch.tensor([0.1, 0.1, 0.05 + 0.5])
     assert float(back) == pytest.approx(-float(weights[0] * push + dear * weights[1:].sum()), rel=1e-5)
     open_ended = dataclasses.replace(CARTPOLE.planning, failure_cost=None)
     back, late = scores(dataclasses.replace(CARTPOLE.task, planning=open_ended))

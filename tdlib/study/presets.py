@@ -192,6 +192,12 @@ class Preset(_Section):
         for name in self.models:
             windows_per_batch(self.training.batch_size, find_family(name).needs.window)
         for name in self.environments:
+            horizon = SYSTEMS[name].planning.horizon
+            if self.control.replan_seconds > horizon:
+                raise ValueError(
+                    f"control.replan_seconds must be at most the {horizon} s that plans of {name} look ahead, got "
+                    f"{self.control.replan_seconds}"
+                )
             for rate in self.control.rates:
                 _check_planning(SYSTEMS[name], rate)
         return self

@@ -45,7 +45,7 @@ def film_control(run: Run, env: str, chosen: Selection | None = None) -> SavedVi
     result = _episode(run, system, setting, arm, seed)
     path = run.layout.videos / f"{env.partition('-')[0].lower()}_control_at_{rate_label(setting.rate)}.mp4"
     label = f"{METHOD_LABELS.get(arm.method, arm.method)}, {arm.form}"
-    ends = [f"{float(x):.0f}" for x in result.episode_return[:, 0]]
+    ends = [f"{float(x):.0f}".replace("-", "−") for x in result.episode_return[:, 0]]
     solved = ["solved" if x else "not solved" for x in result.success[:, 0]]
     video = save_rollout_video(
         _table(system, setting, arm, seed, result),
@@ -58,9 +58,7 @@ def film_control(run: Run, env: str, chosen: Selection | None = None) -> SavedVi
             f"{env}: the true system under a planner that looks through {label} (black; return {ends[1]}, {solved[1]}) "
             f"and through the truth (ghost; return {ends[0]}, {solved[0]}), from one start of seed {seed}, n = 1 "
             f"episode of {float(result.times[-1]):g} s at {setting.labels[0]} Hz."
-        )
-        .replace("-", "−")
-        .replace(env.replace("-", "−"), env),
+        ),
     )
     produced(path)
     return video
