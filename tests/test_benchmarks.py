@@ -1,5 +1,6 @@
 """The benchmarks' own arithmetic: units, ratios and the fraction of the peak. Their speed is measured, not tested."""
 
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -46,3 +47,13 @@ def test_a_row_without_a_peer_prints_and_saves():
     row = harness.compare("alone", sleeper(0.001), repeats=2)
     assert row.peer is None and row.ratio is None and "x" not in row.line().replace("alone", "")
     assert row.as_dict()["unit"] == "ms"
+
+
+@pytest.mark.parametrize("name", ["training", "planning", "collection", "evaluation", "scaling", "browser"])
+def test_every_benchmark_finds_what_it_imports(name):
+    """The library's names move; peers may be missing, they are asked for when a row is measured."""
+    result = subprocess.run(
+        [sys.executable, "-c", f"import bench_{name}"],
+        cwd=Path(__file__).parent / "benchmarks", capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr[-2000:]

@@ -22,7 +22,8 @@ from stable_baselines3.common.env_util import make_vec_env
 from tdlib.core.time_grid import delta_t_of
 from tdlib.data import collect_random, load_dataset
 from tdlib.data.sources.ppo import collect_ppo
-from tdlib.data.sources.ppo_settings import NUM_ENVS, ppo_settings
+from tdlib.data.sources.ppo_settings import ppo_settings
+from tdlib.systems.task import NUM_ENVS
 
 RATES = (10, 20, 50)
 NATIVE = {"Pendulum-v1": 20, "CartPole-v1": 50}  # the rates of Gymnasium's own environments [Hz]
