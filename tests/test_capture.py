@@ -110,6 +110,26 @@ def test_the_cheaper_tanh_saturates_and_passes_zero():
     assert record(torch.tanh, x)(torch.full((7,), torch.nan)).isnan().all()
 
 
+def fill_a_new_tensor(x):
+    y = torch.zeros(3)
+    y.add_(x)
+    return y.mul_(2)
+
+
+def fill_a_row(x):
+    y = torch.zeros(2, 3)
+    y[1] = x
+    return y * 2
+
+
+@pytest.mark.parametrize("function", [fill_a_new_tensor, fill_a_row])
+def test_a_recording_that_writes_in_place_starts_anew_in_every_replay(function):
+    recorded = record(function, torch.ones(3))
+    for value in (1.0, 5.0, 2.0):
+        x = torch.full((3,), value)
+        assert torch.equal(recorded(x), function(x))
+
+
 def test_the_written_out_recurrence_has_the_right_gradient():
     g = torch.Generator().manual_seed(0)
     gates = torch.randn(5, 2, 12, generator=g, dtype=torch.float64, requires_grad=True)

@@ -1,7 +1,7 @@
 """Which arms a figure with limited room shows; which models those are of, the registry of families says.
 
-beside = {(arm[1], form, arm[3]): len(arms) + i for i, arm in enumerate(arms) for form in {"none", arm[2]}}
-found = [place.get(key, -1 if is_placed(key[0]) else beside.get(key[1:], -1)) for key in keys]
+An arm of a family that says nothing of itself (one of your own) stands beside ours of the same method, form and rate;
+one without a form, beside ours of any form.
 """
 
 from collections.abc import Iterable, Sequence

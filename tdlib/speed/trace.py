@@ -148,11 +148,10 @@ class _Recorder(TorchDispatchMode):
 
     def _copied(self, constant: Tensor) -> Ref:
         """Write down that a constant is copied, so that every replay finds it as it is now."""
-        copy = constant.clone()
-        self._alive.append(copy)
-        ref = self._made(copy, False)
-        clone = torch.ops.aten.clone.default
-        self.operations.append(Operation("clone.default", clone, (copy.clone(),), {}, (ref,)))
+        before = constant.clone()
+        self._alive.append(before)
+        ref = self._made(before, False)
+        self.operations.append(Operation("clone.default", torch.ops.aten.clone.default, (before,), {}, (ref,)))
         return ref
 
     def _refuse_shared(self, name: str, target: Tensor) -> None:

@@ -60,15 +60,15 @@ def errors_beside(run: Run, env: str, models: Sequence[str], seeds: Sequence[int
         seeds: Some of its seeds; empty for all.
     """
     env, seeds = run.select_environment(env), run.select_seeds(seeds)
-    trained = {arm: [arm] for arm in trained_arms(models)}
+    arms = trained_arms(models)
     with part("training"):
         data = {seed: load_seed_data(run, env, seed) for seed in seeds}
-        trials = [trial_of(env, arm, seed, data[seed]) for arm in trained for seed in seeds]
+        trials = [trial_of(env, arm, seed, data[seed]) for arm in arms for seed in seeds]
         results = fit(trials, budget_of(run, DEFAULT_SIZE, trials), run.device)
     with part("evaluation"):
         test_sets = {seed: load_test_set(run, env, seed) for seed in seeds}
         tables = []
-        for arm in trained:
+        for arm in arms:
             own = [result for result in results if result.trial.arm == arm]
             members = tuple((arm, result.trial.seed) for result in own)
             stack = Stack([result.model for result in own])

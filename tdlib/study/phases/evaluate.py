@@ -23,7 +23,7 @@ from tdlib.evaluation import (
     write_trajectories,
 )
 from tdlib.evaluation.tables import frequency_label
-from tdlib.figures.selection import main_model
+from tdlib.figures.selection import MAIN_RATE, main_model
 from tdlib.figures.style import METHOD_LABELS
 from tdlib.figures.videos import SavedVideo, save_rollout_video
 from tdlib.study.arms import rates_of
@@ -39,7 +39,6 @@ from tdlib.study.selection import NO_MODEL, Member, Selection, arms_of, everythi
 from tdlib.systems import SYSTEMS
 
 TRAJECTORIES = "trajectories"  # the one table that is kept as HDF5
-MAIN_RATE = "20"  # or the middle one of a preset's
 MAIN_FORMS = ("none", "scaled_concat", "rk4")  # of the arms whose single errors are kept
 
 
