@@ -541,6 +541,19 @@ def test_the_setup_of_control_comes_from_the_run(tmp_path):
     assert td_results.control_setup(tmp_path, "replan_seconds") == "0.2"
 
 
+def test_what_presets_ask_for_is_read_from_their_files():
+    td_results = pytest.importorskip("td_results")
+    training = yaml.safe_load((ROOT / "params" / "full.yaml").read_text())["training"]
+    assert td_results.preset_value("full.training.num_steps") == f"{training['num_steps']:,}".replace(",", "\u202f")
+    assert td_results.preset_value("full.training.learning_rate") == str(training["learning_rate"])
+    assert td_results.preset_value("#quick.seeds") == "2"
+    assert td_results.preset_value("quick.control.frequencies") == "10, 20 and 50"
+    with pytest.raises(td_tables.QueryError, match="got 'full.training.steps', where 'steps' is none"):
+        td_results.preset_value("full.training.steps")
+    with pytest.raises(ValueError, match="no_such"):
+        td_results.preset_value("no_such.seeds")
+
+
 def test_pages_show_the_verdict_of_the_run_and_no_other(tmp_path):
     """A row counts for the prediction that it was judged by: with another bound, the check is not in this run."""
     td_predictions = pytest.importorskip("td_predictions")

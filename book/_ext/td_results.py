@@ -138,9 +138,50 @@ def control_setup(folder: Path, key: str) -> str:
     found = vars(SYSTEMS[system].planning) if system in SYSTEMS else control
     if name not in found or (system and system not in SYSTEMS):
         raise QueryError(f"a key must be one of {sorted(control)} or of a system's planning, got {key!r}")
-    values = found[name] if isinstance(found[name], tuple | list) else [found[name]]
-    *first, last = [f"{value:g}" if isinstance(value, int | float) else str(value) for value in values]
+    return in_words(found[name])
+
+
+class PresetRole(SphinxRole):
+    """What a preset in `params/` asks for: `full.training.num_steps`; `#full.seeds` counts a list."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Replace the role by the value."""
+        try:
+            return [nodes.inline(self.rawtext, preset_value(self.text.strip()), classes=["td-number"])], []
+        except (QueryError, ValueError) as error:
+            LOG.warning("preset: %s", error, location=self.get_location(), type="td", subtype="res")
+            return [nodes.problematic(self.rawtext, self.rawtext)], []
+
+
+def preset_value(key: str) -> str:
+    """Return a setting of a preset as text.
+
+    Args:
+        key: The preset's name and the path of the setting, joined by dots; "#" before it counts a list.
+
+    Raises:
+        QueryError: If the preset has no such setting.
+        ValueError: If there is no such preset.
+    """
+    name, *path = key.removeprefix("#").split(".")
+    value = load_preset(name).model_dump()
+    for part in path:
+        if not isinstance(value, dict) or part not in value:
+            raise QueryError(f"a key must be a preset and the path of a setting, got {key!r}, where {part!r} is none")
+        value = value[part]
+    return str(len(value)) if key.startswith("#") else in_words(value)
+
+
+def in_words(value: object) -> str:
+    """Return a setting as text: a list as `10, 20 and 50`, thousands apart."""
+    values = value if isinstance(value, tuple | list) else [value]
+    *first, last = [as_number(each) if isinstance(each, int | float) else str(each) for each in values]
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def as_number(value: float) -> str:
+    """Return a number in the book's way: `30 000`, `0.003`."""
+    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}") if isinstance(value, int) else f"{value:g}"
 
 
 class ResultTable(SphinxDirective):
@@ -214,5 +255,6 @@ def setup(app: Sphinx) -> dict:
     app.add_config_value("td_conclusion_pages", [], "env")
     app.add_role("res", ResultRole())
     app.add_role("setup", SetupRole())
+    app.add_role("preset", PresetRole())
     app.add_directive("res-table", ResultTable)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
