@@ -27,7 +27,7 @@ from tdlib.study.layout import ROOT, RunLayout, runs_root
 from tdlib.study.prediction_history import HISTORY, write_history
 from tdlib.study.presets import load_preset, preset_path
 
-EDITION_LIMIT = 15_000_000  # [bytes]
+EDITION_LIMIT = 25_000_000  # [bytes]
 BENCH_FILES = ("bench.json", "scaling.json")
 
 
@@ -92,7 +92,7 @@ def make_edition(preset_name: str) -> int:
     """Copy a finished run into `book/published`; return the number of bytes it takes.
 
     Raises:
-        ValueError: If the run is not finished, or the edition would be larger than 15 MB.
+        ValueError: If the run is not finished, or the edition would be larger than 25 MB.
     """
     preset = load_preset(preset_name)
     layout = RunLayout.of(preset.name)
