@@ -6,6 +6,7 @@ PYTHON ?=
 TORCH_INDEX ?=
 PRESET ?= quick
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
+SEEDS ?=
 DRY ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -44,8 +45,8 @@ python:  ## say which interpreter `setup` takes
 book: setup  ## run preset `quick` end to end and build its book
 	@$(BIN)/python -m tdlib.grid.command $(PRESET) book --cores $(CORES)
 
-grid: setup  ## run the grid of PRESET; DRY=1 lists its jobs
-	@$(BIN)/python -m tdlib.grid.command $(PRESET) grid --cores $(CORES) $(if $(DRY),--dry-run)
+grid: setup  ## run the grid of PRESET, or with SEEDS="0 1" the cells of these seeds; DRY=1 lists its jobs
+	@$(BIN)/python -m tdlib.grid.command $(PRESET) grid --cores $(CORES) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DRY),--dry-run)
 
 test: setup  ## lint, format, types, tests, notebooks and the whole grid at smoke size, strict book build
 	@$(BIN)/python -m ruff check .

@@ -113,26 +113,43 @@ def test_the_arms_are_those_of_the_design():
     assert [(arm.model, arm.train_frequency) for arm in contacts] == [("jump", "20"), ("newtonian", "20")]
     assert all(arm.applies_to(SYSTEMS[env]) == (env == "Pendulum-v1") for arm in contacts for env in SYSTEMS)
     seconds = [arm for arm in trained_arms() if arm.data == "seconds"]
-    assert seconds == [Arm("jump", "baseline", data="seconds", train_frequency=f) for f in ("10", "20")]
+    assert [(arm.method, arm.form, arm.train_frequency) for arm in seconds] == [
+        *(("baseline", "none", rate) for rate in ("10", "20")),
+        *(("dt_conditioned", "scaled_concat", rate) for rate in ("10", "20")),
+        ("multi_resolution", "scaled_concat", "mixed"),
+    ]
     per_model = {name: len(trained_arms([name])) for name in MODELS}
-    assert per_model == {"jump": 32, "lstm": 7, "first_order_ode": 8, "newtonian": 13, "velocity": 8,
+    assert per_model == {"jump": 35, "lstm": 7, "first_order_ode": 8, "newtonian": 13, "velocity": 8,
                          "port_hamiltonian": 8, "ensemble": 2}  # fmt: skip
     assert {arm.form for arm in trained_arms(["jump"])} == set(FORMS)
 
 
-def test_sizes_add_baselines_and_the_best_mixed_form():
+def test_sizes_add_one_rate_of_the_baseline_and_of_the_best_forms():
     extra = trained_arms(sizes=("small", "large"))
-    assert len(extra) == 8 and len(trained_arms(sizes=("hidden64", "small", "large"))) == 78 + 8
+    assert len(extra) == 6 and len(trained_arms(sizes=("hidden64", "small", "large"))) == 81 + 6
     assert {(a.method, a.form, a.train_frequency) for a in extra if a.size == "large"} == {
-        ("baseline", "none", "10"), ("baseline", "none", "20"), ("baseline", "none", "50"),
+        ("baseline", "none", "20"), ("dt_conditioned", "scaled_concat", "20"),
         ("multi_resolution", "scaled_concat", "mixed"),
     }  # fmt: skip
 
 
+def test_amounts_add_shares_of_equal_transitions_and_of_equal_seconds():
+    extra = trained_arms(["jump"], amounts=(0.01, 0.3))[35:]
+    assert {arm.data for arm in extra} == {
+        "transitions_1pct", "transitions_30pct", "seconds_1pct", "seconds_30pct",
+    }  # fmt: skip
+    assert len(extra) == 2 * (3 + 3 + 1 + 2 + 2 + 1) and not any(arm.acts for arm in extra)
+    assert {arm.method for arm in extra} == {"baseline", "dt_conditioned", "multi_resolution"}
+    assert "baseline_10hz_seconds_1pct" in {arm.folder for arm in extra}
+    assert not any(arm.source in extra for arm in all_arms(["jump"], amounts=(0.01,)) if arm.source != arm)
+
+
 def test_derived_arms_read_trained_ones():
     assert [(a.method, a.train_frequency) for a in DERIVED_ARMS] == [
-        ("persistence", ""), ("rescaled", "10"), ("rescaled", "20"), ("rescaled", "50"), ("recurrent_rollout", "50")
+        ("persistence", ""), *((name, rate) for name in ("rescaled", "newton_2", "newton_3") for rate in TRAIN_RATES),
+        ("recurrent_rollout", "50"),
     ]  # fmt: skip
+    assert {arm.method for arm in DERIVED_ARMS if not arm.acts} == {"persistence", "newton_2", "newton_3"}
     assert PERSISTENCE.source is None and PERSISTENCE.frequencies == ()
     assert all(arm.source in trained_arms() for arm in DERIVED_ARMS if arm.source)
     assert set(all_arms()) == {*DERIVED_ARMS, *trained_arms()}

@@ -7,6 +7,7 @@ REFERENCE_DELTA_T = 0.05  # [s] the step of what is trained at several rates
 RATES = ("5", "10", "16", "20", "25", "33.3", "50", "100", "200", "irregular")  # those they are tested at
 PLANT_RATES = ("5", "10", "20", "50", "100", "200")  # those at which chapter 0 looks at a simulator's own step
 TRANSITIONS, SECONDS, POOLED, CONTACTS = "transitions", "seconds", "pooled", "contacts"  # what arms are trained on
+PERCENT = "pct"  # ends the name of a part of the data: `transitions_10pct`
 LOG_FORMS = ("log_tau", "log_tau_scaled")  # forms whose step is logarithmic in Δt: as published, and input scaled
 ARM_COLUMNS = ("model", "method", "form", "size", "data", "train_frequency")  # of every table, in this order
 
@@ -17,6 +18,19 @@ SPLIT_SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}  # of the episodes
 CONTEXT_STEPS = 8  # true steps of past that a model with memory is given
 ROLLOUT_HOLD = 0.2  # [s] one random input; a multiple of the intervals of 5, 10, 20, 25, 50, 100 and 200 Hz
 ROLLOUT_HOLDS = {"33.3": 0.6, "16": 0.1875}  # [s] for rates whose intervals do not divide it
+
+
+def part_of_data(data: str, share: float) -> str:
+    """Name a share of a kind of data: `transitions`, 0.1 -> `transitions_10pct`."""
+    return f"{data}_{100 * share:g}{PERCENT}"
+
+
+def kind_and_share(data: str) -> tuple[str, float]:
+    """Split such a name: `transitions_10pct` -> (`transitions`, 0.1); what names no share is all of it."""
+    kind, _, amount = data.rpartition("_")
+    if not kind or not amount.endswith(PERCENT):
+        return data, 1.0
+    return kind, float(amount.removesuffix(PERCENT)) / 100
 
 
 def env_folder(name: str) -> str:

@@ -27,6 +27,8 @@ METHOD_LABELS = {
     "multi_resolution": "multi-resolution",
     "ode": "ODE",
     "rescaled": "rescaled increment",
+    "newton_2": "Newton's series, order 2",
+    "newton_3": "Newton's series, order 3",
     "recurrent_rollout": "recurrent rollout",
     "persistence": "persistence",
     "oracle": "oracle (true system)",

@@ -197,7 +197,7 @@ def _missing_rows(
         for env in run.preset.environments
         for arm in arms
         if arm.applies_to(SYSTEMS[env])
-        for seed in run.preset.seeds
+        for seed in run.preset.seeds_of(arm)
         for key in (
             [(env, *arm.keys().values(), seed)]
             if frequencies is None

@@ -15,11 +15,11 @@ import time
 from pathlib import Path
 
 from tdlib.core.files import parse_yaml
-from tdlib.grid.jobs import grid_jobs
+from tdlib.grid.jobs import Job, cells_of_seeds, grid_jobs
 from tdlib.grid.preload import preloaded
 from tdlib.grid.stamps import BOOK, job_names, job_result
 from tdlib.study.layout import ROOT, RunLayout, runs_root
-from tdlib.study.presets import PRESET_ENDINGS, Preset, PresetError, load_preset
+from tdlib.study.presets import PRESET_ENDINGS, Preset, load_preset
 
 OUTPUT = re.compile(r"^\s*output: (.+)$")
 STARTED = re.compile(r"^\s*jobid: (\d+)")
@@ -27,6 +27,7 @@ FINISHED = re.compile(r"^Finished jobid: (\d+)")
 STEPS = re.compile(r"^(\d+) of (\d+) steps \(\d+%\) done")
 TOTAL = re.compile(r"^total\s+(\d+)")
 SHOWN_REASONS = 3
+CELLS = "cells"  # the target of a block of seeds
 STATUS_INTERVAL = {True: 0.5, False: 20.0}  # [s] between status lines on a terminal, and elsewhere
 
 
@@ -35,31 +36,34 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tdlib.grid.command", description=__doc__)
     parser.add_argument("preset", help="name of a preset in params/, or the path of a YAML file")
     parser.add_argument("target", nargs="?", default="book", choices=["book", "grid"])
+    parser.add_argument("--seeds", type=int, nargs="+", help="the cells of these seeds only, of a preset with cells")
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--dry-run", action="store_true", help="list the jobs and run none")
     parser.add_argument("--profile", help="folder of a Snakemake profile, for example params/profiles/slurm")
     options = parser.parse_args(arguments)
     try:
         preset = load_preset(options.preset)
-    except PresetError as error:
+        jobs = cells_of_seeds(preset, options.seeds) if options.seeds else grid_jobs(preset)
+    except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     layout = RunLayout.of(preset.name)
-    name = _name_anywhere(options.preset)
+    name, target = _name_anywhere(options.preset), CELLS if options.seeds else options.target
+    chosen = [f"seeds={'-'.join(map(str, options.seeds))}"] if options.seeds else []
     command = [
-        sys.executable, "-m", "snakemake", "-s", str(ROOT / "params" / "Snakefile"), options.target,
-        "--directory", str(layout.root), "--config", f"preset={name}",
+        sys.executable, "-m", "snakemake", "-s", str(ROOT / "params" / "Snakefile"), target,
+        "--directory", str(layout.root), "--config", f"preset={name}", *chosen,
         "--rerun-incomplete", "--keep-going", "--nocolor", "--show-failed-logs",
     ]  # fmt: skip
     command += ["--profile", options.profile] if options.profile else ["--cores", str(options.cores)]
     layout.root.mkdir(parents=True, exist_ok=True)
     here = {"TDLIB_RUNS": str(runs_root())}  # a relative folder means another one where a job starts
     if options.dry_run:
-        return _dry_run(command, preset, options.target, options.cores, {**os.environ, **here})
+        return _dry_run(command, preset, jobs, target, options.cores, {**os.environ, **here})
     if _runs_elsewhere(options.profile):
-        return _run(command, layout, options.target, {**os.environ, **here})
+        return _run(command, layout, target, {**os.environ, **here})
     with preloaded(layout.root / f".preload-{os.getpid()}", layout.logs) as environment:
-        return _run(command, layout, options.target, {**environment, **here})
+        return _run(command, layout, target, {**environment, **here})
 
 
 def _name_anywhere(preset: str) -> str:
@@ -74,17 +78,20 @@ def _runs_elsewhere(profile: str | None) -> bool:
     return bool(profile) and path.is_file() and "executor" in (parse_yaml(path.read_text(encoding="utf-8")) or {})
 
 
-def _dry_run(command: list[str], preset: Preset, target: str, cores: int, environment: dict[str, str]) -> int:
-    jobs = grid_jobs(preset)
+def _dry_run(
+    command: list[str], preset: Preset, jobs: list[Job], target: str, cores: int, environment: dict[str, str]
+) -> int:
     quiet = [*command, "--dry-run", "--quiet", "rules"]
     result = subprocess.run(quiet, capture_output=True, text=True, env=environment)
     if result.returncode:
         sys.stderr.write(result.stdout + result.stderr)
         return result.returncode
-    print(f"{len(jobs)} notebook jobs of preset {preset.name}, then the checks and the book:")
+    then = "" if target == CELLS else ", then the checks and the book"
+    print(f"{len(jobs)} notebook jobs of preset {preset.name}{then}:")
     for job in jobs:
         print(f"  {job.name}  {json.dumps(job.parameters)}")
     wanted = [name for name in job_names(preset) if name != BOOK or target == BOOK]
+    wanted = [job.name for job in jobs] if target == CELLS else wanted
     reasons = {name: job_result(preset, name).reasons() for name in wanted}
     for name, why in reasons.items():
         if why:

@@ -1,12 +1,14 @@
 """The jobs of a run: one executed notebook each, with its parameters and the jobs it waits for."""
 
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tdlib.study.arms import DEFAULT_SIZE
 from tdlib.study.layout import ROOT, WORKED
 from tdlib.study.predictions import PREDICTIONS
 from tdlib.study.presets import Preset, load_preset
-from tdlib.study.selection import NO_MODEL
+from tdlib.study.selection import NO_MODEL, arms_of
 
 PHASES = ("01_data_exploration", "02_training_analysis", "03_results_visualization", "04_control")
 AFTER = {  # open loop and closed loop need the models, not each other
@@ -41,14 +43,15 @@ class Job:
 def grid_jobs(preset: Preset) -> list[Job]:
     """List every job of a preset.
 
-    A preset with `split_cells` runs collection once per seed and the later phases once per model first; the notebook of
-    the whole environment then finds their results and shows them together.
+    A preset with `seeds_per_cell` runs cells first: collection once per seed, the later phases once per model and so
+    many seeds, larger networks once per size, method and seed. The notebook of the whole environment then finds their
+    results and shows them together.
     """
     jobs = [Job("00_ground_truth", "00_ground_truth")]
     for env in preset.environments:
         for phase in PHASES:
             before = tuple(f"{name}-{env}" for name in AFTER[phase])
-            parts = _split(phase, env, preset, before) if preset.split_cells else []
+            parts = _split(phase, env, preset, before) if preset.seeds_per_cell else []
             jobs += [*parts, Job(f"{phase}-{env}", phase, {"env": env}, before + tuple(part.name for part in parts))]
     first = preset.environments[0]
     last = tuple(f"{phase}-{env}" for phase in PHASES[-2:] for env in preset.environments)
@@ -68,15 +71,66 @@ def has_chapters(preset: Preset) -> bool:
     return there and set(spoken_of.control.frequencies) <= set(preset.control.frequencies)
 
 
+def cells_of_seeds(preset: Preset, seeds: Collection[int]) -> list[Job]:
+    """Return the cells of some seeds, from collection to tables: a block of a long run.
+
+    Raises:
+        ValueError: If the preset has no cells, or a seed shares a cell with one that was not named.
+    """
+    if not preset.seeds_per_cell:
+        raise ValueError(f"preset must have cells (seeds_per_cell) to be run by seeds, {preset.name} has none")
+    unknown = [seed for seed in seeds if seed not in preset.seeds]
+    if unknown:
+        raise ValueError(f"seeds must be among the preset's {list(preset.seeds)}, got {unknown}")
+    cells = [job for job in grid_jobs(preset) if "seeds" in job.parameters]
+    parted = [
+        job.name for job in cells if 0 < len(set(job.parameters["seeds"]) - set(seeds)) < len(job.parameters["seeds"])
+    ]
+    if parted:
+        raise ValueError(
+            f"seeds must fill whole cells of {preset.seeds_per_cell}, got {sorted(seeds)}, which part {parted[0]}"
+        )
+    return [job for job in cells if set(job.parameters["seeds"]) <= set(seeds)]
+
+
 def _split(phase: str, env: str, preset: Preset, after: tuple[str, ...]) -> list[Job]:
+    """List the cells of one phase; those of a model wait for each other, since they write into the same tables."""
     if phase == PHASES[0]:
         return [
             Job(f"cells/{phase}-{env}-seed{seed}", phase, {"env": env, "seeds": [seed]}, after) for seed in preset.seeds
         ]
-    first = []
-    if phase in PHASES[2:]:  # what needs no model stands beside every model: persistence, the oracle
-        first = [Job(f"cells/{phase}-{env}-{NO_MODEL}", phase, {"env": env, "models": [NO_MODEL]}, after)]
-    after += tuple(job.name for job in first)
-    return first + [
-        Job(f"cells/{phase}-{env}-{model}", phase, {"env": env, "models": [model]}, after) for model in preset.models
-    ]
+    jobs: list[Job] = []
+    count = preset.seeds_per_cell or len(preset.seeds)
+    blocks = [preset.seeds[i : i + count] for i in range(0, len(preset.seeds), count)]
+    # what needs no model stands beside every model: persistence, the oracle
+    models = [NO_MODEL, *preset.models] if phase in PHASES[2:] else list(preset.models)
+    for model in models:
+        before = after if model == NO_MODEL else after + tuple(job.name for job in jobs if _is_of(job, NO_MODEL))
+        for words, parameters in _cells(phase, env, model, blocks, preset):
+            waits = before + tuple(job.name for job in jobs if _is_of(job, model))[-1:]
+            jobs.append(
+                Job(f"cells/{phase}-{env}-{model}-{words}", phase, {"env": env, "models": [model], **parameters}, waits)
+            )
+    return jobs
+
+
+def _cells(
+    phase: str, env: str, model: str, blocks: Sequence[tuple[int, ...]], preset: Preset
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield a name and the parameters of each cell of one model."""
+    for block in blocks:
+        parameters: dict[str, Any] = {"seeds": list(block)}
+        if model != NO_MODEL and len(preset.sizes) > 1:
+            parameters["sizes"] = [DEFAULT_SIZE]
+        yield "seeds" + "-".join(map(str, block)), parameters
+    if model == NO_MODEL or phase == PHASES[3]:
+        return  # larger networks are not planned with
+    larger = [arm for arm in arms_of(preset, env) if arm.model == model and arm.size != DEFAULT_SIZE]
+    for size, method in dict.fromkeys((arm.size, arm.method) for arm in larger):
+        own = [arm for arm in larger if (arm.size, arm.method) == (size, method)]
+        for seed in preset.seeds_of(own[0]):
+            yield f"{size}-{method}-seed{seed}", {"seeds": [seed], "sizes": [size], "methods": [method]}
+
+
+def _is_of(job: Job, model: str) -> bool:
+    return job.parameters.get("models") == [model]

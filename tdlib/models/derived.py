@@ -144,13 +144,22 @@ class Derivation:
     Args:
         wrap: Called as wrap(models, h, spec), `models` a model or a stack.
         rates: Training rates of the arms it reads; those are the arms that their family marks with `derived`.
+        acts: Whether it is planned with.
     """
 
     wrap: Callable[[OneStep, float, EnvironmentSpec], DynamicsModel]
     rates: tuple[str, ...] = TRAIN_RATES
+    acts: bool = True
+
+
+def _newton(order: int) -> Derivation:
+    # its cost is that of rescaling times the order, and planning is what costs most
+    return Derivation(lambda model, h, spec: NewtonIncrement(model, order, h, spec), acts=False)
 
 
 DERIVATIONS = {  # by the method's name in tables
     "rescaled": Derivation(RescaledIncrement),
+    "newton_2": _newton(2),
+    "newton_3": _newton(3),
     "recurrent_rollout": Derivation(RecurrentRollout, rates=(FINEST,)),
 }

@@ -23,7 +23,8 @@ class Arms:
         form: Value of the family's `form_option`.
         rates: Training rates, as tables name them: those of `tdlib.core.facts`.
         data: What they are trained on, as in `tdlib.study.arms.Arm`.
-        in_all_sizes: Whether the larger sizes that a preset names are trained too.
+        larger: Training rates at which the larger sizes that a preset names are trained too.
+        in_amounts: Whether they are trained on the shares of the data that a preset names too.
         derived: Whether arms without training of their own read these (`tdlib.models.derived`).
     """
 
@@ -31,7 +32,8 @@ class Arms:
     form: str = "none"
     rates: tuple[str, ...] = TRAIN_RATES
     data: str = "transitions"
-    in_all_sizes: bool = False
+    larger: tuple[str, ...] = ()
+    in_amounts: bool = False
     derived: bool = False
 
 

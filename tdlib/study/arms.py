@@ -3,7 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tdlib.core.facts import ARM_COLUMNS, CONTACTS, FINEST, LOG_UNIFORM, MIXED, POOLED, REFERENCE_DELTA_T, TRAIN_RATES
+from tdlib.core.facts import (
+    ARM_COLUMNS,
+    CONTACTS,
+    FINEST,
+    LOG_UNIFORM,
+    MIXED,
+    REFERENCE_DELTA_T,
+    SECONDS,
+    TRAIN_RATES,
+    TRANSITIONS,
+    part_of_data,
+)
 from tdlib.core.seeding import derive_seed
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.core.time_grid import delta_t_of
@@ -24,7 +35,8 @@ class Arm:
         size: Key in `SIZES`.
         data: `transitions` (equally many in every arm, those of each rate from its own agent), `seconds` (equally many
             seconds of experience), `pooled` (as many transitions, every rate's from the states of all agents together),
-            or `contacts` (as `transitions`, with those that touch the limits of the state).
+            or `contacts` (as `transitions`, with those that touch the limits of the state). A share of the first two
+            ends in its percentage, `transitions_10pct`.
         train_frequency: `10`, `20`, `50` [Hz], `mixed`, `loguniform`, or empty where nothing is trained.
     """
 
@@ -71,8 +83,11 @@ class Arm:
 
     @property
     def acts(self) -> bool:
-        """Whether the arm is planned with: plans that change nothing have no order, coverage and size matter to fit."""
-        return self.method != "persistence" and self.data not in (POOLED, CONTACTS) and self.size == DEFAULT_SIZE
+        """Whether the arm is planned with: plans that change nothing have no order, data and size matter to fit."""
+        derived = DERIVATIONS.get(self.method)
+        if self.method == "persistence" or derived is not None and not derived.acts:
+            return False
+        return self.data in (TRANSITIONS, SECONDS) and self.size == DEFAULT_SIZE
 
     def applies_to(self, system: System) -> bool:
         """Whether the arm differs from others on a system: without limits of the state nothing touches them."""
@@ -98,14 +113,18 @@ def build_arm(arm: Arm, spec: EnvironmentSpec, seed: int) -> DynamicsModel:
 
 
 def trained_arms(
-    models: Sequence[str] | None = None, sizes: Sequence[str] = (DEFAULT_SIZE,), rates: Sequence[str] = TRAIN_RATES
+    models: Sequence[str] | None = None,
+    sizes: Sequence[str] = (DEFAULT_SIZE,),
+    rates: Sequence[str] = TRAIN_RATES,
+    amounts: Sequence[float] = (),
 ) -> list[Arm]:
     """Every trained arm of the study.
 
     Args:
         models: Names of models, or import paths of classes, to keep; None means all of `MODELS`.
-        sizes: Sizes; those beyond hidden64 add the arms that a family trains in all sizes.
+        sizes: Sizes; those beyond hidden64 add the arms that a family trains larger.
         rates: Training rates there are data of; see `rates_of`.
+        amounts: Shares of the data on which a family trains some arms too.
 
     Raises:
         ValueError: If a name is unknown; the message lists the valid ones.
@@ -115,13 +134,29 @@ def trained_arms(
         raise ValueError(f"sizes must be among {list(SIZES)}, got {unknown}")
     names = [*MODELS] if models is None else sorted(models, key=_place)
     found = {name: find_family(name).arms for name in names}
+    matrix = [(name, arms) for name, several in found.items() for arms in several]
+    first = DEFAULT_SIZE in sizes
     return [
-        Arm(name, arms.method, arms.form, size, arms.data, rate)
-        for size in sorted(sizes, key=lambda size: size != DEFAULT_SIZE)
-        for name, several in found.items()
-        for arms in several
-        if size == DEFAULT_SIZE or arms.in_all_sizes
-        for rate in rates_of(arms.rates, rates)
+        *(
+            Arm(name, arms.method, arms.form, data=arms.data, train_frequency=rate)
+            for name, arms in matrix
+            if first
+            for rate in rates_of(arms.rates, rates)
+        ),
+        *(
+            Arm(name, arms.method, arms.form, size, arms.data, rate)
+            for size in sizes
+            if size != DEFAULT_SIZE
+            for name, arms in matrix
+            for rate in rates_of(arms.larger, rates)
+        ),
+        *(
+            Arm(name, arms.method, arms.form, data=part_of_data(arms.data, share), train_frequency=rate)
+            for share in amounts
+            for name, arms in matrix
+            if first and arms.in_amounts
+            for rate in rates_of(arms.rates, rates)
+        ),
     ]
 
 
@@ -143,10 +178,13 @@ def derived_arms(models: Sequence[str] | None = None, rates: Sequence[str] = TRA
 
 
 def all_arms(
-    models: Sequence[str] | None = None, sizes: Sequence[str] = (DEFAULT_SIZE,), rates: Sequence[str] = TRAIN_RATES
+    models: Sequence[str] | None = None,
+    sizes: Sequence[str] = (DEFAULT_SIZE,),
+    rates: Sequence[str] = TRAIN_RATES,
+    amounts: Sequence[float] = (),
 ) -> list[Arm]:
     """Trained arms and the derived arms whose source is among them; persistence is always there."""
-    trained = trained_arms(models, sizes, rates)
+    trained = trained_arms(models, sizes, rates, amounts)
     return [arm for arm in derived_arms(models, rates) if arm.source is None or arm.source in trained] + trained
 
 

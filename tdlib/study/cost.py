@@ -41,7 +41,7 @@ def family(arm: Arm) -> str:
     known = find_family(arm.model)
     if known.form_option == "solver":
         return f"{arm.model} {arm.form}"
-    return f"{arm.model} {arm.size}" if any(arms.in_all_sizes for arms in known.arms) else arm.model
+    return f"{arm.model} {arm.size}" if any(arms.larger for arms in known.arms) else arm.model
 
 
 def preset_work(preset: Preset) -> pd.DataFrame:
@@ -144,18 +144,20 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
     yield "collection", "", "random transitions", sets * collection.num_random_transitions
     arms = arms_of(preset, env)
     for arm in (arm for arm in arms if arm.source == arm):
-        yield "training", arm.model, family(arm), seeds * optimizer_steps(preset, arm.size)
+        yield "training", arm.model, family(arm), len(preset.seeds_of(arm)) * optimizer_steps(preset, arm.size)
     for arm in arms:
         if arm.source is not None:
-            yield "evaluation", arm.model, family(arm), seeds * num_test_transitions(preset, env)
-            yield "evaluation", arm.model, f"{family(arm)}, per model", seeds
+            own = len(preset.seeds_of(arm))
+            yield "evaluation", arm.model, family(arm), own * num_test_transitions(preset, env)
+            yield "evaluation", arm.model, f"{family(arm)}, per model", own
     for setting in control_settings(Run(preset, RunLayout.of(preset.name)), env):
-        each = seeds * num_planned_transitions(preset, env, setting.rate, setting.planner, setting.model_rate)
+        each = num_planned_transitions(preset, env, setting.rate, setting.planner, setting.model_rate)
         if setting.model_rate is None:
-            yield "control", "", ORACLE, oracle_episodes(preset, SYSTEMS[env], setting) * each
+            yield "control", "", ORACLE, seeds * oracle_episodes(preset, SYSTEMS[env], setting) * each
         for arm in arms:
             if arm.acts and setting.covers(arm.keys()):
-                yield "control", arm.model, family(arm), preset.control.episodes_per_seed * each
+                episodes = len(preset.seeds_of(arm)) * preset.control.episodes_per_seed
+                yield "control", arm.model, family(arm), episodes * each
 
 
 def _longest_chain(preset: Preset, rows: pd.DataFrame) -> float:
@@ -163,8 +165,8 @@ def _longest_chain(preset: Preset, rows: pd.DataFrame) -> float:
     seconds = {}
     for kind in KINDS:
         table = rows[rows["kind"] == kind]
-        parts = table.groupby("model")["cpu_seconds"].sum() if preset.split_cells else table["cpu_seconds"]
+        parts = table.groupby("model")["cpu_seconds"].sum() if preset.seeds_per_cell else table["cpu_seconds"]
         one = parts.sum() / len(preset.seeds) if kind == KINDS[0] else parts.max()
-        seconds[kind] = one if preset.split_cells else parts.sum()
+        seconds[kind] = one if preset.seeds_per_cell else parts.sum()
     first, second, *rest = (seconds[kind] for kind in KINDS)
     return first + second + max(rest)

@@ -17,9 +17,15 @@ from tdlib.core.facts import MIXED, TRAIN_FREQUENCIES
 from tdlib.core.solvers import TABLEAUS
 from tdlib.core.specs import uniform_actions
 from tdlib.core.time_grid import delta_t_of
+from tdlib.models.derived import NewtonIncrement
 from tdlib.systems.system import System
 
-LIMITS = {"baseline": "fixed_step", "rescaled": "rescaled"}  # of methods trained at one rate
+LIMITS = {
+    "baseline": "fixed_step",
+    "rescaled": "rescaled",
+    "newton_2": "newton_2",
+    "newton_3": "newton_3",
+}  # of methods trained at one rate
 FORM_FACTORS: dict[str, tuple[Callable[[float], float], Callable[[float], float] | None]] = {
     # form -> (factor s(Δ) in front, coordinate of the polynomial)
     "concat": (lambda d: 1.0, lambda d: d),
@@ -94,6 +100,26 @@ def rescaled_limit(
     truth = increment(system, state, action, delta_t)
     rescaled = delta_t / train_delta_t * increment(system, state, action, train_delta_t)
     return relative_size(rescaled - truth, truth, scale)
+
+
+def newton_limit(
+    system: System,
+    state: Tensor,
+    action: Tensor,
+    train_delta_t: float,
+    delta_t: float,
+    order: int,
+    scale: Tensor | None = None,
+) -> float:
+    """Relative error of Newton's series in iterates of the exact map of step h, to an order; order 1 rescales."""
+
+    def step(x: Tensor, inputs: Tensor, _: Tensor) -> Tensor:
+        return x + increment(system, x, inputs, train_delta_t)
+
+    truth = increment(system, state, action, delta_t)
+    series = NewtonIncrement(step, order, train_delta_t, system.spec).double()
+    predicted = series(state, action, state.new_full((len(state),), delta_t)) - state
+    return relative_size(predicted - truth, truth, scale)
 
 
 def defect_limit(

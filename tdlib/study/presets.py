@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from tdlib.core.facts import TRAIN_FREQUENCIES
+from tdlib.core.facts import TRAIN_FREQUENCIES, kind_and_share
 from tdlib.core.files import parse_yaml
 from tdlib.core.imports import import_object, importable, is_import_path
 from tdlib.core.time_grid import delta_t_of, num_steps
@@ -21,6 +21,7 @@ from tdlib.envs import register_system
 from tdlib.evaluation.control.plans import knot_clock
 from tdlib.models import find_family, register_model
 from tdlib.planning import CEM, build_planner, inputs_of
+from tdlib.study.arms import Arm
 from tdlib.study.layout import ROOT
 from tdlib.systems import SYSTEMS, System
 from tdlib.training.budget import windows_per_batch
@@ -33,6 +34,7 @@ PositiveInt = Annotated[int, Field(strict=True, ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(strict=True, ge=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class PresetError(ValueError):
@@ -135,6 +137,20 @@ class Checks(_Section):
     max_own_rate_error: PositiveFloat  # own-rate relative error of Pendulum's jump baseline must stay below
 
 
+class FewerSeeds(_Section):
+    """Arms that only the first seeds have: those of any of the sizes, methods, or of shares of the data."""
+
+    num_seeds: PositiveInt
+    sizes: tuple[str, ...] = ()  # empty: of any size
+    methods: tuple[str, ...] = ()  # empty: of any method
+    amounts: bool = False  # only arms that are trained on a share of the data
+
+    def concerns(self, arm: Arm) -> bool:
+        """Whether an arm is one of them."""
+        named = (not self.sizes or arm.size in self.sizes) and (not self.methods or arm.method in self.methods)
+        return named and (not self.amounts or kind_and_share(arm.data)[1] < 1)
+
+
 class Preset(_Section):
     """One run of the whole study."""
 
@@ -151,7 +167,9 @@ class Preset(_Section):
     evaluation: Evaluation = Evaluation()
     control: Control = Control()
     checks: Checks
-    split_cells: bool = False  # one job per seed (data) and per model (training, evaluation, control)
+    amounts: tuple[Share, ...] = ()  # shares of the data that some arms are trained on too
+    fewer_seeds: tuple[FewerSeeds, ...] = ()  # the first that concerns an arm says how many seeds it has
+    seeds_per_cell: PositiveInt | None = None  # jobs of so many seeds and one model each; None: one job per phase
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @field_validator("environments")
@@ -164,7 +182,12 @@ class Preset(_Section):
     def _known_models(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(_model_name(name) for name in names)
 
-    @field_validator("environments", "seeds", "models", "sizes", "train_frequencies", "test_frequencies")
+    def seeds_of(self, arm: Arm) -> tuple[int, ...]:
+        """Return the seeds that an arm has: all, or the first ones."""
+        count = next((rule.num_seeds for rule in self.fewer_seeds if rule.concerns(arm)), len(self.seeds))
+        return self.seeds[:count]
+
+    @field_validator("environments", "seeds", "models", "sizes", "train_frequencies", "test_frequencies", "amounts")
     @classmethod
     def _no_repeats(cls, values: tuple) -> tuple:
         if len(set(values)) < len(values):

@@ -27,11 +27,13 @@ class Selection:
     Args:
         arms: What was chosen, trained and derived; persistence is always beside it.
         seeds: Seeds.
+        preset: Says which of the seeds an arm has.
         label: Tells files of this part of the grid from those of another; empty for all of it.
     """
 
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
+    preset: Preset
     label: str = ""
 
     @property
@@ -45,6 +47,16 @@ class Selection:
         return tuple(dict.fromkeys(arm.source for arm in self.arms if arm.source is not None))
 
     @property
+    def trained_members(self) -> list[Member]:
+        """Arms and seeds to train."""
+        return [(arm, seed) for arm in self.trained for seed in self.seeds_of(arm)]
+
+    def seeds_of(self, arm: Arm) -> tuple[int, ...]:
+        """Return those of the seeds that an arm has."""
+        there = self.preset.seeds_of(arm)
+        return tuple(seed for seed in self.seeds if seed in there)
+
+    @property
     def acting(self) -> "Selection":
         """The arms that are planned with."""
         return replace(self, arms=tuple(arm for arm in self.arms if arm.acts))
@@ -56,12 +68,13 @@ class Selection:
     def members(self, model: str) -> list[Member]:
         """Return arms and seeds of one model, or of persistence."""
         arms = [PERSISTENCE] if model == NO_MODEL else [arm for arm in self.arms if arm.model == model]
-        return [(arm, seed) for arm in arms for seed in self.seeds]
+        return [(arm, seed) for arm in arms for seed in self.seeds_of(arm)]
 
 
 def arms_of(preset: Preset, env: str | None = None) -> list[Arm]:
     """Every arm of a preset, or those of one environment: persistence first, then derived and trained ones."""
-    arms = all_arms(preset.models, preset.sizes, [frequency_label(rate) for rate in preset.train_frequencies])
+    rates = [frequency_label(rate) for rate in preset.train_frequencies]
+    arms = all_arms(preset.models, preset.sizes, rates, preset.amounts)
     return [arm for arm in arms if env is None or arm.applies_to(SYSTEMS[env])]
 
 
@@ -107,10 +120,10 @@ def select_arms(
         raise PresetError(f"an arm of preset {run.preset.name} must have {wanted}; none has")
     chosen_seeds = chosen_seeds or run.preset.seeds
     if arms == whole and set(chosen_seeds) == set(run.preset.seeds):
-        return Selection(whole, run.preset.seeds)
+        return Selection(whole, run.preset.seeds, run.preset)
     text = repr([sorted(map(str, arms)), sorted(chosen_seeds)])
     names = "+".join(sorted({arm.model.rpartition(":")[2] for arm in arms})) or NO_MODEL
-    return Selection(arms, tuple(chosen_seeds), f"{names}-{hashlib.sha256(text.encode()).hexdigest()[:8]}")
+    return Selection(arms, tuple(chosen_seeds), run.preset, f"{names}-{hashlib.sha256(text.encode()).hexdigest()[:8]}")
 
 
 def everything(run: Run) -> Selection:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tdlib.core.files import parse_yaml
+from tdlib.models import SIZES
 from tdlib.study.arms import Arm, trained_arms
 from tdlib.systems import SYSTEMS
 from tdlib.training.checkpoint import CONFIG_FILE, MODEL_FILE
@@ -43,7 +44,7 @@ def find_checkpoints(sources: Sequence[Path | str]) -> list[Checkpoint]:
     Raises:
         ValueError: If a folder does not exist or holds no checkpoint.
     """
-    arms = {(arm.model, arm.folder): arm for arm in trained_arms(sizes=("hidden64", "small", "medium", "large"))}
+    arms = {(arm.model, arm.folder): arm for arm in trained_arms(sizes=tuple(SIZES))}
     found: list[Checkpoint] = []
     for source in map(Path, sources):
         if not source.is_dir():

@@ -55,13 +55,19 @@ class JumpModel(DynamicsModel):
         return state + step * self.scales.rate_scale * self.network(inputs)
 
 
+MAIN = ("20",)  # the rate at which sizes are compared
 ALL_FORMS = ("concat", "scaled", "scaled_concat", *LOG_FORMS)
 ARMS = (
-    Arms("baseline", in_all_sizes=True, derived=True),
-    *(Arms("dt_conditioned", form) for form in ("concat", "scaled_concat", *LOG_FORMS)),
-    *(Arms("multi_resolution", form, (MIXED,), in_all_sizes=form == "scaled_concat") for form in ALL_FORMS),
+    Arms("baseline", larger=MAIN, in_amounts=True, derived=True),
+    Arms("dt_conditioned", "scaled_concat", larger=MAIN, in_amounts=True),
+    *(Arms("dt_conditioned", form) for form in ("concat", *LOG_FORMS)),
+    Arms("multi_resolution", "scaled_concat", (MIXED,), larger=(MIXED,), in_amounts=True),
+    *(Arms("multi_resolution", form, (MIXED,)) for form in ALL_FORMS if form != "scaled_concat"),
     *(Arms("multi_resolution", form, (LOG_UNIFORM,)) for form in ALL_FORMS),
-    Arms("baseline", rates=TRAIN_RATES[:-1], data=SECONDS),  # at the finest rate equal seconds are all
+    # at the finest rate equal seconds are all
+    Arms("baseline", rates=TRAIN_RATES[:-1], data=SECONDS, in_amounts=True),
+    Arms("dt_conditioned", "scaled_concat", TRAIN_RATES[:-1], data=SECONDS, in_amounts=True),
+    Arms("multi_resolution", "scaled_concat", (MIXED,), data=SECONDS, in_amounts=True),
     Arms("baseline", data=POOLED),
     Arms("multi_resolution", "scaled_concat", (MIXED,), data=POOLED),
     Arms("baseline", rates=("20",), data=CONTACTS),

@@ -263,7 +263,7 @@ def _kept(run: Run, env: str, model: str, settings: Sequence[Setting]) -> KeptRo
         axes=shown_arms(),
     )
     arms = [arm for arm in arms_of(run.preset, env) if models and arm.model == model and arm.acts]
-    weights = {(arm, seed): weight_hash(run, env, arm, seed) for arm in arms for seed in run.preset.seeds}
+    weights = {(arm, seed): weight_hash(run, env, arm, seed) for arm in arms for seed in run.preset.seeds_of(arm)}
     units: dict[str, object] = {}
     for setting in settings:
         if model == NO_MODEL and setting.model_rate is None:

@@ -143,7 +143,7 @@ def load_velocity_fields(run: Run, env: str, chosen: Selection | None = None) ->
     arms = [arm for arm in chosen.arms if (arm.method, arm.form, arm.train_frequency) == wanted]
     tables = [
         velocity_field(stack.dynamics, SYSTEMS[env], stack.keys, device=run.device)
-        for stack in load_stacks(run, env, [(arm, chosen.seeds[0]) for arm in arms])
+        for stack in load_stacks(run, env, [(arm, seed) for arm in arms for seed in chosen.seeds_of(arm)[:1]])
     ]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
@@ -243,6 +243,6 @@ def _result(run: Run, env: str, model: str) -> tuple[Result, dict[str, object]]:
         with contextlib.suppress(DatasetError):  # another seed need not be there yet
             data = {name: data_hashes(run, env, [seed], "test", which) for name, which in paths.items()}
             for arm in arms_of(run.preset, env):
-                if arm.model == model:
+                if arm.model == model and seed in run.preset.seeds_of(arm):
                     members[member_name(arm, seed)] = [weight_hash(run, env, arm, seed), data]
     return result, members

@@ -13,13 +13,20 @@ from tdlib.core.time_grid import delta_t_of, num_steps
 from tdlib.evaluation.measures.consistency import FREQUENCY_PAIRS, NUM_PAIRS
 from tdlib.evaluation.sets.pairs import PairSet
 from tdlib.evaluation.tables import frequency_label, read_table
-from tdlib.study.limits import defect_limit, fixed_step_limit, interpolation_limit, rescaled_limit
+from tdlib.study.limits import (
+    defect_limit,
+    fixed_step_limit,
+    interpolation_limit,
+    newton_limit,
+    rescaled_limit,
+)
 from tdlib.study.phases.collect import data_hashes
 from tdlib.study.phases.evaluate import load_test_set
 from tdlib.study.provenance import Result, sources_of
 from tdlib.study.run import Run
 from tdlib.systems import SYSTEMS, System
 
+NEWTON_ORDERS = (2, 3)
 INTERPOLATING_FORMS = ("concat", "scaled", "scaled_concat", *LOG_FORMS)
 
 
@@ -32,9 +39,9 @@ def limit_curves(run: Run, env: str, seeds: Sequence[int] = ()) -> pd.DataFrame:
         seeds: Some of the preset's seeds, whose limits are computed and not kept; empty for all.
 
     Returns:
-        Rows of env, limit ("fixed_step", "rescaled", "interpolation <form>", "defect fixed_step", "defect rescaled"),
-        train_frequency, test_frequency, detail (the two rates of a defect), seed, relative_error, n (pairs; those that
-        touch a limit of the state on the way are left out).
+        Rows of env, limit ("fixed_step", "rescaled", "newton_<order>", "interpolation <form>", "defect fixed_step",
+        "defect rescaled"), train_frequency, test_frequency, detail (the two rates of a defect), seed, relative_error, n
+        (pairs; those that touch a limit of the state on the way are left out).
     """
     env, seeds = run.select_environment(env), run.select_seeds(seeds)
     if seeds != run.preset.seeds:
@@ -84,6 +91,9 @@ def _limits(run: Run, system: System, pairs: PairSet) -> Iterator[tuple[str, str
         for train, h in rates:
             yield "fixed_step", train, label, "", fixed_step_limit(system, state, action, h, delta_t), len(state)
             yield "rescaled", train, label, "", rescaled_limit(system, state, action, h, delta_t), len(state)
+            for order in NEWTON_ORDERS:
+                value = newton_limit(system, state, action, h, delta_t, order)
+                yield f"newton_{order}", train, label, "", value, len(state)
         for form in INTERPOLATING_FORMS if len(trained) > 1 else ():
             value = interpolation_limit(system, state, action, delta_t, form, trained)
             yield f"interpolation {form}", MIXED, label, "", value, len(state)

@@ -1,11 +1,10 @@
 """What the arms of one seed train and validate on, of every kind of data."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
-from tdlib.core.facts import CONTACTS, LOG_UNIFORM, MIXED, POOLED, SECONDS, TRANSITIONS
+from tdlib.core.facts import CONTACTS, LOG_UNIFORM, MIXED, POOLED, SECONDS, TRANSITIONS, kind_and_share, part_of_data
 from tdlib.core.time_grid import delta_t_of
 from tdlib.core.transitions import Transitions
 from tdlib.data import (
@@ -32,9 +31,9 @@ class SeedData:
     Transitions that touch a limit of the state are in none of them but those of kind `contacts`.
 
     Args:
-        train: Training set by kind of data (`Arm.data`) and rate; all but those of `seconds` have equally many rows.
-        share: An equal share of them by kind and rate, so that mixed arms see as many transitions in all.
-        val: Validation set by kind and rate.
+        train: Training set by `Arm.data` and rate; all but those of `seconds` have equally many rows.
+        share: An equal share of them for each rate, so that mixed arms see as many transitions, or seconds, in all.
+        val: Validation set by kind and rate; of a share of the data that of all of it.
         branched: Train and validation pairs at log-uniform intervals.
         hashes: Content hashes of the sets these were taken from.
     """
@@ -49,10 +48,11 @@ class SeedData:
         """Return the training and validation sets of an arm."""
         if arm.train_frequency == LOG_UNIFORM:
             return [self.branched["train"]], [self.branched["val"]]
+        val = self.val[kind_and_share(arm.data)[0]]
         if arm.train_frequency == MIXED:
-            return list(self.share[arm.data].values()), list(self.val[arm.data].values())
+            return list(self.share[arm.data].values()), list(val.values())
         rate = float(arm.train_frequency)
-        return [self.train[arm.data][rate]], [self.val[arm.data][rate]]
+        return [self.train[arm.data][rate]], [val[rate]]
 
 
 def load_seed_data(run: Run, env: str, seed: int) -> SeedData:
@@ -69,23 +69,26 @@ def load_seed_data(run: Run, env: str, seed: int) -> SeedData:
         pooled[split] = {rate: dropped(dataset) for rate, dataset in flowed.items()}
         branched[split] = dropped(drawn)
     sets = {TRANSITIONS: free, SECONDS: free, POOLED: pooled, CONTACTS: whole}
+    amounts = [part_of_data(kind, share) for share in run.preset.amounts for kind in (TRANSITIONS, SECONDS)]
     count = min(len(part) for kind in sets.values() for part in kind["train"].values())
     seconds = min(part.seconds for part in free["train"].values())
 
-    def cut(kind: str, part: TransitionDataset) -> TransitionDataset:
+    def cut(name: str, part: TransitionDataset, among: int) -> TransitionDataset:
+        kind, share = kind_and_share(name)  # smaller shares are the first episodes of larger ones
         if kind == SECONDS:
-            return subset_seconds(part, seconds, seed=seed)
-        return subset_transitions(part, count, seed=seed)
+            return subset_seconds(part, seconds * share / among, seed=seed)
+        return subset_transitions(part, max(1, int(count * share) // among), seed=seed)
 
-    def parts(of: Callable[[str, TransitionDataset], TransitionDataset], split: str) -> dict[str, dict[float, Part]]:
+    def train(among: int) -> dict[str, dict[float, Part]]:
         return {
-            kind: {rate: _part(of(kind, part)) for rate, part in found[split].items()} for kind, found in sets.items()
+            name: {rate: _part(cut(name, part, among)) for rate, part in sets[kind_and_share(name)[0]]["train"].items()}
+            for name in (*sets, *amounts)
         }
 
     return SeedData(
-        train=parts(cut, "train"),
-        share=parts(lambda kind, part: subset_transitions(part, count // len(rates), seed=seed), "train"),
-        val=parts(lambda kind, part: part, "val"),
+        train=train(1),
+        share=train(len(rates)),
+        val={kind: {rate: _part(part) for rate, part in found["val"].items()} for kind, found in sets.items()},
         branched={"train": _part(branched["train"]), "val": _part(branched["val"])},
         hashes=data_hashes_of(run, env, seed),
     )

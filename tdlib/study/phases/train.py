@@ -49,7 +49,7 @@ def train_environment(run: Run, env: str, chosen: Selection | None = None) -> pd
         results = _results(run, env, arms, _hashes_there(run, env))
         rows = [_summary_row(run, env, *member) for member, result in results.items() if result.is_current()]
         run.save_part("training_summary", f"{env}-{model}", pd.concat(rows, ignore_index=True))
-    rows = [_summary_row(run, env, arm, seed) for arm in chosen.trained for seed in chosen.seeds]
+    rows = [_summary_row(run, env, *member) for member in chosen.trained_members]
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
 
 
@@ -57,10 +57,13 @@ def train_environment(run: Run, env: str, chosen: Selection | None = None) -> pd
 def ensure_trained(run: Run, env: str, chosen: Selection | None = None) -> None:
     """Train the arms of one environment that have no checkpoint of these data, settings and code."""
     env, chosen = run.select_environment(env), (chosen or everything(run)).on(env)
-    seeds = chosen.seeds
+    members = chosen.trained_members
+    seeds = [seed for seed in chosen.seeds if any(own == seed for _, own in members)]
     ensure_collected(run, env, seeds)
     hashes = {seed: data_hashes_of(run, env, seed) for seed in seeds}
-    results = _results(run, env, chosen.trained, hashes)
+    results = {
+        member: found for member, found in _results(run, env, chosen.trained, hashes).items() if member in members
+    }
     missing = [key for key, result in results.items() if not result.is_current()]
     if missing:
         data = {seed: load_seed_data(run, env, seed) for seed in sorted({seed for _, seed in missing})}
@@ -92,10 +95,9 @@ def load_curves(run: Run, env: str, chosen: Selection | None = None) -> pd.DataF
     """Load all training curves of one environment with their key columns."""
     chosen = (chosen or everything(run)).on(env)
     parts = []
-    for arm in chosen.trained:
-        for seed in chosen.seeds:
-            curves = pd.read_csv(model_folder(run, env, arm, seed) / CURVES_FILE)
-            parts.append(curves.assign(env=env, **arm.keys(), seed=seed))
+    for arm, seed in chosen.trained_members:
+        curves = pd.read_csv(model_folder(run, env, arm, seed) / CURVES_FILE)
+        parts.append(curves.assign(env=env, **arm.keys(), seed=seed))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
