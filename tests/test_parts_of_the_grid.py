@@ -17,6 +17,7 @@ from tdlib.grid.jobs import grid_jobs
 from tdlib.grid.stamps import read_cells
 from tdlib.models import RescaledIncrement, build_model
 from tdlib.speed import Stack
+from tdlib.study import provenance
 from tdlib.study.arms import Arm
 from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.phases import train
@@ -26,6 +27,7 @@ from tdlib.study.phases.limit_tables import limit_curves
 from tdlib.study.phases.stacks import StackOfArms
 from tdlib.study.phases.train import ensure_trained
 from tdlib.study.presets import PRESET_FOLDER, PresetError, load_preset
+from tdlib.study.provenance import Result, produced_files, shared_results
 from tdlib.study.run import Missing, Run
 from tdlib.study.selection import select_arms
 from tdlib.study.statistics import load_tables, missing_contrasts
@@ -269,18 +271,29 @@ def test_a_preset_without_the_cart_poles(tiny):
 
 def test_cells_of_fulls_shape_end_to_end(tiny):
     full = yaml.safe_load((PRESET_FOLDER / "full.yaml").read_text())
-    shape = {key: full[key] for key in ("split_cells", "train_frequencies")}
-    path = tiny(models=["ensemble"], seeds=[0, 1], **shape)
+    shape = {key: full[key] for key in ("amounts", "train_frequencies")}
+    fewer = [{"sizes": ["small"], "num_seeds": 1}, {"amounts": True, "num_seeds": 1}]
+    path = tiny(
+        models=["jump"], sizes=["hidden64", "small"], seeds=[0, 1], seeds_per_cell=1, fewer_seeds=fewer, **shape
+    )
     run = open_tiny(path)
     jobs = grid_jobs(run.preset)
-    assert {"cells/03_results_visualization-CartPoleContinuous-v1-none"} <= {job.name for job in jobs}
-    written = {}
+    names = {job.name: job for job in jobs}
+    where = "cells/03_results_visualization-CartPoleContinuous-v1"
+    assert {f"{where}-none-seeds0", f"{where}-jump-seeds1", f"{where}-jump-small-baseline-seed0"} <= set(names)
+    assert f"{where}-jump-small-baseline-seed1" not in names
+    assert f"{where}-jump-seeds0" in names[f"{where}-jump-seeds1"].after  # they write into the same tables
+    answered = []
     for job in jobs:
-        if job.notebook != "07_explorer":
-            notebook(job.notebook, preset=path, **job.parameters)
-        for file, time in written.items():  # what a job vouches for is not written over by a later one
-            assert file.stat().st_mtime_ns == time or "training_summary" in file.name, (job.name, file)
-        files = (*run.layout.metric_parts.glob("*"), *run.layout.figure_parts.rglob("*.png"))
-        written |= {file: file.stat().st_mtime_ns for file in files}
+        if job.notebook == "07_explorer":
+            continue
+        provenance._produced.clear()
+        provenance._relied_on.clear()
+        notebook(job.notebook, preset=path, **job.parameters)
+        answered.append(Result(run.layout.root / "stamps" / f"{job.name}.yaml", sources=""))
+        answered[-1].record(produced_files(), relies_on=shared_results())
+        provenance._whole.cache_clear()
+        # what a job answers for is not taken away by a later one: an interrupted grid runs nothing twice
+        assert {result.stamp.stem: result.reasons() for result in answered if result.reasons()} == {}
     assert check_tables(run, load_tables(run)) == [] and check_figures(run) == []
     assert json.loads((run.layout.metrics / "summary_statistics.json").read_text())["seeds"] == 2

@@ -15,6 +15,7 @@ import yaml
 from tdlib.core import sources
 from tdlib.core.files import parse_yaml
 from tdlib.evaluation.tables import read_table
+from tdlib.study import provenance
 from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.phases.collect import adopt_data, ensure_collected
 from tdlib.study.phases.control import control_environment
@@ -22,7 +23,17 @@ from tdlib.study.phases.evaluate import evaluate_environment
 from tdlib.study.phases.limit_tables import limit_curves
 from tdlib.study.phases.train import train_environment
 from tdlib.study.presets import PRESET_FOLDER, load_preset
-from tdlib.study.provenance import STAMP, Result, commit_of_memory, file_hash, produced_files, read_stamp, sources_of
+from tdlib.study.provenance import (
+    STAMP,
+    Result,
+    answers_for,
+    commit_of_memory,
+    file_hash,
+    produced_files,
+    read_stamp,
+    shared_results,
+    sources_of,
+)
 from tdlib.study.run import Run
 from tdlib.training import load_checkpoint
 
@@ -54,6 +65,33 @@ def test_a_result_stands_for_what_it_was_made_from(made):
         result = again(made, **change)
         assert result.reasons() == [f"{next(iter(change))} changed"] or "more" in change
         assert not result.is_current() or change == {"more": None}
+
+
+def test_a_job_answers_for_its_members_of_a_shared_table(tmp_path):
+    """Another job may add members to the table; the first stands until its own members do not."""
+
+    def table(members, text):
+        path = tmp_path / "shared.csv"
+        path.write_text(text)
+        result = Result(tmp_path / "shared.yaml", sources="abc")
+        result.record([path], members=members)
+        return result, path
+
+    shared, path = table({"a/0": ["weights", "1"]}, "row of a/0")
+    answers_for(shared.stamp, ["a/0"])
+    assert path not in produced_files() and shared_results()[shared.stamp.resolve()] == {"a/0"}
+    job = Result(tmp_path / "stamps" / "job.yaml", sources="abc")
+    job.record([], relies_on={shared.stamp: {"a/0"}})
+    assert job.is_current()
+    table({"a/0": ["weights", "1"], "a/1": ["weights", "2"]}, "rows of a/0 and a/1")
+    assert job.is_current()
+    path.write_text("rows that nobody")
+    provenance._whole.cache_clear()  # asked for once per process
+    assert job.reasons() == ["../shared.yaml is missing or damaged"]
+    table({"a/0": ["weights", "3"], "a/1": ["weights", "2"]}, "rows of another a/0")
+    assert job.reasons() == ["../shared.yaml is missing or damaged"]
+    shared.stamp.unlink()
+    assert job.reasons() == ["../shared.yaml is missing or damaged"]
 
 
 def test_a_damaged_or_missing_file_is_noticed(made):

@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from tdlib.core.facts import ARM_COLUMNS, LOG_FORMS
+from tdlib.core.facts import ARM_COLUMNS, LOG_FORMS, TRAIN_RATES
 from tdlib.core.seeding import torch_generator
 from tdlib.core.transitions import Transitions
 from tdlib.models import FORMS, MODELS, DynamicsModel, Needs, Options, RescaledIncrement, build_model

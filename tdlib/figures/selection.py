@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from tdlib.core.facts import ARM_COLUMNS, FINEST, LOG_FORMS, TRAIN_RATES
-from tdlib.figures.style import known_models, model_label
+from tdlib.figures.style import NothingToDrawError, known_models, model_label
 
 Arms = Sequence[tuple[str, str, str, str]]  # (model, method, form, train_frequency)
 ARM = list(ARM_COLUMNS)
@@ -101,8 +101,15 @@ def main_rate(trained: Iterable[str]) -> str:
 
 
 def default_sizes(table: pd.DataFrame) -> pd.DataFrame:
-    """Keep the arms of default size and amount of data; persistence has neither."""
-    return table[table["size"].isin(("hidden64", "none")) & table["data"].isin(("transitions", "none"))]
+    """Keep the arms of default size and amount of data; persistence has neither.
+
+    Raises:
+        NothingToDrawError: If there is none, as in a cell of larger networks.
+    """
+    kept = table[table["size"].isin(("hidden64", "none")) & table["data"].isin(("transitions", "none"))]
+    if kept.empty and len(table):
+        raise NothingToDrawError("networks of another size, or parts of the data, are all that was chosen")
+    return kept
 
 
 def main_arms(table: pd.DataFrame) -> pd.DataFrame:

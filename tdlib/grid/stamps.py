@@ -4,7 +4,8 @@
 
 runs the `main` of the module that is named and, where it ends well, records in `<run>/stamps/<job>.yaml`: the text of
 the notebook that ran, its parameters, the preset, the source of all it imports as the kernel had it in memory, the
-stamps of the jobs before it, and the hashes of every file it wrote or relied on. Snakemake is told by `token_of`
+stamps of the jobs before it, the hashes of every file it wrote or relied on, and of the tables that other jobs add to
+the members that it answers for. Snakemake is told by `token_of`
 whether a job is to run again, so that contents decide and no file's time does.
 """
 
@@ -23,7 +24,14 @@ from tdlib.evaluation import MEASURES
 from tdlib.grid.jobs import Job, grid_jobs
 from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.presets import Preset, PresetError, load_preset
-from tdlib.study.provenance import Result, file_hash, produced_files, read_stamp, written_for
+from tdlib.study.provenance import (
+    Result,
+    file_hash,
+    produced_files,
+    read_stamp,
+    shared_results,
+    written_for,
+)
 
 ROOTS = "TDLIB_SOURCES"  # environment variable: modules whose source a kernel is to report
 CHECKS, BOOK = "checks", "book"  # the jobs that are no notebooks
@@ -124,7 +132,11 @@ def read_cells(path: Path) -> list[dict]:
 def write_made(logs: Path, job: str) -> None:
     """Write what a kernel has in memory and produced so far, for the process that runs the notebook."""
     roots = [root for root in os.environ.get(ROOTS, "").split(",") if root]
-    made = {"sources": source_hash(*roots) if roots else "", "files": [str(path) for path in produced_files()]}
+    made = {
+        "sources": source_hash(*roots) if roots else "",
+        "files": [str(path) for path in produced_files()],
+        "relies_on": {str(stamp): sorted(members) for stamp, members in shared_results().items()},
+    }
     write_text(logs / f"{job}.made.json", json.dumps(made))
 
 
@@ -144,7 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
     code = import_module(module).main(rest)
     if code:
         return code
-    files = produced_files()
+    files, relies_on = produced_files(), shared_results()
     layout = RunLayout.of(preset.name)
     if job == BOOK:
         files = [path for path in sorted(layout.html.rglob("*")) if path.is_file()]
@@ -152,8 +164,9 @@ def main(arguments: list[str] | None = None) -> int:
         made = json.loads(made_path.read_text(encoding="utf-8"))
         executed = layout.notebooks / f"{job}.ipynb"
         files = [executed, *map(Path, made["files"])]
+        relies_on = {Path(stamp): set(members) for stamp, members in made["relies_on"].items()}
         result.made_from |= {"sources": made["sources"], "notebook": notebook_hash(executed)}
-    result.record(dict.fromkeys(files), token=token)
+    result.record(dict.fromkeys(files), relies_on=relies_on, token=token)
     return 0
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from tdlib.evaluation import merge_tables
 from tdlib.evaluation.tables import ARM_COLUMNS, as_written, order_columns, read_table
 from tdlib.study.arms import Arm
-from tdlib.study.provenance import Result, commit_of_memory, produced
+from tdlib.study.provenance import Result, answers_for, commit_of_memory
 from tdlib.study.selection import Member
 
 Tables = dict[str, pd.DataFrame]
@@ -45,11 +45,10 @@ def ensure_members(
     missing, standing = {}, {}
     for name, (result, members) in results.items():
         standing[name] = result.standing(members)
+        answers_for(result.stamp, [member_name(*member) for member in chosen[name]])
         lacking = [member for member in chosen[name] if member_name(*member) not in standing[name]]
         if lacking:
             missing[name] = lacking
-        else:
-            produced(result.stamp, *result.files())
     made = make(missing) if missing else {}
     for name, tables in made.items():
         result, members = results[name]
@@ -91,7 +90,8 @@ class KeptRows:
         self._changed, self._written = False, time.monotonic()
 
     def lacks(self, name: str) -> bool:
-        """Whether the rows of a unit are still to be made."""
+        """Whether the rows of a unit, which this process then answers for, are still to be made."""
+        answers_for(self.result.stamp, [name])
         return name not in self._rows
 
     def add(self, rows: Iterable[Mapping[str, object]]) -> None:
@@ -122,8 +122,6 @@ class KeptRows:
             self.result.record(files, members={name: self.units[name] for name in self.units if name in self._rows})
             self._rows = {str(n): rows for n, rows in filled.groupby(unit_names(filled, self._columns), sort=False)}
             self._changed = False
-        else:
-            produced(self.result.stamp, *self.result.files())
         self._written = time.monotonic()
 
 

@@ -3,6 +3,9 @@
 A stamp beside a result holds what the result depends on (options, seeds, hashes of its inputs, hash of the source that
 made it, as that was in the memory of the process) and the hashes of its files. The result is current if what it depends
 on is the same and its files are what was written; contents decide, never times.
+
+Tables of one family hold the rows of many members, to which one job after the other adds. Such a job answers for its
+members, not for the files: its stamp names the shared stamp and a digest of what these members were made from.
 """
 
 import functools
@@ -11,7 +14,7 @@ import inspect
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,7 @@ STAMP = "stamp.yaml"  # beside a result that has a folder of its own
 DIRTY = "-dirty"  # ends a commit whose tree is not what this process has in memory
 
 _produced: dict[Path, None] = {}  # files that this process wrote, or found current, in order
+_relied_on: dict[Path, set[str]] = {}  # stamps of shared results, and the members that this process answers for
 
 
 class Result:
@@ -64,7 +68,11 @@ class Result:
             return ["it is not there"]
         before = stamp["made_from"]
         changed = [key for key in {**before, **self.made_from} if before.get(key) != self.made_from.get(key)]
-        damaged = [name for name, digest in stamp["files"].items() if file_hash(self.stamp.parent / name) != digest]
+        damaged = _damaged(self.stamp, stamp)
+        for name, (members, digest) in stamp.get("relies_on", {}).items():
+            shared = self.stamp.parent / name
+            if _digest_of(shared, members) != digest or not _whole(shared, file_hash(shared)):
+                damaged.append(name)
         return [f"{key} changed" for key in changed] + [f"{name} is missing or damaged" for name in damaged]
 
     def standing(self, members: Mapping[str, object]) -> set[str]:
@@ -80,14 +88,21 @@ class Result:
 
     def files(self) -> list[Path]:
         """Return the files that the stamp vouches for."""
-        return [self.stamp.parent / name for name in read_stamp(self.stamp).get("files", {})]
+        return _files_of(self.stamp)
 
-    def record(self, files: Iterable[Path], members: Mapping[str, object] | None = None, **origin: object) -> None:
+    def record(
+        self,
+        files: Iterable[Path],
+        members: Mapping[str, object] | None = None,
+        relies_on: Mapping[Path, Collection[str]] | None = None,
+        **origin: object,
+    ) -> None:
         """Record that the result now stands.
 
         Args:
             files: What was written.
-            members: Of a result of several: what each depends on, by name.
+            members: Of a result of several: what each depends on, by name; others may add to its files.
+            relies_on: Stamps of such results, and the members it needs of them.
             origin: What else to remember, plain values.
 
         Raises:
@@ -103,10 +118,18 @@ class Result:
             "files": hashes,
             "git_commit": commit_of_memory(),
             **({} if members is None else {"members": _plain(members)}),
+            **({} if relies_on is None else {"relies_on": self._digests(relies_on)}),
             **origin,
         }
         write_text(self.stamp, yaml_text(content))
-        produced(self.stamp, *files)
+        if members is None:
+            produced(self.stamp, *files)
+
+    def _digests(self, relies_on: Mapping[Path, Collection[str]]) -> dict[str, list]:
+        return {
+            _relative(stamp, self.stamp.parent): [sorted(members), _digest_of(stamp, sorted(members))]
+            for stamp, members in relies_on.items()
+        }
 
 
 def read_stamp(path: Path) -> dict:
@@ -119,6 +142,32 @@ def read_stamp(path: Path) -> dict:
         return {}
     whole = isinstance(content.get("made_from"), dict) and isinstance(content.get("files"), dict)
     return content if whole else {}
+
+
+def _damaged(path: Path, stamp: Mapping) -> list[str]:
+    """Return which of a stamp's files are not what was written."""
+    return [name for name, digest in stamp["files"].items() if file_hash(path.parent / name) != digest]
+
+
+@functools.cache  # many jobs share one result
+def _whole(path: Path, stamp_hash: str | None) -> bool:
+    """Whether the files of a stamp of this content are what was written."""
+    stamp = read_stamp(path)
+    return stamp_hash is not None and bool(stamp) and not _damaged(path, stamp)
+
+
+def _digest_of(path: Path, members: Iterable[str]) -> str:
+    """Return the hash of what some members of a shared result were made from, and of what all of them were."""
+    found, made_from = _members_of(path, file_hash(path))
+    content = json.dumps([made_from, {name: found.get(name) for name in members}], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+
+@functools.cache
+def _members_of(path: Path, stamp_hash: str | None) -> tuple[dict, dict]:
+    del stamp_hash  # of the content that is read
+    stamp = read_stamp(path)
+    return stamp.get("members", {}), stamp.get("made_from", {})
 
 
 def file_hash(path: Path) -> str | None:
@@ -158,9 +207,24 @@ def produced(*files: Path) -> None:
     _produced.update(dict.fromkeys(path.resolve() for path in files))
 
 
+def answers_for(stamp: Path, members: Iterable[str]) -> None:
+    """Note which members of a shared result this process made or found standing."""
+    _relied_on.setdefault(stamp.resolve(), set()).update(members)
+
+
 def produced_files() -> list[Path]:
-    """Return the files that this process wrote or found current."""
-    return list(_produced)
+    """Return the files that this process wrote or found current, without those that others may add to."""
+    shared = {path.resolve() for stamp in _relied_on for path in _files_of(stamp)}
+    return [path for path in _produced if path not in shared]
+
+
+def shared_results() -> dict[Path, set[str]]:
+    """Return the shared results that this process answers for, by stamp, and the members of each."""
+    return {stamp: set(members) for stamp, members in _relied_on.items()}
+
+
+def _files_of(stamp: Path) -> list[Path]:
+    return [stamp.parent / name for name in read_stamp(stamp).get("files", {})]
 
 
 @functools.cache

@@ -90,10 +90,18 @@ class Run:
         """Write a table to `results/metrics/<name>.csv`."""
         return _write(self.layout.metrics / f"{name}.csv", table)
 
-    def save_part(self, name: str, part: str, table: pd.DataFrame) -> Path:
-        """Write one part of a table; its rows name the commit of the source that made them, unless they do so."""
+    def save_part(self, name: str, part: str, table: pd.DataFrame, *, shared: bool = False) -> Path:
+        """Write one part of a table; its rows name the commit of the source that made them, unless they do so.
+
+        Args:
+            name: Name of the table.
+            part: Label of the part.
+            table: Its rows.
+            shared: Whether other jobs add to it, so that this one does not answer for the file.
+        """
         made = table if "git_commit" in table else table.assign(git_commit=commit_of_memory())
-        return _write(self.layout.part(name, part), made)
+        path = self.layout.part(name, part)
+        return write_table(path, made) if shared else _write(path, made)
 
     def select_environment(self, env: str) -> str:
         """Return the environment if it belongs to the preset."""

@@ -77,7 +77,7 @@ def load_seed_data(run: Run, env: str, seed: int) -> SeedData:
         kind, share = kind_and_share(name)  # smaller shares are the first episodes of larger ones
         if kind == SECONDS:
             return subset_seconds(part, seconds * share / among, seed=seed)
-        return subset_transitions(part, max(1, int(count * share) // among), seed=seed)
+        return subset_transitions(part, max(2, int(count * share) // among), seed=seed)
 
     def train(among: int) -> dict[str, dict[float, Part]]:
         return {

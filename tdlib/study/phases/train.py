@@ -48,7 +48,10 @@ def train_environment(run: Run, env: str, chosen: Selection | None = None) -> pd
         arms = [arm for arm in arms_of(run.preset, env) if arm.source == arm and arm.model == model]
         results = _results(run, env, arms, _hashes_there(run, env))
         rows = [_summary_row(run, env, *member) for member, result in results.items() if result.is_current()]
-        run.save_part("training_summary", f"{env}-{model}", pd.concat(rows, ignore_index=True))
+        # other parts of the grid add to it: what answers for it is a job of the whole
+        run.save_part(
+            "training_summary", f"{env}-{model}", pd.concat(rows, ignore_index=True), shared=bool(chosen.label)
+        )
     rows = [_summary_row(run, env, *member) for member in chosen.trained_members]
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
 
