@@ -31,6 +31,7 @@ from tdlib.study.limits import (
     limit_of,
     linear_rates,
     modified_equation,
+    newton_limit,
     relative_size,
     rescaled_limit,
     sample_uniform,
@@ -85,6 +86,32 @@ def test_limits_of_fixed_step_maps(draws, limit, table, unit):
         for rate, value in zip(TEST_RATES, expected, strict=True):
             found = limit(system, state, action, delta_t_of(train), delta_t_of(rate), box_scale(system))
             assert close(found, value, unit), (name, train, rate, found, value)
+
+
+def test_newtons_series_in_iterates_of_exact_maps(draws):
+    """Near the bottom the pendulum is linear, and differences of iterates are powers of M − 1, M = exp(Jh)."""
+    system, _, _ = draws["Pendulum-v1"]
+    away = 1e-4 * torch.randn(50, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    bottom, none, h = torch.tensor([math.pi, 0.0], dtype=torch.float64), torch.zeros(50, 1, dtype=torch.float64), 0.05
+    jacobian = torch.tensor([[0.0, 1.0], [-15.0, 0.0]], dtype=torch.float64)
+    one = torch.eye(2, dtype=torch.float64)
+    difference = torch.linalg.matrix_exp(jacobian * h) - one
+    for delta_t in (0.005, 0.02, 0.2):
+        true = torch.linalg.matrix_exp(jacobian * delta_t) - one
+        series, binomial = torch.zeros_like(one), 1.0
+        for order in (1, 2, 3):
+            binomial *= (delta_t / h - order + 1) / order
+            series = series + binomial * torch.linalg.matrix_power(difference, order)
+            expected = (
+                (((away @ (series - true).T) ** 2).mean(dim=0) / ((away @ true.T) ** 2).mean(dim=0)).mean().sqrt()
+            )
+            found = newton_limit(system, bottom + away, none, h, delta_t, order)
+            assert found == pytest.approx(float(expected), rel=1e-3), (delta_t, order)
+    few = tuple(x[:50] for x in draws["CartPole-v1"][1:])
+    for delta_t in (0.02, 0.1, 0.2):
+        first = newton_limit(draws["CartPole-v1"][0], *few, h, delta_t, 1)
+        assert first == pytest.approx(rescaled_limit(draws["CartPole-v1"][0], *few, h, delta_t), rel=1e-6)
+    assert newton_limit(draws["CartPole-v1"][0], *few, h, 0.1, 2) < 1e-6  # the series ends at whole multiples
 
 
 def test_interpolation_limits(draws):

@@ -21,9 +21,11 @@ from tdlib.study import provenance
 from tdlib.study.arms import Arm
 from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.phases import train
+from tdlib.study.phases.collect import ensure_collected
 from tdlib.study.phases.control import control_environment
 from tdlib.study.phases.evaluate import evaluate_environment, film_of
 from tdlib.study.phases.limit_tables import limit_curves
+from tdlib.study.phases.seed_data import load_seed_data
 from tdlib.study.phases.stacks import StackOfArms
 from tdlib.study.phases.train import ensure_trained
 from tdlib.study.presets import PRESET_FOLDER, PresetError, load_preset
@@ -267,6 +269,29 @@ def test_a_preset_without_the_cart_poles(tiny):
     closing(path)
     run = open_tiny(path)
     assert check_tables(run, load_tables(run)) == [] and check_figures(run) == []
+
+
+def test_shares_of_the_data_are_equal_transitions_or_equal_seconds_and_nested(tiny):
+    run = open_tiny(tiny(amounts=[0.1, 0.5]))
+    ensure_collected(run, ENV, [0])
+    data = load_seed_data(run, ENV, 0)
+    whole = {rate: part for rate, (part, _) in data.train["transitions"].items()}
+    count = len(whole[10.0])
+    assert {len(part) for part in whole.values()} == {count}
+    for share in (0.1, 0.5):
+        name = f"{100 * share:g}pct"
+        for rate, (part, _) in data.train[f"transitions_{name}"].items():
+            assert len(part) == int(share * count)
+            assert torch.equal(part.state, whole[rate].state[: len(part)])  # the first episodes of the whole
+        assert {len(part) for part, _ in data.share[f"transitions_{name}"].values()} == {int(share * count) // 3}
+        covered = [len(part) / rate for rate, (part, _) in data.train[f"seconds_{name}"].items()]
+        assert max(covered) - min(covered) <= 0.1  # one step of the coarsest rate
+        shared = [len(part) / rate for rate, (part, _) in data.share[f"seconds_{name}"].items()]
+        assert sum(shared) == pytest.approx(covered[0], abs=0.3)
+    arm = Arm("jump", "multi_resolution", "scaled_concat", data="seconds_10pct", train_frequency="mixed")
+    train, val = data.parts(arm)
+    assert [len(part) for part, _ in train] == [len(part) for part, _ in data.share["seconds_10pct"].values()]
+    assert [len(part) for part, _ in val] == [len(part) for part, _ in data.val["seconds"].values()]
 
 
 def test_cells_of_fulls_shape_end_to_end(tiny):

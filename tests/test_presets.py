@@ -1,16 +1,18 @@
 """Presets: the four of the repository load; every mistake is refused before work starts, naming key, rule and value."""
 
+import re
+
 import pytest
 import yaml
 
 from tdlib.core.time_grid import delta_t_of
 from tdlib.evaluation.control.rows import ORACLE_STARTS
-from tdlib.grid.jobs import PHASES, grid_jobs
+from tdlib.grid.jobs import PHASES, cells_of_seeds, grid_jobs
 from tdlib.planning import planning_steps
 from tdlib.study.layout import ROOT
 from tdlib.study.presets import PRESET_FOLDER, PresetError, load_preset
 from tdlib.study.run import open_run
-from tdlib.study.selection import select_arms
+from tdlib.study.selection import arms_of, select_arms
 
 PRESETS = sorted(path.stem for path in PRESET_FOLDER.glob("*.yaml"))
 
@@ -150,8 +152,42 @@ def test_small_presets_start_at_most_seventeen_kernels(name):
     assert len(grid_jobs(load_preset(name))) <= 17
 
 
-def test_full_splits_data_by_seed_and_later_phases_by_model():
+def test_full_splits_data_by_seed_and_later_phases_by_model_and_seeds():
     preset = load_preset("full")
     names = [cell.name for cell in grid_jobs(preset)]
-    assert sum(name.startswith(f"cells/{PHASES[0]}-Pendulum-v1-seed") for name in names) == len(preset.seeds)
-    assert sum(name.startswith(f"cells/{PHASES[1]}-Pendulum-v1-") for name in names) == len(preset.models)
+
+    def count(phase: int, rest: str) -> int:
+        return sum(name.startswith(f"cells/{PHASES[phase]}-Pendulum-v1-{rest}") for name in names)
+
+    blocks = len(preset.seeds) // preset.seeds_per_cell
+    assert count(0, "seed") == len(preset.seeds)
+    assert count(1, "lstm") == count(3, "lstm") == blocks
+    assert count(1, "jump-seeds") == count(3, "jump") == blocks  # larger networks are not planned with
+    assert (count(1, "jump-small"), count(1, "jump-medium"), count(1, "jump-large")) == (15, 15, 3 + 1 + 1)
+    assert count(1, "none") == 0 and count(2, "none") == blocks
+
+
+def test_a_block_of_seeds_is_all_cells_of_these_seeds_and_no_other():
+    preset = load_preset("full")
+    block = cells_of_seeds(preset, [0, 1, 2, 3])
+    names = {job.name for job in block}
+    assert {seed for job in block for seed in job.parameters["seeds"]} == {0, 1, 2, 3}
+    assert all(job.name.startswith("cells/") for job in block)
+    others = {job.name for seeds in ([4, 5, 6, 7], [8, 9, 10, 11]) for job in cells_of_seeds(preset, seeds)}
+    cells = {job.name for job in grid_jobs(preset) if job.name.startswith("cells/")}
+    assert not names & others and names | others == cells
+    for seeds, words in (([0, 1, 2], "whole cells of 2, got [0, 1, 2]"), ([12], "seeds must be among")):
+        with pytest.raises(ValueError, match=re.escape(words)):
+            cells_of_seeds(preset, seeds)
+    with pytest.raises(ValueError, match="preset must have cells .* smoke has none"):
+        cells_of_seeds(load_preset("smoke"), [0])
+
+
+def test_some_arms_have_fewer_seeds():
+    preset = load_preset("full")
+    arms = arms_of(preset)
+    seeds = {(arm.size, arm.method, arm.data): len(preset.seeds_of(arm)) for arm in arms}
+    assert seeds["hidden64", "baseline", "transitions"] == seeds["none", "persistence", "none"] == 12
+    assert seeds["small", "baseline", "transitions"] == seeds["hidden64", "baseline", "seconds_30pct"] == 5
+    assert seeds["large", "baseline", "transitions"] == 3 and seeds["large", "dt_conditioned", "transitions"] == 1
+    assert {arm.train_frequency for arm in arms if arm.size == "large"} == {"20", "mixed"}

@@ -76,7 +76,7 @@ def test_jupyterlab_is_there():
 def test_a_dry_run_of_full_lists_its_jobs():
     result = run(["make", "grid", "PRESET=full", "DRY=1"])
     assert result.returncode == 0, result.stderr
-    jobs = ("cells/01_data_exploration-Pendulum-v1-seed9", "cells/02_training_analysis-CartPole-v1-jump")
+    jobs = ("cells/01_data_exploration-Pendulum-v1-seed9", "cells/02_training_analysis-CartPole-v1-jump-seeds8-9")
     assert all(job in result.stdout for job in jobs), result.stdout
     assert "unit costs" in result.stdout  # what it costs, or that nothing was measured here
 
