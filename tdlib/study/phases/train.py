@@ -42,7 +42,7 @@ def train_environment(run: Run, env: str, chosen: Selection | None = None) -> pd
         env: One of the preset's environments.
         chosen: A part of the grid; None for all of it.
     """
-    chosen = (chosen or everything(run)).on(env)
+    env, chosen = run.select_environment(env), (chosen or everything(run)).on(env)
     ensure_trained(run, env, chosen)
     for model in dict.fromkeys(arm.model for arm in chosen.trained):  # of all that stands, chosen now or before
         arms = [arm for arm in arms_of(run.preset, env) if arm.source == arm and arm.model == model]
