@@ -312,7 +312,7 @@ def test_the_python_lines_of_the_page_run_and_agree(explorer, monkeypatch, capsy
     seen = check(explorer)
     exec(lines, {})
     printed = [float(value) for value in capsys.readouterr().out.split()]
-    assert printed == pytest.approx([arm["errors"][-1] for arm in seen["arms"]], rel=1e-6)
+    assert printed == pytest.approx([arm["errors"][k] for arm in seen["arms"] for k in (0, -1)], rel=1e-6)
 
 
 # --- motion and speed -------------------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@
   };
   /** Answer one job with the engine: states after each action of a rollout, or after one step from each state. */
   td.runJob = function (engine, env, job) {
+    if (td.isTruth(job.entry)) return td.trueSteps(engine.systems[env], job);
     var asked = { actions: job.actions, deltaTs: job.deltaT, derive: job.entry.derive, solver: job.solver || undefined };
     if (td.isField(job.entry)) asked.substeps = job.substeps;
     if (job.kind === "rollout") { asked.state = job.states[0]; return engine.predict(env, job.entry.id, asked); }

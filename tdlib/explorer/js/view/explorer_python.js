@@ -10,7 +10,8 @@
       var entry = entries[side];
       if (!entry) return;
       var name = "model_" + side, path = (folder ? folder.replace(/\/?$/, "/") : "") + entry.path;
-      if (td.isNothing(entry)) { wrappers.Persistence = true; body.push(name + " = Persistence(system.spec)"); }
+      if (td.isTruth(entry)) { wrappers.TrueField = true; body.push(name + " = TrueField(system)"); }
+      else if (td.isNothing(entry)) { wrappers.Persistence = true; body.push(name + " = Persistence(system.spec)"); }
       else if (rounded) body.push(name + " = packed_model(load_checkpoint(" + JSON.stringify(path) + "))");
       else body.push(name + " = load_checkpoint(" + JSON.stringify(path) + ").double()");
       if (entry.wrapper) { // such as RescaledIncrement(model, 0.05)
@@ -34,13 +35,14 @@
     lines = lines.concat(body);
     lines.push("", "truth = [start]", "for action in actions:", "    truth.append(system.flow(truth[-1], action, delta_t))",
       "truth = torch.stack(truth[1:])  # after each step, (" + plan.steps + ", " + state.start.length + ")",
-      "change = ((truth - start) ** 2).sum(dim=0)", "moving = change > 1e-18");
+      "changes = ((truth - start) ** 2).cumsum(dim=0)");
     shown.forEach(function (side) {
       lines.push("with torch.inference_mode():", "    predicted_" + side + " = model_" + side + ".predict_sequence(start, actions, delta_t)",
-        "squared = (state_difference(predicted_" + side + ", truth, system.spec) ** 2).sum(dim=0)",
-        "error_" + side + " = float((squared / change)[moving].mean().sqrt())  # relative to the true motion");
+        "squared = (state_difference(predicted_" + side + ", truth, system.spec) ** 2).cumsum(dim=0)",
+        "errors = torch.where(changes > 1e-18, squared / changes, torch.nan).nanmean(dim=-1).sqrt()  # after each step",
+        "first_" + side + ", error_" + side + " = float(errors[0]), float(errors[-1])  # relative to the true motion");
     });
-    lines.push("print(" + shown.map(function (side) { return "error_" + side; }).join(", ") + ")");
+    lines.push("print(" + shown.map(function (side) { return "first_" + side + ", error_" + side; }).join(", ") + ")");
     return lines.join("\n") + "\n";
   };
   function python(x) { return Number.isInteger(x) ? x.toFixed(1) : String(x); }
