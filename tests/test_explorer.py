@@ -29,12 +29,13 @@ from tdlib.explorer.python.pack import pack_models, packed_model
 from tdlib.explorer.python.page import heatmap_rows, motion_error, page_script
 from tdlib.explorer.python.scenes import scenes
 from tdlib.explorer.python.signals import held_inputs
+from tdlib.explorer.python.true_field import TrueField
 from tdlib.explorer.python.views import first_view
 from tdlib.figures.theme import TEXT_CONTRAST, contrast
-from tdlib.models import NewtonIncrement, RecurrentRollout, RescaledIncrement, TrueField
+from tdlib.models import NewtonIncrement, RecurrentRollout, RescaledIncrement
 from tdlib.publish import explore
 from tdlib.publish.edition import PUBLISHED
-from tdlib.publish.explore import find_source, open_explorer
+from tdlib.publish.explore import explorer_choices, find_source, open_explorer
 from tdlib.speed import traced
 from tdlib.study import limits
 from tdlib.study.arms import Arm, build_arm
@@ -752,3 +753,54 @@ def test_the_strip_says_at_each_rate_what_the_first_step_says(script, env):
     }})()""",
     )
     assert errors == pytest.approx([1.0] * len(rates))  # that nothing moves misses all of the motion
+
+
+# --- choices in JupyterLab --------------------------------------------------------------------------------------------
+
+
+def test_run_seed_and_checkpoints_are_chosen_by_widgets(tmp_path, monkeypatch, folder, script):
+    monkeypatch.setenv("TDLIB_RUNS", str(tmp_path))
+    for name in ("quick", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "quick" / "models").symlink_to(folder / "models")
+    place = tmp_path / "other" / "models" / "CartPole_v1" / "jump" / BASELINE.folder
+    for seed in (0, 3):
+        config = {"env": "CartPole-v1", **BASELINE.keys(), "seed": seed}
+        save_checkpoint(place / f"seed{seed}", build_arm(BASELINE, SYSTEMS["CartPole-v1"].spec, seed), config)
+    source = find_source("quick")
+    explorer = open_explorer(source, "Pendulum-v1")
+    choices = explorer_choices(explorer, source)
+    assert {"run of preset quick", "run of preset other"} <= set(choices.run.options)
+    assert (choices.env.value, choices.seed.value) == ("Pendulum-v1", 0)
+    named = dict(choices.a.options)
+    assert choices.a.label.startswith("jump/baseline_20hz, seed 0") and choices.b.label.startswith("jump/multi_res")
+
+    choices.a.value = next(value for text, value in named.items() if text.startswith("newtonian/"))
+    read = call(script, f"td.fromFragment({json.dumps(explorer.view)}, {json.dumps(ENVS)})")
+    assert (
+        read["problems"] == [] and read["state"]["a"]["model"] == "newtonian" and read["state"]["b"]["model"] == "jump"
+    )
+    choices.b.value = "none"
+    assert call(script, f"td.fromFragment({json.dumps(explorer.view)}, {json.dumps(ENVS)})")["state"]["b"] is None
+    explorer.view = (
+        "dt-explorer&env=CartPole-v1&hz=50&a=jump~rescaled.none.transitions~20"  # as the controls of the page do
+    )
+    assert (choices.env.value, choices.a.value, choices.b.value) == ("CartPole-v1", None, "none")
+
+    before = explorer.config
+    choices.run.value = "run of preset other"
+    assert explorer.config != before and explorer.environments == ["CartPole-v1"]
+    assert list(choices.env.options) == ["CartPole-v1"] and dict(choices.seed.options)["3"] == 3
+    choices.seed.value = 3
+    assert "~20~3" in explorer.view and "hz=50" in explorer.view
+    (tmp_path / "other" / "models").rename(tmp_path / "gone")
+    choices.run.value = "run of preset quick"
+    choices.run.value = "run of preset other"
+    assert "cannot be shown" in choices.problem.value and len(explorer.environments) == len(ENVS)
+
+
+def test_models_on_all_agents_states_are_told_apart(script):
+    arms = [BASELINE, Arm("jump", "baseline", data="pooled", train_frequency="20")]
+    entries = json.dumps([{**entry_of(arm), "id": str(k), "seed": 0} for k, arm in enumerate(arms)])
+    assert len(set(call(script, f"{entries}.map(td.how)"))) == 2
+    assert len({entry["label"] for entry in json.loads(entries)}) == 2

@@ -3,14 +3,7 @@
 from tdlib.core.context import Batch, Context, Prediction
 from tdlib.models.build import DISCRETE, FIELDS, MODELS, build_model, find_family, model_options, register_model
 from tdlib.models.contract import DynamicsModel, Needs, ParameterGroup, describe
-from tdlib.models.derived import (
-    DERIVATIONS,
-    NewtonIncrement,
-    Persistence,
-    RecurrentRollout,
-    RescaledIncrement,
-    TrueField,
-)
+from tdlib.models.derived import DERIVATIONS, NewtonIncrement, Persistence, RecurrentRollout, RescaledIncrement
 from tdlib.models.families.ensemble import Ensemble
 from tdlib.models.families.first_order_ode import FirstOrderODE
 from tdlib.models.families.jump import JumpModel
@@ -53,7 +46,6 @@ __all__ = [
     "StepForm",
     "TrajectoryMatchingModel",
     "TrajectoryShootingModel",
-    "TrueField",
     "VelocityDynamicsModel",
     "build_model",
     "describe",

@@ -11,11 +11,9 @@ import torch
 from torch import Tensor
 
 from tdlib.core.facts import FINEST, TRAIN_RATES
-from tdlib.core.solvers import integrate, solver_step
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.contract import DynamicsModel
 from tdlib.models.options import Options
-from tdlib.systems import System
 
 OneStep = Callable[[Tensor, Tensor, Tensor], Tensor]  # a model, a stack, or the true flow
 TOLERANCE = 1e-5  # relative; keeps floor(0.1 / 0.02) at 5 in single precision
@@ -44,30 +42,6 @@ class Persistence(DynamicsModel):
 
     def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
         return self.broadcast(state, action, delta_t)[0]
-
-
-class TrueField(DynamicsModel):
-    """x' = what a solver makes of the true field f(x, a) in equal substeps: the error of the solver, and no other.
-
-    Args:
-        system: Whose equation is solved; limits of its state are left out.
-        solver: Name in `tdlib.core.solvers.SOLVERS`.
-        substeps: Equal steps inside every interval.
-    """
-
-    def __init__(self, system: System, solver: str = "euler", substeps: int = 1):
-        super().__init__(system.spec, own_scales=False)
-        solver_step(solver)  # names the solvers there are if this is none
-        self.system, self.solver, self.substeps = system, solver, substeps
-
-    def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
-        state, action, asked = self.broadcast(state, action, delta_t)
-        inputs = self.spec.held_input(action)
-        return integrate(lambda x: self.system.derivative(x, inputs), state, asked, self.solver, self.substeps)
-
-    def with_solver(self, solver: str, substeps: int = 1) -> "TrueField":
-        """Return the same field in another solver."""
-        return TrueField(self.system, solver, substeps)
 
 
 class RescaledIncrement(DynamicsModel):

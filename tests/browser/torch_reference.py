@@ -10,7 +10,8 @@ from tdlib.explorer.python.entries import DERIVED, TRUE_FIELD
 from tdlib.explorer.python.pack import packed_model
 from tdlib.explorer.python.page import motion_error
 from tdlib.explorer.python.signals import held_inputs
-from tdlib.models.derived import Persistence, TrueField
+from tdlib.explorer.python.true_field import TrueField
+from tdlib.models.derived import Persistence
 from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint
 

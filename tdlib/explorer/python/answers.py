@@ -19,8 +19,9 @@ from tdlib.core.solvers import SOLVERS
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.explorer.python.entries import DERIVED, TRUE_FIELD
 from tdlib.explorer.python.stepping import Advance, Stepping, stepping
+from tdlib.explorer.python.true_field import TrueField
 from tdlib.models import DynamicsModel
-from tdlib.models.derived import Persistence, TrueField
+from tdlib.models.derived import Persistence
 from tdlib.speed import traced
 from tdlib.speed.pytrees import leaves_of
 from tdlib.systems import SYSTEMS

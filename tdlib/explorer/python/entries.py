@@ -29,6 +29,7 @@ DERIVED: dict[str, tuple] = {  # what needs no training -> class, arguments betw
 SERIES = {"newton_2": "Newton's series, order 2", "newton_3": "Newton's series, order 3"}
 LONG_METHODS = {"baseline": "baseline (always its own step)", "persistence": "nothing moves"}
 TRUE_FIELD = "true_field"  # the name in requests of what no training made
+DATA_LABELS = {"seconds": "equal seconds", "pooled": "states of all agents"}
 SOLVER_LABELS = {"euler": "Euler", "rk4": "RK4"}
 
 
@@ -155,8 +156,8 @@ def _words(arm: Arm) -> dict[str, str]:
         how = f"trained with {method}"
     elif arm.form != "none":
         how, method = f"{how}, {arm.form}", f"{method} {arm.form}"
-    if arm.data == "seconds":
-        how += ", equal seconds"
+    if arm.data in DATA_LABELS:
+        how, method = f"{how}, {DATA_LABELS[arm.data]}", f"{method} ({DATA_LABELS[arm.data]})"
     several = ", ".join(TRAIN_RATES) + " Hz"
     rates = {MIXED: several, LOG_UNIFORM: "Δt log-uniform", "": "–"}.get(rate, f"{rate} Hz")
     return {

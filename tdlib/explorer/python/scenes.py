@@ -4,7 +4,7 @@ A scene is data. The number of its reveal is computed from the models on show, i
 which answer is right; `expected` and `because` speak of the edition's models, and a test computes whether they do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 
@@ -49,7 +49,9 @@ class Scene:
     expected: int
 
 
-def view_link(system: System, rate: float, a: Arm | str, b: Arm | str | None = None, **parts: object) -> str:
+def view_link(
+    system: System, rate: float, a: Arm | str, b: Arm | str | None = None, **parts: int | Sequence[float]
+) -> str:
     """Write a view as a link: a system's first start and input, and what differs from them.
 
     Args:
@@ -60,7 +62,8 @@ def view_link(system: System, rate: float, a: Arm | str, b: Arm | str | None = N
         **parts: Other parts of the link, for example `x0` or `substeps`.
     """
     fields = {"env": system.spec.name, "hz": f"{rate:g}", "a": _model(a), **({} if b is None else {"b": _model(b)})}
-    fields |= {key: ",".join(f"{x:g}" for x in value) if key == "x0" else value for key, value in parts.items()}
+    for key, value in parts.items():
+        fields[key] = str(value) if isinstance(value, int) else ",".join(f"{x:g}" for x in value)
     return "dt-explorer&" + "&".join(f"{key}={value}" for key, value in fields.items())
 
 
@@ -77,7 +80,7 @@ def scenes() -> tuple[Scene, ...]:
     rescaled = Arm(one.model, "rescaled", train_frequency=one.train_frequency)
     own, rest = one.frequencies[0], (first_view(system).start[0], *(0.0,) * (system.spec.state_dim - 1))
 
-    def view(rate: float, a: Arm | str, b: Arm | str | None = None, **parts: object) -> str:
+    def view(rate: float, a: Arm | str, b: Arm | str | None = None, **parts: int | Sequence[float]) -> str:
         return view_link(system, rate, a, b, **parts)
 
     return (

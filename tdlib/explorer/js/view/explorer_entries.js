@@ -32,7 +32,7 @@
   var KEYS = td.ENTRY_KEYS = ["model", "how", "train_frequency", "seed", "run"];
   /** Method, form and data of an entry as one choice. */
   td.how = function (entry) {
-    return [entry.method, entry.form || "none", entry.data === "seconds" ? "seconds" : "transitions"].join(".");
+    return [entry.method, entry.form || "none", entry.data === "none" ? "transitions" : entry.data].join(".");
   };
   function value(entry, key) { return key === "how" ? td.how(entry) : String(entry[key] === undefined ? "" : entry[key]); }
   /** The entry nearest to what is wanted: keys in order of `order`, each kept if any entry still has it. */

@@ -5,12 +5,12 @@
 
   /** Lines that reproduce the view with tdlib: predictions of A and B, the truth, and the errors shown. */
   td.pythonLines = function (state, entries, plan, folder, rounded) {
-    var wrappers = {}, body = [], shown = [], system = root.tdEngine.systems[state.env];
+    var wrappers = {}, own = [], body = [], shown = [], system = root.tdEngine.systems[state.env];
     ["a", "b"].forEach(function (side) {
       var entry = entries[side];
       if (!entry) return;
       var name = "model_" + side, path = (folder ? folder.replace(/\/?$/, "/") : "") + entry.path;
-      if (td.isTruth(entry)) { wrappers.TrueField = true; body.push(name + " = TrueField(system)"); }
+      if (td.isTruth(entry)) { own.push("from tdlib.explorer.python.true_field import TrueField"); body.push(name + " = TrueField(system)"); }
       else if (td.isNothing(entry)) { wrappers.Persistence = true; body.push(name + " = Persistence(system.spec)"); }
       else if (rounded) body.push(name + " = packed_model(load_checkpoint(" + JSON.stringify(path) + "))");
       else body.push(name + " = load_checkpoint(" + JSON.stringify(path) + ").double()");
@@ -25,7 +25,8 @@
     var loads = body.some(function (line) { return line.indexOf("load_checkpoint(") >= 0; }), names = Object.keys(wrappers).sort();
     var lines = ["import torch", "", "from tdlib.envs import SYSTEMS"];
     if (names.length) lines.push("from tdlib.models import " + names.join(", "));
-    if (loads && rounded) lines.splice(3, 0, "from tdlib.explorer.python.pack import packed_model  # the page's weights have 16 bits");
+    if (loads && rounded) own.unshift("from tdlib.explorer.python.pack import packed_model  # the page's weights have 16 bits");
+    lines.splice.apply(lines, [3, 0].concat(own.filter(function (line, k) { return own.indexOf(line) === k; })));
     lines.push("from tdlib.core.specs import state_difference");
     if (loads) lines.push("from tdlib.training import load_checkpoint");
     lines.push("", "system = SYSTEMS[" + JSON.stringify(state.env) + "]", "delta_t = " + python(plan.deltaT) + "  # [s]",
