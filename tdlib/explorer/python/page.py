@@ -134,17 +134,25 @@ def heatmap_rows(statistics: pd.DataFrame) -> dict[str, list[dict]]:
     return rows
 
 
-def page_script(statistics: pd.DataFrame | None, models_folder: str, environments: Sequence[str] = ()) -> str:
+def page_script(
+    statistics: pd.DataFrame | None,
+    models_folder: str,
+    environments: Sequence[str] = (),
+    seeds: Mapping[str, Sequence[int]] | None = None,
+) -> str:
     """Return the script that tells every explorer of a book about its run.
 
     Args:
         statistics: The run's `statistics.csv`, read by `read_statistics`; None leaves the map to be computed.
         models_folder: Folder of the models in Python lines, seen from the repository.
         environments: Those whose models the page carries; empty for all that the engine knows.
+        seeds: Environment -> seeds of its models, the first one first; None for one seed each.
     """
     known: dict = {"models": models_folder}
     if environments:
         known["environments"] = list(environments)
+    if seeds:
+        known["seeds"] = {env: list(own) for env, own in seeds.items()}
     if statistics is not None:
         known |= {"heatmap": heatmap_rows(statistics), "heatmapNote": heatmap_source(statistics)}
     return f"globalThis.tdExplorerPage = {json.dumps(known, separators=(',', ':'), allow_nan=False)};\n"
