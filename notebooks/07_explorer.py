@@ -18,15 +18,15 @@
 #
 # One start, one input, one second. The thick line is the truth, $x(t_{k+1}) = \varphi_\Delta(x(t_k), a_k)$ with the input held over
 # each step; the marks are what a trained model says when its own predictions are fed back,
-# $\hat x_{k+1} = \Phi(\hat x_k, a_k, \Delta)$. The error is $\sqrt{\sum_k |\hat x_k - x_k|^2 / \sum_k |x_k - x_0|^2}$, root mean square over
-# dimensions: 1 is what "nothing moves" scores.
+# $\hat x_{k+1} = \Phi(\hat x_k, a_k, \Delta)$. The number beside a model is the error of its first step,
+# $|\hat x_1 - x_1| / |x_1 - x_0|$, root mean square over dimensions: 1 is what "nothing moves" scores.
 
 # %% tags=["parameters", "remove-cell"]
 preset: str = ""  # name of a preset in params/, or a path; the best models there are if empty
 env: str = "Pendulum-v1"  # environment of the first view, one of the preset's
 
 # %% tags=["part:imports"]
-from tdlib.publish.explore import explored_arms, find_source, open_explorer
+from tdlib.publish.explore import explored_arms, explorer_choices, find_source, open_explorer
 from tdlib.study.phases.train import ensure_trained
 from tdlib.study.run import open_run
 
@@ -36,13 +36,19 @@ source = find_source(preset)
 print(f"models of the {source.name}")
 
 # %% [markdown]
-# Move Δt. In JupyterLab every picture asks the trained models in torch: `open_explorer("quick")` shows a whole run, and
-# `Explorer([folder, ...])` any checkpoints of any runs. On the published page the same element runs the same models from
+# Answer a question, or move Δt. In JupyterLab every picture asks the trained models in torch, of any run: the controls below
+# choose run, system, seed and checkpoints. On the published page the same element runs the same models from
 # the page's own files.
 
 # %%
 explorer = open_explorer(source, env)
 explorer
+
+# %% [markdown] tags=["remove-cell"]
+# Run, system, seed and checkpoints are chosen here; above, everything else.
+
+# %% tags=["remove-cell"]
+explorer_choices(explorer, source)
 
 # %% [markdown]
 # `explorer.view` is the link of the present view; assigning one moves the controls. "Show the Python lines" gives the code

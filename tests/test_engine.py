@@ -21,6 +21,7 @@ from tdlib.explorer.python.pack import (
     Pack,
     pack_models,
     packed_model,
+    packed_seeds,
     published_arms,
     write_pack,
     write_weights,
@@ -351,10 +352,34 @@ def test_equal_models_give_equal_files(tmp_path):
     assert one.startswith(b'tdEngine.load("Pendulum-v1", {')
 
 
+def test_a_page_reads_models_of_another_seed_beside_the_first(tmp_path):
+    models = {seed: describe(build_arm(JUMP, SYSTEMS["Pendulum-v1"].spec, seed), {**JUMP.keys(), "seed": seed})
+              for seed in (0, 2)}  # fmt: skip
+    for seed, model in models.items():
+        save_checkpoint(tmp_path / f"models/Pendulum_v1/jump/{JUMP.folder}/seed{seed}", model, model.record)
+    names = ["weights-Pendulum_v1.js", "weights-Pendulum_v1-seed2.js"]
+    assert list(write_weights(tmp_path / "models", 0, tmp_path)) == names
+    assert packed_seeds(tmp_path / "models", "Pendulum-v1", 0) == [0, 2]
+    assert packed_seeds(tmp_path / "models", "Pendulum-v1", 1) == []
+    engine = Engine()
+    for name in names:
+        engine.scripts.run((tmp_path / name).read_text(encoding="utf-8"))
+    found = engine(".models", "Pendulum-v1")
+    first = f"jump/{JUMP.folder}"
+    assert [(entry["id"], entry["seed"]) for entry in found] == [(first, 0), (f"{first}/seed2", 2)]
+    for entry in found:
+        assert_rollout(engine, "Pendulum-v1", entry["id"], packed_model(models[entry["seed"]]), [0.03, 0.1])
+    broken = (tmp_path / names[1]).read_text(encoding="utf-8").replace('"weights":"', '"weights":"A')
+    with pytest.raises(ScriptError, match="another seed of Pendulum-v1 cannot be used: it is incomplete"):
+        engine.scripts.run(broken)
+    assert len(engine(".models", "Pendulum-v1")) == 2  # what was there stays
+
+
 def test_the_published_weights_fit_the_page(tmp_path):
     sizes = write_weights(PUBLISHED, 0, tmp_path)
-    assert list(sizes) == [f"weights-{env.replace('-', '_')}.js" for env in ENVIRONMENTS]
-    assert sum(sizes.values()) < SIZE_LIMIT
+    first = [f"weights-{env.replace('-', '_')}.js" for env in ENVIRONMENTS]
+    assert [name for name in sizes if "-seed" not in name] == first
+    assert sum(sizes[name] for name in first) < SIZE_LIMIT
     assert sum(arm.model == "lstm" for arm in published_arms()) == 2  # of five: they are large
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -22,17 +23,19 @@ from tdlib.explorer.assets import (
 )
 from tdlib.explorer.python import answers
 from tdlib.explorer.python.answers import Answers, pack_arrays
-from tdlib.explorer.python.entries import entry_of
+from tdlib.explorer.python.entries import TRUE_FIELD, entry_of
 from tdlib.explorer.python.explorer import widget_script
-from tdlib.explorer.python.pack import pack_models
+from tdlib.explorer.python.pack import pack_models, packed_model
 from tdlib.explorer.python.page import heatmap_rows, motion_error, page_script
+from tdlib.explorer.python.scenes import scenes
 from tdlib.explorer.python.signals import held_inputs
+from tdlib.explorer.python.true_field import TrueField
 from tdlib.explorer.python.views import first_view
 from tdlib.figures.theme import TEXT_CONTRAST, contrast
 from tdlib.models import NewtonIncrement, RecurrentRollout, RescaledIncrement
 from tdlib.publish import explore
 from tdlib.publish.edition import PUBLISHED
-from tdlib.publish.explore import find_source, open_explorer
+from tdlib.publish.explore import explorer_choices, find_source, open_explorer
 from tdlib.speed import traced
 from tdlib.study import limits
 from tdlib.study.arms import Arm, build_arm
@@ -198,7 +201,7 @@ def test_the_default_view_is_among_the_arms_and_its_labels_are_words(script, exp
                 key: value for key, value in arm.keys().items() if key in ("model", "method", "form", "train_frequency")
             }
     labels = call(script, f"{entries_of(explorer, 'Pendulum-v1')}.map(function (entry) {{ return entry.label; }})")
-    assert len(set(labels)) == len(labels) == len(ARMS) + 5  # four derived arms and persistence
+    assert len(set(labels)) == len(labels) == len(ARMS) + 6  # four derived arms, persistence, the true field
     assert all("undefined" not in label for label in labels)
 
 
@@ -334,7 +337,8 @@ def test_the_python_lines_run_and_give_what_the_view_shows(script, explorer, env
         fine = "system.truth(state.start, plan.fineActions, plan.fineDeltaTs)"
         fine += ".filter(function (_, k) { return (k + 1) % plan.parts === 0; })"
         errors = call(script, f"td.relativeErrors(system, state.start, {fine}, {json.dumps(shown.tolist())})")
-        assert printed[i] == names[f"error_{side}"] == pytest.approx(errors[-1], rel=1e-9)
+        assert printed[2 * i] == names[f"first_{side}"] == pytest.approx(errors[0], rel=1e-9)
+        assert printed[2 * i + 1] == names[f"error_{side}"] == pytest.approx(errors[-1], rel=1e-9)
 
 
 @pytest.mark.parametrize("env", ENVS)
@@ -358,7 +362,7 @@ def test_the_python_lines_of_a_page_give_the_numbers_of_its_weights(script, fold
     lines = call(script, f"td.pythonLines(state, pair, plan, {json.dumps(str(folder / 'models'))}, page.rounded)")
     names = {}
     exec(lines, names)
-    assert "packed_model" in lines and len(capsys.readouterr().out.split()) == 2
+    assert "packed_model" in lines and len(capsys.readouterr().out.split()) == 4
     for side in "ab":
         shown = call(script, f"page.run(state.env, [Object.assign({{entry: pair.{side}}}, job)])[0]")
         assert np.abs(np.array(shown) - names[f"predicted_{side}"].numpy()).max() < 1e-9
@@ -559,7 +563,7 @@ def test_the_page_without_scripts_shows_the_numbers_of_the_first_view(script, fo
             predicted = explorer.page_answers.answer(env, job).tolist()
             truth = "system.truth(state.start, plan.actions, plan.actions.map(function () { return plan.deltaT; }))"
             errors = call(script, f"td.relativeErrors(system, state.start, {truth}, {json.dumps(predicted)})")
-            assert number == call(script, f"td.errorText({errors[-1]!r})").replace("<", "&lt;")
+            assert number == call(script, f"td.errorText({errors[0]!r})").replace("<", "&lt;")
 
 
 def test_a_view_cannot_break_out_of_the_page_element(folder):
@@ -646,3 +650,157 @@ def test_every_answer_is_for_a_known_environment(folder):
     answers = Answers({}, {"Pendulum-v1": SYSTEMS["Pendulum-v1"].spec})
     with pytest.raises(ValueError, match="env must be one of"):
         answers.answer("CartPole-v1", {"kind": "steps"})
+
+
+# --- guided scenes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def guided():
+    """The script beside the edition's models that the scenes show."""
+    parts = ("explorer_dom.js", "explorer_axes.js", "explorer_map.js", "explorer_strip.js", "explorer_guide.js")
+    script = Scripts(engine_script(), explorer_script((*STATE_PARTS, *parts, "explorer_page.js")))
+    env = next(iter(SYSTEMS))
+    folder = PUBLISHED / "models" / SYSTEMS[env].spec.folder
+    arms = [BASELINE, MIXED]
+    models = {f"{a.model}/{a.folder}": load_checkpoint(folder / a.model / a.folder / "seed0") for a in arms}
+    script.run(pack_models(env, models).script())
+    script.run(f"""
+      var td = globalThis.tdExplorer, known = {json.dumps(ENVS)}, system = tdEngine.systems[{json.dumps(env)}];
+      var entries = td.withDerived(tdEngine.models({json.dumps(env)}));
+      function stepsOf(scene, when) {{
+        var state = td.sceneState(scene[when], known), asked = td.sceneSteps(state, system, entries);
+        return asked.values(asked.jobs.map(function (job) {{ return td.runJob(tdEngine, state.env, job); }}));
+      }}
+      function asked(scene) {{
+        return td.sceneValues(scene, {{before: stepsOf(scene, "before"), after: stepsOf(scene, "after")}});
+      }}
+    """)
+    return script
+
+
+def first_step_by_torch(state: dict, side: str) -> float:
+    """Error of the first step of one side of a view, by torch with the weights as a page holds them."""
+    system, wanted, delta_t = SYSTEMS[state["env"]], state[side], delta_t_of(state["rate"])
+    method, form, _ = wanted["how"].split(".")
+    if wanted["model"] == TRUE_FIELD:
+        model = TrueField(system, "euler", state["substeps"])
+    else:
+        trained = "baseline" if method == "rescaled" else method
+        arm = Arm(wanted["model"], trained, form, train_frequency=wanted["train_frequency"])
+        folder = PUBLISHED / "models" / system.spec.folder / arm.model / arm.folder / "seed0"
+        model = packed_model(load_checkpoint(folder))
+        model = RescaledIncrement(model, arm.train_delta_t, system.spec) if method == "rescaled" else model
+    action = torch.tensor(held_inputs(state["inputs"], system.spec, delta_t, 1), dtype=torch.float64).reshape(1, -1)
+    start = torch.tensor(state["start"], dtype=torch.float64)
+    with torch.inference_mode():
+        predicted = model.predict_sequence(start, action, delta_t)
+    return motion_error(predicted, system.flow(start, action[0], delta_t)[None], start, system)
+
+
+@pytest.mark.parametrize("scene", scenes(), ids=lambda scene: scene.name)
+def test_a_scene_opens_by_its_link_and_the_models_answer_as_it_expects(guided, scene):
+    opened = guided(f"td.fromFragment('#dt-explorer&scene={scene.name}', known)")
+    before, after = (guided(f"td.fromFragment({json.dumps(link)}, known)") for link in (scene.before, scene.after))
+    assert opened == {**before, "scene": scene.name} and before["problems"] == after["problems"] == []
+    for read, link in ((before, scene.before), (after, scene.after)):
+        assert guided(f"td.checkState({json.dumps(read['state'])}, known)") == read["state"]
+        restored = guided(f"td.fromFragment(td.toFragment({json.dumps(read['state'])}), known).state")
+        assert restored == read["state"], link
+    values = guided(f"asked({json.dumps(asdict(scene))})")
+    for when, read in (("before", before), ("after", after)):
+        for side in ("a", "b"):
+            if read["state"][side]:
+                assert values[f"{when}.{side}"] == pytest.approx(first_step_by_torch(read["state"], side), rel=1e-6)
+    assert guided(f"td.answerOf({json.dumps(asdict(scene))}, {values['value']!r})") == scene.expected
+    assert len(scene.answers) == len(scene.bounds) + 1 and list(scene.bounds) == sorted(scene.bounds)
+    for text in (scene.question, scene.says + scene.because):
+        told = guided(f"td.sceneText({json.dumps(text)}, {json.dumps(values)})")
+        assert "{" not in told and "–" not in told
+    number = re.compile(r"(?<![\w|/²])\d")  # numbers are computed: none is typed, but 1 as what persistence scores
+    assert not number.search(
+        re.sub(r"\{[\w.]+\}|Δ²/2|miss 1\b|\|1 − h/Δ\|", "", scene.question + scene.says + scene.because)
+    )
+
+
+def test_a_scene_that_is_not_there_is_named(guided):
+    read = guided("td.fromFragment('#dt-explorer&scene=nowhere', known)")
+    assert "scene" not in read and "scene must be one of step, rescale" in read["problems"][0]
+
+
+def test_the_true_field_is_solved_alike_in_both_languages(guided, explorer):
+    job = {"states": [[2.0, 1.5]], "actions": [0.4] * 10, "deltaT": 0.1, "solver": "midpoint", "substeps": 3}
+    for kind, states in (("rollout", [[2.0, 1.5]]), ("steps", [[2.0 - 0.1 * k, 1.5] for k in range(10)])):
+        asked = {**job, "kind": kind, "states": states}
+        by_torch = explorer.answers.answer("Pendulum-v1", {**asked, "id": TRUE_FIELD})
+        entry = "td.DEFAULTS.untrained.filter(td.isTruth)[0]"
+        on_page = guided(f"td.runJob(tdEngine, 'Pendulum-v1', Object.assign({json.dumps(asked)}, {{entry: {entry}}}))")
+        assert np.abs(by_torch - np.array(on_page)).max() < 1e-12
+
+
+@pytest.mark.parametrize("env", ENVS)
+def test_the_strip_says_at_each_rate_what_the_first_step_says(script, env):
+    script.run(read_asset("explorer_strip.js"))
+    rates = call(script, "td.stripRates()")
+    assert set(call(script, "td.TEST_RATES")) <= set(rates) and rates == sorted(set(rates))
+    nothing = "td.DEFAULTS.untrained[0]"
+    errors = call(
+        script,
+        f"""(function () {{
+      var state = td.defaultState({json.dumps(env)}), system = tdEngine.systems[state.env];
+      var asked = td.firstSteps(state, system, {nothing}, td.stripRates());
+      return asked.errors(asked.jobs.map(function (job) {{ return td.runJob(tdEngine, state.env, job); }}));
+    }})()""",
+    )
+    assert errors == pytest.approx([1.0] * len(rates))  # that nothing moves misses all of the motion
+
+
+# --- choices in JupyterLab --------------------------------------------------------------------------------------------
+
+
+def test_run_seed_and_checkpoints_are_chosen_by_widgets(tmp_path, monkeypatch, folder, script):
+    monkeypatch.setenv("TDLIB_RUNS", str(tmp_path))
+    for name in ("quick", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "quick" / "models").symlink_to(folder / "models")
+    place = tmp_path / "other" / "models" / "CartPole_v1" / "jump" / BASELINE.folder
+    for seed in (0, 3):
+        config = {"env": "CartPole-v1", **BASELINE.keys(), "seed": seed}
+        save_checkpoint(place / f"seed{seed}", build_arm(BASELINE, SYSTEMS["CartPole-v1"].spec, seed), config)
+    source = find_source("quick")
+    explorer = open_explorer(source, "Pendulum-v1")
+    choices = explorer_choices(explorer, source)
+    assert {"run of preset quick", "run of preset other"} <= set(choices.run.options)
+    assert (choices.env.value, choices.seed.value) == ("Pendulum-v1", 0)
+    named = dict(choices.a.options)
+    assert choices.a.label.startswith("jump/baseline_20hz, seed 0") and choices.b.label.startswith("jump/multi_res")
+
+    choices.a.value = next(value for text, value in named.items() if text.startswith("newtonian/"))
+    read = call(script, f"td.fromFragment({json.dumps(explorer.view)}, {json.dumps(ENVS)})")
+    assert (
+        read["problems"] == [] and read["state"]["a"]["model"] == "newtonian" and read["state"]["b"]["model"] == "jump"
+    )
+    choices.b.value = "none"
+    assert call(script, f"td.fromFragment({json.dumps(explorer.view)}, {json.dumps(ENVS)})")["state"]["b"] is None
+    explorer.view = (
+        "dt-explorer&env=CartPole-v1&hz=50&a=jump~rescaled.none.transitions~20"  # as the controls of the page do
+    )
+    assert (choices.env.value, choices.a.value, choices.b.value) == ("CartPole-v1", None, "none")
+
+    before = explorer.config
+    choices.run.value = "run of preset other"
+    assert explorer.config != before and explorer.environments == ["CartPole-v1"]
+    assert list(choices.env.options) == ["CartPole-v1"] and dict(choices.seed.options)["3"] == 3
+    choices.seed.value = 3
+    assert "~20~3" in explorer.view and "hz=50" in explorer.view
+    (tmp_path / "other" / "models").rename(tmp_path / "gone")
+    choices.run.value = "run of preset quick"
+    choices.run.value = "run of preset other"
+    assert "cannot be shown" in choices.problem.value and len(explorer.environments) == len(ENVS)
+
+
+def test_models_on_all_agents_states_are_told_apart(script):
+    arms = [BASELINE, Arm("jump", "baseline", data="pooled", train_frequency="20")]
+    entries = json.dumps([{**entry_of(arm), "id": str(k), "seed": 0} for k, arm in enumerate(arms)])
+    assert len(set(call(script, f"{entries}.map(td.how)"))) == 2
+    assert len({entry["label"] for entry in json.loads(entries)}) == 2

@@ -78,9 +78,9 @@
   }
   function position(deltaT, low, high) { return Math.round(POSITIONS * Math.log(deltaT / low) / Math.log(high / low)); }
 
-  function rateSlider(box, label, rates, start, onChange) {
+  function rateSlider(box, label, rates, start, onChange, onAxis) { // onAxis: the chart below has the slider's own axis
     var low = intervalOf(rates[0]), high = intervalOf(rates[rates.length - 1]), id = "td-range-" + (++COUNT);
-    var row = add(box, "div", { "class": "td-control" });
+    var row = add(box, "div", { "class": onAxis ? "td-control td-on-axis" : "td-control" });
     add(row, "label", { "for": id }, label);
     var track = add(row, "div", { "class": "td-track" });
     var input = add(track, "input", { id: id, type: "range", min: 0, max: POSITIONS, step: 1, value: position(start, low, high) });
@@ -206,7 +206,7 @@
   function mismatchCurves(box) {
     var tests = [];
     for (var i = 0; i <= 80; i++) tests.push(5 * Math.pow(40, i / 80));
-    var update = rateSlider(box, "Training rate of the model [Hz]", [5, 10, 20, 50, 100], 0.05, show);
+    var update = rateSlider(box, "Training rate of the model [Hz]", [5, 10, 20, 50, 100, 200], 0.05, show, true);
     var label = add(box, "label", { "class": "td-check" }), rest = add(label, "input", { type: "checkbox" }), step = 0.05;
     add(label, "span", {}, " start at rest, and look at positions alone");
     rest.addEventListener("change", function () { show(step); });
@@ -223,7 +223,7 @@
       raw(tests.map(function (r) { return [r, Math.max(1e-4, rawError(1 / r))]; }));
       rescaled(tests.map(function (r) { return [r, Math.max(1e-4, rescaledError(1 / r))]; }));
       mark(1 / h);
-      readout.textContent = "Trained at " + rateText(h) + " Hz" + (still ? ", positions from rest" : "") + ". At 50 Hz: raw " + number(rawError(0.02), 2) + ", rescaled " + number(rescaledError(0.02), 2) + ". At 10 Hz: raw " + number(rawError(0.1), 2) + ", rescaled " + number(rescaledError(0.1), 2) + "." + (still ? "" : " Worse than no change above " + rateText(h / 2) + " Hz.");
+      readout.textContent = "Trained at " + rateText(h) + " Hz" + (still ? ", positions from rest" : "") + ". At 50 Hz: raw " + number(rawError(0.02), 2) + ", rescaled " + number(rescaledError(0.02), 2) + ". At 10 Hz: raw " + number(rawError(0.1), 2) + ", rescaled " + number(rescaledError(0.1), 2) + "." + (still || 2 / h > 200.5 ? "" : " Worse than no change above " + rateText(h / 2) + " Hz.");
     }
     update();
   }

@@ -38,7 +38,7 @@
   }
   function interpolation(box) {
     var trained = { 5: false, 10: true, 20: true, 50: true, 100: false }, asked = 0.01;
-    var update = parts.rateSlider(box, "Rate asked for [Hz]", [5, 10, 20, 50, 100, 200], asked, function (v) { asked = v; say(); });
+    var update = parts.rateSlider(box, "Rate asked for [Hz]", [5, 10, 20, 50, 100, 200], asked, function (v) { asked = v; say(); }, true);
     var set = parts.add(box, "fieldset", { "class": "td-choices" });
     parts.add(set, "legend", {}, "Training rates [Hz]");
     Object.keys(trained).forEach(function (rate) {

@@ -7,6 +7,7 @@ from pathlib import Path
 from tdlib.core.files import write_text
 from tdlib.explorer.python.entries import first_choices
 from tdlib.explorer.python.generate.systems import systems_script
+from tdlib.explorer.python.scenes import scene_values
 
 FOLDER = Path(__file__).parent / "js"
 ENGINE_PARTS = (  # in the order they build on
@@ -16,9 +17,9 @@ EXPLORER_PARTS = (  # in the order they build on
     "explorer_rates.js", "explorer_entries.js", "explorer_link.js", "explorer_inputs.js", "explorer_errors.js",
     "explorer_requests.js", "explorer_python.js",
     "explorer_dom.js", "explorer_axes.js", "explorer_plots.js", "explorer_scene.js", "explorer_map.js",
-    "explorer_controls.js", "explorer_hands.js", "explorer_change.js", "explorer_update.js", "explorer_look.js",
-    "explorer_words.js", "explorer_describe.js", "explorer_motion.js", "explorer_share.js", "explorer.js",
-    "explorer_page.js",
+    "explorer_strip.js", "explorer_controls.js", "explorer_hands.js", "explorer_change.js", "explorer_update.js",
+    "explorer_look.js", "explorer_words.js", "explorer_describe.js", "explorer_motion.js", "explorer_share.js",
+    "explorer_guide.js", "explorer.js", "explorer_page.js",
 )  # fmt: skip
 STATE_PARTS = EXPLORER_PARTS[:7]  # those that need no page
 
@@ -37,8 +38,8 @@ def engine_script() -> str:
 @cache
 def explorer_script(parts: tuple[str, ...] = EXPLORER_PARTS) -> str:
     """Return the explorer as one classic script; it expects `tdEngine` to be there."""
-    known = json.dumps(first_choices(), separators=(",", ":"))
-    head = f"globalThis.tdExplorer = {{DEFAULTS: {known}}};"
+    known, guided = (json.dumps(x, separators=(",", ":")) for x in (first_choices(), scene_values()))
+    head = f"globalThis.tdExplorer = {{DEFAULTS: {known}, SCENES: {guided}}};"
     return "\n".join([head, *(read_asset(name) for name in parts)])
 
 

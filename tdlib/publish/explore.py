@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tdlib.explorer import Explorer
+from tdlib.explorer.python.choices import ExplorerChoices
 from tdlib.explorer.python.page import heatmap_rows, heatmap_source, read_statistics
 from tdlib.figures.selection import main_model
 from tdlib.publish.edition import PUBLISHED
-from tdlib.study.layout import RunLayout
+from tdlib.study.layout import RunLayout, runs_root
 from tdlib.study.run import Run, open_run
 from tdlib.study.selection import Selection, select_arms
+from tdlib.training.checkpoint import MODEL_FILE
 
 BEST_PRESET = "quick"  # the run that `make book` makes
 
@@ -42,11 +44,7 @@ def find_source(preset: str = "") -> Source:
         name, first = f"run of preset {run.preset.name}", run.preset.environments[0]
         found = [Source(name, run.layout.models, run.layout.metrics, first)]
     else:
-        quick = RunLayout.of(BEST_PRESET)
-        found = [
-            Source("edition in book/published", PUBLISHED / "models", PUBLISHED / "results" / "metrics"),
-            Source(f"run of preset {BEST_PRESET}", quick.models, quick.metrics),
-        ]
+        found = [_edition(), _run_source(RunLayout.of(BEST_PRESET).models)]
     for source in found:
         if source.models.is_dir():
             return source
@@ -70,11 +68,44 @@ def open_explorer(source: Source | str = "", env: str | None = None, view: str =
         ValueError: If nothing is trained yet, or nothing of the environment.
     """
     source = source if isinstance(source, Source) else find_source(source)
+    return Explorer(source.models, view, source.env if env is None else env, **_table(source))
+
+
+def all_sources() -> dict[str, Source]:
+    """Return every source that there is, by name: the edition, and each run that has trained models."""
+    found = {}
+    for source in (_edition(), *map(_run_source, sorted(runs_root().glob("*/models")))):
+        if any(source.models.rglob(MODEL_FILE)):
+            found[source.name] = source
+    return found
+
+
+def explorer_choices(explorer: Explorer, source: Source) -> ExplorerChoices:
+    """Return controls beside an explorer in JupyterLab: run, seed and checkpoints are chosen there.
+
+    Args:
+        explorer: From `open_explorer`.
+        source: What it shows.
+    """
+    known = {source.name: source, **all_sources()}
+
+    def show(name: str) -> None:
+        explorer.switch(known[name].models, **_table(known[name]))
+
+    return ExplorerChoices(explorer, list(known), source.name, show)
+
+
+def _table(source: Source) -> dict:
+    """The source's own table of errors for the heat map, where it has one."""
     statistics = read_statistics(source.metrics / "statistics.csv")
-    return Explorer(
-        source.models,
-        view,
-        source.env if env is None else env,
-        heatmap={} if statistics is None else heatmap_rows(statistics),
-        heatmap_note="" if statistics is None else heatmap_source(statistics),
-    )
+    if statistics is None:
+        return {}
+    return {"heatmap": heatmap_rows(statistics), "heatmap_note": heatmap_source(statistics)}
+
+
+def _edition() -> Source:
+    return Source("edition in book/published", PUBLISHED / "models", PUBLISHED / "results" / "metrics")
+
+
+def _run_source(models: Path) -> Source:
+    return Source(f"run of preset {models.parent.name}", models, RunLayout(models.parent).metrics)

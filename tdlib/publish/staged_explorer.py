@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tdlib.core.files import write_text
 from tdlib.explorer.assets import write_assets
-from tdlib.explorer.python.pack import weight_file, write_weights
+from tdlib.explorer.python.pack import packed_seeds, weight_file, write_weights
 from tdlib.explorer.python.page import page_script, read_statistics
 from tdlib.study.layout import ROOT
 from tdlib.systems import SYSTEMS
@@ -16,11 +16,12 @@ def stage_explorer(static: Path, models: Path, seed: int, statistics: Path) -> N
     Args:
         static: Folder to fill.
         models: Folder of checkpoints, `<env>/<model>/<arm>/seed<n>`.
-        seed: Seed of the models that the page carries.
+        seed: Seed of the models that the page reads first; those of others are read when a reader chooses them.
         statistics: The run's `statistics.csv`; without it the explorer computes its train × test table.
     """
     write_assets(static)
     shown = models.relative_to(ROOT).as_posix() if models.is_relative_to(ROOT) else models.name
     sizes = write_weights(models, seed, static / "weights")
     carried = [env for env, system in SYSTEMS.items() if weight_file(system.spec) in sizes]
-    write_text(static / "explorer_run.js", page_script(read_statistics(statistics), shown, carried))
+    seeds = {env: packed_seeds(models, env, seed) for env in carried}
+    write_text(static / "explorer_run.js", page_script(read_statistics(statistics), shown, carried, seeds))

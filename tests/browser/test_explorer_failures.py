@@ -149,7 +149,7 @@ def test_without_scripts_figure_and_table_show_the_same_numbers(html, new_page):
         live.wait_for_function(
             "rate => document.querySelector('.td-explorer').tdExplorer.getState().rate === rate", arg=rate
         )
-        table[rate] = [arm["errors"][-1] for arm in shown(live)["arms"]]
+        table[rate] = [arm["errors"][0] for arm in shown(live)["arms"]]
     static = new_page((html / PAGE).as_uri(), scripts=False)
     figure = static.locator(".td-explorer-fallback svg")
     assert figure.is_visible() and figure.get_attribute("aria-label")

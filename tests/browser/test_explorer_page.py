@@ -6,6 +6,7 @@ import pytest
 from conftest import LAYOUT, Watch, open_window
 from torch_reference import assert_equals_torch, set_state, settle, shown
 
+from tdlib.explorer.python.scenes import scenes
 from tdlib.study.layout import ROOT
 from tdlib.systems import SYSTEMS
 
@@ -111,7 +112,9 @@ def test_every_canvas_shows_something_and_follows_the_slider(explorer):
     })"""
     set_state(explorer, rate=50.0)
     before = explorer.evaluate(ink)
-    assert len(before) == 6 and all(drawn for _, _, drawn in before)  # scene, motion, input, phase, error, energy
+    assert len(before) == 7 and all(
+        drawn for _, _, drawn in before
+    )  # strip, scene, motion, input, phase, error, energy
     set_state(explorer, rate=10.0)
     after = explorer.evaluate(ink)
     changed = {name.split()[-1] for (name, sum_before, _), (_, sum_after, _) in zip(before, after, strict=True)
@@ -284,6 +287,59 @@ def test_every_control_is_reached_by_tab_in_the_order_of_the_eye(explorer):
     assert len(backwards) <= 4, backwards  # from the foot of one column to the head of the next
 
 
+# --- guided scenes, and what fits -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scene", scenes(), ids=lambda scene: scene.name)
+def test_a_question_is_guessed_by_keyboard_and_answered_by_the_models(html, new_page, scene):
+    page = new_page((html / PAGE).as_uri() + f"#dt-explorer&scene={scene.name}")
+    guesses = page.get_by_role("group", name="answers").get_by_role("button")
+    guesses.first.wait_for()
+    assert check(page)["updates"] and guesses.count() == len(scene.answers)
+    question = page.locator(".td-x-question").inner_text()
+    assert question.endswith("?") and "{" not in question
+    assert page.locator(".td-x-reveal").inner_text() == ""
+    guesses.last.press("Enter")
+    page.wait_for_function("document.querySelector('.td-x-reveal').textContent !== ''")
+    seen = check(page)  # the view that answers, equal to torch
+    told = page.locator(".td-x-reveal").inner_text()
+    assert told.startswith(("Right. ", "Not quite. ")) and "{" not in told
+    for side, name in (("a", "{after.a}"), ("b", "{after.b}")):
+        if name in scene.says:
+            shown_there = next(arm["text"] for arm in seen["arms"] if arm["side"] == side)
+            assert f"misses {shown_there}" in told
+    marked = page.locator(".td-x-answers [data-right=true]")
+    assert marked.count() == 1 and marked.inner_text().startswith("✓ ")
+    page.get_by_role("button", name="Next question").click()
+    page.wait_for_function("before => document.querySelector('.td-x-question').textContent !== before", arg=question)
+    page.get_by_role("button", name="Close", exact=True).click()
+    assert not page.locator(".td-x-card").is_visible()
+    assert page.evaluate("document.activeElement.closest('.td-x-guide-list') !== null")
+
+
+@pytest.mark.parametrize("width", [375, 768, 1440])
+def test_nine_columns_fit_and_the_strip_lies_under_the_slider(html, new_page, width):
+    page = new_page((html / PAGE).as_uri(), width=width)
+    settle(page)
+    page.wait_for_selector(".td-x-map td button")
+    room = page.evaluate("""() => {
+      const box = document.querySelector(".td-x-map .td-x-scroll"), right = e => e.getBoundingClientRect().right;
+      const cut = [...box.querySelectorAll("td button")].filter(cell => cell.scrollWidth > cell.clientWidth).length;
+      const last = Math.max(...[...box.querySelectorAll("tr")].map(row => right(row.lastChild)));
+      return {over: box.scrollWidth - box.clientWidth, last, end: right(box), cut,
+              columns: box.querySelector("tbody tr").children.length};
+    }""")
+    assert room["columns"] == 10 and room["over"] <= 0 and room["last"] <= room["end"] and room["cut"] == 0
+    for rate in (5, 20, 200):
+        set_state(page, rate=rate)
+        places = page.evaluate("""() => {
+          const track = document.querySelector(".td-x-track input"), box = track.getBoundingClientRect();
+          const cursor = document.querySelector(".td-x-strip .td-x-cursor").getBoundingClientRect();
+          return [box.left + 14 + (box.width - 28) * track.value / 400, (cursor.left + cursor.right) / 2];
+        }""")
+        assert places[0] == pytest.approx(places[1], abs=1.5)
+
+
 # --- link and Python lines --------------------------------------------------------------------------------------------
 
 
@@ -312,7 +368,7 @@ def test_the_python_lines_of_the_page_run_and_agree(explorer, monkeypatch, capsy
     seen = check(explorer)
     exec(lines, {})
     printed = [float(value) for value in capsys.readouterr().out.split()]
-    assert printed == pytest.approx([arm["errors"][-1] for arm in seen["arms"]], rel=1e-6)
+    assert printed == pytest.approx([arm["errors"][k] for arm in seen["arms"] for k in (0, -1)], rel=1e-6)
 
 
 # --- motion and speed -------------------------------------------------------------------------------------------------

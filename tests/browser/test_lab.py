@@ -83,6 +83,12 @@ def run_all(page) -> None:
     pytest.fail("the kernel takes no cell")
 
 
+def slider_rate(page, live: str) -> float:
+    """The rate at the place of the slider [Hz]."""
+    place = page.locator(live).get_by_label("Δt, the length of one step").input_value()
+    return page.evaluate("place => tdExplorer.rateAt(Number(place))", place)
+
+
 def test_the_explorer_moves_in_jupyterlab_and_equals_torch(lab, browser, report):
     watching = Watch()
     # Lab itself asks for what need not be there: settings of this user, other server extensions
@@ -125,6 +131,16 @@ def test_the_explorer_moves_in_jupyterlab_and_equals_torch(lab, browser, report)
         times.append(shown(page, live)["milliseconds"])
     page.locator(live).get_by_label("Model A", exact=True).select_option("jump")
     assert_equals_torch(shown(page, live), MODELS, rounded=False)
+    # run, system, seed and checkpoints are chosen by widgets, and the explorer follows
+    chosen = page.locator(".jp-NotebookPanel .widget-dropdown", has_text="checkpoint of A").locator("select")
+    text = next(t for t in chosen.locator("option").all_inner_texts() if t.startswith("newtonian/ode_rk4_20hz"))
+    chosen.select_option(label=text)
+    page.wait_for_function(
+        "live => document.querySelector(live).tdExplorer.getState().a.model === 'newtonian'", arg=live
+    )
+    seen = shown(page, live)
+    assert seen["arms"][0]["entry"]["train_frequency"] == "20" and seen["state"]["rate"] == slider_rate(page, live)
+    assert_equals_torch(seen, MODELS, rounded=False)
     assert watching.unexpected() == []
     median, longest = sorted(times)[len(times) // 2], max(times)
     report(

@@ -6,10 +6,11 @@ from pathlib import Path
 import torch
 
 from tdlib.core.time_grid import delta_t_of, steps_within
-from tdlib.explorer.python.entries import DERIVED
+from tdlib.explorer.python.entries import DERIVED, TRUE_FIELD
 from tdlib.explorer.python.pack import packed_model
 from tdlib.explorer.python.page import motion_error
 from tdlib.explorer.python.signals import held_inputs
+from tdlib.explorer.python.true_field import TrueField
 from tdlib.models.derived import Persistence
 from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint
@@ -71,6 +72,8 @@ def reference_model(env: str, arm: dict, models: Path, rounded: bool):
     entry = arm["entry"]
     if entry["method"] == "persistence":
         return Persistence(SYSTEMS[env].spec)
+    if entry["id"] == TRUE_FIELD:
+        return TrueField(SYSTEMS[env], arm["solver"], arm["substeps"])
     model = load_checkpoint(models.joinpath(*entry["path"].split("/")[-4:]))
     model = packed_model(model) if rounded else model.double()
     if entry["method"] in DERIVED:
@@ -99,7 +102,9 @@ def assert_equals_torch(seen: dict, models: Path, rounded: bool = True) -> None:
         _assert_close(arm["states"], predicted)
         error = motion_error(predicted, truth, start, system)
         assert abs(arm["errors"][-1] - error) <= 1e-6 * max(1, error)
-        assert reads(arm["text"], error), f"{arm['text']!r} for {error}"
+        first = motion_error(predicted[:1], truth[:1], start, system)
+        assert abs(arm["errors"][0] - first) <= 1e-6 * max(1, first)
+        assert reads(arm["text"], first), f"{arm['text']!r} for {first}"
     milliseconds = re.match(r"([\d.]+) ms", seen["readout"])[1]
     assert reads(milliseconds, 1000 * delta_t)
 

@@ -17,12 +17,14 @@ from torch import Tensor
 
 from tdlib.core.solvers import SOLVERS
 from tdlib.core.specs import EnvironmentSpec
-from tdlib.explorer.python.entries import DERIVED
+from tdlib.explorer.python.entries import DERIVED, TRUE_FIELD
 from tdlib.explorer.python.stepping import Advance, Stepping, stepping
+from tdlib.explorer.python.true_field import TrueField
 from tdlib.models import DynamicsModel
 from tdlib.models.derived import Persistence
 from tdlib.speed import traced
 from tdlib.speed.pytrees import leaves_of
+from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint
 
 MAX_STEPS, MAX_SUBSTEPS = 2000, 64  # bounds on what one request may ask for
@@ -53,8 +55,8 @@ class Answers:
         Args:
             env: Environment.
             job: `kind` "rollout" (states holds one start, actions the T held inputs) or "steps" (one step from each of
-                N states under N inputs); `deltaT` [s]; `id` of the model or None for persistence; `derive`, `solver`,
-                `substeps`.
+                N states under N inputs); `deltaT` [s]; `id` of the model, None for persistence or `TRUE_FIELD`;
+                `derive`, `solver`, `substeps`.
 
         Returns:
             (T, D) states after each action, or (N, D) states after one step; float64.
@@ -98,6 +100,8 @@ class Answers:
         spec = self._specs[env]
         if name is None:
             return Followed(Persistence(spec), recorded=False)
+        if name == TRUE_FIELD:
+            return Followed(_with_solver(TrueField(SYSTEMS[env]), solver, substeps))
         model = _with_solver(self.model(name), solver, substeps)
         if derive is None:
             return Followed(model)

@@ -28,6 +28,8 @@ DERIVED: dict[str, tuple] = {  # what needs no training -> class, arguments betw
 }
 SERIES = {"newton_2": "Newton's series, order 2", "newton_3": "Newton's series, order 3"}
 LONG_METHODS = {"baseline": "baseline (always its own step)", "persistence": "nothing moves"}
+TRUE_FIELD = "true_field"  # the name in requests of what no training made
+DATA_LABELS = {"seconds": "equal seconds", "pooled": "states of all agents"}
 SOLVER_LABELS = {"euler": "Euler", "rk4": "RK4"}
 
 
@@ -63,12 +65,12 @@ def derives_from(arm: Arm) -> list[str]:
 
 
 def first_choices() -> dict:
-    """Return what both homes show first, as the script chooses models: rate, models A and B, and that nothing moves."""
+    """Return what both homes show first, as the script chooses models: rate, models A and B, and the untrained."""
     wanted = {
         side: {"model": arm.model, "how": f"{arm.method}.{arm.form}.{arm.data}", "train_frequency": arm.train_frequency}
         for side, arm in FIRST_ARMS.items()
     }
-    return {"rate": FIRST_RATE, **wanted, "nothing": nothing_moves()}
+    return {"rate": FIRST_RATE, **wanted, "untrained": [nothing_moves(), true_field()]}
 
 
 def nothing_moves() -> dict:
@@ -76,6 +78,15 @@ def nothing_moves() -> dict:
     return {**PERSISTENCE.keys(), "id": None, **_words(PERSISTENCE), "color": PERSISTENCE.method,
             "rates": [], "range": None, "solver": None,
             "fixedStep": None, "limit": None, "derived": []}  # fmt: skip
+
+
+def true_field() -> dict:
+    """Describe the true field in a solver that one chooses, which every system has."""
+    return {
+        **nothing_moves(),
+        "model": TRUE_FIELD, "method": TRUE_FIELD, "id": TRUE_FIELD, "color": "ode", "solver": "euler",
+        "modelLabel": "true field", "howLabel": "nothing learned, solved in steps", "label": "true field",
+    }  # fmt: skip
 
 
 def limit_of(arm: Arm) -> dict | None:
@@ -145,8 +156,8 @@ def _words(arm: Arm) -> dict[str, str]:
         how = f"trained with {method}"
     elif arm.form != "none":
         how, method = f"{how}, {arm.form}", f"{method} {arm.form}"
-    if arm.data == "seconds":
-        how += ", equal seconds"
+    if arm.data in DATA_LABELS:
+        how, method = f"{how}, {DATA_LABELS[arm.data]}", f"{method} ({DATA_LABELS[arm.data]})"
     several = ", ".join(TRAIN_RATES) + " Hz"
     rates = {MIXED: several, LOG_UNIFORM: "Δt log-uniform", "": "–"}.get(rate, f"{rate} Hz")
     return {

@@ -48,22 +48,45 @@ class Explorer(anywidget.AnyWidget):
         heatmap: Mapping[str, Sequence[Mapping]] | None = None,
         heatmap_note: str = "",
     ):
-        sources = [source] if isinstance(source, (str, os.PathLike)) else list(source)
-        self.checkpoints = find_checkpoints(sources)
-        found = [name for name in SYSTEMS if any(c.env == name for c in self.checkpoints)]
+        self._esm = widget_script()
+        self._css = theme_css() + read_asset("explorer.css")
+        super().__init__(view=view, config=self._read(source, env, heatmap, heatmap_note))
+        self.on_msg(self._on_message)
+
+    def switch(
+        self,
+        source: Path | str | Sequence[Path | str],
+        *,
+        heatmap: Mapping[str, Sequence[Mapping]] | None = None,
+        heatmap_note: str = "",
+    ) -> None:
+        """Show the models of another source in the same place; the view stays as far as the source has its models.
+
+        Raises:
+            ValueError: If a folder holds no models; then nothing changes.
+        """
+        self.config = self._read(source, None, heatmap, heatmap_note)
+
+    def _read(
+        self,
+        source: Path | str | Sequence[Path | str],
+        env: str | None,
+        heatmap: Mapping[str, Sequence[Mapping]] | None,
+        heatmap_note: str,
+    ) -> dict:
+        """Find the models of a source, and say to the script which they are."""
+        checkpoints = find_checkpoints([source] if isinstance(source, (str, os.PathLike)) else list(source))
+        found = [name for name in SYSTEMS if any(c.env == name for c in checkpoints)]
         if env is not None and env not in found:
             raise ValueError(f"env must be one of {found}, got {env!r}")
+        self.checkpoints = checkpoints
         # the first environment is the one that a view without a name opens
         self.environments = sorted(found, key=lambda name: name != env)
         folders = {str(i): c.folder for i, c in enumerate(self.checkpoints)}
         known = folders, {name: SYSTEMS[name].spec for name in found}
         self.answers, self.page_answers = Answers(*known), Answers(*known, prepare=packed_model)
-        self._esm = widget_script()
-        self._css = theme_css() + read_asset("explorer.css")
         models = {env: self._entries(env) for env in self.environments}
-        config = {"heatmap": dict(heatmap or {}), "heatmapNote": heatmap_note, "models": models}
-        super().__init__(view=view, config=config)
-        self.on_msg(self._on_message)
+        return {"heatmap": dict(heatmap or {}), "heatmapNote": heatmap_note, "models": models}
 
     def _entries(self, env: str) -> list[dict]:
         several = len({c.run for c in self.checkpoints}) > 1

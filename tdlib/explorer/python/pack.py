@@ -11,7 +11,7 @@ import copy
 import json
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -28,7 +28,8 @@ from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint
 
 VERSION = 2
-SIZE_LIMIT = 5_000_000  # [bytes] of all weight files together
+SIZE_LIMIT = 5_000_000  # [bytes] of all weight files of one seed together
+MAX_SEEDS = 3  # a page carries no more of them
 
 
 def packed_model(model: DynamicsModel) -> DynamicsModel:
@@ -111,48 +112,64 @@ def published_arms() -> list[Arm]:
     return [arm for arm in arms if find_family(arm.model).on_page(arm.method, arm.form, arm.train_frequency)]
 
 
-def write_pack(models_root: Path | str, env: str, seed: int, target: Path | str) -> int:
-    """Write the weight file of one environment; return its size [bytes].
+def write_pack(models_root: Path | str, env: str, seed: int, target: Path | str, *, further: bool = False) -> int:
+    """Write the weight file of one environment and seed; return its size [bytes].
 
     Args:
         models_root: Folder of checkpoints, `<env>/<model>/<arm>/seed<n>`; arms that are not there are left out.
         env: Environment.
         seed: Seed of the models.
         target: File to write.
+        further: Whether the page adds it to that of the first seed; ids then end with the seed's folder.
 
     Raises:
         ValueError: If there is no checkpoint of this environment and seed.
     """
     folder = Path(models_root) / SYSTEMS[env].spec.folder
-    paths = {f"{arm.model}/{arm.folder}": folder / arm.model / arm.folder / f"seed{seed}" for arm in published_arms()}
-    models = {name: load_checkpoint(path) for name, path in paths.items() if path.is_dir()}
+    end = f"/seed{seed}"
+    names = [
+        f"{arm.model}/{arm.folder}" for arm in published_arms() if (folder / arm.model / arm.folder / end[1:]).is_dir()
+    ]
+    models = {name + end * further: load_checkpoint(folder / (name + end)) for name in names}
     if not models:
         raise ValueError(f"models_root must hold checkpoints of {env} with seed {seed}, none in {folder}")
-    text = pack_models(env, models).script()
+    pack = pack_models(env, models)
+    text = replace(pack, payload={**pack.payload, "further": True}).script() if further else pack.script()
     write_text(target, text)
     return len(text)
 
 
-def weight_file(spec: EnvironmentSpec) -> str:
-    """Return the name of the file with the weights of one environment."""
-    return f"weights-{spec.folder}.js"
+def weight_file(spec: EnvironmentSpec, seed: int | None = None) -> str:
+    """Return the name of the file with the weights of one environment: of the first seed, or of a further one."""
+    return f"weights-{spec.folder}.js" if seed is None else f"weights-{spec.folder}-seed{seed}.js"
+
+
+def packed_seeds(models_root: Path | str, env: str, seed: int) -> list[int]:
+    """Return the seeds of an environment that a page carries, the first one asked for; empty without it."""
+    found = {int(path.name[4:]) for path in (Path(models_root) / SYSTEMS[env].spec.folder).glob("*/*/seed[0-9]*")}
+    return [seed, *sorted(found - {seed})][:MAX_SEEDS] if seed in found else []
 
 
 def write_weights(models_root: Path | str, seed: int, target_folder: Path | str) -> dict[str, int]:
-    """Write `weights-<Env_v1>.js` of every environment that has models; return file names and sizes [bytes].
+    """Write the weight files of every environment that has models; return file names and sizes [bytes].
+
+    A page reads those of the first seed, `weights-<Env_v1>.js`, and one of another seed, `weights-<Env_v1>-seed1.js`,
+    once a reader chooses it.
 
     Raises:
-        ValueError: If there are no models, or the files are larger than 5 MB together.
+        ValueError: If there are no models, or the files of one seed are larger than 5 MB together.
     """
-    sizes = {}
+    sizes: dict[str, int] = {}
+    of_seed: dict[int, int] = {}
     for env, system in SYSTEMS.items():
-        if any((Path(models_root) / system.spec.folder).glob(f"*/*/seed{seed}")):
-            name = weight_file(system.spec)
-            sizes[name] = write_pack(models_root, env, seed, Path(target_folder) / name)
+        for own in packed_seeds(models_root, env, seed):
+            name = weight_file(system.spec, None if own == seed else own)
+            sizes[name] = write_pack(models_root, env, own, Path(target_folder) / name, further=own != seed)
+            of_seed[own] = of_seed.get(own, 0) + sizes[name]
     if not sizes:
         raise ValueError(f"models_root must hold checkpoints with seed {seed}, none in {models_root}")
-    if sum(sizes.values()) > SIZE_LIMIT:
-        raise ValueError(f"weight files must be at most {SIZE_LIMIT} bytes together, got {sum(sizes.values())}")
+    if max(of_seed.values()) > SIZE_LIMIT:
+        raise ValueError(f"weight files of a seed must be at most {SIZE_LIMIT} bytes together, got {of_seed}")
     return sizes
 
 

@@ -1,7 +1,7 @@
 """The explorer's element on a published page: what readers without scripts see instead, and the train × test table.
 
 The figure and its table hold the same numbers that the script shows in its first view: rollouts of models A and B over
-one second at the study's rates, from the same start under the same held input.
+one second, and the errors of their first steps at the study's rates, from the same start under the same held input.
 """
 
 import html
@@ -41,7 +41,7 @@ class StaticRollout:
     Args:
         times: (T+1,) [s].
         states: (T+1, D) predicted, the start first.
-        error: RMS error over RMS true change, root mean square over dimensions.
+        error: Of the first step: error over true change, root mean square over dimensions.
     """
 
     times: np.ndarray
@@ -82,7 +82,7 @@ def static_view(env: str, answers: Answers, find: Find) -> str:
     return (
         f"<figure>{figure}<figcaption>Truth (line) and predictions at {FIRST_RATE:g} Hz over one second."
         "</figcaption></figure>\n"
-        "<table><caption>Error over one second, relative to the true motion, by asked rate</caption>"
+        "<table><caption>Error of the first step, relative to the true motion, by asked rate</caption>"
         f'<thead><tr><th scope="col">model</th>{head}</tr></thead><tbody>{rows}</tbody></table>'
     )
 
@@ -99,7 +99,7 @@ def static_rollout(system: System, answers: Answers, name: str, rate: float) -> 
     for action in actions:
         state = system.flow(state, torch.tensor(action, dtype=torch.float64).reshape(-1), delta_t)
         truth.append(state)
-    error = motion_error(predicted, torch.stack(truth), start, system)
+    error = motion_error(predicted[:1], truth[0][None], start, system)
     times = np.arange(len(actions) + 1) * delta_t
     return StaticRollout(times, torch.cat([start[None], predicted]).numpy(), error)
 
@@ -134,17 +134,25 @@ def heatmap_rows(statistics: pd.DataFrame) -> dict[str, list[dict]]:
     return rows
 
 
-def page_script(statistics: pd.DataFrame | None, models_folder: str, environments: Sequence[str] = ()) -> str:
+def page_script(
+    statistics: pd.DataFrame | None,
+    models_folder: str,
+    environments: Sequence[str] = (),
+    seeds: Mapping[str, Sequence[int]] | None = None,
+) -> str:
     """Return the script that tells every explorer of a book about its run.
 
     Args:
         statistics: The run's `statistics.csv`, read by `read_statistics`; None leaves the map to be computed.
         models_folder: Folder of the models in Python lines, seen from the repository.
         environments: Those whose models the page carries; empty for all that the engine knows.
+        seeds: Environment -> seeds of its models, the first one first; None for one seed each.
     """
     known: dict = {"models": models_folder}
     if environments:
         known["environments"] = list(environments)
+    if seeds:
+        known["seeds"] = {env: list(own) for env, own in seeds.items()}
     if statistics is not None:
         known |= {"heatmap": heatmap_rows(statistics), "heatmapNote": heatmap_source(statistics)}
     return f"globalThis.tdExplorerPage = {json.dumps(known, separators=(',', ':'), allow_nan=False)};\n"
@@ -228,7 +236,7 @@ def _figure(system: System, rate: float, rollouts: Mapping[str, StaticRollout]) 
         parts += [shape.format(x, y, f"var(--td-{color}, currentColor)") for x, y in path]
     parts.append(f'<text x="{(LEFT + RIGHT) / 2}" y="{BOTTOM + 36}" text-anchor="middle">time [s]</text>')
     parts.append(f'<text x="4" y="14">{state_label(system.spec.state_names[d], system.spec.name)}</text>')
-    said = "; ".join(f"{label}, error {_text(r.error)}" for label, r in rollouts.items())
+    said = "; ".join(f"{label}, error of the first step {_text(r.error)}" for label, r in rollouts.items())
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img" font-size="13" fill="currentColor" '
         f'aria-label="Motion over one second at {rate:g} Hz. {html.escape(said)}">{"".join(parts)}</svg>'

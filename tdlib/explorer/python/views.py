@@ -9,16 +9,19 @@ from dataclasses import replace
 import torch
 
 from tdlib.core.seeding import torch_generator
+from tdlib.explorer.python.signals import held_inputs
 from tdlib.figures.style import state_symbol
 from tdlib.systems import System
 from tdlib.systems.sketch import FirstView
 
+MOVE_STEPS, MOVE_STEP = 10, 0.01  # how long a start at rest is followed until it moves: 0.1 s
 MOTIONS, STEPS, STEP = 32, 20, 0.05  # how many motions of one second are followed to find windows
 
 
 def first_view(system: System) -> FirstView:
     """Return where the explorer begins with a system."""
     view = system.views.first or _from_resets(system)
+    view = replace(view, start=_moving(system, view))
     known = view.least_margins is not None and all(pair[0] in view.windows for pair in phase_pairs(system))
     reach = [] if known else _reach(system)
     windows, margins = dict(view.windows), view.least_margins
@@ -28,6 +31,24 @@ def first_view(system: System) -> FirstView:
     if margins is None:
         margins = tuple(0.1 * x for x in reach)
     return replace(view, windows=windows, least_margins=margins)
+
+
+def _moving(system: System, view: FirstView) -> tuple[float, ...]:
+    """A start in which everything moves: a velocity of zero becomes what the first input makes of it within a while.
+
+    From rest a first step has next to no motion to compare an error with.
+    """
+    spec, start = system.spec, torch.tensor(view.start, dtype=torch.float64)
+    if not any(view.start[d] == 0 for d in spec.velocity_dims):
+        return view.start
+    actions = torch.tensor(held_inputs(list(view.signals), spec, MOVE_STEP, MOVE_STEPS), dtype=torch.float64)
+    for action in actions.reshape(MOVE_STEPS, -1):
+        start = system.flow(start, action, MOVE_STEP)
+    moved = list(view.start)
+    for d in spec.velocity_dims:
+        if moved[d] == 0:
+            moved[d] = max(-view.start_limits[d], min(view.start_limits[d], round(float(start[d]), 2)))
+    return tuple(moved)
 
 
 def phase_pairs(system: System) -> list[tuple[int, int]]:

@@ -23,7 +23,8 @@
    tdEngine.load(env, payload, structures)
                                   take the models of a weight file (pack.py): weights, decoded when first used, and the
                                   generated functions of each structure. A broken payload is remembered, and models(env)
-                                  throws the sentence that says what is wrong
+                                  throws the sentence that says what is wrong. A file of another seed says further: its
+                                  models are added
    tdEngine.models(env)           [{id, structure, ...keys of the arm, seed, support: [s, s], delta_t, solver, substeps,
                                   derives}], [] before load; solver and substeps are null where there is none
    tdEngine.missing(env)          [{id, why}] of models that the page cannot run
@@ -51,7 +52,7 @@
   const { VERSION, size, decodeWeights } = td.weights;
 
   const STORED = ["tensors", "constants", "offset", "crc32"]; // of an entry, not shown
-  const packs = {}; // env -> {entries by id, order of ids, structures, base64 text, decoded models, missing, problem}
+  const packs = {}; // env -> {entries by id, order of ids, by id the part of structures and base64 text, decoded models, missing, problem}
 
   /** Say that an argument breaks its rule. */
   function refuse(rule, got) { throw new RangeError(rule + ", got " + got); }
@@ -81,18 +82,26 @@
 
   function load(env, payload, structures) {
     systemOf(env);
-    const problem = problemOf(env, payload, structures);
-    const pack = { entries: {}, order: [], structures: structures, text: "", models: {}, missing: [], problem: null };
+    const problem = problemOf(env, payload, structures), before = packs[env];
+    if (payload && payload.further && before && !before.problem) { // another seed beside what is there
+      if (problem) throw new Error("the weight file of another seed of " + env + " cannot be used: " + problem);
+      return take(before, payload, structures);
+    }
+    const pack = { entries: {}, order: [], parts: {}, models: {}, missing: [], problem: null };
     packs[env] = pack;
     if (problem) {
       pack.problem = "the weight file of " + env + " cannot be used: " + problem;
       return;
     }
-    pack.text = payload.weights;
     pack.missing = payload.missing || [];
+    take(pack, payload, structures);
+  }
+  function take(pack, payload, structures) {
+    const part = { structures: structures, text: payload.weights };
     payload.index.forEach(function (entry) {
+      if (!has(pack.entries, entry.id)) pack.order.push(entry.id);
       pack.entries[entry.id] = entry;
-      pack.order.push(entry.id);
+      pack.parts[entry.id] = part;
     });
   }
 
@@ -124,9 +133,9 @@
       if (!has(DERIVED, derive)) refuse("derive must be " + oneOf(DERIVED), derive);
       return (pack.models[name] = DERIVED[derive](modelOf(env, id), entry.delta_t, sizesOf(system).state));
     }
-    const structure = pack.structures[entry.structure];
+    const part = pack.parts[id], structure = part.structures[entry.structure];
     let arrays;
-    try { arrays = decodeWeights(entry, pack.text); } catch (error) {
+    try { arrays = decodeWeights(entry, part.text); } catch (error) {
       throw new Error("the weights of " + id + " in " + env + " are damaged: " + error.message);
     }
     return (pack.models[name] = KINDS[structure.kind](structure, arrays, sizesOf(system), entry));

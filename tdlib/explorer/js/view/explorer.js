@@ -15,10 +15,11 @@
       frozen: false, gone: false, touched: false, onScreen: true,
       clock: { playing: !reduced, time: 0, last: null, strobe: reduced, reduced: reduced },
     };
-    [td.addChanges, td.addUpdates, td.addLook, td.addWords, td.addDescriptions, td.addSharing].forEach(function (add) { add(app); });
+    [td.addChanges, td.addUpdates, td.addLook, td.addWords, td.addDescriptions, td.addSharing, td.addStrip].forEach(function (add) { add(app); });
     app.ui = td.buildControls("td-x" + ++count, app.environments, actions(app));
     element.append(app.ui.root);
     td.addMotion(app);
+    td.addGuide(app);
     app.hands = td.hands(app.ui, {
       engine: app.engine, state: function () { return app.state; }, view: function () { return app.view; }, changed: app.changed,
       setInput: app.setInput, freeze: function (on) { app.frozen = on; }, // axes keep still under the hand
@@ -45,6 +46,7 @@
     if (!app.environments.length) return app.fail("this page", new Error("the engine knows no system"));
     var env = app.environments.indexOf(options.env) >= 0 ? options.env : app.environments[0];
     app.explorer.ready = first ? app.openEnvironment(first.state.env, first.state, first.problems) : app.openEnvironment(env, null, []);
+    if (first && first.scene) app.explorer.ready.then(function () { app.openScene(first.scene); });
   }
 
   /** What the controls do. */
@@ -97,7 +99,7 @@
       stops.push(function () { observer.disconnect(); });
     }
     observe(root.ResizeObserver, function () { root.requestAnimationFrame(redraw); }, function (observer) {
-      [ui.scene, ui.trajectory, ui.phase, ui.error, ui.energy].forEach(function (figure) { observer.observe(figure.box); });
+      [ui.strip, ui.scene, ui.trajectory, ui.phase, ui.error, ui.energy].forEach(function (figure) { observer.observe(figure.box); });
     });
     observe(root.MutationObserver, redraw, function (observer) {
       observer.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "data-mode"] });

@@ -19,7 +19,7 @@
   }
   /** Axes with ticks and labels. spec: {x: [low, high], y: [low, high], xTicks, yTicks, xLabel, yLabel, log}. */
   function axes(canvas, theme, spec) {
-    var f = start(canvas, theme), c = f.c, small = f.width < 330;
+    var f = start(canvas, theme), c = f.c, small = f.width < 380;
     var left = spec.left || 46, right = f.width - 12, top = 24, bottom = f.height - (spec.xLabel ? 36 : 20);
     var yLow = spec.log ? Math.log(spec.y[0]) : spec.y[0], yHigh = spec.log ? Math.log(spec.y[1]) : spec.y[1];
     f.x = function (v) { return left + ((right - left) * (v - spec.x[0])) / (spec.x[1] - spec.x[0]); };

@@ -50,6 +50,7 @@
       if (typeof next === "string") {
         var read = td.fromFragment(next, app.environments);
         if (!read) return app.problem("This link is not one of the explorer. Nothing was changed.");
+        if (read.scene) return app.openScene(read.scene);
         app.openEnvironment(read.state.env, read.state, read.problems);
       } else app.tryTo(function () { app.openEnvironment(next && next.env, td.checkState(next, app.environments), []); }, function () {});
     }

@@ -6,7 +6,7 @@
 
   /** Place of a rate on the slider's track. */
   td.placeOf = function (rate) {
-    var share = Math.log(rate / td.SLOWEST) / Math.log(td.FASTEST / td.SLOWEST);
+    var share = td.shareOf(rate);
     return "calc(var(--x-thumb) / 2 + " + share.toFixed(5) + " * (100% - var(--x-thumb)))";
   };
 
@@ -27,6 +27,7 @@
       var ui = { arms: {}, field: field };
       ui.problem = h("p", { class: "td-x-problem", role: "alert", hidden: true });
       ui.live = h("p", { class: "td-x-hidden", "aria-live": "polite", role: "status" });
+      ui.guide = h("nav", { class: "td-x-guide", "aria-label": "guided questions" });
       // system
       ui.environments = environments.map(function (env) {
         return h("input", { type: "radio", name: id + "-env", value: env, id: id + "-" + env, onchange: function () { act.openEnvironment(env); } });
@@ -40,17 +41,19 @@
       ui.shadeHigh = h("div", { class: "td-x-shade td-x-shade-high" });
       ui.trained = h("div", { class: "td-x-trained", "aria-hidden": "true" });
       ui.ticks = h("div", { class: "td-x-ticks", role: "group", "aria-label": "rates of the study" }, td.TEST_RATES.map(function (rate) {
-        return h("button", { type: "button", text: String(rate), "aria-label": rate + " Hz", "data-minor": [16, 25, 33.3].indexOf(rate) >= 0,
+        var end = rate === td.SLOWEST ? "first" : rate === td.FASTEST ? "last" : null;
+        return h("button", { type: "button", text: rate + (end ? " Hz" : ""), "aria-label": rate + " Hz", "data-minor": [16, 25, 33.3].indexOf(rate) >= 0, "data-end": end,
           style: "left:" + td.placeOf(rate), onclick: function () { act.setRate(rate); } });
       }));
       ui.range = h("p", { class: "td-x-range" });
       var slider = h("div", { class: "td-x-slider" }, [
         h("div", { class: "td-x-slider-head" }, [h("label", { for: id + "-dt", text: "Δt, the length of one step" }), ui.readout]),
-        h("div", { class: "td-x-track" }, [ui.shadeLow, ui.shadeHigh, ui.trained, ui.slider]), ui.ticks,
         ui.legend = h("div", { class: "td-x-legend", "aria-hidden": "true" }, ["a", "b"].map(function (side) {
           return h("span", { "data-side": side }, [h("i", {}), h("span", {}), h("b", {})]);
         })),
+        h("div", { class: "td-x-track" }, [ui.shadeLow, ui.shadeHigh, ui.trained, ui.slider]), ui.ticks,
       ]);
+      ui.strip = canvasFigure("strip", "Error of the first step at every rate");
       // models
       ["a", "b"].forEach(function (side) { ui.arms[side] = buildArm(side, ui); });
       ui.add = h("button", { type: "button", class: "td-x-add", text: "+ compare with a second model", onclick: function () { act.compare(true); ui.arms.b.box.hidden = false; ui.arms.b.selects.how.focus(); } });
@@ -100,7 +103,7 @@
       ui.done = h("span", { class: "td-x-done", role: "status" });
       ui.source = h("p", { class: "td-x-note" });
       ui.root = h("section", { class: "td-x", "aria-label": "Δt explorer", hidden: true }, [
-        ui.live, ui.problem, ui.system, slider, ui.range, ui.motion, h("div", { class: "td-x-arms" }, [ui.arms.a.box, ui.arms.b.box, ui.add]), ui.views, ui.more,
+        ui.live, ui.problem, ui.guide, ui.system, slider, ui.strip.box, ui.range, ui.motion, h("div", { class: "td-x-arms" }, [ui.arms.a.box, ui.arms.b.box, ui.add]), ui.views, ui.more,
         h("div", { class: "td-x-foot" }, [ui.linkButton, ui.codeButton, ui.reset, ui.done]), ui.linkText, ui.code, ui.source]);
       return ui;
     }
@@ -115,7 +118,7 @@
       arm.remove = side === "b" ? h("button", { type: "button", class: "td-x-remove", "aria-label": "remove model B", text: "×", onclick: function () { act.compare(false); ui.add.hidden = false; ui.add.focus(); } }) : null;
       arm.box = h("div", { class: "td-x-arm", "data-side": side, role: "group", "aria-label": "model " + letter }, [
         h("div", { class: "td-x-arm-head" }, [h("span", { class: "td-x-swatch", "aria-hidden": "true" }), h("b", { text: letter }), arm.value,
-          h("span", { class: "td-x-unit", text: "error ÷ true motion" }), arm.remove]),
+          h("span", { class: "td-x-unit", text: "error of one step" }), arm.remove]),
         arm.first,
         h("div", { class: "td-x-selects" }, [select("how", "Method and form of " + letter), select("model", "Model " + letter), select("train_frequency", letter + " trained at")])]);
       arm.rare = h("div", { class: "td-x-fields" }, [select("seed", "Seed of " + letter), select("run", "Run of " + letter)]);

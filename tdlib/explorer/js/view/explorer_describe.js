@@ -9,7 +9,7 @@
     app.describeLater = td.dom.quiet(function () {
       if (app.gone || !app.view) return;
       var words = "Δt " + td.number(1000 * app.view.plan.deltaT) + " milliseconds. " + app.view.arms.map(function (arm) {
-        return arm.side.toUpperCase() + ", " + arm.entry.label + ": error over one second " + td.errorText(arm.errors[arm.errors.length - 1]) + " of the true motion";
+        return arm.side.toUpperCase() + ", " + arm.entry.label + ": the first step misses " + td.errorText(arm.errors[0]) + " of the true motion, one second " + td.errorText(arm.errors[arm.errors.length - 1]);
       }).join("; ") + ".";
       setText(app.ui.live, words);
       var d = app.view.state.dim, name = td.axisLabel(app.view.system, d), end = app.view.truthSteps[app.view.truthSteps.length - 1] || app.view.state.start;
@@ -21,6 +21,9 @@
         return arm.side.toUpperCase() + " after the first step " + td.errorText(arm.errors[0]) + ", after one second " + td.errorText(arm.errors[arm.errors.length - 1]) +
           (arm.limit ? ", limit at the first step " + td.errorText(arm.limit.errors[0]) : "");
       }).join("; ") + ".");
+      describe(app.ui.strip.canvas, "Error of the first step at every rate from 5 to 200 hertz; where you are, " + app.view.arms.map(function (arm) {
+        return arm.side.toUpperCase() + " " + td.errorText(arm.errors[0]);
+      }).join(" and ") + ".");
       describe(app.ui.scene.canvas, "The " + app.view.system.view.picture + " in truth and the predictions as ghosts over it.");
       if (app.view.energyLimits) describe(app.ui.energy.canvas, "Energy over one second: true " + signed(app.view.system.energy(app.view.state.start), 2) + " to " + signed(app.view.system.energy(end), 2) + " joule.");
       var signal = app.view.state.inputs[app.view.state.channel];

@@ -12,22 +12,27 @@
   td.solverOf = function (entry, state) { return td.isField(entry) ? state.solver || entry.solver : ""; };
   td.substepsOf = function (entry, state) { return td.isField(entry) ? state.substeps : 1; };
   td.isNothing = function (entry) { return entry.id === null; };
+  function untrained(model) { return td.DEFAULTS.untrained.filter(function (entry) { return entry.model === model; })[0]; }
+  td.isTrained = function (entry) { return !untrained(entry.model); };
+  td.isTruth = function (entry) { return !td.isTrained(entry) && td.isField(entry); };
 
-  /** Add what needs no training: what Python lists as derived from an entry, and the prediction that nothing moves. */
+  /** Add what needs no training: what Python lists as derived from an entry, that nothing moves, and the true field. */
   td.withDerived = function (entries) {
     var all = [];
     entries.forEach(function (entry) {
       all.push(entry);
       (entry.derived || []).forEach(function (changes) { all.push(Object.assign({}, entry, changes)); });
     });
-    if (entries.length) all.push(Object.assign({}, td.DEFAULTS.nothing, { seed: entries[0].seed, run: entries[0].run }));
+    if (entries.length) td.DEFAULTS.untrained.forEach(function (entry) {
+      all.push(Object.assign({}, entry, { seed: entries[0].seed, run: entries[0].run }));
+    });
     return all;
   };
 
   var KEYS = td.ENTRY_KEYS = ["model", "how", "train_frequency", "seed", "run"];
   /** Method, form and data of an entry as one choice. */
   td.how = function (entry) {
-    return [entry.method, entry.form || "none", entry.data === "seconds" ? "seconds" : "transitions"].join(".");
+    return [entry.method, entry.form || "none", entry.data === "none" ? "transitions" : entry.data].join(".");
   };
   function value(entry, key) { return key === "how" ? td.how(entry) : String(entry[key] === undefined ? "" : entry[key]); }
   /** The entry nearest to what is wanted: keys in order of `order`, each kept if any entry still has it. */
@@ -39,6 +44,11 @@
       if (kept.length) left = kept;
     });
     return left[0] || null;
+  };
+  /** What a link says of a model: for one that nobody trained nothing but its name. */
+  td.wantedUntrained = function (model) {
+    var entry = untrained(model);
+    return entry ? { model: model, how: td.how(entry), train_frequency: "" } : null;
   };
   td.wanted = function (entry) {
     var wanted = {};

@@ -101,6 +101,13 @@
       };
     },
   };
+  /** Answer one job with the true field in a solver. */
+  td.trueSteps = function (system, job) {
+    var step = LIMITS.true_field(null, system, job.solver || job.entry.solver, job.substeps || 1);
+    if (job.kind !== "rollout") return job.states.map(function (state, k) { return step(Array.from(state), job.actions[k], job.deltaT); });
+    var state = Array.from(job.states[0]);
+    return job.actions.map(function (action) { return (state = step(state, action, job.deltaT)); });
+  };
   td.followLimit = function (limit, start, plan) {
     var state = start.slice(), states = [];
     for (var k = 0; k < plan.steps; k++) { state = limit.step(state, plan.actions[k], plan.deltaT); states.push(state); }

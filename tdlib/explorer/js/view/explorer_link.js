@@ -34,16 +34,18 @@
     return "drawn~" + input.values.map(short).join(",");
   }
 
-  /** Read a link. Returns null if it is none of ours, else {state, problems}: what is broken keeps its default. */
+  /** Read a link. Returns null if it is none of ours, else {state, problems}, and the name of its
+      scene where it opens one: what is broken keeps its default. */
   td.fromFragment = function (fragment, environments) {
     var text = String(fragment || "").replace(/^#/, "");
     if (text.split("&")[0] !== "dt-explorer") return null;
-    var fields = {}, problems = [];
-    text.split("&").slice(1).forEach(function (part) {
-      var at = part.indexOf("=");
-      try { fields[part.slice(0, at)] = decodeURIComponent(part.slice(at + 1)); }
-      catch (error) { problems.push("the link has an unreadable part, " + part.slice(0, 20)); }
-    });
+    var problems = [], fields = readFields(text, problems), scene = null;
+    if (fields.scene !== undefined) { // a guided scene begins with its own view
+      scene = td.SCENES.filter(function (one) { return one.name === fields.scene; })[0] || null;
+      if (!scene) problems.push("scene must be one of " + td.SCENES.map(function (one) { return one.name; }).join(", ") + ", got " + fields.scene.slice(0, 20));
+      else fields = Object.assign(readFields(scene.before, problems), fields);
+      delete fields.scene;
+    }
     var env = fields.env;
     if (environments.indexOf(env) < 0) {
       if (env !== undefined) problems.push("env must be one of " + environments.join(", ") + ", got " + env.slice(0, 40));
@@ -66,8 +68,17 @@
       if (!rules[key]) { problems.push("the link has an unknown part, " + key.slice(0, 20)); return; }
       try { rules[key](fields[key]); } catch (error) { problems.push(error.message); }
     });
-    return { state: state, problems: problems };
+    return scene ? { state: state, problems: problems, scene: scene.name } : { state: state, problems: problems };
   };
+  function readFields(text, problems) {
+    var fields = {};
+    text.split("&").slice(1).forEach(function (part) {
+      var at = part.indexOf("=");
+      try { fields[part.slice(0, at)] = decodeURIComponent(part.slice(at + 1)); }
+      catch (error) { problems.push("the link has an unreadable part, " + part.slice(0, 20)); }
+    });
+    return fields;
+  }
   function readNumber(text) {
     if (text.trim() === "" || !isFinite(Number(text))) throw new RangeError("numbers must be finite, got " + JSON.stringify(text));
     return Number(text);
@@ -77,10 +88,7 @@
     if (parts.length < 2) throw new RangeError("a model must be named as model~method.form.data~rate, got " + text.slice(0, 40));
     var arm = {};
     KEYS.forEach(function (key, i) { if (parts[i] !== undefined) arm[key] = parts[i]; });
-    // a model without a rate (nothing moves) leaves the rate out
-    var nothing = td.wanted(td.DEFAULTS.nothing);
-    if (arm.model === nothing.model) return { model: arm.model, how: arm.how, train_frequency: nothing.train_frequency };
-    return arm;
+    return td.wantedUntrained(arm.model) || arm; // one without a rate (nothing moves) leaves the rate out
   }
   function readSignal(text) {
     var parts = text.split("~"), kind = parts[0];

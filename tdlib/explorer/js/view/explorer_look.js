@@ -26,6 +26,7 @@
       app.ui.phase.frame = td.drawPhase(app.ui.phase.canvas, app.view);
       app.ui.error.frame = td.drawError(app.ui.error.canvas, app.view);
       if (app.view.energyLimits) td.drawEnergy(app.ui.energy.canvas, app.view);
+      app.updateStrip();
       app.drawTime();
     }
     function drawTime() {

@@ -102,7 +102,7 @@
     }
     function show(found, values, text) {
       cells = [];
-      var head = h("tr", {}, [h("th", { scope: "col", class: "td-x-corner", text: "trained \ asked [Hz]" })].concat(td.TEST_RATES.map(function (rate) {
+      var head = h("tr", {}, [h("th", { scope: "col", class: "td-x-corner", text: "trained \\ asked [Hz]" })].concat(td.TEST_RATES.map(function (rate) {
         return h("th", { scope: "col", text: String(rate) });
       })));
       var body = found.map(function (row, i) {
@@ -129,7 +129,7 @@
         if (Number(cell.dataset.row) === i + step[0] && Number(cell.dataset.column) === j + step[1]) { tabStop(cell); cell.focus(); }
       });
     }
-    function short(value) { return value < 0.0095 ? "<.01" : value >= 0.0095 && value < 0.995 ? value.toFixed(2) : td.errorText(value); }
+    function short(value) { return value >= 1000 ? ">999" : value < 0.0095 ? "<.01" : value >= 0.0095 && value < 0.995 ? value.toFixed(2) : td.errorText(value); }
     function tabStop(cell) { cells.forEach(function (other) { other.tabIndex = other === cell ? 0 : -1; }); }
     function mark() {
       if (!cells.length) return;

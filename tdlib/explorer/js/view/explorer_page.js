@@ -15,20 +15,31 @@
     return loading[address];
   }
   /** Models of the page's own weight files, run by tdEngine; nothing but files beside the page is read.
-      environments: those that there are weights of; all that the engine knows if a page does not say. */
-  td.pageBackend = function (engine, weights, environments) {
+      environments: those that there are weights of; all that the engine knows if a page does not say.
+      seeds: by environment; the models of others than the first are on offer before their file is read. */
+  td.pageBackend = function (engine, weights, environments, seeds) {
+    function file(env, seed) { return weights + "weights-" + engine.systems[env].folder + (seed === undefined ? "" : "-seed" + seed) + ".js"; }
+    function further(env) { return ((seeds || {})[env] || []).slice(1); }
     return {
+      more: function (env, seed) {
+        seeds[env] = seeds[env].filter(function (other) { return other !== seed; }); // read once, or not at all
+        return loadScript(file(env, seed));
+      },
       label: "weights of this page, rounded to 16 bit",
       rounded: true,
       modelsFolder: "book/published/models",
       environments: environments || Object.keys(engine.systems),
       open: function (env) {
-        var ready = engine.models(env).length ? Promise.resolve() : loadScript(weights + "weights-" + engine.systems[env].folder + ".js");
+        var ready = engine.models(env).length ? Promise.resolve() : loadScript(file(env));
         return ready.then(function () {
           var entries = engine.models(env);
           if (!entries.length) throw new Error("the weight file of " + env + " holds no models");
+          var first = entries.filter(function (entry) { return entry.seed === entries[0].seed; });
+          further(env).forEach(function (seed) {
+            first.forEach(function (entry) { entries.push(Object.assign({}, entry, { seed: seed, id: entry.id + "/seed" + seed, waiting: true })); });
+          });
           return entries.map(function (entry) {
-            entry.path = engine.systems[env].folder + "/" + entry.id + "/seed" + entry.seed;
+            entry.path = engine.systems[env].folder + "/" + entry.id.replace(/\/seed\d+$/, "") + "/seed" + entry.seed;
             return entry;
           });
         });
@@ -39,6 +50,7 @@
   };
   /** Answer one job with the engine: states after each action of a rollout, or after one step from each state. */
   td.runJob = function (engine, env, job) {
+    if (td.isTruth(job.entry)) return td.trueSteps(engine.systems[env], job);
     var asked = { actions: job.actions, deltaTs: job.deltaT, derive: job.entry.derive, solver: job.solver || undefined };
     if (td.isField(job.entry)) asked.substeps = job.substeps;
     if (job.kind === "rollout") { asked.state = job.states[0]; return engine.predict(env, job.entry.id, asked); }
@@ -54,7 +66,7 @@
       if (!root.tdEngine) return;
       var linked = i === 0 && location.hash.indexOf("#dt-explorer") === 0;
       td.mount(element, {
-        backend: td.pageBackend(root.tdEngine, element.dataset.weights || folder + "weights/", known.environments), env: element.dataset.env,
+        backend: td.pageBackend(root.tdEngine, element.dataset.weights || folder + "weights/", known.environments, known.seeds), env: element.dataset.env,
         config: { heatmap: known.heatmap, heatmapNote: known.heatmapNote, modelsFolder: known.models },
         view: linked ? location.hash : element.dataset.view || "", keepLink: i > 0,
       });

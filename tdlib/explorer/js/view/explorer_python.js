@@ -5,12 +5,13 @@
 
   /** Lines that reproduce the view with tdlib: predictions of A and B, the truth, and the errors shown. */
   td.pythonLines = function (state, entries, plan, folder, rounded) {
-    var wrappers = {}, body = [], shown = [], system = root.tdEngine.systems[state.env];
+    var wrappers = {}, own = [], body = [], shown = [], system = root.tdEngine.systems[state.env];
     ["a", "b"].forEach(function (side) {
       var entry = entries[side];
       if (!entry) return;
       var name = "model_" + side, path = (folder ? folder.replace(/\/?$/, "/") : "") + entry.path;
-      if (td.isNothing(entry)) { wrappers.Persistence = true; body.push(name + " = Persistence(system.spec)"); }
+      if (td.isTruth(entry)) { own.push("from tdlib.explorer.python.true_field import TrueField"); body.push(name + " = TrueField(system)"); }
+      else if (td.isNothing(entry)) { wrappers.Persistence = true; body.push(name + " = Persistence(system.spec)"); }
       else if (rounded) body.push(name + " = packed_model(load_checkpoint(" + JSON.stringify(path) + "))");
       else body.push(name + " = load_checkpoint(" + JSON.stringify(path) + ").double()");
       if (entry.wrapper) { // such as RescaledIncrement(model, 0.05)
@@ -24,7 +25,8 @@
     var loads = body.some(function (line) { return line.indexOf("load_checkpoint(") >= 0; }), names = Object.keys(wrappers).sort();
     var lines = ["import torch", "", "from tdlib.envs import SYSTEMS"];
     if (names.length) lines.push("from tdlib.models import " + names.join(", "));
-    if (loads && rounded) lines.splice(3, 0, "from tdlib.explorer.python.pack import packed_model  # the page's weights have 16 bits");
+    if (loads && rounded) own.unshift("from tdlib.explorer.python.pack import packed_model  # the page's weights have 16 bits");
+    lines.splice.apply(lines, [3, 0].concat(own.filter(function (line, k) { return own.indexOf(line) === k; })));
     lines.push("from tdlib.core.specs import state_difference");
     if (loads) lines.push("from tdlib.training import load_checkpoint");
     lines.push("", "system = SYSTEMS[" + JSON.stringify(state.env) + "]", "delta_t = " + python(plan.deltaT) + "  # [s]",
@@ -34,13 +36,14 @@
     lines = lines.concat(body);
     lines.push("", "truth = [start]", "for action in actions:", "    truth.append(system.flow(truth[-1], action, delta_t))",
       "truth = torch.stack(truth[1:])  # after each step, (" + plan.steps + ", " + state.start.length + ")",
-      "change = ((truth - start) ** 2).sum(dim=0)", "moving = change > 1e-18");
+      "changes = ((truth - start) ** 2).cumsum(dim=0)");
     shown.forEach(function (side) {
       lines.push("with torch.inference_mode():", "    predicted_" + side + " = model_" + side + ".predict_sequence(start, actions, delta_t)",
-        "squared = (state_difference(predicted_" + side + ", truth, system.spec) ** 2).sum(dim=0)",
-        "error_" + side + " = float((squared / change)[moving].mean().sqrt())  # relative to the true motion");
+        "squared = (state_difference(predicted_" + side + ", truth, system.spec) ** 2).cumsum(dim=0)",
+        "errors = torch.where(changes > 1e-18, squared / changes, torch.nan).nanmean(dim=-1).sqrt()  # after each step",
+        "first_" + side + ", error_" + side + " = float(errors[0]), float(errors[-1])  # relative to the true motion");
     });
-    lines.push("print(" + shown.map(function (side) { return "error_" + side; }).join(", ") + ")");
+    lines.push("print(" + shown.map(function (side) { return "first_" + side + ", error_" + side; }).join(", ") + ")");
     return lines.join("\n") + "\n";
   };
   function python(x) { return Number.isInteger(x) ? x.toFixed(1) : String(x); }

@@ -15,9 +15,11 @@
 
   /** Interval [s] of a rate [Hz]; 33.3 Hz stands for 30 ms exactly. */
   td.deltaTOf = function (rate) { return rate === 33.3 ? 0.03 : 1 / rate; };
+  /** Place of a rate between the slider's ends, 0 to 1. */
+  td.shareOf = function (rate) { return Math.log(rate / td.SLOWEST) / Math.log(td.FASTEST / td.SLOWEST); };
   td.stepsWithin = function (seconds, deltaT) { return Math.floor((seconds / deltaT) * (1 + 1e-6)); };
   td.positionOf = function (rate) {
-    return Math.round((td.SLIDER_STEPS * Math.log(rate / td.SLOWEST)) / Math.log(td.FASTEST / td.SLOWEST));
+    return Math.round(td.SLIDER_STEPS * td.shareOf(rate));
   };
   /** Rate at a slider position; the rates of the study are hit exactly where the position is theirs. */
   td.rateAt = function (position) {

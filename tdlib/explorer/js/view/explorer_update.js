@@ -9,7 +9,23 @@
     app.update = update;
     app.fixedLimits = fixedLimits;
 
+    /** Read the file of a seed that was chosen, then show it. */
+    function readSeed(env, seed) {
+      app.element.setAttribute("aria-busy", "true");
+      var failed = null;
+      app.backend.more(env, seed).then(null, function (error) { failed = error; }).then(function () { return app.backend.open(env); }).then(function (found) {
+        if (app.gone || app.state.env !== env) return;
+        app.element.removeAttribute("aria-busy");
+        app.entries = td.withDerived(found);
+        app.cache = {};
+        app.problem(failed ? "Seed " + seed + " cannot be shown: " + failed.message + "." : "");
+        ["a", "b"].forEach(function (side) { if (app.state[side]) app.state[side] = td.wanted(app.entryOf(side)); });
+        app.changed();
+      });
+    }
     function update() {
+      var waiting = ["a", "b"].map(app.entryOf).filter(function (entry) { return entry && entry.waiting; })[0];
+      if (waiting) return readSeed(app.state.env, waiting.seed);
       var began = performance.now(), system = app.engine.systems[app.state.env], snapshot = app.getState();
       var plan = td.plan(snapshot, system), arms = [], jobs = [];
       var truth = [snapshot.start.slice()].concat(system.truth(snapshot.start, plan.fineActions, plan.fineDeltaTs));

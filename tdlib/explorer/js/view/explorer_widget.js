@@ -40,21 +40,29 @@ function messageBackend(model) {
 
 export default {
   render: function (context) {
-    const model = context.model, backend = messageBackend(model), box = document.createElement("div");
+    const model = context.model, box = document.createElement("div");
+    let backend, explorer;
     box.className = "td-explorer";
     // arrow keys are for the control that has the focus, not for the notebook's cells
     box.addEventListener("focusin", function (event) { event.target.setAttribute("data-lm-suppress-shortcuts", "true"); });
     context.el.append(box);
-    const explorer = globalThis.tdExplorer.mount(box, {
-      backend: backend, engine: globalThis.tdEngine, config: model.get("config"), view: model.get("view"), keepLink: true,
-      onView: function (fragment) {
-        if (model.get("view") === fragment) return;
-        model.set("view", fragment);
-        model.save_changes();
-      },
-    });
+    function mount() {
+      backend = messageBackend(model);
+      explorer = globalThis.tdExplorer.mount(box, {
+        backend: backend, engine: globalThis.tdEngine, config: model.get("config"), view: model.get("view"), keepLink: true,
+        onView: function (fragment) {
+          if (model.get("view") === fragment) return;
+          model.set("view", fragment);
+          model.save_changes();
+        },
+      });
+    }
+    function unmount() { backend.close(); explorer.destroy(); }
+    function remount() { unmount(); mount(); } // other models
     function restore() { if (model.get("view") !== explorer.link()) explorer.setState(model.get("view")); }
+    mount();
     model.on("change:view", restore);
-    return function () { model.off("change:view", restore); backend.close(); explorer.destroy(); };
+    model.on("change:config", remount);
+    return function () { model.off("change:view", restore); model.off("change:config", remount); unmount(); };
   },
 };

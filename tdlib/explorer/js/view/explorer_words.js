@@ -51,12 +51,13 @@
     }
     function rangeWords() {
       var entryA = app.entryOf("a"), support = td.support(entryA);
-      ui.shadeLow.style.width = td.isNothing(entryA) ? "0" : td.placeOf(support.low);
-      ui.shadeHigh.style.left = td.isNothing(entryA) ? "100%" : td.placeOf(support.high);
+      var trained = td.isTrained(entryA), ranged = trained && support.high > 1.001 * support.low; // one rate has no inside
+      ui.shadeLow.style.width = ranged ? td.placeOf(support.low) : "0";
+      ui.shadeHigh.style.left = ranged ? td.placeOf(support.high) : "100%";
       var dots = [];
       ["a", "b"].forEach(function (side) {
         var entry = app.entryOf(side);
-        if (entry) td.support(entry).rates.forEach(function (rate) { dots.push([side, rate]); });
+        if (entry && td.isTrained(entry)) td.support(entry).rates.forEach(function (rate) { dots.push([side, rate]); });
       });
       var wantedDots = JSON.stringify(dots);
       if (ui.trained.dataset.dots !== wantedDots) {
@@ -65,9 +66,9 @@
         dots.forEach(function (dot) { ui.trained.append(h("i", { "data-side": dot[0], style: "left:" + td.placeOf(dot[1]) })); });
       }
       var outside = app.state.rate < support.low * 0.999 || app.state.rate > support.high * 1.001;
-      setText(ui.range, td.isNothing(entryA) ? "Nothing was trained."
+      setText(ui.range, !trained ? "A was not trained."
         : "A was trained at " + (support.rates.length ? entryA.rateLabel : "every Δt from " + td.number(1000 / support.high) + " to " + td.number(1000 / support.low) + " ms") +
-          (outside ? "; the hatched part, where you are, is outside." : support.rates.indexOf(app.state.rate) >= 0 ? ": you are at a rate that it knows." : "; you are between rates that it knows.") + (app.touched ? "" : " Move the slider."));
+          (support.rates.indexOf(app.state.rate) >= 0 ? ": you are at a rate that it knows." : !ranged ? " only: you ask for another." : outside ? "; the hatched part, where you are, is outside." : "; you are between rates that it knows.") + (app.touched ? "" : " Move the slider."));
     }
     function modelChoices() {
       ["a", "b"].forEach(function (side) {
@@ -97,7 +98,7 @@
       ui.dim.value = String(app.state.dim);
       var fields = ["a", "b"].map(app.entryOf).filter(function (entry) { return entry && td.isField(entry); });
       ui.solverGroup.hidden = !fields.length;
-      fill(ui.solver, [{ value: "", text: "as trained" }].concat(td.solverNames().map(function (name) { return { value: name, text: name }; })), app.state.solver);
+      fill(ui.solver, [{ value: "", text: fields.some(td.isTruth) ? "as trained; true field by Euler" : "as trained" }].concat(td.solverNames().map(function (name) { return { value: name, text: name }; })), app.state.solver);
       ui.substeps.value = app.state.substeps;
       inputControls(app.engine.systems[app.state.env]);
       var source = app.backend.label + (app.backend.rounded ? ", so that its numbers differ from those of the checkpoints by about one part in a thousand." : ".");
@@ -112,13 +113,13 @@
       app.view.arms.forEach(function (arm, i) {
         var parts = ui.legend.children[i].children;
         setText(parts[1], arm.side.toUpperCase() + "  " + arm.entry.label);
-        setText(parts[2], "error " + td.errorText(arm.errors[arm.errors.length - 1]));
+        setText(parts[2], "misses " + td.errorText(arm.errors[0]));
       });
       app.view.arms.forEach(function (arm) {
-        var box = ui.arms[arm.side], last = arm.errors[arm.errors.length - 1];
-        setText(box.value, td.errorText(last));
-        var words = "first step " + td.errorText(arm.errors[0]);
-        if (arm.limit) words += " · perfect learning " + td.errorText(arm.limit.errors[0]);
+        var box = ui.arms[arm.side];
+        setText(box.value, td.errorText(arm.errors[0]));
+        var words = "over 1 s " + td.errorText(arm.errors[arm.errors.length - 1]);
+        if (arm.limit) words += " · limit of one step " + td.errorText(arm.limit.errors[0]);
         var ratio = Math.abs(1 - arm.entry.fixedStep / app.view.plan.deltaT);
         if (arm.entry.fixedStep) words += "\n|1 − h/Δ| " + td.errorText(ratio); // a line of its own: no width makes it jump
         setText(box.first, words);
