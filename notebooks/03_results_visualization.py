@@ -111,7 +111,7 @@ run.save_figure("consistency", f"{env}-convergence", figures.draw_convergence, t
 # %% [markdown]
 # ## Does an ensemble know that the rate is wrong?
 #
-# Two questions: does its spread tell an unknown rate from a known one (right panel), and does it match the error (the others)?
+# Two questions: does its spread tell an unknown rate from a known one (last panel), and does it match the error (the others)?
 
 # %%
 run.save_figure("ensemble", f"{env}-calibration", figures.draw_calibration, tables.get("ensemble_calibration"), **part)

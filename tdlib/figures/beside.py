@@ -58,7 +58,7 @@ def draw_beside(
         raise NothingToDrawError(f"nothing of {own} is in the table")
     several = summary["env"].nunique() > 1
     with style():
-        figure, axes = new_figure(width=7.2, height=4.6)
+        figure, axes = new_figure(height=4.4)
         axis, labels = axes[0, 0], {}
         for own_rows in (False, True):  # one's own on top
             for _, rows in summary[summary["own"] == own_rows].groupby("env", sort=False):
@@ -69,14 +69,14 @@ def draw_beside(
         steps = np.geomspace(summary["delta_t"].min(), summary["delta_t"].max(), 200)
         limit = np.abs(1 - train_delta_t / steps)
         floor = 0.5 * float(summary["mean"].min())
-        axis.plot(1000 * steps, np.maximum(limit, 1e-3 * floor), color="#555555", linewidth=1.0, zorder=1,
+        axis.plot(1000 * steps, np.maximum(limit, 1e-3 * floor), color=NEUTRAL["muted"], linewidth=1.0, zorder=1,
                   label=f"{LIMIT}, h = {1000 * train_delta_t:.3g} ms")  # fmt: skip
         axis.axhline(1.0, color=NEUTRAL["reference"], linewidth=0.8, zorder=0)
         axis.set_yscale("log")
         axis.set_ylim(bottom=floor)
         _interval_axis(axis, sorted(set(summary["delta_t"])))
         axis.set_ylabel("relative one-step error")
-        shared_legend(figure, axes, columns=2)
+        shared_legend(figure, axes, columns=1)
     name = model_label(own)
     caption = (
         f"Relative one-step error against Δt; thick with stars: {name}, thin: ours beside it; {counts_text(chosen)}, "
