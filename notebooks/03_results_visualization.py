@@ -65,6 +65,18 @@ run.save_figure(
 )
 
 # %% [markdown]
+# The figures show a few arms; every one stands in the table.
+
+# %%
+figures.table_of_arms(
+    errors,
+    "relative_error",
+    "test_frequency",
+    title="relative one-step error by test rate [Hz]",
+    where={"test_set": "pooled", "dimension": "all"},
+)
+
+# %% [markdown]
 # ## One training rate against the limits
 #
 # The gray curves are the errors of exact models of each form on the same states, computed without any learning. A trained
@@ -87,6 +99,16 @@ run.save_figure("own_and_pooled", env, figures.draw_own_and_pooled, errors, **pa
 
 # %%
 run.save_figure("error_vs_horizon", env, figures.draw_error_vs_horizon, tables.get("rollout_errors"), **part)
+
+# %%
+figures.table_of_arms(
+    tables.get("rollout_errors"),
+    "relative_error",
+    "test_frequency",
+    title="relative error at the end of a rollout by test rate [Hz]",
+    where={"dimension": "all", "truncated": False},
+    at_last="time",
+)
 
 # %%
 run.save_figure("trajectory_rollouts", env, figures.draw_trajectories, example_rollouts(run, env, chosen), **part)

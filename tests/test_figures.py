@@ -313,6 +313,27 @@ def test_numbers_in_heat_maps_are_readable_in_both_themes(value):
         assert min(found) >= theme.TEXT_CONTRAST, min(found)
 
 
+def test_every_arm_stands_in_the_table_with_what_is_not_finite_and_what_is_missing():
+    table = one_step(ALL)
+    lost = table["method"].eq("rescaled") & table["test_frequency"].eq("50")
+    one, other = lost & table["seed"].eq(0), table["method"].eq("persistence") & table["test_frequency"].eq("5")
+    broken = table.assign(relative_error=table["relative_error"].mask(one, np.inf).mask(other, np.nan))
+    broken = broken[~(broken["method"].eq("recurrent_rollout") & broken["test_frequency"].eq("200"))]
+    title, where = "errors", {"dimension": "all"}
+    shown = figures.table_of_arms(broken, "relative_error", "test_frequency", title=title, where=where)
+    assert len(shown.table) == len(pd.DataFrame(ALL).drop(columns="seed").drop_duplicates()) > 60
+    html = shown._repr_html_()
+    assert html.count("<tr") == len(shown.table) + 1 and "…" not in html and "..." not in html
+    cells = shown.table.set_index("method")
+    assert cells.loc["rescaled", "50"].str.contains(r"\(1 not finite\)").all()
+    assert (cells.loc[["persistence"], "5"] == "not finite").all()
+    assert (cells.loc[["recurrent_rollout"], "200"] == "–").all()
+    assert list(shown.table.columns[-len(RATES) :]) == list(RATES)
+    last = figures.table_of_arms(rollouts(FEW), "relative_error", "test_frequency", title=title, at_last="time")
+    assert len(last.table) == len(pd.DataFrame(FEW).drop(columns="seed").drop_duplicates())
+    assert "not measured" in figures.table_of_arms(None, "x", "y", title=title, where=where)._repr_html_()
+
+
 def test_own_and_pooled_states_stand_beside_each_other_and_the_largest_difference_is_said():
     table = both_sets(TWINS)
     drawing = figures.draw_own_and_pooled(table)

@@ -27,7 +27,7 @@ VALUES = {
     "mse": ("one-step MSE [mixed squared units]", None),
 }
 SHORT = {"multi-resolution": "multi-res.", "rescaled increment": "rescaled", "recurrent rollout": "recurrent",
-         "Δt-conditioned": "Δt-cond."}  # fmt: skip
+         "Δt-conditioned": "Δt-cond.", " ODE": ""}  # fmt: skip
 # every color is light enough to carry ink, and dark enough for light text once the dark theme turns it over (a test)
 BLUE, RED = ("#9ad3ff", "#bfe2ff", "#e0f1ff"), ("#ffe9df", "#ffd3bd", "#ffbfa3")
 
