@@ -53,10 +53,11 @@ def table_of_arms(
         where: Value of columns whose other rows are left out.
         at_last: Column of which only the largest value is kept, such as time.
     """
-    for name, wanted in (where or {}).items() if table is not None else ():
-        table = table[table[name] == wanted]
-    if table is None or table.empty:
-        return WholeTable(pd.DataFrame(columns=ARM), f"{title}: not measured in this run")
+    table = pd.DataFrame(columns=ARM) if table is None else table
+    for name, wanted in (where or {}).items():
+        table = table[table[name] == wanted] if len(table) else table
+    if table.empty:
+        return WholeTable(table, f"{title}: not measured in this run")
     if at_last:
         table = table[table[at_last] == table[at_last].max()]
     spread = [columns] if isinstance(columns, str) else list(columns)
