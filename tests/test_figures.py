@@ -285,6 +285,10 @@ def test_what_is_not_finite_is_counted_and_marked_and_what_is_missing_too():
             drawing = figures.draw_limits(broken, limits())
             assert f"Not finite (diverged): {count} of " in drawing.caption
             assert sum(line.get_marker() == "x" for axis in drawing.figure.axes for line in axis.lines) == 1
+    none = table[~(table["method"].eq("baseline") & table["model"].eq("jump"))]
+    for drawing in (figures.draw_error_heatmaps(none), figures.draw_limits(none, limits())):
+        missing = re.search(r"Not among these results: ([^.]*)\.", drawing.caption)
+        assert missing and "baseline, 20 Hz" in missing[1]
     absent = figures.draw_error_heatmaps(table[~lost])
     assert [patch.get_hatch() for patch in absent.figure.axes[0].patches] == ["...."]
     episodes = control(FEW)
@@ -503,5 +507,10 @@ def test_what_is_ones_own_is_drawn_beside_ours_and_compared_in_words():
     said = drawing.caption[drawing.caption.index("At ") :]
     assert said.startswith("At 20 ms Mine: baseline, 20 Hz errs by 0.4: less than |1 − h/Δ| (1.5)"), said
     assert re.search(r"as much as jump[^;]*\(0\.41\)", said)
+    assert said.endswith("(CartPole-v1, 2 seeds).")
+    broken = table.assign(relative_error=table["relative_error"].mask(table["model"].eq(row[0]), np.inf))
+    drawing = figures.draw_beside(broken, row[0], arms=[("jump", *row[1:])])
+    assert "Not finite" in drawing.caption
+    assert drawing.caption.endswith("At 20 ms no error of Mine: baseline, 20 Hz is finite (CartPole-v1, 2 seeds).")
     with pytest.raises(figures.style.NothingToDrawError, match="nothing of Absent"):
         figures.draw_beside(table, "Absent", arms=[("jump", *row[1:])])

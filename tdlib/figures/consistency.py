@@ -61,7 +61,7 @@ def draw_consistency(table: pd.DataFrame) -> Drawing:
         f"change) against the relative error of the coarse step; one point per arm, means over seeds, "
         f"{counts_text(table)}. A good model is at the lower left; a field that is integrated accurately, or one map "
         f"that is composed to both, has no defect however wrong it is. Defects below {DEFECT_FLOOR:g} are drawn at "
-        f"{DEFECT_FLOOR:g}; the gray line is predicting no change.{forms_text(table)}"
+        f"{DEFECT_FLOOR:g}; the gray line is predicting no change.{forms_text(table, key_arms())}"
         f"{bad_text(summary, 'no mark is drawn')} {unlike}"
     )
     alt = f"Scatter plots of semigroup defect against relative error on {env} for {len(pairs)} pairs of rates."

@@ -56,7 +56,7 @@ def draw_control(table: pd.DataFrame, rates: Sequence[str] | None = None) -> Dra
         f"Points are means over episodes and seeds, bars span the seeds' means, numbers are the share of solved "
         f"episodes. The black line is the oracle, which plans through the true system with the same planner and budget "
         f"from the same starts; dotted where it solves less than 90 % of at least 20 (planner-limited), so that the "
-        f"panel compares planners.{forms_text(arms)}{bad_text(summary)}{limited_text(summary)} "
+        f"panel compares planners.{forms_text(arms, key_arms())}{bad_text(summary)}{limited_text(summary)} "
         f"{control_conclusion(summary)}"
     )
     alt = f"Points of episode return on {env} for {len(names)} arms at {len(rates)} control rates, with the oracle."

@@ -94,7 +94,7 @@ def _draw(table: pd.DataFrame, value: str, test_set: str, chosen: pd.DataFrame) 
     caption = (
         f"{', '.join(envs)}: {VALUES[value][0]} by arm with its training rate (rows) and test rate (columns), "
         f"{test_set} held-out pairs; {numbers}. Mean over seeds, {counts_text(chosen)}; models with memory are "
-        f"scored on fewer pairs.{forms_text(chosen)}{bad_text(summary, 'hatched')} "
+        f"scored on fewer pairs.{forms_text(chosen, matrix_arms())}{bad_text(summary, 'hatched')} "
         f"{conclusion(summary[summary['test_frequency'] == rate], place=f'At {rate} Hz')}"
     )
     alt = f"Heat map of {value} for {max(counts)} arms at {len(rates)} test rates on {', '.join(envs)}."

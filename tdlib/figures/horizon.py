@@ -53,7 +53,7 @@ def draw_error_vs_horizon(table: pd.DataFrame, rates: Sequence[str] | None = Non
         f"{env}: relative error of open-loop rollouts (RMS error over RMS true change since the start, all dimensions) "
         f"against time, one panel per test rate. Lines are means over seeds, bands span the seeds; "
         f"{starts_text(table)}. Above the gray line at 1 predicting no change is better. Values are cut at "
-        f"{CEILING:g}.{limits}{forms_text(table)}{bad_text(summary)} {_conclusion(summary, shown)}"
+        f"{CEILING:g}.{limits}{forms_text(table, key_arms())}{bad_text(summary)} {_conclusion(summary, shown)}"
     )
     alt = f"Curves of rollout error on {env} for {table['arm'].nunique()} arms at {len(shown)} test rates."
     return Drawing(figure, caption, alt, summary)

@@ -60,11 +60,13 @@ def draw_limits(table: pd.DataFrame, limits: pd.DataFrame) -> Drawing:
         label_outer(axes, len(panels), "test rate [Hz]", "relative error")
         shared_legend(figure, axes)
     rate = main_test_rate(summary["test_frequency"])
+    wanted = [arm for _, arms, _ in limit_panels() for arm in arms]
     caption = (
         f"{env}: relative one-step error against test rate; arms of one rate were trained at {main} Hz. Colored lines: "
         f"means over seeds, bars span the seeds; {counts_text(chosen)}. Gray curves: what an exact model of that form "
         f"scores on these states; of a fixed-step map that is |1 − h/Δt| to first order. Where a curve leaves the axis "
-        f"it goes to 0. The line at 1 is predicting no change.{forms_text(chosen)}{bad_text(summary)} "
+        f"it goes to 0. The line at 1 is predicting no change.{forms_text(chosen, wanted)}"
+        f"{bad_text(summary)} "
         f"{conclusion(summary[summary['test_frequency'] == rate], place=f'At {rate} Hz')}"
     )
     alt = f"Four panels of relative error against test rate on {env}, measured and analytic limits."

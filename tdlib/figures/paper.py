@@ -72,7 +72,8 @@ def draw_figure2(table: pd.DataFrame) -> Drawing:
     caption = (
         f"Relative error of open-loop rollouts against time at {len(rates)} test rates (columns), all rollouts counted "
         f"to the end; means over seeds, bands span the seeds, {starts_text(chosen)}. The gray line is predicting no "
-        f"change.{forms_text(chosen)}{bad_text(summary)} {conclusion(last, place=f'After {end:g} s at {rate} Hz')}"
+        f"change.{forms_text(chosen, key_arms())}{bad_text(summary)} "
+        f"{conclusion(last, place=f'After {end:g} s at {rate} Hz')}"
     )
     alt = f"Rollout error against time for {chosen['arm'].nunique()} arms in {len(envs)} environments."
     return Drawing(figure, caption, alt, summary)
@@ -110,7 +111,7 @@ def draw_figure3(table: pd.DataFrame) -> Drawing:
     caption = (
         f"Return of closed-loop episodes against control rate, the model stepping at the control rate; means over "
         f"episodes and seeds, bars span the seeds' means, {episode_counts(arms)} per point. Black: the oracle with the "
-        f"same planner; a hollow mark where it is planner-limited.{limited_text(oracle)}{forms_text(arms)}"
+        f"same planner; a hollow mark where it is planner-limited.{limited_text(oracle)}{forms_text(arms, key_arms())}"
         f"{bad_text(means)} {control_conclusion(drawn)}"
     )
     alt = f"Episode return against control rate in {len(envs)} environments for the key arms and the oracle."

@@ -132,8 +132,13 @@ def name_arms(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(arm=[names[key] for key in zip(*(table[name] for name in ARM), strict=True)])
 
 
-def forms_text(table: pd.DataFrame) -> str:
-    """Name the forms that legends leave out, with a leading space, and which arms are not shown."""
+def forms_text(table: pd.DataFrame, wanted: Arms = ()) -> str:
+    """Name the forms that legends leave out, with a leading space, and those wanted arms that are not among the rows.
+
+    Args:
+        table: The rows shown.
+        wanted: Arms that a figure shows where they are; none are missed where it shows others in their place.
+    """
     arms = name_arms(table.drop_duplicates(ARM))
     forms: dict[str, list[str]] = {}
     for _, arm in arms[arms["form"] != "none"].iterrows():
@@ -141,7 +146,20 @@ def forms_text(table: pd.DataFrame) -> str:
         if arm["form"] not in arm["arm"] and what not in forms.setdefault(arm["form"], []):
             forms[arm["form"]].append(what)
     said = "; ".join(f"{form} ({', '.join(those)})" for form, those in forms.items() if those)
-    return f" Forms: {said}." * bool(said) + " Other arms are in the tables."
+    absent = _absent(arms, wanted)
+    missing = f" Not among these results: {'; '.join(absent)}." * bool(absent)
+    return f" Forms: {said}." * bool(said) + missing + " Other arms are in the tables."
+
+
+def _absent(table: pd.DataFrame, wanted: Arms) -> list[str]:
+    columns = ["model", "method", "form", "train_frequency"]
+    there = set(zip(*(table[name] for name in columns), strict=True))
+    trained = set(table["train_frequency"])
+    keys = list(dict.fromkeys((*arm[:3], _instead(arm[3], trained)) for arm in wanted))
+    if not there & set(keys):
+        return []
+    rows = [pd.Series(dict(zip(columns, key, strict=True))) for key in keys if key not in there]
+    return [arm_label(row, with_model=row["model"] != main_model()) for row in rows]
 
 
 def arms_in(table: pd.DataFrame) -> list[tuple[pd.Series, pd.DataFrame]]:

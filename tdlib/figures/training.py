@@ -18,7 +18,7 @@ from tdlib.figures.conclusions import conclusion
 from tdlib.figures.lines import arm_looks, draw_lines
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import ARM, forms_text, key_arms, name_arms, pick_or_first
-from tdlib.figures.style import bad_text, new_figure, over_seeds, shared_legend, style
+from tdlib.figures.style import WIDTH, bad_text, new_figure, over_seeds, shared_legend, style
 
 CURVES = (("train_loss", "#999999", "training loss"), ("val_loss", "#0072B2", "validation loss"),
           ("grad_norm", "#D55E00", "gradient norm"))  # fmt: skip
@@ -57,9 +57,9 @@ class _Frame:
 @functools.cache
 def _frame(last_step: float) -> _Frame:
     with style():
-        figure = Figure(figsize=(7.0, 2.6), dpi=70)
+        figure = Figure(figsize=(WIDTH, 4.2), dpi=72)
         canvas = FigureCanvasAgg(figure)
-        axes = [figure.add_axes((0.09, 0.19, 0.38, 0.72)), figure.add_axes((0.59, 0.19, 0.38, 0.72))]
+        axes = [figure.add_axes((0.17, 0.6, 0.8, 0.37)), figure.add_axes((0.17, 0.12, 0.8, 0.37))]
         labels = (("loss [σ²]", (1e-5, 10.0)), ("gradient norm", (1e-3, 100.0)))
         for axis, group, (label, limits) in zip(axes, (CURVES[:2], CURVES[2:]), labels, strict=True):
             for _, color, name in group:
@@ -98,7 +98,7 @@ def draw_training_overview(table: pd.DataFrame) -> Drawing:
     caption = (
         f"{env}: validation loss at the arm's own training rates, mean squared error of the rate of change in units of "
         f"its variance σ² (1 = predicting the mean rate); means over n = {seeds} seed{'' if seeds == 1 else 's'}, "
-        f"bands span the seeds. Losses of different training sets are not comparable.{forms_text(table)}"
+        f"bands span the seeds. Losses of different training sets are not comparable.{forms_text(table, key_arms())}"
         + f" Infinite losses in the curves: {diverged}." * bool(diverged)
         + f"{bad_text(summary)} {said}"
     )
