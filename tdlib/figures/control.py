@@ -38,7 +38,7 @@ def draw_control(table: pd.DataFrame, rates: Sequence[str] | None = None) -> Dra
     references = table["method"].isin(REFERENCES)
     arms = pick_or_first(table[~references], key_arms())
     if arms.empty:
-        raise NothingToDrawError("no learned model was controlled with")
+        raise NothingToDrawError("none of what was controlled with was learned")
     shown = name_arms(pd.concat([table[references], arms], ignore_index=True))
     summary, seeds = episode_means(shown), seed_means(shown)
     names = list(dict.fromkeys(seeds.loc[~seeds["method"].isin(REFERENCES), "arm"]))

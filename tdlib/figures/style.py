@@ -209,8 +209,8 @@ def shared_legend(figure: Figure, axes: np.ndarray, *, columns: int = 2, extra: 
 def over_seeds(table: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:
     """Mean, smallest and largest value over seeds of each group: mean, low, high of those that are finite.
 
-    Beside them stand how many seeds that are (`seeds`) and how many values are not finite (`bad`): a group of nothing
-    else stays, with a mean of NaN.
+    Beside them stand how many seeds that are (`seeds`) and how many values are not finite (`bad`): a group without
+    a finite value stays, with a mean of NaN.
     """
     finite = np.isfinite(table[value])
     marked = table.assign(**{value: table[value].where(finite), "seed": table["seed"].where(finite), "bad": ~finite})
