@@ -34,7 +34,7 @@ sizes: list = []  # some of the preset's sizes
 seeds: list = []  # some of the preset's seeds
 
 # %% tags=["part:imports"]
-from tdlib.figures import draw_training_overview, draw_velocity_field
+from tdlib.figures import WholeTable, draw_training_overview, draw_velocity_field
 from tdlib.study.phases.evaluate import load_velocity_fields
 from tdlib.study.phases.train import load_curves, train_environment, training_means
 from tdlib.study.run import open_run
@@ -51,7 +51,7 @@ chosen = select_arms(run, train_frequencies=train_frequencies, **parts)
 
 # %%
 summary = train_environment(run, env, chosen)
-training_means(summary).round(4)
+WholeTable(training_means(summary).round(4))
 
 # %% [markdown]
 # ## Curves

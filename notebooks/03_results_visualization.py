@@ -65,6 +65,18 @@ run.save_figure(
 )
 
 # %% [markdown]
+# The figures show a few arms; every one stands in the table.
+
+# %%
+figures.table_of_arms(
+    errors,
+    "relative_error",
+    "test_frequency",
+    title="relative one-step error by test rate [Hz]",
+    where={"test_set": "pooled", "dimension": "all"},
+)
+
+# %% [markdown]
 # ## One training rate against the limits
 #
 # The gray curves are the errors of exact models of each form on the same states, computed without any learning. A trained
@@ -89,6 +101,16 @@ run.save_figure("own_and_pooled", env, figures.draw_own_and_pooled, errors, **pa
 run.save_figure("error_vs_horizon", env, figures.draw_error_vs_horizon, tables.get("rollout_errors"), **part)
 
 # %%
+figures.table_of_arms(
+    tables.get("rollout_errors"),
+    "relative_error",
+    "test_frequency",
+    title="relative error at the end of a rollout by test rate [Hz]",
+    where={"dimension": "all", "truncated": False},
+    at_last="time",
+)
+
+# %%
 run.save_figure("trajectory_rollouts", env, figures.draw_trajectories, example_rollouts(run, env, chosen), **part)
 
 # %% [markdown]
@@ -111,7 +133,7 @@ run.save_figure("consistency", f"{env}-convergence", figures.draw_convergence, t
 # %% [markdown]
 # ## Does an ensemble know that the rate is wrong?
 #
-# Two questions: does its spread tell an unknown rate from a known one (right panel), and does it match the error (the others)?
+# Two questions: does its spread tell an unknown rate from a known one (last panel), and does it match the error (the others)?
 
 # %%
 run.save_figure("ensemble", f"{env}-calibration", figures.draw_calibration, tables.get("ensemble_calibration"), **part)

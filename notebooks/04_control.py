@@ -33,7 +33,7 @@ sizes: list = []  # some of the preset's sizes
 seeds: list = []  # some of the preset's seeds
 
 # %% tags=["part:imports"]
-from tdlib.figures import draw_control
+from tdlib.figures import WholeTable, draw_control
 from tdlib.study.phases.control import control_environment, control_summary
 from tdlib.study.phases.control_film import film_control
 from tdlib.study.phases.train import ensure_trained
@@ -53,7 +53,7 @@ ensure_trained(run, env, chosen)
 
 # %%
 control = control_environment(run, env, chosen)
-control_summary(control).round(3)
+WholeTable(control_summary(control).round(3))
 
 # %%
 run.save_figure("control", env, draw_control, control, part=chosen.label)

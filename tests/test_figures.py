@@ -8,10 +8,14 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import pyplot
+from matplotlib.text import Text
 
 from tdlib import figures
 from tdlib.core.facts import RATES
 from tdlib.evaluation.tables import arm_of, tidy
+from tdlib.figures import dark, heatmaps, style, theme
+from tdlib.figures.conclusions import conclusion
 from tdlib.figures.save import png_bytes
 from tdlib.figures.selection import is_placed, key_arms, pick, shown_arms
 from tdlib.figures.style import state_label, state_plane
@@ -189,8 +193,149 @@ def test_every_figure_is_complete_and_not_clipped(name, tmp_path):
     shown = [axis for axis in figure.axes if axis.get_visible()]
     assert any(axis.get_xlabel() for axis in shown)
     assert saved.path.stat().st_size < 250_000 and not list(tmp_path.glob("*.tmp*"))
+    sizes = [text.get_fontsize() for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    on_phone = min(sizes) / 72 / width * style.PHONE_WIDTH  # [px]
+    assert on_phone >= style.PHONE_TEXT, on_phone
+    last = re.split(r"(?<=[^A-Z]\.) (?=[A-Z])", saved.caption)[-1]
+    assert re.search(r"\d", last) and re.search("-v1|Pendulum", last), last  # it concludes: with a number and a system
+    assert not pyplot.get_fignums()  # seaborn asked pyplot for nothing
     assert set(json.loads(saved.path.with_suffix(".json").read_text())) == {"caption", "alt"}
     assert len(pd.read_csv(saved.path.with_suffix(".csv"))) > 0
+
+
+SUMMARIES = {  # what is drawn of tables of every arm
+    "heatmaps": lambda table: figures.draw_error_heatmaps(one_step(table)),
+    "limits": lambda table: figures.draw_limits(one_step(table), limits()),
+    "horizon": lambda table: figures.draw_error_vs_horizon(rollouts(table)),
+    "trajectories": lambda table: figures.draw_trajectories(trajectories(table, "Pendulum-v1")),
+    "state_space": lambda table: figures.draw_state_space(state_errors(table)),
+    "consistency": lambda table: figures.draw_consistency(defects(table)),
+    "convergence": lambda table: figures.draw_convergence(convergence([m for m in table if m["method"] == "ode"])),
+    "control": lambda table: figures.draw_control(control(table)),
+    "overview": lambda table: figures.draw_training_overview(curves(table)),
+    "figure1": lambda table: figures.draw_figure1(everywhere(one_step(table))),
+    "figure2": lambda table: figures.draw_figure2(everywhere(rollouts(table))),
+    "figure3": lambda table: figures.draw_figure3(everywhere(control(table))),
+}
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_at_most_six_kinds_of_arms_are_shown_of_a_whole_study(name):
+    data = SUMMARIES[name](ALL).data
+    learned = data[~data["method"].isin(("oracle", "random"))]
+    assert 3 <= len(learned[["model", "method", "form"]].drop_duplicates()) <= 6
+
+
+def planted(**means):
+    table = pd.DataFrame({"arm": list(means), "mean": list(map(float, means.values()))})
+    return table.assign(env="Pendulum-v1", low=0.9 * table["mean"], high=1.1 * table["mean"], seeds=2, bad=0)
+
+
+def test_the_concluding_sentence_turns_with_the_rows():
+    said = "Of those shown, at 50 Hz {} errs by {}, the least, and {} errs by {}, the most (Pendulum-v1, 2 seeds)."
+    there = conclusion(planted(map=1.49, field=0.003, other=0.2), place="At 50 Hz")
+    assert there == said.format("field", "0.0030", "map", "1.5")
+    reverse = conclusion(planted(map=0.003, field=1.49), place="At 50 Hz")
+    assert reverse == said.format("map", "0.0030", "field", "1.5")
+    null = conclusion(planted(map=0.41, field=0.40), place="At 50 Hz")
+    assert "at 50 Hz no order is seen beyond the span of the seeds: field errs by 0.40, map 0.41 (Pend" in null
+    tie = conclusion(planted(a=350.0, b=350.2, c=9.0), place="At 50 Hz", verb="returns", words=("lowest", "highest"))
+    assert "b (and 1 more) returns 350, the highest" in tie
+    alone = conclusion(planted(map=1.0), place="At 50 Hz")
+    assert alone == "Of those shown, at 50 Hz map errs by 1.0, with nothing to compare it to (Pendulum-v1, 2 seeds)."
+    assert conclusion(planted(), place="At 50 Hz") == "Of those shown, at 50 Hz nothing was measured."
+    rows = planted(map=np.nan, field=0.1, other=0.5).assign(bad=[2, 0, 1])
+    broken = conclusion(rows, place="At 50 Hz")
+    assert "field errs by 0.10, the least, and other" in broken
+    assert broken.endswith("; not finite, by arm: map 2, other 1.")
+    nothing = conclusion(planted(map=np.nan).assign(seeds=0, bad=2), place="At 50 Hz")
+    assert "no value is finite" in nothing and "map 2" in nothing
+    two = pd.concat([planted(a=0.1, b=1.0), planted(a=1.0, b=0.1).assign(env="CartPole-v1")])
+    both = conclusion(two, place="At 50 Hz")
+    assert "a errs by 0.10, the least, and b errs by 1.0, the most (Pendulum-v1" in both
+    assert "b errs by 0.10, the least, and a errs by 1.0, the most (CartPole-v1" in both
+
+
+def test_a_figures_sentence_turns_with_its_table():
+    table = one_step(FEW).assign(relative_error=1.0)
+    field = table["model"].eq("newtonian")
+    turned = {
+        0.01: "Newtonian ODE, 20 Hz errs by 0.010, the least",
+        9.0: "Newtonian ODE, 20 Hz errs by 9.0, the most",
+        1.0: "arms alike: each errs by 1.0",
+    }
+    for value, text in turned.items():
+        for drawn in (figures.draw_error_heatmaps, lambda rows: figures.draw_limits(rows, limits())):
+            assert text in drawn(table.assign(relative_error=table["relative_error"].mask(field, value))).caption
+
+
+def test_what_is_not_finite_is_counted_and_marked_and_what_is_missing_too():
+    table = one_step(FEW)
+    lost = table["method"].eq("baseline") & table["model"].eq("jump") & table["test_frequency"].eq("50")
+    lost &= table["size"].eq("hidden64") & table["data"].eq("transitions")
+    one, both = lost & table["seed"].eq(0), lost
+    for rows, count in ((one, 1), (both, 2)):
+        for bad in (np.nan, np.inf):
+            broken = table.assign(relative_error=table["relative_error"].mask(rows, bad))
+            drawing = figures.draw_error_heatmaps(broken)
+            assert f"Not finite (diverged): {count} of " in drawing.caption and "marked: hatched" in drawing.caption
+            assert drawing.caption.endswith(f"; not finite, by arm: baseline, 20 Hz {count}.")
+            hatched = [patch.get_hatch() for patch in drawing.figure.axes[0].patches]
+            assert hatched == ["////"]
+            drawing = figures.draw_limits(broken, limits())
+            assert f"Not finite (diverged): {count} of " in drawing.caption
+            assert sum(line.get_marker() == "x" for axis in drawing.figure.axes for line in axis.lines) == 1
+    none = table[~(table["method"].eq("baseline") & table["model"].eq("jump"))]
+    for drawing in (figures.draw_error_heatmaps(none), figures.draw_limits(none, limits())):
+        missing = re.search(r"Not among these results: ([^.]*)\.", drawing.caption)
+        assert missing and "baseline, 20 Hz" in missing[1]
+    absent = figures.draw_error_heatmaps(table[~lost])
+    assert [patch.get_hatch() for patch in absent.figure.axes[0].patches] == ["...."]
+    episodes = control(FEW)
+    lost = episodes["method"].eq("baseline") & episodes["episode"].eq(1) & episodes["seed"].eq(1)
+    drawing = figures.draw_control(episodes.assign(episode_return=episodes["episode_return"].mask(lost)))
+    assert "Not finite (diverged): 3 of " in drawing.caption and "baseline, 20 Hz 1" in drawing.caption
+    assert "Planner-limited: 1 of 3 pairs" in drawing.caption
+    titles = [axis.get_title("left") for axis in drawing.figure.axes]
+    assert titles == ["control at 10 Hz (planner-limited)", "control at 20 Hz", "control at 50 Hz"]
+    times = rollouts(FEW)
+    lost = times["method"].eq("baseline") & times["time"].eq(1.0) & ~times["truncated"]
+    drawing = figures.draw_error_vs_horizon(times.assign(relative_error=times["relative_error"].mask(lost, np.inf)))
+    assert "Not finite (diverged): 6 of " in drawing.caption and "no value" not in drawing.caption
+
+
+@pytest.mark.parametrize("value", heatmaps.VALUES)
+def test_numbers_in_heat_maps_are_readable_in_both_themes(value):
+    def hexadecimal(color):
+        return "#" + "".join(f"{round(255 * channel):02x}" for channel in color)
+
+    light = heatmaps.color_map(value)(np.linspace(0, 1, 65))[:, :3]
+    ink = np.array([dark._channels(style.NEUTRAL["text"])])
+    night, text = dark.dark_colors(light), dark.dark_colors(ink)[0]
+    for colors, letters in ((light, ink[0]), (night, text)):
+        found = [theme.contrast(hexadecimal(color), hexadecimal(letters)) for color in colors]
+        assert min(found) >= theme.TEXT_CONTRAST, min(found)
+
+
+def test_every_arm_stands_in_the_table_with_what_is_not_finite_and_what_is_missing():
+    table = one_step(ALL)
+    lost = table["method"].eq("rescaled") & table["test_frequency"].eq("50")
+    one, other = lost & table["seed"].eq(0), table["method"].eq("persistence") & table["test_frequency"].eq("5")
+    broken = table.assign(relative_error=table["relative_error"].mask(one, np.inf).mask(other, np.nan))
+    broken = broken[~(broken["method"].eq("recurrent_rollout") & broken["test_frequency"].eq("200"))]
+    title, where = "errors", {"dimension": "all"}
+    shown = figures.table_of_arms(broken, "relative_error", "test_frequency", title=title, where=where)
+    assert len(shown.table) == len(pd.DataFrame(ALL).drop(columns="seed").drop_duplicates()) > 60
+    html = shown._repr_html_()
+    assert html.count("<tr") == len(shown.table) + 1 and "…" not in html and "..." not in html
+    cells = shown.table.set_index("method")
+    assert cells.loc["rescaled", "50"].str.contains(r"\(1 not finite\)").all()
+    assert (cells.loc[["persistence"], "5"] == "not finite").all()
+    assert (cells.loc[["recurrent_rollout"], "200"] == "–").all()
+    assert list(shown.table.columns[-len(RATES) :]) == list(RATES)
+    last = figures.table_of_arms(rollouts(FEW), "relative_error", "test_frequency", title=title, at_last="time")
+    assert len(last.table) == len(pd.DataFrame(FEW).drop(columns="seed").drop_duplicates())
+    assert "not measured" in figures.table_of_arms(None, "x", "y", title=title, where=where)._repr_html_()
 
 
 def test_own_and_pooled_states_stand_beside_each_other_and_the_largest_difference_is_said():
@@ -207,7 +352,11 @@ def test_own_and_pooled_states_stand_beside_each_other_and_the_largest_differenc
     assert drawing.caption.endswith(
         "The training states make the largest difference for Newtonian ODE rk4, 50 Hz on CartPole-v1 at 50 Hz: on "
         "pooled test states it errs by 0.02 if trained on own and 0.001 if trained on pooled states, on own test "
-        "states by 0.06 if trained on own and 0.003 if trained on pooled states."
+        "states by 0.06 if trained on own and 0.003 if trained on pooled states (2 seeds)."
+    )
+    alike = table.assign(relative_error=np.where(table["seed"].eq(0), 0.9, 1.1))
+    assert figures.draw_own_and_pooled(alike).caption.endswith(
+        "For no arm do the training states make a difference beyond the span of the seeds (CartPole-v1, 2 seeds)."
     )
     with pytest.raises(figures.style.NothingToDrawError, match="no arm trained on pooled states"):
         figures.draw_own_and_pooled(table[table["data"] != "pooled"])
@@ -219,7 +368,7 @@ def test_a_line_over_too_few_starts_is_not_drawn_and_survivors_are_counted():
     cut, whole = (drawing.data[drawing.data["truncated"] == flag] for flag in (True, False))
     assert set(cut["time"]) == {0.1, 0.5} and set(whole["time"]) == {0.1, 0.5, 1.0}  # two of ten are left at the end
     assert "n = 2 seeds, 10 starts each" in drawing.caption
-    assert drawing.caption.endswith("of 10, after 0.5 s these are 6 at 10 Hz, 6 at 20 Hz, 6 at 50 Hz.")
+    assert "of 10, after 0.5 s these are 6 at 10 Hz, 6 at 20 Hz, 6 at 50 Hz." in drawing.caption
     lowest = drawing.figure.axes[-1]
     assert list(lowest.lines[0].get_ydata()) == [10, 10, 6, 2] and list(lowest.lines[0].get_xdata()) == [0, 0.1, 0.5, 1]
     one = table["seed"].eq(0) & table["truncated"] & table["time"].eq(0.5)
@@ -301,8 +450,8 @@ def test_models_of_ones_own_stand_beside_ours():
     axes = figures.draw_limits(table, limits()).figure.axes
     labels = [text for axis in axes for text in axis.get_legend_handles_labels()[1]]
     assert sum("Mine" in label for label in labels) == 1  # where ours of its method, form and rate is
-    titles = [axis.get_title("left") for axis in figures.draw_figure1(table).figure.axes]
-    assert sum("Mine" in title for title in titles) == 1
+    rows = figures.draw_figure1(table).data
+    assert set(rows[rows["model"] == "mine.models:Mine"]["arm"]) == {"Mine: baseline, 10 Hz", "Mine: baseline, 20 Hz"}
     assert all(is_placed(arm[0]) for arm in (*shown_arms(), *key_arms())) and not is_placed("mine.models:Mine")
 
 
@@ -358,5 +507,10 @@ def test_what_is_ones_own_is_drawn_beside_ours_and_compared_in_words():
     said = drawing.caption[drawing.caption.index("At ") :]
     assert said.startswith("At 20 ms Mine: baseline, 20 Hz errs by 0.4: less than |1 − h/Δ| (1.5)"), said
     assert re.search(r"as much as jump[^;]*\(0\.41\)", said)
+    assert said.endswith("(CartPole-v1, 2 seeds).")
+    broken = table.assign(relative_error=table["relative_error"].mask(table["model"].eq(row[0]), np.inf))
+    drawing = figures.draw_beside(broken, row[0], arms=[("jump", *row[1:])])
+    assert "Not finite" in drawing.caption
+    assert drawing.caption.endswith("At 20 ms no error of Mine: baseline, 20 Hz is finite (CartPole-v1, 2 seeds).")
     with pytest.raises(figures.style.NothingToDrawError, match="nothing of Absent"):
         figures.draw_beside(table, "Absent", arms=[("jump", *row[1:])])

@@ -18,11 +18,13 @@ from tdlib.figures.training import draw_training_curves, draw_training_overview
 from tdlib.figures.trajectories import draw_trajectories
 from tdlib.figures.velocity_field import draw_velocity_field
 from tdlib.figures.videos import SavedVideo, save_rollout_video
+from tdlib.figures.whole_table import WholeTable, table_of_arms
 
 __all__ = [
     "Drawing",
     "SavedFigure",
     "SavedVideo",
+    "WholeTable",
     "draw_beside",
     "draw_calibration",
     "draw_consistency",
@@ -50,4 +52,5 @@ __all__ = [
     "save_drawing",
     "save_figure",
     "save_rollout_video",
+    "table_of_arms",
 ]

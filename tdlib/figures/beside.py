@@ -14,6 +14,7 @@ from tdlib.figures.style import (
     NEUTRAL,
     NothingToDrawError,
     arm_label,
+    bad_text,
     counts_text,
     method_style,
     model_label,
@@ -58,7 +59,7 @@ def draw_beside(
         raise NothingToDrawError(f"nothing of {own} is in the table")
     several = summary["env"].nunique() > 1
     with style():
-        figure, axes = new_figure(width=7.2, height=4.6)
+        figure, axes = new_figure(height=4.4)
         axis, labels = axes[0, 0], {}
         for own_rows in (False, True):  # one's own on top
             for _, rows in summary[summary["own"] == own_rows].groupby("env", sort=False):
@@ -69,18 +70,19 @@ def draw_beside(
         steps = np.geomspace(summary["delta_t"].min(), summary["delta_t"].max(), 200)
         limit = np.abs(1 - train_delta_t / steps)
         floor = 0.5 * float(summary["mean"].min())
-        axis.plot(1000 * steps, np.maximum(limit, 1e-3 * floor), color="#555555", linewidth=1.0, zorder=1,
+        axis.plot(1000 * steps, np.maximum(limit, 1e-3 * floor), color=NEUTRAL["muted"], linewidth=1.0, zorder=1,
                   label=f"{LIMIT}, h = {1000 * train_delta_t:.3g} ms")  # fmt: skip
         axis.axhline(1.0, color=NEUTRAL["reference"], linewidth=0.8, zorder=0)
         axis.set_yscale("log")
         axis.set_ylim(bottom=floor)
         _interval_axis(axis, sorted(set(summary["delta_t"])))
         axis.set_ylabel("relative one-step error")
-        shared_legend(figure, axes, columns=2)
+        shared_legend(figure, axes, columns=1)
     name = model_label(own)
     caption = (
         f"Relative one-step error against Δt; thick with stars: {name}, thin: ours beside it; {counts_text(chosen)}, "
-        f"bars span the seeds. Gray: {LIMIT} of a map of the step h; the line at 1 is predicting no change. "
+        f"bars span the seeds. Gray: {LIMIT} of a map of the step h; the line at 1 is predicting no change."
+        f"{bad_text(summary, 'no mark is drawn')} "
         f"{_conclusion(summary, labels, at)}"
     )
     alt = f"Relative error of {name} against the length of the step, beside that of known models and {LIMIT}."
@@ -111,8 +113,13 @@ def _conclusion(summary: pd.DataFrame, labels: dict[tuple, str], at: float) -> s
     at = at if np.isclose(steps, at).any() else steps[0]
     rows = summary[np.isclose(summary["delta_t"], at)].sort_values("mean")
     first = rows[rows["own"]].sort_index().iloc[0]
-    errors = {labels[row["env"], *(row[name] for name in ARM)]: row["mean"] for _, row in rows.iterrows()}
     name = labels[first["env"], *(first[name] for name in ARM)]
+    seeds = int(summary["seeds"].max())
+    n = f"{', '.join(dict.fromkeys(rows['env']))}, {seeds} seed{'' if seeds == 1 else 's'}"
+    if not np.isfinite(first["mean"]):
+        return f"At {1000 * at:.3g} ms no error of {name} is finite ({n})."
+    rows = rows[np.isfinite(rows["mean"])]
+    errors = {labels[row["env"], *(row[name] for name in ARM)]: row["mean"] for _, row in rows.iterrows()}
     own = errors.pop(name)
     errors[LIMIT] = first["limit"]
     groups: dict[str, list[str]] = {"less than": [], "as much as": [], "more than": []}
@@ -120,4 +127,4 @@ def _conclusion(summary: pd.DataFrame, labels: dict[tuple, str], at: float) -> s
         alike = abs(error - own) <= ALIKE * max(error, own)
         groups["as much as" if alike else "less than" if own < error else "more than"].append(f"{label} ({error:.2g})")
     said = "; ".join(f"{words} {', '.join(those)}" for words, those in groups.items() if those)
-    return f"At {1000 * at:.3g} ms {name} errs by {own:.2g}: {said}."
+    return f"At {1000 * at:.3g} ms {name} errs by {own:.2g}: {said} ({n})."

@@ -1,15 +1,17 @@
 """Does an ensemble's spread warn of an unknown rate, and does it match the error?"""
 
+import numpy as np
 import pandas as pd
 
+from tdlib.figures.lines import arm_looks, draw_lines, grid_of
 from tdlib.figures.save import Drawing
-from tdlib.figures.selection import arms_in
+from tdlib.figures.selection import ARM, forms_text, name_arms
 from tdlib.figures.style import (
+    NEUTRAL,
     RATE_COLORS,
-    arm_label,
+    bad_text,
     counts_text,
     log_rate_axis,
-    method_style,
     new_figure,
     over_seeds,
     shared_legend,
@@ -26,48 +28,64 @@ def draw_calibration(table: pd.DataFrame) -> Drawing:
     Args:
         table: ensemble_calibration of one environment.
     """
-    env = str(table["env"].iloc[0])
-    by = ["env", "model", "method", "form", "size", "data", "train_frequency", "test_frequency", "bin"]
+    import seaborn  # imports pyplot: only where a figure is drawn
+
+    env, table = str(table["env"].iloc[0]), name_arms(table)
+    if table["model"].nunique() == 1:
+        table = table.assign(arm=table["arm"].str.rpartition(": ")[2])
+    table = table.assign(tested="tested at " + table["test_frequency"] + " Hz")
+    by = ["env", *ARM, "arm", "test_frequency", "tested", "bin"]
     spread, error = over_seeds(table, "spread", by), over_seeds(table, "error", by)
-    summary = spread.rename(columns={"mean": "spread"})[[*by, "spread"]].merge(
-        error.rename(columns={"mean": "error"})[[*by, "error"]], on=by
+    summary = error.rename(columns={"mean": "error"}).merge(
+        spread.rename(columns={"mean": "spread"})[[*by, "spread"]], on=by
     )
-    alarm = over_seeds(table[(table["bin"] == "all") & (table["test_frequency"] != "irregular")], "auroc", by)
-    arms = arms_in(summary[summary["bin"] != "all"])
+    alarms = table[(table["bin"] == "all") & (table["test_frequency"] != "irregular")].dropna(subset="auroc")
+    alarms = alarms.assign(rate=alarms["test_frequency"].astype(float))
+    names = list(dict.fromkeys(summary["arm"]))
+    rows, columns = grid_of(len(names) + 1, 2)
+    tested = {f"tested at {rate} Hz": COLORS[rate] for rate in RATES if rate in set(table["test_frequency"])}
     with style():
-        figure, axes = new_figure(1, len(arms) + 1, width=8.8, height=3.9)
-        for axis, (arm, rows) in zip(axes[0], arms, strict=False):
-            for rate in [r for r in RATES if r in set(rows["test_frequency"])]:
-                points = rows[rows["test_frequency"] == rate].sort_values("spread")
-                axis.plot(points["spread"], points["error"], marker="o", markersize=3, color=COLORS[rate],
-                          label=f"tested at {rate} Hz")  # fmt: skip
-            axis.set_xscale("log")
-            axis.set_yscale("log")
+        figure, axes = new_figure(rows, columns, height=2.5 * rows + 1.1)
+        for axis, name in zip(axes.ravel(), names, strict=False):
+            points = summary[(summary["arm"] == name) & (summary["bin"] != "all")]
+            seaborn.lineplot(points, x="spread", y="error", hue="tested", hue_order=list(tested), marker="o",
+                             palette=tested, estimator=None, markersize=4,
+                             markeredgewidth=0, legend="full" if name == names[0] else False, ax=axis)  # fmt: skip
+            axis.set(xscale="log", yscale="log", xlabel="spread / true change", ylabel="error / true change")
             low, high = min(axis.get_xlim()[0], axis.get_ylim()[0]), max(axis.get_xlim()[1], axis.get_ylim()[1])
-            axis.plot([low, high], [low, high], color="#808080", linewidth=0.8, zorder=0, label="error = spread")
-            axis.set_title(arm_label(arm).replace(" scaled_concat", ""), fontsize=9)
-            axis.set_xlabel("spread / true change (RMS in tenth)")
-        axes[0, 0].set_ylabel("error / true change (RMS in tenth)")
-        last = axes[0, -1]
-        for arm, rows in arms_in(alarm):
-            rows = rows.assign(rate=rows["test_frequency"].astype(float)).sort_values("rate")
-            bars = [(rows["mean"] - rows["low"]).clip(lower=0), (rows["high"] - rows["mean"]).clip(lower=0)]
-            look = method_style(arm["method"], arm["form"])
-            last.errorbar(rows["rate"], rows["mean"], yerr=bars, **look, capsize=2, label=arm_label(arm))
-        log_rate_axis(last, sorted(alarm["test_frequency"].astype(float).unique()))
-        last.tick_params(axis="x", labelrotation=60)
-        last.axhline(0.5, color="#808080", linewidth=0.8, zorder=0)
-        last.set_ylim(-0.03, 1.03)
-        last.set_xlabel("test rate [Hz]")
-        last.set_ylabel("AUROC of spread as alarm")
-        last.set_title("is this rate unknown?", fontsize=9)
-        shared_legend(figure, axes, columns=4)
+            axis.plot([low, high], [low, high], color=NEUTRAL["reference"], linewidth=0.8, zorder=0)
+            axis.set_title(name)
+        last = axes.ravel()[len(names)]
+        draw_lines(
+            last, alarms, "rate", "auroc", arm_looks(alarms) | {"palette": dict.fromkeys(names, NEUTRAL["text"])}
+        )
+        log_rate_axis(last, [5, 10, 20, 50, 100, 200])
+        last.axhline(0.5, color=NEUTRAL["reference"], linewidth=0.8, zorder=0)
+        last.set(ylim=(-0.03, 1.03), xlabel="test rate [Hz]", ylabel="AUROC of spread")
+        last.set_title("is this rate unknown?")
+        for axis in axes.ravel()[len(names) + 1 :]:
+            axis.set_visible(False)
+        shared_legend(figure, axes)
     caption = (
         f"{env}: error against ensemble spread, both relative to the RMS true change at that rate, in tenths of the "
-        f"pairs by rising spread (left panels, means over seeds), and the probability that a pair at a test rate has "
-        f"a larger spread than one at a training rate (right, bars span the seeds); "
-        f"{counts_text(table[table['bin'] == 'all'])}. On the gray diagonal spread equals error. "
-        "Right panel: 0.5 is no alarm, 1 ranks all pairs of that rate above those of known ones."
+        f"pairs by rising spread (means over seeds), and the probability that a pair at a test rate has a larger "
+        f"spread than one at a training rate (last panel, bars span the seeds); "
+        f"{counts_text(table[table['bin'] == 'all'])}. "
+        f"On the gray diagonal spread equals error. Last panel: 0.5 is no alarm, 1 ranks all pairs of that rate above "
+        f"those of known ones.{forms_text(table)}{bad_text(summary, 'no mark is drawn')} {_conclusion(alarms, env)}"
     )
     alt = f"Error against ensemble spread on {env}, and AUROC of the spread as an alarm against test rate."
     return Drawing(figure, caption, alt, summary)
+
+
+def _conclusion(alarms: pd.DataFrame, env: str) -> str:
+    """Say of every ensemble at which rate its alarm is weakest and at which strongest."""
+    rated = over_seeds(alarms, "auroc", ["env", "arm", "rate"])
+    parts = []
+    for name, rows in rated[np.isfinite(rated["mean"])].groupby("arm", sort=False):
+        weak, strong = rows.loc[rows["mean"].idxmin()], rows.loc[rows["mean"].idxmax()]
+        parts.append(f"{name} has {weak['mean']:.2f} at {weak['rate']:g} Hz and {strong['mean']:.2f} at "
+                     f"{strong['rate']:g} Hz")  # fmt: skip
+    seeds = alarms["seed"].nunique()
+    told = "; ".join(parts) or "no value is finite"
+    return f"Weakest and strongest alarm (AUROC; {env}, {seeds} seed{'' if seeds == 1 else 's'}): {told}."

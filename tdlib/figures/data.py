@@ -7,6 +7,7 @@ from tdlib.figures.save import Drawing
 from tdlib.figures.style import RATE_COLORS, new_figure, sort_rates, span_text, state_label, state_plane, style
 
 MAX_POINTS = 1500  # per panel; more would only blacken it
+GRID = 12  # cells of each dimension that coverage is counted in
 WINDOWS = 25  # running means are over this part of a curve
 
 
@@ -20,7 +21,7 @@ def draw_returns(table: pd.DataFrame) -> Drawing:
     env, rate_column = str(table["env"].iloc[0]), _rate_column(table)
     rates = sort_rates(table[rate_column])
     with style():
-        figure, axes = new_figure(1, len(rates), width=8.8, height=2.9, sharey=True)
+        figure, axes = new_figure(1, len(rates), height=2.5, sharey=True)
         for axis, rate in zip(axes[0], rates, strict=True):
             shown = table[table[rate_column].astype(str) == rate]
             color = RATE_COLORS.get(rate, "#444444")
@@ -32,8 +33,8 @@ def draw_returns(table: pd.DataFrame) -> Drawing:
                 window = max(3, len(episodes) // WINDOWS)
                 mean = episodes["episode_return"].rolling(window, min_periods=1).mean()
                 axis.plot(episodes["time"] / 60, mean, color=color, linewidth=1.3)
-            axis.set_title(f"agent at {rate} Hz")
-            axis.set_xlabel("time acted [min]")
+            axis.set_title(f"{rate} Hz")
+            axis.set_xlabel("acted [min]")
         axes[0, 0].set_ylabel("episode return [reward]")
     per_cell = table.groupby([rate_column, "seed"]).size()
     seeds = table["seed"].nunique()
@@ -41,7 +42,7 @@ def draw_returns(table: pd.DataFrame) -> Drawing:
         f"{env}: return of every episode during PPO training against the physical time the agent has acted; points are "
         f"episodes, lines running means over a {WINDOWS}th of the curve, one per seed, n = {seeds} seed"
         f"{'' if seeds == 1 else 's'} × {span_text(per_cell)} episodes. Equal numbers of transitions are more "
-        f"seconds at lower rates."
+        f"seconds at lower rates. {_late_returns(table, rate_column, env)}"
     )
     alt = f"Episode return against time on {env} for agents at {', '.join(rates)} Hz."
     return Drawing(figure, caption, alt, table)
@@ -60,7 +61,7 @@ def draw_coverage(table: pd.DataFrame) -> Drawing:
     rates, sources = sort_rates(table[rate_column]), list(dict.fromkeys(table["source"]))
     drawn = []
     with style():
-        figure, axes = new_figure(len(sources), len(rates), width=8.8, height=2.35 * len(sources) + 0.5,
+        figure, axes = new_figure(len(sources), len(rates), height=1.75 * len(sources) + 0.5,
                                   sharex=True, sharey=True)  # fmt: skip
         for row, source in zip(axes, sources, strict=True):
             for axis, rate in zip(row, rates, strict=True):
@@ -70,7 +71,7 @@ def draw_coverage(table: pd.DataFrame) -> Drawing:
                 drawn.append(points)
                 axis.scatter(points[horizontal], points[vertical], s=2.5, alpha=0.35, linewidths=0,
                              color=RATE_COLORS.get(rate, "#444444"))  # fmt: skip
-                axis.set_title(f"{source.upper() if source == 'ppo' else source}, {rate} Hz", fontsize=8.5)
+                axis.set_title(f"{source.upper() if source == 'ppo' else source}, {rate} Hz")
             row[0].set_ylabel(state_label(vertical, env))
         for axis in axes[-1]:
             axis.set_xlabel(state_label(horizontal, env))
@@ -78,10 +79,43 @@ def draw_coverage(table: pd.DataFrame) -> Drawing:
     counts = shown.groupby(["source", rate_column]).size()
     caption = (
         f"{env}: states in the data sets by source (rows) and control rate (columns), n = {span_text(counts)} "
-        f"states per panel, evenly thinned, seeds {', '.join(map(str, np.unique(table['seed'])))}."
+        f"states per panel, evenly thinned, seeds {', '.join(map(str, np.unique(table['seed'])))}. "
+        f"{_covered(shown, rate_column, horizontal, vertical, env)}"
     )
     alt = f"Scatter plots of visited states on {env} for {len(sources)} sources at {', '.join(rates)} Hz."
     return Drawing(figure, caption, alt, shown)
+
+
+def _late_returns(table: pd.DataFrame, rate_column: str, env: str) -> str:
+    """Say what the agents return over the last tenth of their episodes."""
+    parts = []
+    for rate in sort_rates(table[rate_column]):
+        rows = table[table[rate_column].astype(str) == rate]
+        late = [
+            own.sort_values("time")["episode_return"].tail(max(1, len(own) // 10)) for _, own in rows.groupby("seed")
+        ]
+        means = np.array([values.mean(skipna=False) for values in late])
+        finite = means[np.isfinite(means)]
+        told = (
+            f"{_whole(finite.mean())} (seeds {_whole(finite.min())} to {_whole(finite.max())})"
+            if len(finite)
+            else "nothing finite"
+        )
+        parts.append(f"{told} at {rate} Hz" + f", {len(means) - len(finite)} not finite" * (len(finite) < len(means)))
+    return f"Over the last tenth of its episodes the agent returns {', '.join(parts)} ({env})."
+
+
+def _whole(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _covered(shown: pd.DataFrame, rate_column: str, horizontal: str, vertical: str, env: str) -> str:
+    """Say which share of a grid over all states shown each panel visits."""
+    places = [(shown[name] - shown[name].min()) / max(np.ptp(shown[name]), 1e-12) for name in (horizontal, vertical)]
+    cells = [(GRID * place).astype(int).clip(0, GRID - 1) for place in places]
+    visited = shown.assign(cell=cells[0] * GRID + cells[1]).groupby(["source", rate_column])["cell"].nunique()
+    parts = [f"{visited[source, rate] / GRID**2:.0%} at {rate} Hz by {source}" for source, rate in visited.index]
+    return f"Of a {GRID} × {GRID} grid over these states {', '.join(parts)} are visited ({env})."
 
 
 def _rate_column(table: pd.DataFrame) -> str:

@@ -20,6 +20,7 @@ from tdlib.figures.style import (
 )
 
 if TYPE_CHECKING:
+    from tdlib.core.specs import EnvironmentSpec
     from tdlib.systems import System
 
 DIMENSION_LOOKS = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"))
@@ -37,7 +38,7 @@ def draw_plant_change(table: pd.DataFrame) -> Drawing:
     table = table.assign(rate=pd.to_numeric(table[rate]))
     names = list(dict.fromkeys(table["env"]))
     with style():
-        figure, axes = new_figure(1, len(names), width=8.8, height=3.4, sharey=True)
+        figure, axes = new_figure(1, len(names), height=3.2, sharey=True)
         for axis, env in zip(axes[0], names, strict=True):
             shown = table[(table["env"] == env) & (table["dimension"] != "all")]
             for (color, marker), (dimension, rows) in zip(
@@ -51,12 +52,13 @@ def draw_plant_change(table: pd.DataFrame) -> Drawing:
             axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
             log_rate_axis(axis, sorted(shown["rate"].unique()))
             axis.set_xlabel("control rate [Hz]")
-            axis.legend(ncols=2)
+            axis.legend()
         axes[0, 0].set_ylabel("error of one step [% of its RMS change]")
     caption = (
         f"Setting env.dt or env.tau to the control interval changes the plant: RMS error of one step of Gymnasium's "
         f"own integrator relative to the RMS true change, per state dimension; n = {int(table['n'].max())} states, "
-        f"uniform over a box, transitions that touch the speed limit left out."
+        f"uniform over a box, transitions that touch the speed limit left out. "
+        f"{_worst(table)}"
     )
     alt = (
         "Error of Gymnasium's integrator against control rate, falling with the rate, for " + " and ".join(names) + "."
@@ -99,7 +101,7 @@ def draw_zero_order_hold(system: "System", frequencies: Sequence[float] = TRAIN_
     shown = spec.state_names[-2:]
     with style():
         count = len(shown) + len(inputs)
-        figure, axes = new_figure(count, 1, width=8.8, height=1.7 * count + 0.9, sharex=True)
+        figure, axes = new_figure(count, 1, height=1.5 * count + 0.9, sharex=True)
         for axis, name in zip(axes[:, 0], (*shown, *inputs), strict=True):
             if name in inputs:
                 axis.step(curve["time"], curve[name], where="post", color="black")
@@ -113,11 +115,47 @@ def draw_zero_order_hold(system: "System", frequencies: Sequence[float] = TRAIN_
                           label=f"states at {rate} Hz")  # fmt: skip
             axis.set_ylabel(state_label(name, spec.name))
         axes[-1, 0].set_xlabel("time [s]")
-        shared_legend(figure, axes, columns=4)
+        shared_legend(figure, axes)
     caption = (
         f"{spec.name}: one trajectory (n = 1) under an input held for {ROLLOUT_HOLD:g} s at a time. Each control rate "
-        f"looks at the same curve at its own times; a step from circle to circle is what a model of that rate predicts."
+        f"looks at the same curve at its own times; a step from circle to circle is what a model of that rate "
+        f"predicts. "
+        f"{_same_plant(samples, spec)}"
     )
     listed = ", ".join(f"{rate:g}" for rate in frequencies)
     alt = f"A smooth trajectory of {spec.name} with the states seen at {listed} Hz marked on it, above the held input."
     return Drawing(figure, caption, alt, pd.concat([curve, *samples], ignore_index=True))
+
+
+def _worst(table: pd.DataFrame) -> str:
+    """Say for each environment which dimension is furthest off at its lowest rate, and what is left at its highest."""
+    parts = []
+    for env, rows in table[table["dimension"] != "all"].groupby("env", sort=False):
+        finite = rows[np.isfinite(rows["relative_change"])]
+        if finite.empty:
+            parts.append(f"nothing finite ({env})")
+            continue
+        low, high = finite["rate"].min(), finite["rate"].max()
+        worst = finite.loc[finite.loc[finite["rate"] == low, "relative_change"].idxmax()]
+        same = finite[(finite["rate"] == high) & (finite["dimension"] == worst["dimension"])]["relative_change"]
+        told = f"{state_symbol(worst['dimension'])} is off by {100 * worst['relative_change']:.2g} % at {low:g} Hz"
+        told += f" and by {100 * same.iloc[0]:.2g} % at {high:g} Hz" * bool(len(same) and high > low)
+        parts.append(f"{told} ({env}, n = {int(rows['n'].max())})")
+    return f"Most of all {'; '.join(parts)}."
+
+
+def _same_plant(samples: Sequence[pd.DataFrame], spec: "EnvironmentSpec") -> str:
+    """Say how far apart the states of the rates are where their times meet."""
+    names, first = list(spec.state_names), samples[0]
+    apart = 0.0
+    for other in samples[1:]:
+        both = first.assign(tick=(first["time"] / FINE).round()).merge(
+            other.assign(tick=(other["time"] / FINE).round()), on="tick"
+        )
+        apart = max(apart, *(float((both[f"{name}_x"] - both[f"{name}_y"]).abs().max()) for name in names))
+    counts = ", ".join(f"{len(table)} times at {table['control_frequency'].iloc[0]} Hz" for table in samples)
+    verdict = "the plant is the same" if apart < 1e-6 else "the rates do not see the same plant"
+    return (
+        f"In {HORIZON:g} s {spec.name} is seen {counts}; where these times meet its states differ by {apart:.1g}: "
+        f"{verdict}."
+    )

@@ -1,29 +1,39 @@
-"""Heat maps of the one-step error: training rate and form against test rate, one panel per model and method."""
-
-from collections.abc import Sequence
+"""Heat maps of the one-step error: arm and training rate against test rate."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LogNorm
+from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
 
+from tdlib.figures.conclusions import conclusion, main_test_rate
 from tdlib.figures.save import Drawing
-from tdlib.figures.style import METHOD_LABELS, counts_text, model_label, sort_models, sort_rates, style
+from tdlib.figures.selection import ARM, Arms, forms_text, matrix_arms, name_arms, pick, pick_or_first
+from tdlib.figures.style import (
+    NEUTRAL,
+    NothingToDrawError,
+    bad_text,
+    counts_text,
+    new_figure,
+    over_seeds,
+    sort_rates,
+    style,
+)
 
-CELL_WIDTH, CELL_HEIGHT = 0.37, 0.2  # [in]
-TITLE, GAP, LABELS, MARGIN = 0.25, 0.1, 1.62, 0.12
-FOOT = 1.2  # below the panels: tick labels, axis label, color bar
+ROW_HEIGHT = 0.22  # [in]
 VALUES = {
-    "relative_error": ("relative one-step error (1 = predicting no change)", "RdBu_r", (0.01, 100.0)),
-    "mse": ("one-step MSE, mean over dimensions [mixed squared units]", "viridis", None),
+    "relative_error": ("relative one-step error", (0.01, 100.0)),
+    "mse": ("one-step MSE [mixed squared units]", None),
 }
-METHOD_ORDER = tuple(METHOD_LABELS)
+SHORT = {"multi-resolution": "multi-res.", "rescaled increment": "rescaled", "recurrent rollout": "recurrent",
+         "Δt-conditioned": "Δt-cond.", " ODE": ""}  # fmt: skip
+# every color is light enough to carry ink, and dark enough for light text once the dark theme turns it over (a test)
+BLUE, RED = ("#9ad3ff", "#bfe2ff", "#e0f1ff"), ("#ffe9df", "#ffd3bd", "#ffbfa3")
 
 
 def draw_error_heatmaps(table: pd.DataFrame, value: str = "relative_error", test_set: str = "pooled") -> Drawing:
-    """Draw every arm of one environment against every test rate.
+    """Draw the key arms of one environment, those of one rate at every rate, against every test rate.
 
     Args:
         table: one_step_errors of one environment.
@@ -33,163 +43,110 @@ def draw_error_heatmaps(table: pd.DataFrame, value: str = "relative_error", test
     Raises:
         ValueError: If `value` is neither.
     """
-    check_value(value)
-    shown = mean_errors(table, value, test_set)
-    rates = sort_rates(shown["test_frequency"])
-    env = str(table["env"].iloc[0])
-    panels = [
-        (panel_title(model, method), rows)
-        for model in sort_models(shown["model"])
-        for method in sort_methods(shown[shown["model"] == model]["method"])
-        for rows in [matrix_rows(shown[(shown["model"] == model) & (shown["method"] == method)], rates)]
-    ]
-    with style():
-        figure = _two_columns(panels, rates, value, shown["mean"])
-    counts = counts_text(table[table["test_set"] == test_set])
-    caption = (
-        f"{env}: {VALUES[value][0]}, by training rate (rows) and test rate (columns, Hz), {test_set} held-out pairs; "
-        f"mean over seeds, {counts}. Models with memory are scored on fewer pairs."
-    )
-    caption += (
-        " Blue is better than predicting no change, red is worse."
-        if value == "relative_error"
-        else " Raw error orders the rates by the length of the step first."
-    )
-    alt = f"Heat maps of {value} for {len(panels)} combinations of model and method on {env}."
-    return Drawing(figure, caption, alt, shown.drop(columns=["low", "high"]))
+    return _draw(table, value, test_set, pick_or_first(table, matrix_arms()))
 
 
-def panel_title(model: str, method: str) -> str:
-    """Name a panel, for example `jump (MLP) · baseline`."""
-    parts = [] if model == "none" else [model_label(model)]
-    parts += [] if method == "ode" else [METHOD_LABELS.get(method, method)]
-    return " · ".join(parts)
+def draw_error_matrices(table: pd.DataFrame, arms: Arms) -> Drawing:
+    """Draw the relative error of given arms against every test rate, one panel per environment."""
+    return _draw(table, "relative_error", "pooled", pick(table, arms))
 
 
-def check_value(value: str) -> None:
-    """Refuse a measure that has no color scale."""
-    if value not in VALUES:
-        raise ValueError(f"value must be one of {list(VALUES)}, got {value!r}")
-
-
-def mean_errors(table: pd.DataFrame, value: str, test_set: str = "pooled") -> pd.DataFrame:
-    """Mean over seeds of the error of all dimensions together, one row per arm and test rate."""
-    chosen = table[(table["test_set"] == test_set) & (table["dimension"] == "all")]
-    by = ["env", "model", "method", "form", "size", "data", "train_frequency", "test_frequency"]
-    grouped = chosen.groupby(by, sort=False)[value]
-    result = grouped.agg(mean="mean", low="min", high="max").reset_index()
-    return result.assign(seeds=chosen.groupby(by, sort=False)["seed"].nunique().to_numpy())
-
-
-def sort_methods(methods: Sequence[str]) -> list[str]:
-    """Methods in the order of the study."""
-    return sorted(set(methods), key=lambda m: METHOD_ORDER.index(m) if m in METHOD_ORDER else len(METHOD_ORDER))
-
-
-def matrix_rows(table: pd.DataFrame, rates: Sequence[str]) -> list[tuple[str, np.ndarray]]:
-    """Label and values (R,) of every arm, in table order."""
-    rows = []
-    for key, arm in table.groupby(["form", "size", "data", "train_frequency"], sort=False):
-        values = arm.set_index("test_frequency")["mean"].reindex(rates).to_numpy(dtype=float)
-        rows.append((row_label(*key), values))
-    return rows
-
-
-def row_label(form: str, size: str, data: str, train_frequency: str) -> str:
-    """Short name of an arm within its method, for example `scaled_concat @ 20 Hz`."""
-    parts = [form] if form != "none" else []
-    parts += [size] if size not in ("hidden64", "none") else []
-    parts += ["= seconds"] if data == "seconds" else []
-    rate = f"{train_frequency} Hz" if train_frequency[:1].isdigit() else train_frequency
-    return " ".join([*parts, f"@ {rate}"] if rate else parts)
-
-
-def draw_matrix(
-    axis: Axes,
-    rows: Sequence[tuple[str, np.ndarray]],
-    rates: Sequence[str],
-    value: str,
-    norm: LogNorm,
-    *,
-    labels: bool = True,
-) -> None:
-    """Draw one panel: colored cells with their numbers, row labels at the left."""
-    values = np.array([v for _, v in rows])
-    colors = ScalarMappable(norm, VALUES[value][1])
-    axis.imshow(values, norm=norm, cmap=VALUES[value][1], aspect="auto", interpolation="nearest")
-    for i, j in np.ndindex(values.shape):
-        if np.isfinite(values[i, j]):
-            red, green, blue, _ = colors.to_rgba(values[i, j])
-            dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.55
-            axis.text(j, i, number(float(values[i, j]), value), ha="center", va="center", fontsize=6.6,
-                      color="white" if dark else "black")  # fmt: skip
-    axis.set_yticks(range(len(rows)), [label for label, _ in rows] if labels else [""] * len(rows), fontsize=7)
-    axis.set_xticks(range(len(rates)), [])
-    axis.tick_params(length=0)
-    axis.grid(False)
-    for spine in axis.spines.values():
-        spine.set_visible(False)
+def color_map(value: str) -> Colormap:
+    """Blue below and red above no change; for raw errors blue alone."""
+    colors = [*BLUE, "#ffffff", *RED] if value == "relative_error" else ["#ffffff", *BLUE[::-1]]
+    return LinearSegmentedColormap.from_list(value, colors)
 
 
 def number(value: float, kind: str) -> str:
-    """Write a cell's number in at most five characters."""
+    """Write a cell's number in at most four characters: an error, or the negative logarithm of an MSE."""
+    if not np.isfinite(value):
+        return ""
     if kind == "mse":
-        mantissa, exponent = f"{value:.0e}".split("e")
-        return f"{mantissa}e{int(exponent)}"
-    return f"{value:.2f}" if value < 9.995 else f"{value:.0f}"
+        return f"{0 - np.log10(value):.1f}" if value > 0 else "∞"
+    if value < 0.0095:
+        return f"{value:.3f}".removeprefix("0") if value >= 0.0005 else f"{value:.0e}".replace("e-0", "e-")
+    if value < 0.995:
+        return f"{value:.2f}".removeprefix("0")
+    return f"{value:.1f}" if value < 9.95 else f"{value:.0f}" if value < 9999 else ">1e4"
 
 
-def color_norm(value: str, values: pd.Series) -> LogNorm:
+def _draw(table: pd.DataFrame, value: str, test_set: str, chosen: pd.DataFrame) -> Drawing:
+    if value not in VALUES:
+        raise ValueError(f"value must be one of {list(VALUES)}, got {value!r}")
+    chosen = chosen[(chosen["test_set"] == test_set) & (chosen["dimension"] == "all")]
+    if chosen.empty:
+        raise NothingToDrawError("none of the arms that it shows is among what was chosen")
+    summary = name_arms(over_seeds(chosen, value, ["env", *ARM, "test_frequency"]))
+    envs, rates = list(dict.fromkeys(summary["env"])), sort_rates(summary["test_frequency"])
+    counts = [summary[summary["env"] == env]["arm"].nunique() for env in envs]
+    norm = _norm(value, summary["mean"])
+    with style():
+        figure, axes = new_figure(len(envs), 1, height=ROW_HEIGHT * sum(counts) + 0.3 * len(envs) + 1.25,
+                                  height_ratios=counts)  # fmt: skip
+        for axis, env in zip(axes[:, 0], envs, strict=True):
+            draw_matrix(axis, summary[summary["env"] == env], rates, value, norm)
+            axis.set_title(env)
+        axes[-1, 0].set_xlabel("test rate [Hz]")
+        _explain(figure, axes, value, has_gaps=len(summary) < sum(counts) * len(rates) or summary["bad"].any())
+    numbers = ("1 is predicting no change, blue is better" if value == "relative_error" else
+               "numbers are −log10, and raw error orders the rates by the length of the step first")  # fmt: skip
+    rate = main_test_rate(rates)
+    caption = (
+        f"{', '.join(envs)}: {VALUES[value][0]} by arm with its training rate (rows) and test rate (columns), "
+        f"{test_set} held-out pairs; {numbers}. Mean over seeds, {counts_text(chosen)}; models with memory are "
+        f"scored on fewer pairs.{forms_text(chosen, matrix_arms())}{bad_text(summary, 'hatched')} "
+        f"{conclusion(summary[summary['test_frequency'] == rate], place=f'At {rate} Hz')}"
+    )
+    alt = f"Heat map of {value} for {max(counts)} arms at {len(rates)} test rates on {', '.join(envs)}."
+    return Drawing(figure, caption, alt, summary)
+
+
+def draw_matrix(axis: Axes, summary: pd.DataFrame, rates: list[str], value: str, norm: LogNorm) -> None:
+    """Draw one panel; a cell with values that are not finite is hatched, one that was not measured is crossed out."""
+    import seaborn  # imports pyplot: only where a figure is drawn
+
+    wide = summary.pivot(index="arm", columns="test_frequency", values="mean")
+    wide = wide.reindex(index=list(dict.fromkeys(summary["arm"])), columns=rates)
+    bad = summary.pivot(index="arm", columns="test_frequency", values="bad").reindex_like(wide)
+    seaborn.heatmap(wide, annot=wide.map(lambda cell: number(cell, value)), fmt="", norm=norm, cmap=color_map(value),
+                    cbar=False, linewidths=0.5, annot_kws={"color": NEUTRAL["text"]}, ax=axis)  # fmt: skip
+    for i, j in zip(*np.nonzero((bad > 0).to_numpy() | bad.isna().to_numpy()), strict=True):
+        hatch = "...." if np.isnan(bad.iloc[i, j]) else "////"
+        axis.add_patch(Rectangle((j, i), 1, 1, fill=False, hatch=hatch, linewidth=0, edgecolor=NEUTRAL["reference"]))
+    axis.set(xlabel="", ylabel="")
+    axis.set_yticks(np.arange(len(wide)) + 0.5, [_shortened(name) for name in wide.index])
+    axis.set_xticks(
+        np.arange(len(rates)) + 0.5, ["irr." if rate == "irregular" else rate for rate in rates], rotation=0
+    )
+    axis.tick_params(length=0, labelrotation=0)
+    axis.grid(visible=False)
+
+
+def _shortened(name: str) -> str:
+    for long, short in SHORT.items():
+        name = name.replace(long, short)
+    return name
+
+
+def _norm(value: str, values: pd.Series) -> LogNorm:
     """Logarithmic color scale: fixed and centered on 1 for the relative error, the data's range for MSE."""
-    limits = VALUES[value][2]
+    limits = VALUES[value][1]
     if limits is None:
         positive = values[np.isfinite(values) & (values > 0)]
-        limits = (positive.min(), positive.max()) if len(positive) else (1e-6, 1.0)
+        limits = (positive.min(), max(positive.max(), 1.01 * positive.min())) if len(positive) else (1e-6, 1.0)
     return LogNorm(*limits, clip=True)
 
 
-def rate_ticks(axis: Axes, rates: Sequence[str], side: str = "bottom") -> None:
-    """Label the columns with their test rates."""
-    axis.set_xticks(range(len(rates)), ["irreg." if r == "irregular" else r for r in rates], fontsize=7)
-    axis.tick_params(axis="x", length=0, labelbottom=side == "bottom", labeltop=side == "top")
+def _explain(figure: Figure, axes: np.ndarray, value: str, *, has_gaps: bool) -> None:
+    from matplotlib.cm import ScalarMappable
 
-
-def _two_columns(panels: Sequence[tuple[str, list]], rates: Sequence[str], value: str, values: pd.Series) -> Figure:
-    heights = [TITLE + GAP + CELL_HEIGHT * len(rows) for _, rows in panels]
-    total, split, used = sum(heights), 0, 0.0
-    while split < len(panels) and used + heights[split] / 2 < total / 2:
-        used += heights[split]
-        split += 1
-    columns = [list(zip(panels, heights, strict=True))[part] for part in (slice(None, split), slice(split, None))]
-    columns = [column for column in columns if column]
-    panel_width = CELL_WIDTH * len(rates)
-    column_width = LABELS + panel_width + MARGIN
-    width = column_width * len(columns)
-    height = max(sum(h for _, h in column) for column in columns) + FOOT
-    figure, norm = Figure(figsize=(width, height)), color_norm(value, values)
-    for c, column in enumerate(columns):
-        top = height
-        for i, ((title, rows), panel_height) in enumerate(column):
-            tall = CELL_HEIGHT * len(rows)
-            axis = axes_at(figure, c * column_width + LABELS, top - TITLE - tall, panel_width, tall)
-            draw_matrix(axis, rows, rates, value, norm)
-            axis.set_title(title, fontsize=8.5, pad=3)
-            top -= panel_height
-            if i == len(column) - 1:
-                rate_ticks(axis, rates)
-                axis.set_xlabel("test rate [Hz]", fontsize=8)
-    color_bar(figure, axes_at(figure, LABELS, 0.52, width - LABELS - MARGIN - 0.6, 0.11), norm, value)
-    return figure
-
-
-def axes_at(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """Add axes at a place given in inches."""
-    total_width, total_height = figure.get_size_inches()
-    return figure.add_axes((left / total_width, bottom / total_height, width / total_width, height / total_height))
-
-
-def color_bar(figure: Figure, axis: Axes, norm: LogNorm, value: str) -> None:
-    """Explain the colors."""
-    figure.colorbar(ScalarMappable(norm, VALUES[value][1]), cax=axis, orientation="horizontal")
-    axis.set_xlabel(VALUES[value][0], fontsize=8)
-    axis.tick_params(labelsize=7)
+    norm = axes[0, 0].collections[0].norm
+    bar = figure.colorbar(
+        ScalarMappable(norm, color_map(value)), ax=axes, orientation="horizontal", aspect=45, pad=0.03
+    )
+    bar.set_label(VALUES[value][0] + " (1: predicting no change)" * (value == "relative_error"))
+    bar.ax.minorticks_off()
+    if has_gaps:
+        look = {"facecolor": "none", "edgecolor": NEUTRAL["reference"], "linewidth": 0}
+        patches = [Patch(hatch="////", label="not finite", **look), Patch(hatch="....", label="not measured", **look)]
+        figure.legend(handles=patches, loc="outside upper right", ncols=2)

@@ -6,67 +6,56 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from tdlib.figures.conclusions import conclusion, main_test_rate
+from tdlib.figures.lines import arm_looks, draw_lines, no_change_line
 from tdlib.figures.save import Drawing
-from tdlib.figures.selection import ARM, arms_in, main_arms, main_model, main_rate, rates_in
-from tdlib.figures.style import (
-    NEUTRAL,
-    arm_label,
-    counts_text,
-    method_style,
-    model_label,
-    new_figure,
-    over_seeds,
-    shared_legend,
-    sort_models,
-    style,
-)
+from tdlib.figures.selection import ARM, forms_text, key_arms, name_arms, pick_or_first, rates_in
+from tdlib.figures.style import NEUTRAL, bad_text, counts_text, new_figure, over_seeds, shared_legend, style
 
 CEILING, FLOOR = 10.0, 1e-3
 LEAST_STARTS = 3  # a mean over fewer starts of one seed is not drawn
 
 
 def draw_error_vs_horizon(table: pd.DataFrame, rates: Sequence[str] | None = None) -> Drawing:
-    """Draw relative rollout error against time, one row of panels per model, one column per test rate.
+    """Draw relative rollout error of the key arms against time, one panel per test rate.
 
     Args:
         table: rollout_errors of one environment.
-        rates: Test rates of the columns, by default those that models are trained at.
+        rates: Test rates of the panels, by default those that models are trained at.
     """
     env = str(table["env"].iloc[0])
-    rates, main = rates or rates_in(table["test_frequency"]), main_rate(table["train_frequency"])
-    table = main_arms(table[(table["dimension"] == "all") & table["test_frequency"].isin(rates)])
-    keys = ["env", *ARM, "test_frequency", "truncated", "time"]
+    rates = rates or rates_in(table["test_frequency"])
+    table = table[(table["dimension"] == "all") & table["test_frequency"].isin(rates)]
+    table = name_arms(pick_or_first(table, key_arms()))
+    keys = ["env", *ARM, "arm", "test_frequency", "truncated", "time"]
     counted = enough_starts(table, keys)
     summary, survivors = over_seeds(counted, "relative_error", keys), surviving(table)
     shown = [rate for rate in rates if rate in set(summary["test_frequency"])]
-    models = [model for model in sort_models(summary["model"]) if model != "none"]
-    limited = len(survivors) > 0
+    limited, looks = len(survivors) > 0, arm_looks(table)
     with style():
-        ratios = [1.0] * len(models) + [0.55] * limited
-        figure, axes = new_figure(len(ratios), len(shown), width=8.8, height=1.55 * sum(ratios) + 1.5,
-                                  sharex=True, sharey="row", height_ratios=ratios)  # fmt: skip
+        ratios = [1.0] * len(shown) + [0.5] * limited
+        figure, axes = new_figure(len(ratios), 1, height=1.9 * sum(ratios) + 1.1, sharex=True,
+                                  height_ratios=ratios)  # fmt: skip
+        for axis, rate in zip(axes[:, 0], shown, strict=False):
+            rows = counted[counted["test_frequency"] == rate]
+            draw_rollout_lines(axis, rows, looks, legend=axis is axes[0, 0])
+            axis.set_title(f"tested at {rate} Hz")
+            axis.set_ylabel("relative error")
+        _share_limits(axes[: len(shown)])
         if limited:
-            for axis, rate in zip(axes[-1], shown, strict=True):
-                _draw_surviving(axis, survivors[survivors["test_frequency"] == rate])
+            for line, rate in zip(("-", "--", ":"), shown, strict=False):
+                _draw_surviving(axes[-1, 0], survivors[survivors["test_frequency"] == rate], line)
             axes[-1, 0].set_ylabel("starts left")
-        for row, model in zip(axes[: len(models)], models, strict=True):
-            for axis, rate in zip(row, shown, strict=True):
-                rows = summary[(summary["model"] == model) & (summary["test_frequency"] == rate)]
-                draw_rollout_lines(axis, rows, limited=limited)
-                axis.set_title(f"{model_label(model)} at {rate} Hz", fontsize=8.5)
-            row[0].set_ylabel("relative error")
-        _share_limits(axes[: len(models)])
-        for axis in axes[-1]:
-            axis.set_xlabel("time [s]")
-        shared_legend(figure, axes, columns=3)
+        axes[-1, 0].set_xlabel("time [s]")
+        shared_legend(figure, axes)
     limits = f" {_limits_text(survivors, shown)}" if limited else ""
     caption = (
         f"{env}: relative error of open-loop rollouts (RMS error over RMS true change since the start, all dimensions) "
-        f"against time, for arms trained at {main} Hz, on mixed rates, or without training; columns are test rates. "
-        f"Lines are means over seeds, bands span the seeds; {starts_text(table)}. Above the gray line at 1 "
-        f"predicting no change is better. Values are cut at {CEILING:g}.{limits}"
+        f"against time, one panel per test rate. Lines are means over seeds, bands span the seeds; "
+        f"{starts_text(table)}. Above the gray line at 1 predicting no change is better. Values are cut at "
+        f"{CEILING:g}.{limits}{forms_text(table, key_arms())}{bad_text(summary)} {_conclusion(summary, shown)}"
     )
-    alt = f"Curves of rollout error over one second on {env} for {len(models)} models at {len(shown)} test rates."
+    alt = f"Curves of rollout error on {env} for {table['arm'].nunique()} arms at {len(shown)} test rates."
     return Drawing(figure, caption, alt, summary)
 
 
@@ -109,44 +98,45 @@ def _limits_text(survivors: pd.DataFrame, rates: Sequence[str]) -> str:
             left.append(f"{row['n']:.3g} at {rate} Hz")
     return (
         "Strong lines count a rollout until its truth leaves the limits of the task, and are not drawn where fewer "
-        f"than {LEAST_STARTS} starts of a seed are left; pale lines count all rollouts to the end. The lowest panels "
-        f"show how many starts are left, mean over seeds; of {survivors['n_starts'].max():g}, after {middle:.2g} s "
+        f"than {LEAST_STARTS} starts of a seed are left; pale lines count all rollouts to the end. The lowest panel "
+        f"shows how many starts are left, mean over seeds; of {survivors['n_starts'].max():g}, after {middle:.2g} s "
         f"these are {', '.join(left)}."
     )
 
 
-def _draw_surviving(axis: Axes, survivors: pd.DataFrame) -> None:
+def _draw_surviving(axis: Axes, survivors: pd.DataFrame, line: str) -> None:
     rows = survivors.sort_values("time")
     axis.plot([0, *rows["time"]], [rows["n_starts"].max(), *rows["n"]], color=NEUTRAL["text"], linewidth=1.0,
-              marker=".", markersize=3)  # fmt: skip
+              linestyle=line, marker=".", markersize=3)  # fmt: skip
     axis.axhline(LEAST_STARTS, color=NEUTRAL["muted"], linewidth=0.8, linestyle=":")
     axis.set_ylim(0, 1.08 * survivors["n_starts"].max())
 
 
 def _share_limits(axes: np.ndarray) -> None:
-    """Give all panels one range, which `sharey="row"` gives to rows only."""
+    """Give all panels one range; the one of surviving starts, which shares their time, has its own."""
     limits = np.array([axis.get_ylim() for axis in axes.flat])
     for axis in axes[:, 0]:
         axis.set_ylim(limits[:, 0].min(), limits[:, 1].max())
 
 
-def draw_rollout_lines(axis: Axes, summary: pd.DataFrame, *, with_model: bool = False, limited: bool = False) -> None:
+def draw_rollout_lines(axis: Axes, table: pd.DataFrame, looks: dict[str, object], *, legend: bool = False) -> None:
     """Draw one line per arm: means over seeds with a band over their range; pale where limits do not end it."""
-    for arm, rows in arms_in(summary):
-        look = method_style(arm["method"], arm["form"], arm["train_frequency"])
-        for truncated, part in rows.groupby("truncated"):
-            part = part.sort_values("time")
-            strong = bool(truncated) or not limited
-            time, low, high = part["time"], part["low"].clip(FLOOR, CEILING), part["high"].clip(FLOOR, CEILING)
-            label = (
-                arm_label(arm, with_model=with_model and arm["model"] != main_model())
-                if strong or not rows["truncated"].any()
-                else None
-            )
-            axis.plot(time, part["mean"].clip(FLOOR, CEILING), **look, markersize=3, label=label,
-                      alpha=1.0 if strong else 0.35, linewidth=1.3 if strong else 1.0)  # fmt: skip
-            if strong:
-                axis.fill_between(time, low, high, color=look["color"], alpha=0.13, linewidth=0)
-    axis.axhline(1.0, color="#808080", linewidth=0.8, zorder=0)
+    cut = table.assign(relative_error=table["relative_error"].clip(FLOOR, CEILING))
+    limited = cut["truncated"].any()
+    for truncated, rows in cut.groupby("truncated"):
+        strong = bool(truncated) or not limited
+        thin = {"alpha": 0.35, "linewidth": 1.0, "errorbar": None}
+        draw_lines(axis, rows, "time", "relative_error", looks, band=True, markersize=3.5,
+                   legend="full" if legend and strong else False, **({} if strong else thin))  # fmt: skip
+    no_change_line(axis)
     axis.set_yscale("log")
-    axis.set_xlim(0, max(0.1, float(np.nanmax(summary["time"], initial=1.0)) * 1.02))
+    axis.set_xlim(0, max(0.1, float(np.nanmax(table["time"], initial=1.0)) * 1.02))
+
+
+def _conclusion(summary: pd.DataFrame, rates: Sequence[str]) -> str:
+    """Compare at the last time that every start counts to, at the finest rate."""
+    rate = main_test_rate(rates)
+    rows = summary[(summary["test_frequency"] == rate) & ~summary["truncated"]]
+    rows = rows if len(rows) else summary[summary["test_frequency"] == rate]
+    end = rows["time"].max()
+    return conclusion(rows[np.isclose(rows["time"], end)], place=f"After {end:g} s at {rate} Hz, all rollouts counted,")

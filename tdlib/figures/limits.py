@@ -5,23 +5,24 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
+from tdlib.figures.conclusions import conclusion, main_test_rate
+from tdlib.figures.lines import arm_looks, draw_lines, label_outer, no_change_line
 from tdlib.figures.save import Drawing
-from tdlib.figures.selection import ARM, MAIN_RATE, arms_in, limit_panels, main_model, main_rate, pick
+from tdlib.figures.selection import ARM, forms_text, limit_panels, main_rate, name_arms, pick
 from tdlib.figures.style import (
+    NEUTRAL,
     NothingToDrawError,
-    arm_label,
+    bad_text,
     counts_text,
     log_rate_axis,
-    method_style,
-    model_look,
     new_figure,
     over_seeds,
     shared_legend,
-    sort_rates,
     style,
 )
 
-LIMIT_LINES = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (8, 3)), (0, (1, 2)))
+CROWDED = (16.0, 25.0, 33.3)  # [Hz] no room for their ticks
+LIMIT_LINES = {"fixed_step": "-", "rescaled": "--", "interpolation": ":"}
 
 
 def draw_limits(table: pd.DataFrame, limits: pd.DataFrame) -> Drawing:
@@ -38,56 +39,48 @@ def draw_limits(table: pd.DataFrame, limits: pd.DataFrame) -> Drawing:
     main = main_rate(table["train_frequency"])
     if "train_frequency" in limits:
         limits = limits[limits["train_frequency"].isin((main, "mixed", ""))]
-    summary = over_seeds(table, "relative_error", ["env", *ARM, "test_frequency"])
-    rates = [float(rate) for rate in sort_rates(summary["test_frequency"])]
-    drawn, floor = [], 0.3 * float(summary["mean"].min())
+    table = table.assign(rate=table["test_frequency"].astype(float))
+    panels = [(title, pick(table, arms), names) for title, arms, names in limit_panels()]
+    if not any(len(rows) for _, rows, _ in panels):
+        raise NothingToDrawError("none of the arms that are compared with limits is among what was chosen")
+    chosen = name_arms(pd.concat([rows for _, rows, _ in panels], ignore_index=True).drop_duplicates())
+    summary = over_seeds(chosen, "relative_error", ["env", *ARM, "arm", "test_frequency"])
+    looks, rates, floor = arm_looks(chosen), sorted(chosen["rate"].unique()), 0.3 * float(summary["mean"].min())
     with style():
-        figure, axes = new_figure(2, 2, width=8.8, height=6.9, sharex=True, sharey=True)
-        for axis, (title, arms, names) in zip(axes.ravel(), limit_panels(), strict=True):
-            chosen = pick(summary, arms)
-            drawn.append(chosen)
-            draw_rate_lines(axis, chosen, with_model=True)
-            _draw_limits(axis, limits, names, floor)
-            axis.axhline(1.0, color="#808080", linewidth=0.8, zorder=0)
-            axis.set_title(title.replace(f"{MAIN_RATE} Hz", f"{main} Hz"))
+        figure, axes = new_figure(2, 2, height=5.6, sharex=True, sharey=True)
+        for axis, (title, rows, names) in zip(axes.ravel(), panels, strict=True):
+            rows = chosen.merge(rows[ARM].drop_duplicates())
+            draw_lines(axis, rows, "rate", "relative_error", looks, legend="full" if axis is axes[0, 0] else False)
+            _draw_limits(axis, limits, names, set(rows["form"]), floor)
+            no_change_line(axis)
+            axis.set_title(title)
             axis.set_yscale("log")
             axis.set_ylim(bottom=floor)
-            log_rate_axis(axis, rates)
-        if not any(map(len, drawn)):
-            raise NothingToDrawError("none of the arms that are compared with limits is among what was chosen")
-        for axis in axes[:, 0]:
-            axis.set_ylabel("relative one-step error")
-        for axis in axes[-1]:
-            axis.set_xlabel("test rate [Hz]")
-            axis.tick_params(axis="x", labelrotation=45)
-        shared_legend(figure, axes, columns=3)
+            log_rate_axis(axis, [rate for rate in rates if rate not in CROWDED])
+        label_outer(axes, len(panels), "test rate [Hz]", "relative error")
+        shared_legend(figure, axes)
+    rate = main_test_rate(summary["test_frequency"])
+    wanted = [arm for _, arms, _ in limit_panels() for arm in arms]
     caption = (
-        f"{env}: relative one-step error against test rate. Colored lines: means over seeds, bars span the seeds; "
-        f"{counts_text(table)}. Gray curves: what an exact model of that form scores on these states; of a "
-        f"fixed-step map that is |1 − h/Δt| to first order. Curves that leave the axis go to 0. The line at 1 is "
-        f"predicting no change."
+        f"{env}: relative one-step error against test rate; arms of one rate were trained at {main} Hz. Colored lines: "
+        f"means over seeds, bars span the seeds; {counts_text(chosen)}. Gray curves: what an exact model of that form "
+        f"scores on these states; of a fixed-step map that is |1 − h/Δt| to first order. Where a curve leaves the axis "
+        f"it goes to 0. The line at 1 is predicting no change.{forms_text(chosen, wanted)}"
+        f"{bad_text(summary)} "
+        f"{conclusion(summary[summary['test_frequency'] == rate], place=f'At {rate} Hz')}"
     )
     alt = f"Four panels of relative error against test rate on {env}, measured and analytic limits."
-    return Drawing(figure, caption, alt, pd.concat(drawn, ignore_index=True))
+    return Drawing(figure, caption, alt, summary)
 
 
-def draw_rate_lines(axis: Axes, summary: pd.DataFrame, *, with_model: bool = False) -> None:
-    """Draw one line per arm against test rate, with bars over the seeds' range."""
-    for arm, rows in arms_in(summary):
-        rows = rows.assign(rate=rows["test_frequency"].astype(float)).sort_values("rate")
-        spread = [(rows["mean"] - rows["low"]).clip(lower=0), (rows["high"] - rows["mean"]).clip(lower=0)]
-        label = arm_label(arm, with_model=with_model and arm["model"] != main_model())
-        look = method_style(arm["method"], arm["form"], arm["train_frequency"]) | model_look(arm["model"])
-        axis.errorbar(rows["rate"], rows["mean"], yerr=spread, **look, label=label, elinewidth=0.8, capsize=1.5)
-
-
-def _draw_limits(axis: Axes, limits: pd.DataFrame, names: Sequence[str], floor: float) -> None:
-    for i, kind in enumerate(dict.fromkeys(limits["limit"])):
-        if kind.split(" ")[0] not in names:
+def _draw_limits(axis: Axes, limits: pd.DataFrame, names: Sequence[str], forms: set[str], floor: float) -> None:
+    for kind in dict.fromkeys(limits["limit"]):
+        name, _, form = kind.partition(" ")
+        if name not in names or (form and form not in forms):
             continue
         rows = limits[limits["limit"] == kind]
         rows = rows.assign(rate=pd.to_numeric(rows["test_frequency"], errors="coerce")).dropna(subset="rate")
         rows = rows.groupby("rate", as_index=False)["relative_error"].mean()  # sorts by rate
-        look = {"color": "#555555", "linewidth": 1.0, "linestyle": LIMIT_LINES[i % len(LIMIT_LINES)], "zorder": 1}
+        look = {"color": NEUTRAL["muted"], "linewidth": 1.0, "linestyle": LIMIT_LINES.get(name, "-."), "zorder": 1}
         values = rows["relative_error"].clip(lower=1e-3 * floor)  # a limit of zero leaves the panel
-        axis.plot(rows["rate"], values, **look, label=f"limit: {kind.replace('_', ' ', 1)}")
+        axis.plot(rows["rate"], values, **look, label=f"limit: {name.replace('_', ' ')}")

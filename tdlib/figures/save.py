@@ -15,7 +15,7 @@ from matplotlib.ticker import NullLocator
 
 from tdlib.core.files import write_bytes
 
-DOTS_PER_INCH = 120
+DOTS_PER_INCH = 160  # pages show a figure 576 px wide at most (book.css), so that its text is as large as theirs
 PALETTE_SIZE = 256  # colors kept in the PNG: figures are flat, so files shrink about threefold without visible change
 
 
@@ -53,7 +53,8 @@ class SavedFigure:
     def _repr_html_(self) -> str:
         image = base64.b64encode(self.path.read_bytes()).decode()
         return (
-            f'<figure><img src="data:image/png;base64,{image}" alt="{html.escape(self.alt)}" style="max-width:100%">'
+            f'<figure><img src="data:image/png;base64,{image}" alt="{html.escape(self.alt)}" '
+            'style="max-width:min(100%, 36rem)">'
             f"<figcaption>{html.escape(self.caption)}</figcaption></figure>"
         )
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from tdlib.core.facts import ARM_COLUMNS, FINEST, LOG_FORMS, TRAIN_RATES
-from tdlib.figures.style import NothingToDrawError, known_models, model_label
+from tdlib.core.facts import ARM_COLUMNS, FINEST, TRAIN_RATES
+from tdlib.figures.style import METHOD_LABELS, NothingToDrawError, arm_label, known_models, model_label
 
 Arms = Sequence[tuple[str, str, str, str]]  # (model, method, form, train_frequency)
 ARM = list(ARM_COLUMNS)
@@ -39,48 +39,27 @@ def key_arms() -> Arms:
     return baseline, rescaled, conditioned, mixed, (main_model(), "recurrent_rollout", "none", FINEST), field
 
 
-def method_panels() -> Sequence[tuple[str, Arms]]:
-    """Title and arms of the panels of figure 1."""
-    main, field = main_model(), _standing_for("fields")
-    forms = ("concat", "scaled_concat")
-    return (
-        ("baseline", [(main, "baseline", "none", rate) for rate in TRAIN_RATES]),
-        ("Δt-conditioned", [(main, "dt_conditioned", form, rate) for form in forms for rate in TRAIN_RATES]),
-        ("rescaled increment", [(main, "rescaled", "none", rate) for rate in TRAIN_RATES]),
-        ("recurrent rollout", [(main, "recurrent_rollout", "none", FINEST)]),
-        ("multi-resolution", [(main, "multi_resolution", form, "mixed") for form in (*forms, *LOG_FORMS)]),
-        (model_label(field), [(field, "ode", "rk4", rate) for rate in (*TRAIN_RATES, "mixed")]),
-    )
+def matrix_arms() -> Arms:
+    """Rows of the heat maps: the key arms, those of one rate at every rate."""
+    rated = {arm[:3] for arm in key_arms() if arm[3] == MAIN_RATE}
+    rows = [[(*arm[:3], rate) for rate in TRAIN_RATES] if arm[:3] in rated else [arm] for arm in key_arms()]
+    return [arm for group in rows for arm in group]
 
 
 def limit_panels() -> Sequence[tuple[str, Arms, tuple[str, ...]]]:
     """Title, arms, and names of the limits drawn with them, of the panels that compare families with the limits."""
-    main = main_model()
-    forms = ("concat", "scaled", "scaled_concat", *LOG_FORMS)
+    baseline, rescaled, conditioned, mixed, _, field = key_arms()
     return (
-        (
-            "unscaled forms, trained at 20 Hz",
-            (
-                (main, "baseline", "none", MAIN_RATE),
-                (main, "dt_conditioned", "concat", MAIN_RATE),
-                *((main, "dt_conditioned", form, MAIN_RATE) for form in LOG_FORMS),
-                *_among("baseline", "none"),
-            ),
-            ("fixed_step",),
-        ),
-        (
-            "scaled by Δt, trained at 20 Hz",
-            (
-                (main, "rescaled", "none", MAIN_RATE),
-                (main, "dt_conditioned", "scaled_concat", MAIN_RATE),
-                (main, "recurrent_rollout", "none", FINEST),
-                *_among("ode", "euler"),
-            ),
-            ("rescaled",),
-        ),
-        ("three rates, mixed", tuple((main, "multi_resolution", form, "mixed") for form in forms), ("interpolation",)),
-        ("fields by RK4, trained at 20 Hz", _among("ode", "rk4"), ()),
+        ("the step learned as it is", (baseline, *_among("baseline", "none")), ("fixed_step",)),
+        ("scaled by Δt", (rescaled, conditioned), ("rescaled",)),
+        ("trained at three rates", (mixed,), ("interpolation",)),
+        ("a field by RK4", (field,), ()),
     )
+
+
+def field_arms() -> Arms:
+    """Fields of the figure of convergence: those that stand among others by RK4, then by Euler."""
+    return (*_among("ode", "rk4"), *_among("ode", "euler"))
 
 
 def is_placed(model: str) -> bool:
@@ -112,14 +91,6 @@ def default_sizes(table: pd.DataFrame) -> pd.DataFrame:
     return kept
 
 
-def main_arms(table: pd.DataFrame) -> pd.DataFrame:
-    """Keep default arms of the main rate or mixed, the composed model of the finest, and arms without training."""
-    table = default_sizes(table)
-    composed = table["method"] == "recurrent_rollout"
-    main = main_rate(table["train_frequency"])
-    return table[table["train_frequency"].isin((main, "mixed", "")) | composed]
-
-
 def pick(table: pd.DataFrame, arms: Arms) -> pd.DataFrame:
     """Keep the given arms in their order, then those of unknown models that stand beside one.
 
@@ -142,12 +113,60 @@ def own_models(table: pd.DataFrame) -> list[str]:
 
 
 def pick_or_first(table: pd.DataFrame, arms: Arms) -> pd.DataFrame:
-    """Keep the given arms; where a run has none of them (cells of one model), its first four arms."""
+    """Keep the given arms; where a run has none of them (cells of one model), as many of its first arms."""
     chosen = pick(table, arms)
     if len(chosen):
         return chosen
     parts = [rows for arm, rows in arms_in(table) if arm["model"] != "none"]
-    return pd.concat(parts[: len(shown_arms())], ignore_index=True) if parts else table
+    return pd.concat(parts[: len(arms)], ignore_index=True) if parts else table
+
+
+def name_arms(table: pd.DataFrame) -> pd.DataFrame:
+    """Add the column `arm`: a name for legends that tells the arms of this table apart and says no more.
+
+    A form is named where a model and method has several, a model where it is not the main one.
+    """
+    arms = table.drop_duplicates(ARM)
+    forms = arms.groupby(["model", "method"])["form"].nunique()
+    names = {}
+    for _, arm in arms.iterrows():
+        single = forms[arm["model"], arm["method"]] == 1
+        shown = arm.where(~(arm.index.isin(["form"]) & single), "none")
+        name = arm_label(shown, with_model=arm["model"] != main_model())
+        named = [arm["size"]] * (arm["size"] not in ("hidden64", "none"))
+        named += [arm["data"]] * (arm["data"] not in ("transitions", "none"))
+        names[tuple(arm[ARM])] = name + f" ({', '.join(named)})" * bool(named)
+    return table.assign(arm=[names[key] for key in zip(*(table[name] for name in ARM), strict=True)])
+
+
+def forms_text(table: pd.DataFrame, wanted: Arms = ()) -> str:
+    """Name the forms that legends leave out, with a leading space, and those wanted arms that are not among the rows.
+
+    Args:
+        table: The rows shown.
+        wanted: Arms that a figure shows where they are; none are missed where it shows others in their place.
+    """
+    arms = name_arms(table.drop_duplicates(ARM))
+    forms: dict[str, list[str]] = {}
+    for _, arm in arms[arms["form"] != "none"].iterrows():
+        what = model_label(arm["model"]) if arm["method"] == "ode" else METHOD_LABELS.get(arm["method"], arm["method"])
+        if arm["form"] not in arm["arm"] and what not in forms.setdefault(arm["form"], []):
+            forms[arm["form"]].append(what)
+    said = "; ".join(f"{form} ({', '.join(those)})" for form, those in forms.items() if those)
+    absent = _absent(arms, wanted)
+    missing = f" Not among these results: {'; '.join(absent)}." * bool(absent)
+    return f" Forms: {said}." * bool(said) + missing + " Other arms are in the tables."
+
+
+def _absent(table: pd.DataFrame, wanted: Arms) -> list[str]:
+    columns = ["model", "method", "form", "train_frequency"]
+    there = set(zip(*(table[name] for name in columns), strict=True))
+    trained = set(table["train_frequency"])
+    keys = list(dict.fromkeys((*arm[:3], _instead(arm[3], trained)) for arm in wanted))
+    if not there & set(keys):
+        return []
+    rows = [pd.Series(dict(zip(columns, key, strict=True))) for key in keys if key not in there]
+    return [arm_label(row, with_model=row["model"] != main_model()) for row in rows]
 
 
 def arms_in(table: pd.DataFrame) -> list[tuple[pd.Series, pd.DataFrame]]:

@@ -29,8 +29,10 @@ def draw_time_split(parts: pd.DataFrame) -> Drawing:
             left = left + seconds.to_numpy()
         axis.set_xlabel("CPU time [s]")
         axis.grid(visible=False, axis="y")
-        figure.legend(loc="outside lower center", ncols=4)
-    caption = "CPU seconds of every job of this run by what they were spent on; n = 1 run on this machine."
+        figure.legend(loc="outside lower center", ncols=2)
+    caption = "CPU seconds of every job of this run by what they were spent on; n = 1 run on this machine. " + _largest(
+        wide
+    )
     alt = f"Stacked bars of CPU seconds of {len(wide)} jobs; the largest part is {wide.sum().idxmax()}."
     return Drawing(figure, caption, alt, parts)
 
@@ -43,10 +45,10 @@ def draw_growth(series: Sequence[Mapping[str, Any]], device: str) -> Drawing:
         device: Where it was measured.
     """
     axes_of = list(dict.fromkeys(str(line["axis"]) for line in series))
-    columns = min(2, len(axes_of))
+    columns = 1  # legends are as wide as a page on a phone
     rows = -(-len(axes_of) // columns)
     with style():
-        figure, grid = new_figure(rows, columns, height=0.4 + 2.9 * rows)
+        figure, grid = new_figure(rows, columns, height=0.4 + 3.6 * rows)
         for axis, name in zip(np.ravel(grid), axes_of, strict=False):
             for color, line in zip(COLORS, (line for line in series if line["axis"] == name), strict=False):
                 x, y, power = np.array(line["x"], float), np.array(line["y"], float), float(line["exponent"])
@@ -65,9 +67,21 @@ def draw_growth(series: Sequence[Mapping[str, Any]], device: str) -> Drawing:
             for x, y in zip(line["x"], line["y"], strict=True)
         ]
     )
+    top = max(series, key=lambda line: float(line["exponent"]))
+    steepest = (
+        f"The steepest is {top['name']}, power {float(top['exponent']):.2f} [{top['low']:.2f}, {top['high']:.2f}] of "
+        f"{top['axis']} (n = {len(top['x'])} sizes)."
+    )
     caption = (
         f"Measured time (dots, best of several runs on {device}) against what was increased, and the fitted power law "
-        "(lines). In brackets: 95 % interval of the exponent over the points; 1 is proportional, 0 is for free."
+        "(lines). In brackets: 95 % interval of the exponent over the points; 1 is proportional, 0 is for free. "
+        f"{steepest}"
     )
     powers = ", ".join(f"{line['name']} {float(line['exponent']):.2f}" for line in series)
     return Drawing(figure, caption, f"Log-log lines of time against {', '.join(axes_of)}; exponents: {powers}.", data)
+
+
+def _largest(wide: pd.DataFrame) -> str:
+    total, parts = float(wide.to_numpy().sum()), wide.sum()
+    share = float(parts.max()) / total if total > 0 else 0.0
+    return f"The largest part is {parts.idxmax()}: {share:.0%} of {total:.0f} s over {len(wide)} jobs."

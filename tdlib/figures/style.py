@@ -11,8 +11,10 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from tdlib.figures.theme import THEME
 
@@ -45,11 +47,13 @@ FORM_LINES = {
 GREEK = {"alpha": "α", "beta": "β", "theta": "θ", "omega": "ω", "phi": "φ", "psi": "ψ"}
 
 NEUTRAL: dict[str, str] = THEME["light"]["neutral"]
+WIDTH = 4.8  # [in] of every figure
+PHONE_WIDTH, PHONE_TEXT = 340, 9  # [px] a phone shows a figure this wide, and no text in it may be smaller
 SMALL, NORMAL, LARGE = (THEME["type"]["figure_points"] * factor for factor in THEME["type"]["scale"].values())
 
 STYLE = {
-    "font.family": THEME["type"]["figure_family"], "font.size": NORMAL, "axes.titlesize": NORMAL,
-    "axes.labelsize": NORMAL, "figure.titlesize": LARGE, "legend.fontsize": SMALL, "xtick.labelsize": SMALL,
+    "font.family": THEME["type"]["figure_family"], "font.size": NORMAL, "axes.titlesize": SMALL,
+    "axes.labelsize": SMALL, "figure.titlesize": LARGE, "legend.fontsize": SMALL, "xtick.labelsize": SMALL,
     "ytick.labelsize": SMALL, "text.color": NEUTRAL["text"], "axes.labelcolor": NEUTRAL["text"],
     "axes.titlecolor": NEUTRAL["text"], "axes.edgecolor": NEUTRAL["text"], "xtick.color": NEUTRAL["text"],
     "ytick.color": NEUTRAL["text"], "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
@@ -71,7 +75,7 @@ class NothingToDrawError(ValueError):
 
 
 def new_figure(
-    rows: int = 1, columns: int = 1, *, width: float = 8.6, height: float = 3.2, **options: object
+    rows: int = 1, columns: int = 1, *, width: float = WIDTH, height: float = 3.2, **options: object
 ) -> tuple[Figure, np.ndarray]:
     """Return a figure and its (rows, columns) axes; sizes in inches. Call it inside `style()`.
 
@@ -81,6 +85,7 @@ def new_figure(
     if rows < 1 or columns < 1:
         raise NothingToDrawError("none of the arms and rates that it shows is among what was chosen")
     figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)  # seaborn draws a figure to measure its labels, without a canvas it would ask pyplot
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
@@ -179,25 +184,50 @@ def log_rate_axis(axis: Axes, rates: Sequence[float]) -> None:
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def shared_legend(figure: Figure, axes: np.ndarray, *, columns: int = 3, extra: Sequence = ()) -> None:
-    """Put one legend of all distinct lines below the panels."""
+def plain_log_axis(axis: Axis) -> None:
+    """Label 1, 2 and 5 of each decade in plain numbers, where powers of ten alone would label next to nothing."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
+
+
+def shared_legend(figure: Figure, axes: np.ndarray, *, columns: int = 2, extra: Sequence = ()) -> None:
+    """Put one legend of all distinct lines below the panels, those of their own legends among them."""
     handles: dict[str, object] = {}
     for axis in np.ravel(axes):
+        if own := axis.get_legend():
+            for handle, text in zip(own.legend_handles, own.get_texts(), strict=True):
+                handles.setdefault(text.get_text(), handle)
+            own.remove()
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     for handle in extra:
         handles.setdefault(handle.get_label(), handle)
     if handles:
-        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns, handlelength=2.8)
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns, handlelength=2.2,
+                      columnspacing=1.2)  # fmt: skip
 
 
 def over_seeds(table: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:
-    """Mean, smallest and largest value over seeds of each group and how many: columns mean, low, high, seeds."""
-    finite = table[np.isfinite(table[value])]
-    grouped = finite.groupby(list(by), sort=False)
+    """Mean, smallest and largest value over seeds of each group: mean, low, high of those that are finite.
+
+    Beside them stand how many seeds that are (`seeds`) and how many values are not finite (`bad`): a group without
+    a finite value stays, with a mean of NaN.
+    """
+    finite = np.isfinite(table[value])
+    marked = table.assign(**{value: table[value].where(finite), "seed": table["seed"].where(finite), "bad": ~finite})
+    grouped = marked.groupby(list(by), sort=False)
     summary = grouped[value].agg(mean="mean", low="min", high="max").reset_index()
-    summary["seeds"] = grouped["seed"].nunique().to_numpy()
-    return summary
+    return summary.assign(seeds=grouped["seed"].nunique().to_numpy(), bad=grouped["bad"].sum().to_numpy().astype(int))
+
+
+def bad_text(summary: pd.DataFrame, mark: str = "× at the upper edge") -> str:
+    """Say how many values of a summary over seeds were not finite, with a leading space; nothing if none was."""
+    bad = int(summary["bad"].sum())
+    if not bad:
+        return ""
+    of = int(summary["seeds"].sum()) + bad
+    return f" Not finite (diverged): {bad} of {of} values; left out of the means, marked: {mark}."
 
 
 def counts_text(table: pd.DataFrame, what: str = "pairs") -> str:

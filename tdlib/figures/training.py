@@ -14,9 +14,11 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from PIL import Image
 
 from tdlib.core.files import write_bytes
+from tdlib.figures.conclusions import conclusion
+from tdlib.figures.lines import arm_looks, draw_lines
 from tdlib.figures.save import Drawing
-from tdlib.figures.selection import ARM, arms_in, default_sizes
-from tdlib.figures.style import arm_label, method_style, model_label, new_figure, shared_legend, sort_models, style
+from tdlib.figures.selection import ARM, forms_text, key_arms, name_arms, pick_or_first
+from tdlib.figures.style import WIDTH, bad_text, new_figure, over_seeds, shared_legend, style
 
 CURVES = (("train_loss", "#999999", "training loss"), ("val_loss", "#0072B2", "validation loss"),
           ("grad_norm", "#D55E00", "gradient norm"))  # fmt: skip
@@ -55,9 +57,9 @@ class _Frame:
 @functools.cache
 def _frame(last_step: float) -> _Frame:
     with style():
-        figure = Figure(figsize=(7.0, 2.6), dpi=70)
+        figure = Figure(figsize=(WIDTH, 4.2), dpi=72)
         canvas = FigureCanvasAgg(figure)
-        axes = [figure.add_axes((0.09, 0.19, 0.38, 0.72)), figure.add_axes((0.59, 0.19, 0.38, 0.72))]
+        axes = [figure.add_axes((0.17, 0.6, 0.8, 0.37)), figure.add_axes((0.17, 0.12, 0.8, 0.37))]
         labels = (("loss [σ²]", (1e-5, 10.0)), ("gradient norm", (1e-3, 100.0)))
         for axis, group, (label, limits) in zip(axes, (CURVES[:2], CURVES[2:]), labels, strict=True):
             for _, color, name in group:
@@ -71,48 +73,34 @@ def _frame(last_step: float) -> _Frame:
 
 
 def draw_training_overview(table: pd.DataFrame) -> Drawing:
-    """Draw the validation loss of every arm, one panel per model.
+    """Draw the validation loss of the key arms.
 
     Args:
         table: Curves of one environment: key columns, step, train_loss, val_loss.
     """
     env = str(table["env"].iloc[0])
-    table = default_sizes(table).dropna(subset=["val_loss"])
+    table = name_arms(pick_or_first(table, key_arms()))
+    diverged = int(np.isinf(table[[name for name in ("train_loss", "val_loss") if name in table]]).any(axis=1).sum())
+    table = table.dropna(subset=["val_loss"])
     # a member that stopped early keeps its last loss, so that means are over the same seeds at every step
-    filled = (
-        table.pivot_table(index="step", columns=["env", *ARM, "seed"], values="val_loss", sort=False)
-        .sort_index()
-        .ffill()
-    )
-    by_arm = filled.T.groupby(level=list(range(len(ARM) + 1)), sort=False).mean().T
-    summary = by_arm.stack(level=list(range(len(ARM) + 1))).rename("mean").reset_index()
-    models = sort_models(summary["model"])
-    columns = min(3, len(models))
-    rows = -(-len(models) // columns)
+    keys = ["env", *ARM, "arm", "seed"]
+    filled = table.pivot_table(index="step", columns=keys, values="val_loss", sort=False).sort_index().ffill()
+    whole = filled.stack(level=list(range(len(keys)))).rename("val_loss").reset_index()
+    summary = over_seeds(whole, "val_loss", ["env", *ARM, "arm", "step"])
     with style():
-        figure, axes = new_figure(rows, columns, width=8.8, height=2.4 * rows + 1.2, sharex=True)
-        for axis, model in zip(axes.ravel(), models, strict=False):
-            for arm, points in arms_in(summary[summary["model"] == model]):
-                points = points.sort_values("step")
-                look = method_style(arm["method"], arm["form"])
-                axis.plot(points["step"], points["mean"], color=look["color"], linestyle=look["linestyle"], alpha=0.85,
-                          linewidth=1.1, label=arm_label(arm, with_rate=False))  # fmt: skip
-            axis.set_yscale("log")
-            axis.set_title(model_label(model))
-        for axis in axes.ravel()[len(models) :]:
-            axis.set_visible(False)
-        for i, axis in enumerate(axes.ravel()[: len(models)]):
-            if i + columns >= len(models):
-                axis.set_xlabel("optimizer step")
-                axis.tick_params(labelbottom=True)
-        for axis in axes[:, 0]:
-            axis.set_ylabel("validation loss [σ²]")
-        shared_legend(figure, axes, columns=4)
+        figure, axes = new_figure(height=3.9)
+        draw_lines(axes[0, 0], whole, "step", "val_loss", arm_looks(whole) | {"markers": False}, band=True)
+        axes[0, 0].set(xlabel="optimizer step", ylabel="validation loss [σ²]", yscale="log")
+        shared_legend(figure, axes)
+    end = summary["step"].max()
+    said = conclusion(summary[summary["step"] == end], place=f"At step {end:g}", verb="has a loss of")
     seeds = table["seed"].nunique()
     caption = (
-        f"{env}: validation loss of every arm at its own training rates, mean squared error of the rate of change in "
-        f"units of its variance σ² (1 = predicting the mean rate); one line per arm and training rate, means over n = "
-        f"{seeds} seed{'' if seeds == 1 else 's'}. Losses of different training sets are not comparable."
+        f"{env}: validation loss at the arm's own training rates, mean squared error of the rate of change in units of "
+        f"its variance σ² (1 = predicting the mean rate); means over n = {seeds} seed{'' if seeds == 1 else 's'}, "
+        f"bands span the seeds. Losses of different training sets are not comparable.{forms_text(table, key_arms())}"
+        + f" Infinite losses in the curves: {diverged}." * bool(diverged)
+        + f"{bad_text(summary)} {said}"
     )
-    alt = f"Validation loss against optimizer step on {env}, one panel for each of {len(models)} models."
+    alt = f"Validation loss against optimizer step on {env} for {table['arm'].nunique()} arms."
     return Drawing(figure, caption, alt, summary)

@@ -4,9 +4,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from tdlib.figures.conclusions import conclusion
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import ARM
 from tdlib.figures.style import arm_label, model_label, new_figure, sort_models, state_label, style
+
+MOST = 5  # models beside the true field
 
 
 def draw_velocity_field(table: pd.DataFrame) -> Drawing:
@@ -16,18 +19,18 @@ def draw_velocity_field(table: pd.DataFrame) -> Drawing:
         table: velocity_field of one environment: key columns, horizontal, vertical, x, y, dx, dy, dx_true, dy_true. The
             first arm and seed of each model are drawn.
     """
-    env, models = str(table["env"].iloc[0]), sort_models(table["model"])
+    env, models = str(table["env"].iloc[0]), sort_models(table["model"])[:MOST]
     names = str(table["horizontal"].iloc[0]), str(table["vertical"].iloc[0])
     scale = np.sqrt((table[["dx_true", "dy_true"]] ** 2).mean().to_numpy())  # RMS, since the mean need not be zero
-    fields = []
+    fields, errors = [], []
     for model in models:
         rows = table[table["model"] == model]
         first = rows.iloc[0]
         fields.append(rows[(rows[ARM] == first[ARM]).all(axis=1) & (rows["seed"] == first["seed"])])
-    columns = min(3, len(models) + 1)
+    columns = min(2, len(models) + 1)
     lines = -(-(len(models) + 1) // columns)
     with style():
-        figure, axes = new_figure(lines, columns, width=8.8, height=2.75 * lines + 0.4, sharex=True, sharey=True)
+        figure, axes = new_figure(lines, columns, height=2.2 * lines + 0.9, sharex=True, sharey=True)
         panels = axes.ravel()
         _arrows(panels[0], fields[0], ("dx_true", "dy_true"), scale, None)
         panels[0].set_title("true field")
@@ -37,6 +40,7 @@ def draw_velocity_field(table: pd.DataFrame) -> Drawing:
             arrows = _arrows(axis, field, ("dx", "dy"), scale, np.asarray(error, dtype=float))
             rms = float(np.sqrt(np.mean(np.asarray(error) ** 2)))
             axis.set_title(f"{model_label(field['model'].iloc[0])}: {rms:.2f}")
+            errors.append({"env": env, "arm": model_label(field["model"].iloc[0]), "mean": rms, "seeds": 1})
         for axis in panels[len(models) + 1 :]:
             axis.set_visible(False)
         for axis in axes[:, 0]:
@@ -45,12 +49,14 @@ def draw_velocity_field(table: pd.DataFrame) -> Drawing:
             if i + columns >= len(models) + 1:
                 panels[i].set_xlabel(state_label(names[0], env))
                 panels[i].tick_params(labelbottom=True)
-        figure.colorbar(arrows, ax=axes, label="error of the arrow [RMS of the true rates]", shrink=0.7, pad=0.02)
+        figure.colorbar(arrows, ax=axes, label="error of the arrow [RMS of the true rates]", orientation="horizontal",
+                        aspect=45, pad=0.02)  # fmt: skip
     arm = arm_label(fields[0].iloc[0])
     caption = (
         f"{env}: true and learned velocity on a grid of {len(fields[0])} states, other dimensions zero, held input "
         f"zero (discrete: action 1); arms {arm}, seed {int(fields[0]['seed'].iloc[0])}, n = 1 model each. Numbers are "
-        "RMS errors over the grid, both components in units of the RMS of the true rates."
+        "RMS errors over the grid, both components in units of the RMS of the true rates. "
+        f"{conclusion(pd.DataFrame(errors), place='Over this grid')}"
     )
     alt = f"Arrow plots of the true velocity field on {env} and of {len(models)} learned ones, colored by their error."
     return Drawing(figure, caption, alt, pd.concat(fields, ignore_index=True))

@@ -35,7 +35,7 @@ JOB = "preload"  # its name among the jobs of a run
 FORKED = "TDLIB_FORKED"  # environment variable: this process is a fork, and may fork its kernel
 IMPORTED = (
     "papermill", "ipykernel.kernelapp", "matplotlib.pyplot", "matplotlib_inline.backend_inline", "torch._dynamo",
-    "tdlib.data.sources.ppo",
+    "seaborn", "tdlib.data.sources.ppo",
 )  # fmt: skip
 PACKAGES = ("tdlib.study", "tdlib.grid", "tdlib.publish")  # whose modules jobs import
 LEFT_OUT = ("explore", "command", "__main__", "preload")  # widgets look for their kernel when they are imported
