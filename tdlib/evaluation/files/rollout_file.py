@@ -4,7 +4,8 @@
     true/<rate>        states (N, S, T+1, D), actions (N, S, T, A), delta_t (N, S, T) [s] and, where there are limits,
                        inside (N, S, T), one row per seed
 
-Starts are numbered as the test set has them; step 0 is the start itself. States are float32.
+Starts are numbered as the test set has them; step 0 is the start itself. States are float32; inputs and intervals are
+float64, so that the truth can be computed again from them.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -93,7 +94,7 @@ class RolloutFile:
                 continue
             truth = {
                 "states": _float32(start[own], rollouts.states[own]),
-                "actions": rollouts.actions[own].numpy().astype(np.float32),
+                "actions": rollouts.actions[own].numpy(),
                 "delta_t": rollouts.delta_t[own].numpy(),
             }
             if rollouts.inside is not None:
