@@ -64,9 +64,10 @@ class RowFile:
         Raises:
             ValueError: If rows of one group differ in their arrays, or what was added is not among the units.
         """
-        unknown = sorted({unit for rows in self._added.values() for unit in rows} - set(units))
-        if unknown:
-            raise ValueError(f"units must hold all that was added, missing are {unknown}")
+        added = {unit for rows in self._added.values() for unit in rows}
+        if not added <= set(units):
+            raise ValueError(f"units must hold all that was added, missing are {sorted(added - set(units))}")
+        stay = set(stay) - added  # where nothing else stays the old file may be damaged, and is not opened
         before = _units_by_group(self.path) if stay and self.path.is_file() else {}
         kept = {group: [unit for unit in found if unit in stay] for group, found in before.items()}
         if before and kept == before and not self._added:
