@@ -13,10 +13,13 @@ from tdlib.core.time_grid import delta_t_of
 from tdlib.data import collect_random
 from tdlib.evaluation.files.row_file import RowFile
 from tdlib.evaluation.tables import MEMBER_COLUMNS, arm_of
+from tdlib.figures.selection import shown_arms
 from tdlib.models import build_model
 from tdlib.planning import CEM
+from tdlib.publish.examples import write_examples
 from tdlib.speed import Stack
 from tdlib.study.arms import Arm
+from tdlib.study.presets import load_preset
 from tdlib.systems import SYSTEMS
 
 SYSTEM = SYSTEMS["CartPoleContinuous-v1"]
@@ -149,12 +152,10 @@ def copy(path, target):
     return target
 
 
-def units(path):
+def commits(path):
     with h5py.File(path) as file:
-        commits = dict(
-            zip(file["predicted/10/unit"].asstr()[:], file["predicted/10/git_commit"].asstr()[:], strict=True)
-        )
-        return commits, file["true/10/unit"].asstr()[:].tolist()
+        made = dict(zip(file["predicted/10/unit"].asstr()[:], file["predicted/10/git_commit"].asstr()[:], strict=True))
+        return made, file["true/10/unit"].asstr()[:].tolist()
 
 
 def test_parts_join_in_the_order_of_the_whole(path, test_sets, tmp_path):
@@ -163,7 +164,7 @@ def test_parts_join_in_the_order_of_the_whole(path, test_sets, tmp_path):
     last.write(NAMES, (), "abc")
     first = evaluated(parts, test_sets, Stack([build_model("jump", SYSTEM.spec, seed=i) for i in (0, 1)]), MEMBERS[:2])
     first.write(NAMES, {NAMES[2]}, "def")
-    assert units(parts) == ({NAMES[0]: "def", NAMES[1]: "def", NAMES[2]: "abc"}, ["0", "1"])
+    assert commits(parts) == ({NAMES[0]: "def", NAMES[1]: "def", NAMES[2]: "abc"}, ["0", "1"])
     for rate in evaluation.stored_rates(path):
         joined, whole = (evaluation.load_rollouts(each, rate) for each in (parts, path))
         pd.testing.assert_frame_equal(joined.members, whole.members)
@@ -175,7 +176,7 @@ def test_one_member_is_replaced_the_others_stay_and_those_that_fell_go(path, tes
     other = copy(path, tmp_path / "other.h5")
     again = evaluated(other, test_sets, Stack([build_model("jump", SYSTEM.spec, seed=9)]), MEMBERS[1:2])
     again.write(NAMES, {NAMES[1], NAMES[2]}, "def")  # of seed 0 nothing stands
-    assert units(other) == ({NAMES[1]: "def", NAMES[2]: "abc"}, ["1"])
+    assert commits(other) == ({NAMES[1]: "def", NAMES[2]: "abc"}, ["1"])
     before, after = (evaluation.load_rollouts(each, 10, {"seed": 1}) for each in (path, other))
     assert np.array_equal(after.predicted[1], before.predicted[1]) and np.array_equal(after.true, before.true)
     assert not np.allclose(after.predicted[0], before.predicted[0], rtol=1e-2)
@@ -254,3 +255,29 @@ def test_every_episode_is_stored(controlled, tmp_path):
             evaluation.load_episodes(path, **asked)
     raw = sum(getattr(found, name).nbytes for name in ("states", "actions", "reward", "exit_time"))
     assert path.stat().st_size < raw + 40_000  # what HDF5 adds to arrays of a few kB
+
+
+def test_the_edition_holds_three_per_cell(path, controlled, tmp_path):
+    preset = load_preset("quick").model_copy(update={"seeds": (1, 0), "train_frequencies": (10.0, 20.0)})
+    run, edition = tmp_path / "run", tmp_path / "edition"
+    run.mkdir()
+    copy(path, run / "x-jump-rollouts.h5")
+    other = evaluation.RolloutFile(run / "x-jump-rollouts.h5", SYSTEM.spec)
+    other.write(NAMES, NAMES[:2], "def")
+    file = evaluation.EpisodeFile(run / "x-jump-episodes.h5", SYSTEM.spec)
+    model, method, form, trained = shown_arms()[0]
+    shown = "/".join([*Arm(model, method, form, train_frequency=trained).keys().values(), "1"])
+    units = [f"{name}/10/{step}/cem" for name, step in ((shown, 10), (shown, 20), (shown.removesuffix("1") + "0", 10))]
+    file.add(units, controlled)
+    file.write(units, (), "abc")
+    written = write_examples(run, edition, preset)
+    assert {each.name for each in written} == {"x-jump-rollouts.h5", "x-jump-episodes.h5"}
+    assert evaluation.stored_rates(edition / "x-jump-rollouts.h5") == ["10"]
+    found, whole = (evaluation.load_rollouts(folder / "x-jump-rollouts.h5", 10) for folder in (edition, run))
+    assert whole.members["seed"].tolist() == [0, 1] and found.members["seed"].tolist() == [1]
+    assert np.array_equal(found.predicted, whole.predicted[1:, :3]) and np.array_equal(found.true, whole.true[1:, :3])
+    assert commits(edition / "x-jump-rollouts.h5") == ({NAMES[1]: "abc"}, ["1"])
+    assert evaluation.stored_settings(edition / "x-jump-episodes.h5") == [("10", "10", "cem")]
+    episodes = evaluation.load_episodes(edition / "x-jump-episodes.h5", 10)
+    assert len(episodes.members) == 1
+    assert np.array_equal(episodes.states, controlled.states[:1].numpy().astype(np.float32))

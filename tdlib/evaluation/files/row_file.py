@@ -4,7 +4,7 @@ A group holds arrays whose first axis are its rows, and beside them `unit` (what
 the source that made it). A row is one compressed chunk of every array: rows that stay are copied as they lie.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from tdlib.core.specs import EnvironmentSpec
 
 UNIT, COMMIT = "unit", "git_commit"
 SEPARATOR = "/"  # between the values of the columns that name a unit
+FORMAT = ("v110", "v110")  # of HDF5, read by all since 1.10; older ones take some 2 kB more for every array
 COMPRESSION = {"compression": "gzip", "compression_opts": 1, "shuffle": True}  # a higher level is slower, not smaller
 Arrays = Mapping[str, np.ndarray]
 
@@ -78,7 +79,7 @@ class RowFile:
             self.path.unlink(missing_ok=True)
             return []
         with atomic_path(self.path) as temporary:
-            with h5py.File(temporary, "w") as new, _opened(self.path if before else None) as old:
+            with h5py.File(temporary, "w", libver=FORMAT) as new, _opened(self.path if before else None) as old:
                 new.attrs.update(self._attributes)
                 for name in sorted(name for name, rows in groups.items() if rows):
                     source = None if old is None else old.get(name)
@@ -182,6 +183,37 @@ def read_array(group: h5py.Group, name: str, rows: Sequence[int]) -> np.ndarray:
     if list(rows) == list(range(len(column))):
         return column[:]
     return np.stack([column[row] for row in rows])
+
+
+def write_excerpt(source: Path, target: Path, wanted: Callable[[str, str], bool], count: int) -> list[Path]:
+    """Write some rows of a file, and of their arrays what is first: of (K, S, ...) the first of S.
+
+    Args:
+        source: File of rows.
+        target: Where to write; nothing is written if no row is wanted.
+        wanted: (group, unit) -> whether a row is.
+        count: How many starts or episodes to keep.
+
+    Returns:
+        The file, if there is one.
+    """
+    with h5py.File(source, "r") as file:
+        attributes = dict(file.attrs)
+        rows = RowFile(target, attributes.pop("schema"), attributes)
+        found = [(name, unit) for name, units in _units_by_group(source).items() for unit in units]
+        chosen = [each for each in found if wanted(*each)]
+        commits = {
+            name: dict(zip(*(file[name][key].asstr()[:] for key in (UNIT, COMMIT)), strict=True)) for name, _ in chosen
+        }
+        units = list(dict.fromkeys(unit for _, unit in chosen))
+        written: list[Path] = []
+        for commit in dict.fromkeys(commits[name][unit] for name, unit in chosen):
+            for name, unit in chosen:
+                if commits[name][unit] == commit:
+                    group, place = file[name], list(commits[name]).index(unit)
+                    rows.add(name, unit, {key: group[key][place][:count] for key in _arrays(group)}, dict(group.attrs))
+            written = rows.write(units, units, commit)
+    return written
 
 
 def _arrays(group: h5py.Group) -> list[str]:
