@@ -108,7 +108,7 @@ def _write_group(
     for unit, found in layouts.items():
         if found != shapes:
             raise ValueError(f"rows of {target.name!r} must have the same arrays {shapes}, got {found} of {unit}")
-    for key, (shape, dtype) in shapes.items():
+    for key, (shape, dtype) in sorted(shapes.items()):
         column = target.create_dataset(key, (len(rows), *shape), dtype, chunks=(1, *shape), **COMPRESSION)
         zeros = (0,) * len(shape)
         for row, unit in enumerate(rows):

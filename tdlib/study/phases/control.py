@@ -256,9 +256,10 @@ def episodes_from(
 def _kept(run: Run, env: str, model: str, settings: Sequence[Setting]) -> Kept:
     """Return what stands of one model, or of what has none."""
     models = [] if model == NO_MODEL else [model]
+    roots = (__name__, "tdlib.study.phases.control_kept", "tdlib.study.phases.stacks", "tdlib.study.arms")
     result = Result(
         run.layout.part(TABLE, f"{env}-{model}").with_suffix(".yaml"),
-        sources=sources_of(__name__, "tdlib.study.phases.stacks", "tdlib.study.arms", system=env, models=models),
+        sources=sources_of(*roots, system=env, models=models),
         env=env,
         model=model,
         control=run.preset.control.model_dump(),
