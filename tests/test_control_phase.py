@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -11,11 +12,14 @@ import tdlib.study.parts as parts
 import tdlib.study.phases.control as phase
 import tdlib.study.phases.control_film as film
 from tdlib.core.files import parse_yaml
+from tdlib.evaluation import load_episodes, stored_settings
 from tdlib.evaluation.control.starts import control_starts
-from tdlib.evaluation.tables import read_table
+from tdlib.evaluation.files.episode_file import SETTING_COLUMNS
+from tdlib.evaluation.tables import MEMBER_COLUMNS, read_table
 from tdlib.speed import Stack
 from tdlib.study.arms import build_arm
 from tdlib.study.layout import RunLayout
+from tdlib.study.phases.control_kept import episodes_path
 from tdlib.study.phases.stacks import StackOfArms
 from tdlib.study.phases.train import ensure_trained
 from tdlib.study.predictions import load_predictions
@@ -74,7 +78,14 @@ def episodes(monkeypatch):
 
 
 def contents(run):
-    return {path.name: path.read_text() for path in sorted(run.layout.metric_parts.glob("control*.csv"))}
+    tables = sorted(run.layout.metric_parts.glob("control*.csv"))
+    found = {path.name: path.read_text() for path in tables}
+    for path in sorted(run.layout.trajectories.glob("*.h5")):  # HDF5 may place equal rows elsewhere in the file
+        for control, step, planner in stored_settings(path):
+            episodes = load_episodes(path, control, model_frequency=step, planner=planner)
+            arrays = [getattr(episodes, name).tobytes() for name in ("states", "actions", "reward", "exit_time")]
+            found[path.name, control, step, planner] = episodes.members.to_csv(), arrays
+    return found
 
 
 @pytest.mark.parametrize("stop", [0, 3, 6, 8, 11])
@@ -123,6 +134,27 @@ def test_a_changed_member_is_run_again_alone(folder, episodes):
     assert episodes == [(("20", "20", "cem"), (1,), 1)]
     after = read_table(run.layout.part("control_performance", f"{ENV}-jump"))
     assert len(after) == len(before) and list(after["episode"]) == list(before["episode"])
+
+
+def test_every_row_has_its_episode(folder):
+    run = fresh(folder, "stored")
+    first = select_arms(run, models=["jump"], methods=["baseline"], train_frequencies=[20], seeds=[1])
+    phase.control_environment(run, ENV, first)
+    table = phase.control_environment(run, ENV, chosen_of(run))  # joins what stands already
+    columns = [*MEMBER_COLUMNS, *SETTING_COLUMNS]
+    for model in ("none", "jump"):
+        path, rows, found = episodes_path(run, ENV, model), table[table["model"] == model], 0
+        for control, step, planner in stored_settings(path):
+            episodes = load_episodes(path, control, model_frequency=step, planner=planner)
+            for u, member in enumerate(episodes.members.to_dict("records")):
+                own = rows[(rows[columns].astype(str) == [str(member[name]) for name in columns]).all(axis=1)]
+                own, found = own.sort_values("episode"), found + len(own)
+                assert len(own) == len(episodes.states[u]) and (own["duration"] == episodes.times[-1]).all()
+                # tables have five digits
+                assert np.allclose(episodes.reward[u].sum(axis=-1), own["episode_return"], rtol=1e-4)
+                starts = control_starts(phase.SYSTEMS[ENV], len(own), member["seed"]).numpy()
+                assert np.allclose(episodes.states[u, :, 0], starts, atol=1e-7)
+        assert found == len(rows) > 0
 
 
 def test_rows_of_the_oracle_are_what_the_checks_ask_for(folder):

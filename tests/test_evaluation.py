@@ -64,7 +64,7 @@ def test_exact_flow_scores_zero_everywhere(name):
     assert one_step.query("dimension == 'all'")["relative_error"].max() < 1e-3
     defects = evaluation.consistency_error(exact(system), test_set, system.spec)
     assert len(defects) == len(evaluation.FREQUENCY_PAIRS) and defects["defect"].max() < 1e-4
-    errors, _ = evaluation.rollout_errors(exact(system), test_set, system.spec)
+    errors = evaluation.rollout_errors(exact(system), test_set, system.spec)
     assert (errors["n"] > 0).all() and np.isfinite(errors["mse"]).all()
     assert errors["relative_error"].max() < 2e-3
 
@@ -76,7 +76,7 @@ def test_persistence_scores_one_and_has_no_defect(pendulum):
     assert set(one_step["test_set"]) == {"pooled", "ppo", "contacts"}
     defects = evaluation.consistency_error(model, pendulum[0], PENDULUM.spec)
     assert (defects["defect"] == 0).all() and np.allclose(defects["relative_error"], 1.0, atol=1e-4)
-    errors, _ = evaluation.rollout_errors(model, pendulum[0], PENDULUM.spec)
+    errors = evaluation.rollout_errors(model, pendulum[0], PENDULUM.spec)
     # wrapped errors fall below the continued change once a pendulum has turned more than half around
     early = errors[(errors["time"] < 0.12) & (errors["dimension"] == "all")]
     assert np.allclose(early["relative_error"], 1.0, atol=1e-4)
@@ -154,7 +154,7 @@ def test_evaluate_stack_gives_every_table(pendulum):
             (Arm("first_order_ode", "ode", "rk4", train_frequency="mixed"), 1)]  # fmt: skip
     stack = Stack([build_model("first_order_ode", PENDULUM.spec, seed=s) for s in (0, 1)])
     fields = evaluation.evaluate_stack(stack, arms, pendulum, PENDULUM, options={"points": {"num_points": 5}})
-    assert set(fields) == {"one_step_errors", "rollout_errors", "consistency_errors", "trajectories", "state_errors",
+    assert set(fields) == {"one_step_errors", "rollout_errors", "consistency_errors", "state_errors",
                            "convergence_test", "skipped"}  # fmt: skip
     ensembles = [build_model("ensemble", PENDULUM.spec, seed=s, form="scaled_concat", num_members=2) for s in (0, 1)]
     arms = [(Arm("ensemble", "dt_conditioned", "scaled_concat", train_frequency="20"), s) for s in (0, 1)]
@@ -403,7 +403,7 @@ def test_cartpole_is_scored_until_the_truth_leaves_twelve_degrees(cartpole):
         gone = (rollouts.states[..., 2].abs() > limit) | (rollouts.states[..., 0].abs() > 2.4)
         assert not (rollouts.inside & gone).any()  # outside is never scored
         assert (rollouts.inside[:, 1:] <= rollouts.inside[:, :-1]).all()  # and does not come back
-    errors, _ = evaluation.rollout_errors(Persistence(CARTPOLE.spec), cartpole, CARTPOLE.spec, rates=["50"])
+    errors = evaluation.rollout_errors(Persistence(CARTPOLE.spec), cartpole, CARTPOLE.spec, rates=["50"])
     cut, full = (errors[(errors["truncated"] == flag) & (errors["dimension"] == "all")] for flag in (True, False))
     survivors = cartpole.rollouts["50"].inside.sum(dim=0)
     assert list(cut["n"]) == [int(survivors[round(t * 50) - 1]) for t in cut["time"]] and cut["n"].min() < 6
@@ -465,15 +465,6 @@ def test_tables_keep_rates_as_text(tmp_path):
         tables.read_table(tmp_path / "bad.csv")
     assert sorted(["mixed", "50", "5", "33.3", "irregular"], key=tables.frequency_order) == [
         "5", "33.3", "50", "irregular", "mixed"]  # fmt: skip
-
-
-def test_trajectories_survive_the_file(tmp_path, pendulum):
-    _, saved = evaluation.rollout_errors(Persistence(PENDULUM.spec), pendulum[0], PENDULUM.spec, num_saved=2)
-    assert set(saved["test_frequency"]) == {"10", "20", "50"} and saved["start"].nunique() == 2
-    read = evaluation.read_trajectories(evaluation.write_trajectories(tmp_path / "x.h5", saved))
-    pd.testing.assert_frame_equal(
-        read.astype({"theta": "float32", "omega": "float32"}), saved, check_dtype=False, atol=1e-5
-    )
 
 
 def test_bad_test_sets_are_refused():

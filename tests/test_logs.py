@@ -49,8 +49,7 @@ def test_a_log_is_scored_on_its_own_intervals_and_the_rest_says_what_it_needs(sp
     assert not test_set.truth and test_set.env == "arm"
     arms = [(Arm("jump", "dt_conditioned", "scaled_concat", train_frequency=RECORDED), 0)]
     found = evaluation.evaluate_stack(scaled, arms, test_set)
-    assert set(found) == {"one_step_errors", "rollout_errors", "consistency_errors", "state_errors", "trajectories",
-                          "skipped"}  # fmt: skip
+    assert set(found) == {"one_step_errors", "rollout_errors", "consistency_errors", "state_errors", "skipped"}
     one_step = found["one_step_errors"]
     assert set(one_step["test_set"]) == {"log"} and set(one_step["test_frequency"]) == {RECORDED}
     assert len(one_step) == 2 * JOINTS + 1 and (one_step["n"] == 200).all()

@@ -363,7 +363,7 @@ def test_a_longer_model_step_sees_the_majority_of_indices_and_the_mean_of_inputs
         plant.step(torch.tensor([0]), torch.tensor(action, dtype=torch.float64).reshape(1, 1, -1))
     context = plant.context(torch.tensor([0]), 1, 0.15, torch.float64, "cpu")
     assert context.actions.flatten().tolist() == ([4.0] if toy.spec.discrete else [2.0, 0.0])
-    states, actions, _ = plant.episodes(4)
+    states, actions, _, _ = plant.episodes(4)
     assert states.shape == (1, 1, 5, 3) and actions.shape == (1, 1, 4, toy.spec.action_dim)
 
 

@@ -6,11 +6,13 @@ import warnings
 from functools import partial
 
 import matplotlib
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 import yaml
 
+from tdlib.evaluation import load_rollouts, stored_rates
 from tdlib.evaluation.tables import read_table
 from tdlib.grid.checks import check_figures, check_tables
 from tdlib.grid.jobs import grid_jobs
@@ -23,7 +25,7 @@ from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.phases import train
 from tdlib.study.phases.collect import ensure_collected
 from tdlib.study.phases.control import control_environment
-from tdlib.study.phases.evaluate import evaluate_environment, film_of
+from tdlib.study.phases.evaluate import evaluate_environment, example_rollouts, film_of, rollouts_path
 from tdlib.study.phases.limit_tables import limit_curves
 from tdlib.study.phases.seed_data import load_seed_data
 from tdlib.study.phases.stacks import StackOfArms
@@ -176,6 +178,30 @@ def test_the_seeds_command_line_has_its_row(tiny):
     }  # fmt: skip
     control = read_table(run.layout.part("control_performance", f"{ENV}-jump"))
     assert set(control["method"]) == {"baseline", "multi_resolution", "rescaled"}
+
+
+def test_rollouts_of_parts_join_and_the_first_are_drawn(tiny):
+    run = open_tiny(tiny(seeds=[0, 1], evaluation={"num_pairs": 32, "num_starts": 5}, test_frequencies=[5, 10, 20, 50]))
+    path = rollouts_path(run, ENV, "jump")
+    assert example_rollouts(run, ENV, select_arms(run, methods=["baseline"])).empty
+    for seed in (1, 0):
+        chosen = select_arms(run, methods=["baseline"], train_frequencies=[10], seeds=[seed])
+        ensure_trained(run, ENV, chosen)
+        evaluate_environment(run, ENV, chosen)
+        if seed == 1:
+            alone = load_rollouts(path, 50)
+    assert stored_rates(path) == ["5", "10", "20", "50", "irregular"]
+    both = load_rollouts(path, 50)
+    keys = list(zip(both.members["data"], both.members["seed"], strict=True))
+    assert keys == [(data, seed) for seed in (0, 1) for data in ("transitions", "seconds", "pooled")]
+    assert both.predicted.shape == (6, 5, 51, 4) and np.array_equal(both.predicted[3:], alone.predicted)
+    errors = read_table(run.layout.part("rollout_errors", f"{ENV}-jump"))
+    assert set(errors["seed"]) == {0, 1}
+    drawn = example_rollouts(run, ENV, chosen)
+    assert set(drawn["model"]) == {"none", "jump"} and set(drawn["seed"]) == {0}
+    assert set(drawn["test_frequency"]) == {"10", "20", "50"} and set(drawn["start"]) == {0, 1, 2}
+    row = drawn.query("data == 'pooled' and test_frequency == '50' and start == 2 and step == 7")
+    assert row["theta"].item() == both.predicted[2, 2, 7, 2] and row["theta_true"].item() == both.true[2, 2, 7, 2]
 
 
 def test_a_part_that_changed_is_made_anew_and_the_others_stay(tiny):

@@ -11,6 +11,8 @@ from tdlib.evaluation.control.starts import control_starts
 from tdlib.evaluation.diagnose import Diagnosis, diagnose
 from tdlib.evaluation.errors import mse_over_horizon, relative_error, squared_error
 from tdlib.evaluation.evaluate import evaluate_stack, merge_tables
+from tdlib.evaluation.files.episode_file import EpisodeFile, Episodes, load_episodes, stored_settings
+from tdlib.evaluation.files.rollout_file import RolloutFile, Rollouts, load_rollouts, stored_rates
 from tdlib.evaluation.measures import MEASURES, Measure, Skipped, Subject, register_measure, result_tables
 from tdlib.evaluation.measures.calibration import ensemble_calibration
 from tdlib.evaluation.measures.consistency import FREQUENCY_PAIRS, consistency_error
@@ -25,7 +27,6 @@ from tdlib.evaluation.sets.pairs import PairSet
 from tdlib.evaluation.sets.rollout_sets import RolloutSet
 from tdlib.evaluation.sets.test_sets import TestSet, build_test_set, flow_pairs
 from tdlib.evaluation.tables import KEY_COLUMNS, at_time, read_table, write_table
-from tdlib.evaluation.trajectory_file import read_trajectories, write_trajectories
 
 __all__ = [
     "FREQUENCY_PAIRS",
@@ -34,12 +35,16 @@ __all__ = [
     "ControlResult",
     "ControlSettings",
     "Diagnosis",
+    "EpisodeFile",
+    "Episodes",
     "Measure",
     "Oracle",
     "RATES",
     "TRAIN_RATES",
     "PairSet",
+    "RolloutFile",
     "RolloutSet",
+    "Rollouts",
     "SideBySide",
     "Skipped",
     "Subject",
@@ -55,6 +60,8 @@ __all__ = [
     "evaluate_control",
     "evaluate_stack",
     "flow_pairs",
+    "load_episodes",
+    "load_rollouts",
     "merge_tables",
     "mse_over_horizon",
     "one_step_errors",
@@ -62,13 +69,13 @@ __all__ = [
     "plant_change_table",
     "pointwise_errors",
     "read_table",
-    "read_trajectories",
     "register_measure",
     "relative_error",
     "result_tables",
     "rollout_errors",
     "squared_error",
+    "stored_rates",
+    "stored_settings",
     "velocity_field",
     "write_table",
-    "write_trajectories",
 ]

@@ -19,6 +19,7 @@ from tdlib.grid.jobs import grid_jobs, has_chapters
 from tdlib.grid.stamps import CONCLUSIONS
 from tdlib.publish.contents import write_own_contents
 from tdlib.publish.edition import PUBLISHED, copy_results, pack, unpack, write_stripped_notebook
+from tdlib.publish.examples import write_examples
 from tdlib.publish.pages import build_pages
 from tdlib.publish.speed_page import speed_page
 from tdlib.publish.staged_explorer import stage_explorer
@@ -102,6 +103,7 @@ def make_edition(preset_name: str) -> int:
     staged = layout.root / "edition"
     shutil.rmtree(staged, ignore_errors=True)
     pack(layout.notebooks, layout.root / "results", staged)
+    write_examples(layout.trajectories, staged / "results" / "trajectories", preset)
     copy_benchmarks(staged / "results" / "metrics")
     seed = preset.seeds[0]
     for checkpoint in sorted(layout.models.glob(f"*/*/*/seed{seed}")):

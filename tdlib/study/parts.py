@@ -11,14 +11,13 @@ from pathlib import Path
 import pandas as pd
 
 from tdlib.evaluation import merge_tables
-from tdlib.evaluation.tables import ARM_COLUMNS, as_written, order_columns, read_table
+from tdlib.evaluation.tables import MEMBER_COLUMNS, as_written, order_columns, read_table
 from tdlib.study.arms import Arm
 from tdlib.study.provenance import Result, answers_for, commit_of_memory
 from tdlib.study.selection import Member
 
 Tables = dict[str, pd.DataFrame]
-MEMBER_COLUMNS = (*ARM_COLUMNS, "seed")
-SAVE_SECONDS = 20.0  # between two writes of rows that are being made
+SAVE_SECONDS = 20.0  # between two writes of rows that are being made; longer where a write takes more than 1 s
 
 
 def member_name(arm: Arm, seed: int) -> str:
@@ -31,7 +30,7 @@ def ensure_members(
     chosen: Mapping[str, Sequence[Member]],
     load: Callable[[str], Tables],
     make: Callable[[dict[str, list[Member]]], dict[str, Tables]],
-    save: Callable[[str, Tables], list],
+    save: Callable[[str, Tables, set[str]], list[Path]],
 ) -> None:
     """Make the rows of chosen members that do not stand, beside those that do.
 
@@ -40,7 +39,7 @@ def ensure_members(
         chosen: Of each family, the members that are wanted.
         load: Reads the tables of a family.
         make: Makes the tables of some members of some families.
-        save: Writes the tables of a family; returns the files.
+        save: Writes the tables of a family, told which members stand from before; returns the files.
     """
     missing, standing = {}, {}
     for name, (result, members) in results.items():
@@ -55,7 +54,7 @@ def ensure_members(
         before = {key: rows_of(table, standing[name]) for key, table in load(name).items()} if standing[name] else {}
         joined = merge_tables([before, tables])
         now = standing[name] | {member_name(*member) for member in missing[name]}
-        result.record(save(name, joined), members={key: members[key] for key in members if key in now})
+        result.record(save(name, joined, standing[name]), members={key: members[key] for key in members if key in now})
 
 
 class KeptRows:
@@ -69,7 +68,7 @@ class KeptRows:
         units: What each unit depends on, by name, in the order of the table.
         columns: Columns whose values, joined, name the unit of a row.
         path: File of the table.
-        save: Writes the table; returns the file.
+        save: Writes the table, and what belongs to its rows; returns the files.
     """
 
     def __init__(
@@ -78,7 +77,7 @@ class KeptRows:
         units: Mapping[str, object],
         columns: Sequence[str],
         path: Path,
-        save: Callable[[pd.DataFrame], Path],
+        save: Callable[[pd.DataFrame], list[Path]],
     ):
         self.result, self.units, self._save, self._columns = result, units, save, columns
         standing = result.standing(units)
@@ -87,7 +86,7 @@ class KeptRows:
             table = read_table(path)
             self._rows = {str(name): rows for name, rows in table.groupby(unit_names(table, columns), sort=False)}
             self._rows = {name: rows for name, rows in self._rows.items() if name in standing}
-        self._changed, self._written = False, time.monotonic()
+        self._changed, self._written, self._duration = False, time.monotonic(), 0.0
 
     def lacks(self, name: str) -> bool:
         """Whether the rows of a unit, which this process then answers for, are still to be made."""
@@ -99,7 +98,7 @@ class KeptRows:
         table = order_columns(as_written(pd.DataFrame(list(rows))).assign(git_commit=commit_of_memory()))
         self._rows |= {str(name): own for name, own in table.groupby(unit_names(table, self._columns), sort=False)}
         self._changed = True
-        if time.monotonic() - self._written >= SAVE_SECONDS:
+        if time.monotonic() - self._written >= SAVE_SECONDS * max(1.0, self._duration):
             self.write()
 
     def table(self) -> pd.DataFrame:
@@ -113,16 +112,17 @@ class KeptRows:
         Args:
             complete: Fills in columns that depend on other tables; what they hold may change though no unit did.
         """
-        table = self.table()
+        table, began = self.table(), time.monotonic()
         if table.empty:
             return
         filled = table if complete is None else complete(table)
         if self._changed or not filled.astype(str).equals(table.astype(str)):
-            files = [self._save(filled)]
-            self.result.record(files, members={name: self.units[name] for name in self.units if name in self._rows})
+            made_from = {name: self.units[name] for name in self.units if name in self._rows}
+            self.result.record(self._save(filled), members=made_from)
             self._rows = {str(n): rows for n, rows in filled.groupby(unit_names(filled, self._columns), sort=False)}
             self._changed = False
         self._written = time.monotonic()
+        self._duration = self._written - began
 
 
 def rows_of(table: pd.DataFrame, members: set[str]) -> pd.DataFrame:

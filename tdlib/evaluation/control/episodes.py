@@ -78,6 +78,7 @@ class ControlResult:
     Args:
         states: (M, E, T+1, D) true states at the control times, float64; held after the episode has ended.
         actions: (M, E, T, A) inputs carried out, as in the data sets (index if discrete).
+        reward: (M, E, T) Gymnasium's reward integrated over each control step until exit.
         times: (T+1,) [s].
         episode_return: (M, E) Gymnasium's reward integrated over time until exit.
         success: (M, E) whether the task was solved.
@@ -91,6 +92,7 @@ class ControlResult:
 
     states: Tensor
     actions: Tensor
+    reward: Tensor
     times: Tensor
     episode_return: Tensor
     success: Tensor
@@ -101,9 +103,9 @@ class ControlResult:
     planner: str
     seconds: float
 
-    def members(self, chosen: slice) -> "ControlResult":
+    def members(self, chosen: slice | list[int]) -> "ControlResult":
         """Return the episodes of some of the members."""
-        names = ("states", "actions", "episode_return", "success", "exit_time", "num_nonfinite")
+        names = ("states", "actions", "reward", "episode_return", "success", "exit_time", "num_nonfinite")
         return replace(self, **{name: getattr(self, name)[chosen] for name in names})
 
 
@@ -188,10 +190,11 @@ def evaluate_control(
             plant.step(live, plan.knots[..., held, :].to("cpu", torch.float64))
         if progress:
             progress(following, total)
-    states, actions, times = plant.episodes(total)
+    states, actions, reward, times = plant.episodes(total)
     return ControlResult(
         states=states,
         actions=actions,
+        reward=reward,
         times=times,
         episode_return=plant.episode_return,
         success=system.success(states, times) & plant.exit_time.isinf(),

@@ -28,6 +28,7 @@ class Plant:
         self.substeps = whole_steps(delta_t, record_delta_t)
         self.record_delta_t = delta_t / self.substeps
         self.states, self.actions = [state], list[Tensor]()  # at the recording times
+        self.rewards = list[Tensor]()  # over the recording times
         self.episode_return = torch.zeros(state.shape[:2], dtype=torch.float64)
         self.exit_time = torch.full_like(self.episode_return, math.inf)
 
@@ -41,6 +42,7 @@ class Plant:
             drawn = None if self.parameters is None else self.parameters[index]
             outcome = self.system.simulate_rows(self.state[index], full[index], self.record_delta_t, drawn)
             self.state = self.state.index_put(index, outcome.next_state)
+            self.rewards.append(torch.zeros_like(self.episode_return).index_put(index, outcome.reward))
             self.episode_return[index] += outcome.reward
             self.exit_time[index] = now + outcome.exit_time
             self.states.append(self.state)
@@ -77,13 +79,15 @@ class Plant:
     def _no_action(self) -> Tensor:
         return torch.zeros(*self.state.shape[:2], self.system.spec.action_dim, dtype=torch.float64)
 
-    def episodes(self, total: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return states (M, E, T+1, D), actions (M, E, T, A) and times (T+1,) [s] at the T = `total` control steps.
+    def episodes(self, total: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return states (M, E, T+1, D), actions (M, E, T, A), reward (M, E, T) and times (T+1,) [s] of T control steps.
 
-        If all episodes ended before, their last states are repeated.
+        If all episodes ended before, their last states are repeated, and there is no reward.
         """
         missing = total * self.substeps - len(self.actions)
         states = torch.stack(self.states + [self.state] * missing, dim=2)[:, :, :: self.substeps]
         actions = self.actions + [self._no_action()] * missing
+        rewards = torch.stack(self.rewards + [torch.zeros_like(self.episode_return)] * missing, dim=2)
+        reward = rewards.unflatten(2, (total, self.substeps)).sum(dim=-1)
         times = torch.arange(total + 1, dtype=torch.float64) * self.delta_t
-        return states, torch.stack(actions, dim=2)[:, :, :: self.substeps], times
+        return states, torch.stack(actions, dim=2)[:, :, :: self.substeps], reward, times

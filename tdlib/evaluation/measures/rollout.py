@@ -1,24 +1,24 @@
 """Open-loop rollouts: predictions fed back over one second under a known input, and their error against time."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from tdlib.core.facts import TRAIN_RATES
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.evaluation.errors import mean_over, mse_over_horizon, over_dimensions, relative_error
 from tdlib.evaluation.measures.measure import Measure, Subject
 from tdlib.evaluation.measures.take import Question, take
 from tdlib.evaluation.sets.gather import TestSets, first_of, gather_rollouts, members_of
 from tdlib.evaluation.sets.rollout_sets import RolloutSet
-from tdlib.evaluation.tables import Axes, Member, tidy
+from tdlib.evaluation.tables import Member, tidy
 from tdlib.models import Context
 from tdlib.speed import Model, Query, has_memory, predict_queries
 
 TIMES_PER_SECOND = 10  # errors are kept at the steps nearest to these times, so that tables stay small at 200 Hz
+Keep = Callable[[str, Sequence[Member], Tensor, RolloutSet], None]  # (rate, members, predicted (K, S, T, D), the truth)
 
 
 def open_loop_rollout(
@@ -57,10 +57,8 @@ def rollout_errors(
     members: Sequence[Member] | None = None,
     *,
     rates: Sequence[str] | None = None,
-    saved_rates: Sequence[str] | None = None,
-    num_saved: int = 0,
     device: torch.device | str = "cpu",
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> pd.DataFrame:
     """Roll out from all starts at all rates and score against the truth, or against what a log recorded.
 
     Systems with limits (cart-pole) are scored twice: `truncated` counts a rollout only until its truth leaves the
@@ -73,37 +71,26 @@ def rollout_errors(
         spec: Names the dimensions and angles.
         members: K mappings with the key columns of each model.
         rates: Rates to use, by default all of the test sets.
-        saved_rates: Rates whose trajectories are also returned; by default the training rates, of a log all.
-        num_saved: How many rollouts per model and rate are returned as trajectories.
         device: Where the model is.
 
     Returns:
-        (errors, trajectories). errors: key columns, time [s], dimension ("all"; single ones at the last time),
-        truncated, mse, relative_error, n (starts averaged: those whose truth is still within its limits, of truncated
-        rows; a time that none reaches has no row), n_starts. trajectories: key columns, start, time [s], predicted and
-        true states.
+        Key columns, time [s], dimension ("all"; single ones at the last time), truncated, mse, relative_error, n
+        (starts averaged: those whose truth is still within its limits, of truncated rows; a time that none reaches has
+        no row), n_starts.
     """
     members = members_of(model, test_sets, spec.name, members)
-    questions = _questions(test_sets, spec, members, has_memory(model), rates, saved_rates, num_saved)
-    tables = take(model, questions, len(members), device=device)
-    errors, trajectories = ([found[name] for found in tables if name in found] for name in ROLLOUT.tables)
-    joined = pd.concat(trajectories, ignore_index=True) if trajectories else pd.DataFrame()
-    return pd.concat(errors, ignore_index=True), joined
+    questions = _questions(test_sets, spec, members, has_memory(model), rates, None)
+    return pd.concat(take(model, questions, len(members), device=device), ignore_index=True)
 
 
 def ask(
-    subject: Subject,
-    *,
-    rates: Sequence[str] | None = None,
-    saved_rates: Sequence[str] | None = None,
-    num_saved: int = 3,
-) -> Iterator[Question[Mapping[str, pd.DataFrame]]]:
-    """Put `rollout_errors` as questions, one per rate."""
-    shared = subject.test_sets, subject.spec, subject.members, subject.remembers
-    return _questions(*shared, rates, saved_rates, num_saved)
+    subject: Subject, *, rates: Sequence[str] | None = None, keep: Keep | None = None
+) -> Iterator[Question[pd.DataFrame]]:
+    """Put `rollout_errors` as questions, one per rate; `keep` is given every prediction, for example to store it."""
+    return _questions(subject.test_sets, subject.spec, subject.members, subject.remembers, rates, keep)
 
 
-ROLLOUT = Measure("rollout", ("rollout_errors", "trajectories"), frozenset({"state", "rollouts"}), ask)
+ROLLOUT = Measure("rollout", ("rollout_errors",), frozenset({"state", "rollouts"}), ask)
 
 
 def _questions(
@@ -112,14 +99,10 @@ def _questions(
     members: Sequence[Member],
     with_context: bool,
     rates: Sequence[str] | None,
-    saved_rates: Sequence[str] | None,
-    num_saved: int,
-) -> Iterator[Question[Mapping[str, pd.DataFrame]]]:
-    first = first_of(test_sets, members)
-    if saved_rates is None:
-        saved_rates = TRAIN_RATES if first.truth else tuple(first.rollouts)
-    for rate in rates or tuple(first.rollouts):
-        yield _rollouts(test_sets, spec, members, rate, with_context, num_saved if rate in saved_rates else 0)
+    keep: Keep | None,
+) -> Iterator[Question[pd.DataFrame]]:
+    for rate in rates or tuple(first_of(test_sets, members).rollouts):
+        yield _rollouts(test_sets, spec, members, rate, with_context, keep)
 
 
 def _rollouts(
@@ -128,14 +111,13 @@ def _rollouts(
     members: Sequence[Member],
     rate: str,
     with_context: bool,
-    num_saved: int,
-) -> Question[Mapping[str, pd.DataFrame]]:
+    keep: Keep | None,
+) -> Question[pd.DataFrame]:
     rollouts = gather_rollouts(test_sets, members, rate, with_context=with_context)
     (predicted,) = yield [Query(rollouts.state, rollouts.actions, rollouts.delta_t, rollouts.context)]
-    tables = {"rollout_errors": _error_table(predicted, rollouts, spec, members, rate)}
-    if num_saved:
-        tables["trajectories"] = _trajectories(predicted, rollouts, spec, members, rate, num_saved)
-    return tables
+    if keep is not None:
+        keep(rate, members, predicted, rollouts)
+    return _error_table(predicted, rollouts, spec, members, rate)
 
 
 def kept_steps(times: np.ndarray) -> np.ndarray:
@@ -167,19 +149,3 @@ def _error_table(
     table = pd.concat(tables, ignore_index=True)
     single = table["dimension"] != "all"
     return table[(table["n"] > 0) & ~(single & (table["truncated"] | (table["time"] < table["time"].max())))]
-
-
-def _trajectories(
-    predicted: Tensor, rollouts: RolloutSet, spec: EnvironmentSpec, members: Sequence[Member], rate: str, count: int
-) -> pd.DataFrame:
-    predicted, truth = predicted[:, :count], rollouts.states[:, :count]
-    start = rollouts.state[:, :count].unsqueeze(2)
-    predicted = torch.cat([start.expand(len(predicted), -1, -1, -1), predicted], dim=2)
-    truth = torch.cat([start, truth], dim=2)
-    delta_t = rollouts.delta_t[:, :count]
-    times = torch.cat([torch.zeros_like(delta_t[..., :1]), delta_t.cumsum(dim=2)], dim=2)
-    values = {"time": times.numpy()}
-    for i, name in enumerate(spec.state_names):
-        values |= {name: predicted[..., i].float().numpy(), f"{name}_true": truth[..., i].float().numpy()}
-    axes: Axes = {"test_frequency": [rate], "start": np.arange(truth.shape[1]), "step": np.arange(truth.shape[2])}
-    return tidy(members, axes, {name: x[:, None] for name, x in values.items()})

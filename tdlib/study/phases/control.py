@@ -17,12 +17,13 @@ from tdlib.evaluation.control.dynamics import Dynamics, Oracle, SideBySide
 from tdlib.evaluation.control.episodes import ControlResult, ControlSettings, evaluate_control
 from tdlib.evaluation.control.rows import control_rows, marked, planner_limits
 from tdlib.evaluation.control.starts import starts_of_seeds
-from tdlib.evaluation.tables import ARM_DEFAULTS, frequency_label
+from tdlib.evaluation.tables import ARM_DEFAULTS, MEMBER_COLUMNS, frequency_label
 from tdlib.figures.selection import shown_arms
 from tdlib.planning import MPPI, Planner, RandomInputs, build_planner
 from tdlib.speed import prepared
 from tdlib.study import clock
-from tdlib.study.parts import MEMBER_COLUMNS, KeptRows, member_name, rows_of
+from tdlib.study.parts import member_name, rows_of
+from tdlib.study.phases.control_kept import TABLE, Kept
 from tdlib.study.phases.stacks import load_stacks
 from tdlib.study.phases.train import weight_hash
 from tdlib.study.presets import Preset
@@ -33,9 +34,7 @@ from tdlib.study.selection import NO_MODEL, Member, Selection, arms_of, everythi
 from tdlib.systems import SYSTEMS, System
 
 LARGEST_BATCH = 512  # episodes run together; more only grow the working set
-TABLE = "control_performance"
 ORACLE, RANDOM = "oracle", "random"
-UNIT_COLUMNS = (*MEMBER_COLUMNS, "control_frequency", "model_frequency", "planner")
 Returns = dict[tuple[str, str, int], list[float]]  # of the oracle, by control rate, planner and seed
 
 
@@ -93,8 +92,8 @@ def control_environment(run: Run, env: str, chosen: Selection | None = None) -> 
                 for arm, seed in batch
                 if setting.covers(arm.keys()) and parts[arm.model].lacks(unit_name(arm.keys(), seed, setting))
             ]
-            for model, rows in _rows_of(run, system, setting, ready.of(lacking), _returns(oracle)):
-                parts[model].add(rows)
+            for model, units, result, rows in _run(run, system, setting, ready.of(lacking), _returns(oracle)):
+                parts[model].add(units, result, rows)
     progress(total, total)
     for part in parts.values():
         part.write(lambda table: marked(table, limits, main))
@@ -123,7 +122,8 @@ def run_oracle(run: Run, system: System, settings: Sequence[Setting]) -> pd.Data
                     found = _returns(part.table())
                     reference = _stacked(found, setting.rate, main, lacking, episodes)
                 keys = [_key(method) | {"env": system.spec.name, "seed": seed} for seed in lacking]
-                part.add(control_rows(result, keys, reference))
+                units = [unit_name(_key(method), seed, own) for seed in lacking]
+                part.add(units, result, control_rows(result, keys, reference))
     part.write(lambda table: marked(table, planner_limits(table[table["method"] == ORACLE]), main))
     return part.table()
 
@@ -194,14 +194,14 @@ class Ready:
         return self._loaded[key]
 
 
-def _rows_of(
+def _run(
     run: Run,
     system: System,
     setting: Setting,
     stacks: Sequence[tuple[tuple[Member, ...], Dynamics]],
     oracle: Returns,
-) -> Iterator[tuple[str, list[dict]]]:
-    """Run the members of some stacks side by side; yield model and rows."""
+) -> Iterator[tuple[str, list[str], ControlResult, list[dict]]]:
+    """Run the members of some stacks side by side; yield model, units, their episodes, and rows."""
     if not stacks:
         return
     members = [member for own, _ in stacks for member in own]
@@ -212,7 +212,9 @@ def _rows_of(
     keys = [{"env": system.spec.name, **arm.keys(), "seed": seed} for arm, seed in members]
     rows = control_rows(result, keys, reference, setting.model_rate)
     for model in dict.fromkeys(arm.model for arm, _ in members):
-        yield model, [row for row in rows if row["model"] == model]
+        own = [m for m, (arm, _) in enumerate(members) if arm.model == model]
+        units = [unit_name(members[m][0].keys(), members[m][1], setting) for m in own]
+        yield model, units, result.members(own), [row for row in rows if row["model"] == model]
 
 
 def _episodes(
@@ -251,12 +253,13 @@ def episodes_from(
     )
 
 
-def _kept(run: Run, env: str, model: str, settings: Sequence[Setting]) -> KeptRows:
-    """Return the rows of one model, or of what has none, that stand and are added to."""
+def _kept(run: Run, env: str, model: str, settings: Sequence[Setting]) -> Kept:
+    """Return what stands of one model, or of what has none."""
     models = [] if model == NO_MODEL else [model]
+    roots = (__name__, "tdlib.study.phases.control_kept", "tdlib.study.phases.stacks", "tdlib.study.arms")
     result = Result(
         run.layout.part(TABLE, f"{env}-{model}").with_suffix(".yaml"),
-        sources=sources_of(__name__, "tdlib.study.phases.stacks", "tdlib.study.arms", system=env, models=models),
+        sources=sources_of(*roots, system=env, models=models),
         env=env,
         model=model,
         control=run.preset.control.model_dump(),
@@ -272,8 +275,7 @@ def _kept(run: Run, env: str, model: str, settings: Sequence[Setting]) -> KeptRo
                 units[unit_name(_key(RANDOM), seed, replace(setting, planner=RandomInputs()))] = None
         covered = {member: made for member, made in weights.items() if setting.covers(member[0].keys())}
         units |= {unit_name(arm.keys(), seed, setting): made for (arm, seed), made in covered.items()}
-    name = f"{env}-{model}"
-    return KeptRows(result, units, UNIT_COLUMNS, run.layout.part(TABLE, name), lambda t: run.save_part(TABLE, name, t))
+    return Kept(result, units, run, env, model)
 
 
 def _key(method: str) -> dict[str, object]:

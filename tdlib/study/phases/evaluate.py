@@ -12,15 +12,16 @@ from tdlib.data import DatasetError, load_dataset, split_path
 from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.evaluation import (
     MEASURES,
+    RolloutFile,
     TestSet,
     build_test_set,
     evaluate_stack,
+    load_rollouts,
     merge_tables,
     read_table,
-    read_trajectories,
     result_tables,
+    stored_rates,
     velocity_field,
-    write_trajectories,
 )
 from tdlib.evaluation.tables import frequency_label
 from tdlib.figures.selection import MAIN_RATE, main_model
@@ -33,12 +34,12 @@ from tdlib.study.phases.collect import data_hashes, main_dataset_path, random_da
 from tdlib.study.phases.stacks import load_stacks
 from tdlib.study.phases.train import weight_hash
 from tdlib.study.progress import Progress
-from tdlib.study.provenance import Result, produced, sources_of
+from tdlib.study.provenance import Result, commit_of_memory, produced, sources_of
 from tdlib.study.run import Missing, Run
 from tdlib.study.selection import NO_MODEL, Member, Selection, arms_of, everything
 from tdlib.systems import SYSTEMS
 
-TRAJECTORIES = "trajectories"  # the one table that is kept as HDF5
+EXAMPLES = 3  # starts of every member and training rate that pictures and videos are made of
 MAIN_FORMS = ("none", "scaled_concat", "rk4")  # of the arms whose single errors are kept
 
 
@@ -53,18 +54,20 @@ def evaluate_environment(run: Run, env: str, chosen: Selection | None = None) ->
     """
     env, chosen = run.select_environment(env), (chosen or everything(run)).on(env)
     models = [NO_MODEL, *chosen.models]
+    results = {model: _result(run, env, model) for model in models}
+    kept = {model: RolloutFile(rollouts_path(run, env, model), SYSTEMS[env].spec) for model in models}
 
     def make(missing: dict[str, list[Member]]) -> dict[str, dict[str, pd.DataFrame]]:
         system, made = SYSTEMS[env], {}
         progress = Progress(f"evaluating {env}")
         progress(0, len(missing) + 1)
         rates = [frequency_label(rate) for rate in run.preset.train_frequencies]
-        shown = {"points": {"rates": rates}, "rollout": {"saved_rates": rates}}  # single errors and trajectories
         seeds = sorted({seed for members in missing.values() for _, seed in members})
         test_sets = {seed: load_test_set(run, env, seed) for seed in seeds}
         for i, (model, members) in enumerate(missing.items()):
             progress(i + 1, len(missing) + 1)
             own = {seed: test_sets[seed] for seed in dict.fromkeys(seed for _, seed in members)}
+            shown: dict[str, dict[str, object]] = {"points": {"rates": rates}, "rollout": {"keep": kept[model].add}}
             made[model] = merge_tables(
                 [
                     evaluate_stack(stack.dynamics, stack.members, own, system, options=shown, device=run.device)
@@ -74,13 +77,12 @@ def evaluate_environment(run: Run, env: str, chosen: Selection | None = None) ->
         progress(len(missing) + 1, len(missing) + 1)
         return made
 
-    ensure_members(
-        {model: _result(run, env, model) for model in models},
-        {model: chosen.members(model) for model in models},
-        lambda model: _load(run, env, model),
-        make,
-        lambda model, tables: _save(run, env, model, tables),
-    )
+    def save(model: str, tables: dict[str, pd.DataFrame], standing: set[str]) -> list[Path]:
+        members = list(results[model][1])
+        return _save(run, env, model, tables) + kept[model].write(members, standing, commit_of_memory())
+
+    chosen_members = {model: chosen.members(model) for model in models}
+    ensure_members(results, chosen_members, lambda model: _load(run, env, model), make, save)
     return load_parts(run, env, models, chosen)
 
 
@@ -106,14 +108,14 @@ def main_rate(run: Run) -> str:
     return rates_of([MAIN_RATE], [frequency_label(rate) for rate in run.preset.train_frequencies])[0]
 
 
-def metric_tables() -> list[str]:
-    """Names of the tables that are kept as CSV: those of every registered measure, and what was skipped."""
-    return [name for name in result_tables() if name != TRAJECTORIES]
+def rollouts_path(run: Run, env: str, model: str) -> Path:
+    """Return the file of all rollouts of one model; `load_rollouts` reads it."""
+    return run.layout.trajectories / f"{env}-{model}-rollouts.h5"
 
 
 def load_parts(run: Run, env: str, models: Sequence[str], chosen: Selection | None = None) -> dict[str, pd.DataFrame]:
     """Load the tables of some models of one environment; of some arms and seeds if they are chosen."""
-    parts = {model: _load(run, env, model, with_trajectories=False) for model in models}
+    parts = {model: _load(run, env, model) for model in models}
     if chosen is not None:
         for model, part in parts.items():
             members = {member_name(*member) for member in chosen.members(model)}
@@ -122,14 +124,14 @@ def load_parts(run: Run, env: str, models: Sequence[str], chosen: Selection | No
 
 
 def example_rollouts(run: Run, env: str, chosen: Selection | None = None) -> pd.DataFrame:
-    """Load the saved trajectories of what was chosen of one environment, and of persistence."""
+    """Load the first rollouts at the training rates of what was chosen of one environment, and of persistence."""
     chosen = (chosen or everything(run)).on(env)
-    frames = []
+    rates, frames = [frequency_label(rate) for rate in run.preset.train_frequencies], []
     for model in (NO_MODEL, *chosen.models):
-        path = _trajectories_path(run, env, model)
-        if path.is_file():
+        path = rollouts_path(run, env, model)
+        for rate in [rate for rate in stored_rates(path) if rate in rates] if path.is_file() else []:
             members = {member_name(*member) for member in chosen.members(model)}
-            frames.append(rows_of(read_trajectories(path), members))
+            frames.append(rows_of(load_rollouts(path, rate).table(EXAMPLES), members))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
@@ -194,12 +196,9 @@ def record_videos(run: Run, env: str, chosen: Selection | None = None) -> list[S
     return [video]
 
 
-def _load(run: Run, env: str, model: str, *, with_trajectories: bool = True) -> dict[str, pd.DataFrame]:
-    paths = {name: run.layout.part(name, f"{env}-{model}") for name in metric_tables()}
-    tables = {name: read_table(path) for name, path in paths.items() if path.is_file()}
-    if with_trajectories and (path := _trajectories_path(run, env, model)).is_file():
-        tables[TRAJECTORIES] = read_trajectories(path)
-    return tables
+def _load(run: Run, env: str, model: str) -> dict[str, pd.DataFrame]:
+    paths = {name: run.layout.part(name, f"{env}-{model}") for name in result_tables()}
+    return {name: read_table(path) for name, path in paths.items() if path.is_file()}
 
 
 def _save(run: Run, env: str, model: str, tables: dict[str, pd.DataFrame]) -> list[Path]:
@@ -209,19 +208,13 @@ def _save(run: Run, env: str, model: str, tables: dict[str, pd.DataFrame]) -> li
         main = points["train_frequency"].isin([main_rate(run), MIXED]) & points["form"].isin(MAIN_FORMS)
         tables = {**tables, "state_errors": points[main & (points["seed"] == points["seed"].min())]}
     files = []
-    for name in metric_tables():
+    for name in result_tables():
         part = run.layout.part(name, f"{env}-{model}")
         if name in tables and len(tables[name]):
             files.append(run.save_part(name, f"{env}-{model}", tables[name]))
         else:
             part.unlink(missing_ok=True)
-    if TRAJECTORIES in tables:
-        files.append(write_trajectories(_trajectories_path(run, env, model), tables[TRAJECTORIES]))
     return files
-
-
-def _trajectories_path(run: Run, env: str, model: str) -> Path:
-    return run.layout.trajectories / f"{env}-{model}-rollouts.h5"
 
 
 def _result(run: Run, env: str, model: str) -> tuple[Result, dict[str, object]]:
