@@ -442,8 +442,8 @@ def test_rows_name_the_commit_of_the_source_that_made_them(run):
 
 
 def test_limits_depend_on_seeds_and_data(run, tmp_path):
-    stamp = read_stamp(run.layout.part("limits", ENV).with_suffix(".yaml"))["made_from"]
-    assert stamp["seeds"] == [0] and set(stamp["data"]) == {"10hz/seed0", "20hz/seed0", "50hz/seed0"}
+    members = read_stamp(run.layout.part("limits", ENV).with_suffix(".yaml"))["members"]
+    assert members.keys() == {"0"} and set(members["0"]) == {"10hz/seed0", "20hz/seed0", "50hz/seed0"}
     more = Run(run.preset.model_copy(update={"seeds": (0, 1)}), run.layout)
     with pytest.raises(Exception, match="seed1"):  # another seed, whose data are not there: not the same limits
         limit_curves(more, ENV)

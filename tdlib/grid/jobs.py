@@ -51,7 +51,7 @@ def grid_jobs(preset: Preset) -> list[Job]:
     for env in preset.environments:
         for phase in PHASES:
             before = tuple(f"{name}-{env}" for name in AFTER[phase])
-            parts = _split(phase, env, preset, before) if preset.seeds_per_cell else []
+            parts = _split(phase, env, preset) if preset.seeds_per_cell else []
             jobs += [*parts, Job(f"{phase}-{env}", phase, {"env": env}, before + tuple(part.name for part in parts))]
     first = preset.environments[0]
     last = tuple(f"{phase}-{env}" for phase in PHASES[-2:] for env in preset.environments)
@@ -93,44 +93,57 @@ def cells_of_seeds(preset: Preset, seeds: Collection[int]) -> list[Job]:
     return [job for job in cells if set(job.parameters["seeds"]) <= set(seeds)]
 
 
-def _split(phase: str, env: str, preset: Preset, after: tuple[str, ...]) -> list[Job]:
-    """List the cells of one phase; those of a model wait for each other, since they write into the same tables."""
+def _split(phase: str, env: str, preset: Preset) -> list[Job]:
+    """List the cells of one phase of one environment.
+
+    A cell waits for those of the phase before with its model and seeds, and for the cell of its own model before it,
+    since they write into the same tables: blocks of seeds are run in their order.
+    """
     if phase == PHASES[0]:
-        return [
-            Job(f"cells/{phase}-{env}-seed{seed}", phase, {"env": env, "seeds": [seed]}, after) for seed in preset.seeds
-        ]
-    jobs: list[Job] = []
+        return [Job(_collection(env, seed), phase, {"env": env, "seeds": [seed]}) for seed in preset.seeds]
     count = preset.seeds_per_cell or len(preset.seeds)
     blocks = [preset.seeds[i : i + count] for i in range(0, len(preset.seeds), count)]
+    jobs = []
     # what needs no model stands beside every model: persistence, the oracle
-    models = [NO_MODEL, *preset.models] if phase in PHASES[2:] else list(preset.models)
-    for model in models:
-        before = after if model == NO_MODEL else after + tuple(job.name for job in jobs if _is_of(job, NO_MODEL))
+    for model in [NO_MODEL, *preset.models] if phase in PHASES[2:] else preset.models:
+        before: tuple[str, ...] = ()
         for words, parameters in _cells(phase, env, model, blocks, preset):
-            waits = before + tuple(job.name for job in jobs if _is_of(job, model))[-1:]
-            jobs.append(
-                Job(f"cells/{phase}-{env}-{model}-{words}", phase, {"env": env, "models": [model], **parameters}, waits)
-            )
+            seeds = parameters["seeds"]
+            after = tuple(_collection(env, seed) for seed in seeds)
+            if phase in PHASES[2:] and model != NO_MODEL:
+                block = next(block for block in blocks if set(seeds) <= set(block))
+                after += (_cell(PHASES[1], env, model, words), _cell(phase, env, NO_MODEL, _words(block)))
+            name = _cell(phase, env, model, words)
+            jobs.append(Job(name, phase, {"env": env, "models": [model], **parameters}, after + before))
+            before = (name,)
     return jobs
 
 
 def _cells(
     phase: str, env: str, model: str, blocks: Sequence[tuple[int, ...]], preset: Preset
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield a name and the parameters of each cell of one model."""
+    """Yield a name and the parameters of each cell of one model, block by block."""
+    larger = [] if model == NO_MODEL else [arm for arm in arms_of(preset, env) if arm.model == model]
+    larger = [arm for arm in larger if arm.size != DEFAULT_SIZE and phase != PHASES[3]]  # they are not planned with
+    first = {(arm.size, arm.method): arm for arm in larger}  # one arm of each: all have the same seeds
     for block in blocks:
         parameters: dict[str, Any] = {"seeds": list(block)}
         if model != NO_MODEL and len(preset.sizes) > 1:
             parameters["sizes"] = [DEFAULT_SIZE]
-        yield "seeds" + "-".join(map(str, block)), parameters
-    if model == NO_MODEL or phase == PHASES[3]:
-        return  # larger networks are not planned with
-    larger = [arm for arm in arms_of(preset, env) if arm.model == model and arm.size != DEFAULT_SIZE]
-    for size, method in dict.fromkeys((arm.size, arm.method) for arm in larger):
-        own = [arm for arm in larger if (arm.size, arm.method) == (size, method)]
-        for seed in preset.seeds_of(own[0]):
-            yield f"{size}-{method}-seed{seed}", {"seeds": [seed], "sizes": [size], "methods": [method]}
+        yield _words(block), parameters
+        for (size, method), arm in first.items():
+            for seed in preset.seeds_of(arm):
+                if seed in block:
+                    yield f"{size}-{method}-seed{seed}", {"seeds": [seed], "sizes": [size], "methods": [method]}
 
 
-def _is_of(job: Job, model: str) -> bool:
-    return job.parameters.get("models") == [model]
+def _collection(env: str, seed: int) -> str:
+    return f"cells/{PHASES[0]}-{env}-seed{seed}"
+
+
+def _cell(phase: str, env: str, model: str, words: str) -> str:
+    return f"cells/{phase}-{env}-{model}-{words}"
+
+
+def _words(block: Sequence[int]) -> str:
+    return "seeds" + "-".join(map(str, block))

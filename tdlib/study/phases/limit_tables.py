@@ -3,6 +3,7 @@
 A measured error minus the limit of its arm and seed is its excess: what training, data and capacity answer for.
 """
 
+import contextlib
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from tdlib.core.facts import LOG_FORMS, MIXED
 from tdlib.core.time_grid import delta_t_of, num_steps
+from tdlib.data import DatasetError
 from tdlib.evaluation.measures.consistency import FREQUENCY_PAIRS, NUM_PAIRS
 from tdlib.evaluation.sets.pairs import PairSet
 from tdlib.evaluation.tables import frequency_label, read_table
@@ -22,7 +24,7 @@ from tdlib.study.limits import (
 )
 from tdlib.study.phases.collect import data_hashes
 from tdlib.study.phases.evaluate import load_test_set
-from tdlib.study.provenance import Result, sources_of
+from tdlib.study.provenance import Result, answers_for, commit_of_memory, sources_of
 from tdlib.study.run import Run
 from tdlib.systems import SYSTEMS, System
 
@@ -36,7 +38,7 @@ def limit_curves(run: Run, env: str, seeds: Sequence[int] = ()) -> pd.DataFrame:
     Args:
         run: Preset and folders.
         env: One of the preset's environments.
-        seeds: Some of the preset's seeds, whose limits are computed and not kept; empty for all.
+        seeds: Some of the preset's seeds; empty for all.
 
     Returns:
         Rows of env, limit ("fixed_step", "rescaled", "newton_<order>", "interpolation <form>", "defect fixed_step",
@@ -44,21 +46,30 @@ def limit_curves(run: Run, env: str, seeds: Sequence[int] = ()) -> pd.DataFrame:
         (pairs; those that touch a limit of the state on the way are left out).
     """
     env, seeds = run.select_environment(env), run.select_seeds(seeds)
-    if seeds != run.preset.seeds:
-        return _curves(run, env, seeds)
     path = run.layout.part("limits", env)
     result = Result(
         path.with_suffix(".yaml"),
         sources=sources_of(__name__, "tdlib.study.phases.evaluate", "tdlib.study.limits", system=env),
         env=env,
-        seeds=seeds,
         evaluation=run.preset.evaluation.model_dump(),
         rates=run.preset.test_frequencies,
-        data=data_hashes(run, env, seeds, "test"),
     )
-    if not result.is_current():
-        result.record([run.save_part("limits", env, _curves(run, env, seeds))])
-    return read_table(path)
+    made_from: dict[str, object] = {}
+    for seed in run.preset.seeds:
+        with contextlib.suppress(DatasetError):  # another seed need not be there yet
+            made_from[str(seed)] = data_hashes(run, env, [seed], "test")
+    standing = result.standing(made_from)
+    answers_for(result.stamp, map(str, seeds))
+    if missing := [seed for seed in seeds if str(seed) not in standing]:
+        before = read_table(path) if standing else pd.DataFrame({"seed": []})
+        before = before[before["seed"].astype(str).isin(standing)]
+        made = _curves(run, env, missing).assign(git_commit=commit_of_memory())
+        table = pd.concat([before, made], ignore_index=True).sort_values("seed", kind="stable")
+        now = standing | set(map(str, missing))
+        files = [run.save_part("limits", env, table, shared=True)]
+        result.record(files, members={seed: data for seed, data in made_from.items() if seed in now})
+    table = read_table(path)
+    return table[table["seed"].isin(seeds)].reset_index(drop=True)
 
 
 def _curves(run: Run, env: str, seeds: Sequence[int]) -> pd.DataFrame:
