@@ -61,10 +61,11 @@ def limit_curves(run: Run, env: str, seeds: Sequence[int] = ()) -> pd.DataFrame:
     standing = result.standing(made_from)
     answers_for(result.stamp, map(str, seeds))
     if missing := [seed for seed in seeds if str(seed) not in standing]:
-        before = read_table(path) if standing else pd.DataFrame({"seed": []})
-        before = before[before["seed"].astype(str).isin(standing)]
-        made = _curves(run, env, missing).assign(git_commit=commit_of_memory())
-        table = pd.concat([before, made], ignore_index=True).sort_values("seed", kind="stable")
+        parts = [_curves(run, env, missing).assign(git_commit=commit_of_memory())]
+        if standing:
+            before = read_table(path)
+            parts.append(before[before["seed"].astype(str).isin(standing)])
+        table = pd.concat(parts, ignore_index=True).sort_values("seed", kind="stable")
         now = standing | set(map(str, missing))
         files = [run.save_part("limits", env, table, shared=True)]
         result.record(files, members={seed: data for seed, data in made_from.items() if seed in now})
