@@ -178,7 +178,7 @@ DRAWINGS = {
     "figure2": lambda: figures.draw_figure2(everywhere(rollouts(FEW[:6]))),
     "figure3": lambda: figures.draw_figure3(everywhere(control(FEW))),
     "figure4": lambda: figures.draw_figure4(state_errors(FEW)),
-    "figure5": lambda: figures.draw_figure5(everywhere(one_step(ALL[20:60]))),
+    "figure5": lambda: figures.draw_figure5(everywhere(one_step([m for m in ALL if m["model"] == "jump"]))),
 }
 
 

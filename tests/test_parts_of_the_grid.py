@@ -274,7 +274,7 @@ def test_other_training_rates(tiny):
     assert {"rescaled", "recurrent_rollout", "ode"} <= set(errors["method"])
     assert set(errors["train_frequency"]) == {"15", "30", "mixed", "loguniform", ""}
     figure = json.loads((next(run.layout.figure_parts.glob("*/error_vs_horizon")) / f"{ENV}.json").read_text())
-    assert "trained at 15 Hz" in figure["caption"]
+    assert "baseline, 15 Hz" in figure["caption"]
 
 
 def test_a_single_training_rate(tiny):
