@@ -66,5 +66,6 @@ run.save_figure(
 # ## Finding, limits, next
 #
 # * Truth here is exact to about 1e-7 at every rate, including 33.3 Hz, so an error measured later belongs to the model.
-# * Pendulum's speed limit makes the flow non-smooth where it acts; those transitions are flagged and counted.
+# * Pendulum's speed limit makes the flow non-smooth where it acts; those transitions are flagged, counted, and left out of
+#   training and of the one-step pairs.
 # * Next: `01_data_exploration`, what the agents saw.

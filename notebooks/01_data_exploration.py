@@ -30,7 +30,8 @@ seeds: list = []  # some of the preset's seeds; empty for all
 
 # %% tags=["part:imports"]
 from tdlib.figures import draw_coverage, draw_returns
-from tdlib.study.phases.collect import check_data, collect_environment, load_coverage, load_returns
+from tdlib.study.phases.collect import collect_environment, load_coverage, load_returns
+from tdlib.study.phases.data_check import check_data, load_attempts
 from tdlib.study.run import open_run
 
 run = open_run(preset)
@@ -58,7 +59,12 @@ findings.groupby("check", sort=False).agg(
 # %% [markdown]
 # ## Returns against physical time
 #
-# At this preset's size PPO need not have learned; where the preset is `full`, the check above demands a gain.
+# At this preset's size PPO need not have learned; where the preset is `full`, the check above demands a gain, and an
+# agent without one is replaced by an agent of another seed, derived by rule. Every agent that was trained is listed; the
+# last attempt of a rate and seed is the one whose data are used.
+
+# %%
+load_attempts(run, env, seeds).round(1)
 
 # %%
 part = "-".join(f"seed{seed}" for seed in seeds)

@@ -20,7 +20,8 @@
 #
 # $$\text{relative error} = \frac{\lVert \hat x' - x' \rVert}{\lVert x' - x \rVert},$$
 #
-# so 1 is persistence, "nothing moves". Theory for a map trained at step $h$: $|1 - h/\Delta t|$, whatever the network.
+# so 1 is persistence, "nothing moves". Theory for an exact map of the step $h$ that does not see $\Delta t$: $|1 - h/\Delta t|$ to first
+# order, for states that move.
 
 # %% tags=["parameters", "remove-cell"]
 preset: str = "smoke"  # name of a preset in params/, or a path
@@ -66,10 +67,20 @@ run.save_figure(
 # %% [markdown]
 # ## One training rate against the limits
 #
-# The curves are computed without any learning. A model cannot beat its own form's limit, except by its error's luck.
+# The gray curves are the errors of exact models of each form on the same states, computed without any learning. A trained
+# model adds its fitting error, which now and then cancels part of the limit.
 
 # %%
 run.save_figure("limits", env, figures.draw_limits, errors, limit_curves(run, env, seeds), **part)
+
+# %% [markdown]
+# ## Is it the rate, or the states that the agent visited?
+#
+# The agent of another rate visits other states. The same arms, trained on their own agent's states and on pooled ones,
+# are scored on pooled states and on the own agent's.
+
+# %%
+run.save_figure("own_and_pooled", env, figures.draw_own_and_pooled, errors, **part)
 
 # %% [markdown]
 # ## Rollouts: one second, open loop, the same physical input at every rate
@@ -88,6 +99,8 @@ run.save_figure("state_space", env, figures.draw_state_space, tables.get("state_
 
 # %% [markdown]
 # ## Consistency: is one coarse step the same as several fine ones?
+#
+# In the second figure the solver step is $h\cdot2^{-k}$, so finer steps are at the right.
 
 # %%
 run.save_figure("consistency", f"{env}-defect", figures.draw_consistency, tables.get("consistency_errors"), **part)
@@ -97,6 +110,8 @@ run.save_figure("consistency", f"{env}-convergence", figures.draw_convergence, t
 
 # %% [markdown]
 # ## Does an ensemble know that the rate is wrong?
+#
+# Two questions: does its spread tell an unknown rate from a known one (right panel), and does it match the error (the others)?
 
 # %%
 run.save_figure("ensemble", f"{env}-calibration", figures.draw_calibration, tables.get("ensemble_calibration"), **part)

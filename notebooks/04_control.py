@@ -35,6 +35,7 @@ seeds: list = []  # some of the preset's seeds
 # %% tags=["part:imports"]
 from tdlib.figures import draw_control
 from tdlib.study.phases.control import control_environment, control_summary
+from tdlib.study.phases.control_film import film_control
 from tdlib.study.phases.train import ensure_trained
 from tdlib.study.run import open_run
 from tdlib.study.selection import select_arms
@@ -47,7 +48,8 @@ ensure_trained(run, env, chosen)
 # %% [markdown]
 # ## Closed loop at every control rate
 #
-# The planner's budget, its horizon in seconds and its knots per second are the same at every rate and for every model.
+# The planner's budget, its horizon in seconds, its knots per second and the time between plans are the same at every
+# rate and for every model. Every seed has starts of its own, which its arms and its oracle share.
 
 # %%
 control = control_environment(run, env, chosen)
@@ -56,9 +58,12 @@ control_summary(control).round(3)
 # %%
 run.save_figure("control", env, draw_control, control, part=chosen.label)
 
+# %%
+film_control(run, env, chosen)
+
 # %% [markdown]
 # ## Finding, limits, next
 #
-# * A cell in which the oracle itself fails is marked as limited by the planner, and says nothing about models.
+# * A cell in which the oracle itself fails is marked as limited by the planner: it compares planners, not models.
 # * Replanning hides one-step error: a model only has to order its plans well.
 # * Next: `05_statistics`, over all environments.

@@ -16,11 +16,13 @@
 # %% [markdown]
 # # Which differences are more than chance?
 #
-# Seeds are the unit of replication: each has its own agent, data, split and initialization. Intervals come from a bootstrap
-# over seeds (for control over seeds, then episodes), contrasts from paired sign-flip tests over seeds with Holm's correction.
-# With $m$ seeds the smallest two-sided p-value is
+# Seeds are the unit of replication: each has its own agent, data, split and initialization. Intervals are Student's t over
+# seeds. Differences are tested paired by seed, with sign flips, in one family per environment under Holm's correction. With
+# $m$ seeds the smallest two-sided p-value is
 #
-# $$p_{\min} = 2^{1-m}.$$
+# $$p_{\min} = 2^{1-m},$$
+#
+# so that $k$ such tests need $k\,2^{1-m} < 0.05$ before the clearest result can be confirmed.
 
 # %% tags=["parameters", "remove-cell"]
 preset: str = "smoke"  # name of a preset in params/, or a path
@@ -28,7 +30,14 @@ preset: str = "smoke"  # name of a preset in params/, or a path
 # %% tags=["part:imports"]
 from tdlib.figures import draw_contrasts
 from tdlib.study.run import open_run
-from tdlib.study.statistics import evaluate_contrasts, merge_parts, missing_contrasts, summarize, write_summary
+from tdlib.study.statistics import (
+    evaluate_contrasts,
+    evaluate_predictions,
+    merge_parts,
+    missing_contrasts,
+    summarize,
+    write_summary,
+)
 
 run = open_run(preset)
 tables = merge_parts(run)
@@ -45,12 +54,14 @@ shown.set_index(["env", "model", "method", "form"])[["mean", "ci_low", "ci_high"
 # %% [markdown]
 # ## Declared contrasts
 #
-# They were written down in `tdlib/study/contrasts.py` before any run of the study; everything else in this book is exploratory.
+# They were written down in `tdlib/study/contrasts.py` before any run of the study, as were the
+# predictions below; the rest of this book is exploratory.
+# A verdict below five seeds is *consistent*, *inconsistent* or *open*; the note says where this many seeds could confirm nothing.
 
 # %%
 contrasts = evaluate_contrasts(run, tables)
 contrasts.set_index(["env", "name"])[
-    ["expected", "ratio", "ci_low", "ci_high", "p_holm", "p_equivalence", "verdict"]
+    ["expected", "ratio", "ci_low", "ci_high", "p_holm", "p_smallest", "n_seeds", "verdict", "note"]
 ].round(3)
 
 # %%
@@ -63,6 +74,20 @@ run.save_figure("statistics", "contrasts", draw_contrasts, contrasts)
 missing_contrasts(run, contrasts)
 
 # %% [markdown]
+# ## Predictions
+#
+# Written in `book/predictions.yaml` before the run, with bounds that can fail; judged by the same rule, without a family. Each
+# is the mean over seeds of one number, most of them a measured error over the exact limit on the same states.
+
+# %%
+predictions = evaluate_predictions(run, tables)
+predictions.groupby("prediction", sort=False)["verdict"].value_counts().unstack(fill_value=0)
+
+# %%
+off_rate = predictions.query("prediction == 'off-rate-formula'").set_index(["env", "what"])
+off_rate[["expected", "measured", "ci_low", "ci_high", "reference", "n_seeds", "verdict"]].round(3)
+
+# %% [markdown]
 # ## Headline numbers
 
 # %%
@@ -73,5 +98,7 @@ headline.set_index(keys)[["mean", "ci_low", "ci_high"]].head(20).round(3)
 # %% [markdown]
 # ## Finding, limits, next
 #
-# * With few seeds no test can reach significance, and the intervals are wide; the `full` preset has ten.
+# * Few seeds cannot decide: below five a verdict is *consistent* at most, and a difference is confirmed from nine seeds on.
+#   Student's t gives two seeds an interval nine times as wide as they lie apart.
+# * An interval is over seeds of this study. Another set of rates, systems or training budgets is another study.
 # * Next: `06_paper_figures`.

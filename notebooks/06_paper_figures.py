@@ -16,7 +16,7 @@
 # %% [markdown]
 # # The figures of the paper
 #
-# Figures 1 to 5 of the founding document, drawn from the tables of this run and from nothing else. The measure of the
+# Figures 1 to 5 of the founding document, drawn from the tables of this run alone. The measure of the
 # first two is the relative error
 #
 # $$\lVert \hat x' - x' \rVert \,/\, \lVert x' - x \rVert .$$

@@ -55,7 +55,8 @@ explorer.environments, len(explorer.checkpoints)
 # ## Finding, limits
 #
 # * The model trained at 20 Hz moves by its own step whatever is asked: at a higher rate it runs ahead of time, at a lower
-#   rate it lags. Its first step misses $|1 - h/\Delta|$ of the motion, which is what perfect learning would miss too.
-# * Rescaling its increment removes most of that without any training; a model that saw several rates removes the rest
-#   between them.
+#   rate it lags. Where the state moves its first step misses about $|1 - h/\Delta|$ of the motion, from rest more; an exact map
+#   of its step would miss that too.
+# * Rescaling its increment takes away the first order of that without training. From rest the motion has none, and rescaling
+#   helps less. A model that saw several rates is to be asked between them, and beyond.
 # * One start and one input are an illustration; the chapters average over many.

@@ -17,7 +17,8 @@
 # # Does what I bring obey the same law?
 #
 # A system, a form of Δt, a model and a log, each written in some thirty lines in files of its own (`book/own`), trained here
-# and drawn beside ours. The gray line is what a map of the step $h$ errs by wherever it is used, relative to the true change:
+# and drawn beside ours. The gray line is what an exact map of the step $h$ errs by at another, relative to the true change, to first
+# order:
 #
 # $$\left|1 - \frac{h}{\Delta}\right| .$$
 
@@ -94,6 +95,6 @@ run.save_figure("own", "log", draw_beside, log, own=log["env"].iloc[0], train_de
 # %% [markdown]
 # ## Finding, limits
 #
-# * The gray line was drawn for none of these: a map of one step errs by it on a stranger's system and on a log too.
+# * The gray line was drawn for none of these: a map of one step errs near it on a stranger's system and on a log too.
 # * A form or a model is judged between and beyond its training rates, not at them.
 # * A log has no truth at other intervals than its own, so its curve ends where its intervals do.

@@ -20,7 +20,14 @@ OUR_SYSTEMS = ("Pendulum-v1", "CartPole-v1", "CartPoleContinuous-v1")
 OUR_FAMILIES = ("jump", "lstm", "first_order_ode", "newtonian", "velocity", "port_hamiltonian", "ensemble")
 NAMED_ELSEWHERE = {  # file -> whom it names, and why it may
     # what the study claims is declared of its own families, before any result
-    "tdlib/study/contrasts.py": {"jump", "newtonian", "first_order_ode", "port_hamiltonian"},
+    "tdlib/study/contrasts.py": {
+        "jump",
+        "newtonian",
+        "first_order_ode",
+        "port_hamiltonian",
+        "CartPole-v1",
+        "CartPoleContinuous-v1",
+    },
 }
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 

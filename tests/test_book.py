@@ -1,10 +1,12 @@
 """The book's rules: pages exist, figures are known, numbers come from files, no request leaves, the seed is covered."""
 
 import ast
+import csv
 import importlib.util
 import json
 import math
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -22,9 +24,9 @@ import td_tables  # noqa: E402
 ENVS = ("Pendulum-v1", "CartPole-v1", "CartPoleContinuous-v1")
 FAMILIES = (
     "data/{}-coverage.png", "training/{}-curves.png", "training/{}-velocity_field.png", "error_heatmaps/{}-mse.png",
-    "error_heatmaps/{}-relative.png", "limits/{}.png", "error_vs_horizon/{}.png", "trajectory_rollouts/{}.png",
-    "state_space/{}.png", "consistency/{}-defect.png", "consistency/{}-convergence.png", "ensemble/{}-calibration.png",
-    "control/{}.png",
+    "error_heatmaps/{}-relative.png", "limits/{}.png", "own_and_pooled/{}.png", "error_vs_horizon/{}.png",
+    "trajectory_rollouts/{}.png", "state_space/{}.png", "consistency/{}-defect.png", "consistency/{}-convergence.png",
+    "ensemble/{}-calibration.png", "control/{}.png",
 )  # fmt: skip
 FIGURES = [
     "ground_truth/plant_change.png", "ground_truth/zero_order_hold.png", "data/Pendulum-v1-returns.png",
@@ -33,7 +35,11 @@ FIGURES = [
     "paper_figures/figure3_control.png", "paper_figures/figure4_state_space.png", "paper_figures/figure5_ablations.png",
     *[f"own/{name}.png" for name in ("system", "form", "model", "log")],
 ]  # fmt: skip
-VIDEOS = ["pendulum_baseline_10hz_on_50hz.mp4", "cartpole_multi_resolution_on_50hz.mp4"]
+VIDEOS = [
+    "pendulum_baseline_10hz_on_50hz.mp4",
+    "cartpole_multi_resolution_on_50hz.mp4",
+    "pendulum_control_at_20hz.mp4",
+]
 PER_ENV = ("01_data_exploration", "02_training_analysis", "03_results_visualization", "04_control")
 ONCE = ("00_ground_truth", "05_statistics", "06_paper_figures", "07_explorer", "08_bring_your_own")
 STAGED = {f"notebooks/{name}-{env}" for name in PER_ENV for env in ENVS} | {f"notebooks/{name}" for name in ONCE}
@@ -60,9 +66,22 @@ def text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+QUERIES = ("{res-table}", "{then-and-now}", "{literalinclude}")  # directives without a sentence
+
+
 def prose(page: Path) -> str:
-    """Drop code, directives' options and formulas, so that words and roles remain."""
-    body = re.sub(r"^(`{3,})(python|bash|text)?\n.*?^\1$", "", text(page), flags=re.S | re.M)
+    """Drop code, queries, options of directives, formulas and roles, so that words remain, also those of captions."""
+    kept, fences = [], []  # fences that are open: (their length, whether what stands inside are words)
+    for line in text(page).splitlines():
+        fence = re.match(r"\s*(`{3,}|:{3,})(.*)", line)
+        if fence and fences and not fence[2].strip() and len(fence[1]) == fences[-1][0]:
+            fences.pop()
+        elif fence:
+            fences.append((len(fence[1]), fence[2].startswith("{") and not fence[2].startswith(QUERIES)))
+        elif all(words for _, words in fences) and not (fences and re.match(r":[a-z]+:", line)):
+            kept.append(line)
+    assert fences == [], f"{page.name}: a block is not closed"
+    body = "\n".join(kept)
     body = re.sub(r"\$\$.*?\$\$", "", body, flags=re.S)
     body = re.sub(r"\{[a-z-]+\}`[^`]*`", "", body)
     body = re.sub(r"`[^`]*`", "", body)
@@ -144,6 +163,289 @@ def test_no_result_is_typed(page):
     assert found is None, f"sounds like a typed finding: {body[max(0, found.start() - 40) : found.end() + 40]!r}"
 
 
+def sources_of_claims() -> dict[str, str]:
+    """Words that claim something, by file: pages, README, notebooks' prose, captions of figures, the sliders' words."""
+    found = {f"book/{page.name}": prose(page) for page in PAGES}
+    found["README.md"] = prose(ROOT / "README.md")
+    for path in sorted((ROOT / "notebooks").glob("*.py")):
+        cells = re.findall(r"^# %% \[markdown\]\n((?:#.*\n?)+)", text(path), re.M)
+        found[f"notebooks/{path.name}"] = re.sub(r"^# ?", "", "\n".join(cells), flags=re.M)
+    for path in [*sorted((ROOT / "tdlib/figures").glob("*.py")), ROOT / "tdlib/study/limits.py", *EXTENSIONS]:
+        constants = [node.value for node in ast.walk(ast.parse(text(path))) if isinstance(node, ast.Constant)]
+        found[path.relative_to(ROOT).as_posix()] = " · ".join(word for word in constants if isinstance(word, str))
+    for path in (BOOK / "_static").glob("*.js"):
+        found[f"book/_static/{path.name}"] = "\n".join(re.findall(r'"((?:[^"\\]|\\.)*)"', text(path)))
+    return {name: " ".join(words.split()) for name, words in found.items()}
+
+
+QUOTING = "book/changed.md"  # quotes what did not stand
+EXTENSIONS = [BOOK / "_ext/readme_block.py", BOOK / "_ext/td_page.py", BOOK / "_ext/td_results.py"]
+# words that claim all cases at once; each place that may say them is listed, with why it may
+SWEEPING = re.compile(
+    r"\b(?:never|always|no (?:learned )?(?:model|network|amount)\b|nothing else|everything else|anything else|"
+    r"change nothing|"
+    r"same for (?:every|all)|(?:every|any|all|whatever the) (?:network|model|method|system)s?\b|cannot|is general|"
+    r"impossible|guarantee[sd]?|prove[sd]?)\b",
+    re.IGNORECASE,
+)
+FAIR = {  # file -> beginnings of what is said there; scope: our own tables, code or arithmetic, or a reported bound
+    "README.md": ["nothing else; the browser tests"],
+    "book/bring_your_own.md": ["nothing else: any leading batch shape", "impossible rate stops"],
+    "book/control.md": ["never as the best, and are counted"],
+    "book/data.md": ["cannot exceed 500"],
+    "book/ground_truth.md": ["cannot be told apart"],
+    "book/models.md": ["All models share one contract", "All networks are small"],
+    "book/predictions.md": ["any model was trained"],
+    "book/results_interpretation.md": ["all models | planner or task"],
+    "book/theory.md": ["any network is trained"],
+    "notebooks/04_control.py": ["every model."],
+    "notebooks/05_statistics.py": ["cannot decide: below five"],
+    "tdlib/figures/save.py": ["cannot see it"],
+    "tdlib/figures/style.py": ["no model"],
+    "book/_ext/td_results.py": ["never from a keyboard"],
+    "book/intro.md": ["cannot help: there it is exact already"],
+    "book/model_architecture.md": ["never produces results"],
+    "book/reading.md": ["cannot decide", "every model |"],
+    "book/rollouts.md": ["never at equal step"],
+    "book/statistics.md": ["cannot* confirm a difference", "cannot decide, a note"],
+    "book/training.md": ["never looked at"],
+}
+# sentences of the first edition that did not stand; only the page that lists them may quote them
+REFUTED = (
+    "same for every network",
+    "whatever the network",
+    "stays where initialization put it",
+    "no learned model will",
+    "never log",
+    "more data, a larger network",
+    "everything else is fine",
+    "plateau to the left",
+    "formula for the raw error is general",
+    "mismatch names no system",
+    "neither, step for step",
+    "second slider",
+    "they set a floor under every smooth model",
+    "limits that no learning can beat",
+    "cannot be trained away",
+    "compare the tables of the three environments",
+    "that is the whole problem in one line",
+)
+
+
+def unfair(words: str, allowed: list[str]) -> list[str]:
+    """Sweeping words that no allowed context explains, each with what follows it."""
+    found = []
+    for match in SWEEPING.finditer(words):
+        rest = words[match.start() :]
+        if not any(rest.lower().startswith(each.lower()) for each in allowed):
+            found.append(words[max(0, match.start() - 50) : match.end() + 50])
+    return found
+
+
+def test_claims_have_a_scope():
+    """A word for all cases stands only where a reader of this list has seen that it is true."""
+    claims = sources_of_claims()
+    open_ended = {name: unfair(words, FAIR.get(name, [])) for name, words in claims.items() if name != QUOTING}
+    assert {name: found for name, found in open_ended.items() if found} == {}, "say where it was shown, or list it"
+    gone = [
+        (name, each) for name, allowed in FAIR.items() for each in allowed if each.lower() not in claims[name].lower()
+    ]
+    assert gone == [], "this is said no more; take it off the list"
+
+
+def test_the_scope_test_can_fail():
+    for wrong in (
+        "the error is the same for every network",
+        "there is no model that does",
+        "it never works",
+        "no amount of data helps",
+        "whatever the network",
+        "and everything else is fine",
+        "this is impossible",
+        "it holds for all systems",
+    ):
+        assert unfair(wrong, ["never looked at"]), wrong
+    assert unfair("test rates are never looked at", ["never looked at"]) == []
+
+
+def test_sentences_that_did_not_stand_are_gone():
+    claims = sources_of_claims()
+    for name, words in claims.items():
+        if name != QUOTING:
+            found = [each for each in REFUTED if each in words.lower()]
+            assert found == [], f"{name} still says {found}"
+    quoted = claims["book/changed.md"].lower()
+    assert sum(each in quoted for each in REFUTED) > len(REFUTED) / 2, "the page of changes quotes what it corrects"
+
+
+# decimals that prose may type: constants of formulas, definitions and settings, not findings
+TYPED = {
+    "README.md": {"3.11", "3.12", "3.13", "0.6", "2.5"},
+    "book/answers.md": {"0.75", "0.50", "1.50", "4.00", "0.05", "33.3"},
+    "book/changed.md": {"0.2"},
+    "book/control.md": {"2.5"},
+    "book/data.md": set(),
+    "book/experimental_protocol.md": {"33.3", "0.2", "0.6", "0.3", "0.8", "0.1", "2.4"},
+    "book/ground_truth.md": {"33.3", "0.03", "2.4"},
+    "book/intro.md": {"33.3", "2.5"},
+    "book/model_architecture.md": {"0.05"},
+    "book/notation.md": {"33.3", "0.03"},
+    "book/reading.md": {"0.5", "1.5"},
+    "book/recommendations.md": {"0.1"},
+    "book/results_interpretation.md": {"33.3"},
+    "book/rollouts.md": {"0.2", "3.97"},
+    "book/theory.md": {"0.05"},
+}
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.stem)
+def test_decimals_in_prose_are_settings(page):
+    """A decimal in a sentence is a finding, which comes by role, unless it is a setting or constant listed above."""
+    body = prose(page)
+    if page.name == "README.md":
+        body = body.split("<!-- findings: begin")[0] + body.split("<!-- findings: end -->")[1]
+    body = "\n".join(line for line in body.splitlines() if not line.lstrip().startswith("|"))
+    name = page.relative_to(ROOT).as_posix()
+    found = set(re.findall(r"(?<![\w.])\d+\.\d+(?![\w.])", body))
+    assert found <= TYPED.get(name, set()), f"{name}: {sorted(found - TYPED.get(name, set()))} typed"
+
+
+def test_tables_of_then_and_now_read_files_only():
+    first_edition = pytest.importorskip("first_edition")
+    page = text(BOOK / "changed.md")
+    rows = first_edition.rows_of_page(page)
+    kept = td_tables.read_statistics(first_edition.TABLE)
+    asked = [query for _, query, _ in rows if query]
+    assert len(asked) >= 25 and all(old or new for _, old, new in rows)
+    for query in asked:
+        assert td_tables.find(kept, td_tables.parse_query(query)).num_seeds <= 2
+    for _, _, query in rows:
+        if query:
+            assert td_tables.parse_query(query)["metric"].split(".")[0] in {
+                "one_step", "rollout", "control", "ensemble", "limit", "consistency",
+            }  # fmt: skip
+    assert "python book/_ext/first_edition.py" in page
+    claims = re.findall(r"^## .*$", page, re.M)
+    assert page.count("*Was:*") == page.count("*Is:*") == page.count("*Why:*") >= len(claims) - 3
+
+
+def test_numbers_of_the_first_edition_are_those_in_git():
+    first_edition = pytest.importorskip("first_edition")
+    try:
+        first_edition.from_git("README.md")
+    except (OSError, subprocess.SubprocessError):
+        pytest.skip("no history here")
+    assert first_edition.TABLE.read_text(encoding="utf-8") == first_edition.kept_table()
+    assert first_edition.STATED.read_text(encoding="utf-8") == first_edition.stated()
+
+
+def test_the_present_edition_is_told_from_the_first(tmp_path):
+    td_changes = pytest.importorskip("td_changes")
+    then = td_tables.read_statistics(td_changes.TABLE)
+    same = td_tables.Source(tmp_path, "published edition", td_tables.Rows(dict(row) for row in then))
+    assert td_changes.is_first(then, [same])
+    other = td_tables.Rows(dict(row) for row in then)
+    other[-1]["mean"] = str(1.01 * float(other[-1]["mean"]) + 1)
+    assert not td_changes.is_first(then, [td_tables.Source(tmp_path, "published edition", other)])
+
+
+def test_alarm_is_a_mean_over_seeds_with_its_interval(tmp_path):
+    path = tmp_path / td_tables.ALARM
+    path.parent.mkdir(parents=True)
+    head = "env,model,method,form,size,data,train_frequency,test_frequency,seed,bin,auroc,n\n"
+    row = "Pendulum-v1,ensemble,dt_conditioned,scaled_concat,hidden64,transitions,20,50,{},{},{},64\n"
+    lines = [row.format(0, "all", 0.7), row.format(1, "all", 0.8), row.format(2, "all", 0.9), row.format(0, "1", "")]
+    path.write_text(head + "".join(lines), encoding="utf-8")
+    (found,) = td_tables.alarm_rows(tmp_path)
+    value = td_tables.find([found], {"metric": "ensemble.auroc", "test_frequency": "50"})
+    half = 4.302653 * 0.1 / math.sqrt(3)  # Student's t of two degrees of freedom
+    assert (value.mean, value.low, value.num_seeds) == (pytest.approx(0.8), pytest.approx(0.8 - half, abs=1e-6), 3)
+    assert value.high == 1.0  # no share is larger
+    assert td_tables.alarm_rows(tmp_path / "elsewhere") == []
+
+
+def test_docstrings_in_the_api_show_code_as_code():
+    td_reference = pytest.importorskip("td_reference")
+    nodes = td_reference.with_code("Former place of `tdlib.x`, see ``y``.")
+    assert [type(node).__name__ for node in nodes] == ["Text", "literal", "Text", "literal", "Text"]
+    assert "".join(node.astext() for node in nodes) == "Former place of tdlib.x, see y."
+
+
+def test_banner_names_both_runs_where_two_are_shown(tmp_path):
+    td_page = pytest.importorskip("td_page")
+    for folder, commit in ((tmp_path, "aaaaaaa"), (tmp_path / td_tables.PUBLISHED, "bbbbbbb")):
+        path = folder / td_tables.SUMMARIES[1]
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"preset": "quick", "git_commit": commit}), encoding="utf-8")
+    words = td_page.banner_text(tmp_path)
+    assert "Commit aaaaaaa" in words and "published edition" in words and "bbbbbbb" in words
+    path.write_text(json.dumps({"preset": "quick", "git_commit": "aaaaaaa"}), encoding="utf-8")
+    assert "published edition" not in td_page.banner_text(tmp_path)
+
+
+def test_tables_hold_formulas_without_the_sign_that_separates_columns():
+    """A bar inside a formula in a row of a table cuts the row."""
+    for page in [*PAGES, ROOT / "README.md"]:
+        for line in text(page).splitlines():
+            if line.startswith("|"):
+                for formula in re.findall(r"\$[^$]*\$", line):
+                    assert "|" not in formula, f"{page.name}: {line}"
+                assert line.count("$") % 2 == 0, f"{page.name}: {line}"
+
+
+def test_labels_of_references_are_readable():
+    """A LaTeX accent in a name ends up in the label, as in BilovsSR+21."""
+    pybtex = pytest.importorskip("pybtex.database")
+    from pybtex.style.labels.alpha import LabelStyle
+
+    entries = pybtex.parse_file(BOOK / "references.bib").entries.values()
+    assert len(entries) > 10
+    for entry in entries:
+        assert re.fullmatch(r"[A-Z]+\+?\d\d", LabelStyle().format_label(entry)), entry.key
+
+
+COLUMN = 88  # characters that fit the text column at full width
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_code_on_pages_is_not_cut(page):
+    for block in re.findall(r"```(?:python|bash)\n(.*?)```", text(page), re.S):
+        assert [line for line in block.splitlines() if len(line) > COLUMN] == []
+
+
+def test_sliders_run_with_their_charts():
+    """Lower rates are at the left of every slider, as on every axis of rates."""
+    scripts = text(BOOK / "_static/sliders.js") + text(BOOK / "_static/sliders_theory.js")
+    ranges = re.findall(r"[rR]ateSlider\(box, \"[^\"]*\", \[([\d, ]+)\]", scripts)
+    assert len(ranges) == 6
+    for found in ranges:
+        rates = [int(rate) for rate in found.split(",")]
+        assert rates == sorted(rates)
+
+
+def test_a_slider_starts_at_rest():
+    torch = pytest.importorskip("torch")
+    from tdlib.study.limits import increment
+    from tdlib.systems import SYSTEMS
+
+    scripts, page = sliders(), text(BOOK / "theory.md")
+    states = torch.tensor(scripts("window.tdSliders.rest"), dtype=torch.float64)
+    assert (states[:, 1] == 0).all() and len(states) > 5
+    zero, h = torch.zeros(len(states), 1, dtype=torch.float64), 0.05
+    step = increment(SYSTEMS["Pendulum-v1"], states, zero, h)[:, 0]
+    for rate, delta_t in ((10, 0.1), (50, 0.02), (100, 0.01)):
+        truth = increment(SYSTEMS["Pendulum-v1"], states, zero, delta_t)[:, 0]
+        cells = []
+        for predicted, rescaled, first in (
+            (step, "false", abs(1 - (h / delta_t) ** 2)), (delta_t / h * step, "true", abs(1 - h / delta_t)),
+        ):  # fmt: skip
+            ours = float((predicted - truth).norm() / truth.norm())
+            assert scripts(f"window.tdSliders.restLimit({h}, {delta_t}, {rescaled})") == pytest.approx(ours, rel=1e-9)
+            assert ours == pytest.approx(first, rel=0.01)
+            cells.append(f"{ours:.2f}")
+        assert re.search(rf"\| {rate} Hz \| .* \| {cells[0]} \| {cells[1]} \|", page)
+
+
 def queries() -> list[tuple[str, str]]:
     """List (page, query) of every number that prose takes from a file."""
     found = []
@@ -162,8 +464,9 @@ def queries() -> list[tuple[str, str]]:
 def test_queries_are_well_formed():
     found = queries()
     assert len(found) > 100
-    known = {"one_step.mse", "one_step.relative_error", "rollout.relative_error", "consistency.defect",
-             "consistency.relative_error", "control.return", "control.success", "control.regret"}  # fmt: skip
+    known = {"ensemble.auroc", "one_step.mse", "one_step.relative_error", "rollout.relative_error",
+             "consistency.defect", "consistency.relative_error", "control.return", "control.success",
+             "control.regret", "one_step.ppo.relative_error", "one_step.contacts.relative_error"}  # fmt: skip
     for page, query in found:
         parsed = td_tables.parse_query(query)
         assert parsed["metric"] in known and parsed["env"] in ENVS, f"{page}: {query}"
@@ -205,24 +508,99 @@ def test_a_number_is_found_or_the_error_says_why():
         td_tables.parse_query("metric=one_step.mse, rate=20")
 
 
-def test_predictions_are_complete_and_judged_by_their_interval():
+@pytest.mark.parametrize(
+    ("numbers", "spec", "text"),
+    [
+        ((-0.004, -0.0, 0.0), ".0f", "0 [0, 0]"),  # too small for two more decimals: no sign
+        ((-0.0, 0.0, 0.0), ".2f", "0.00 [0.00, 0.00]"),
+        ((0.3, -0.1, 12.0), ".0f", "0.3 [−0.1, 12.0]"),  # a regret that is there is not shown as none
+        ((0.04, -0.1, 12.0), ".0f", "0.04 [−0.10, 12.00]"),
+        ((-120.4, -130.0, -110.0), ".0f", "−120 [−130, −110]"),
+        ((float("nan"), float("nan"), float("nan")), ".1f", "not finite"),
+        ((-1e-9, -2e-9, 3.0), ".3g", "−1e−09 [−2e−09, 3]"),
+    ],
+)
+def test_numbers_are_not_rounded_away_and_zero_has_no_sign(numbers, spec, text):
+    assert td_tables.Value(*numbers, num_seeds=2, n=2).text(spec, brief=True) == text
+
+
+def test_the_setup_of_control_comes_from_the_run(tmp_path):
+    td_results = pytest.importorskip("td_results")
+    path = tmp_path / td_tables.SUMMARIES[1]
+    path.parent.mkdir(parents=True)
+    written = {"preset": "quick", "control": {"replan_seconds": 0.3, "frequencies": [10.0, 33.3, 50.0]}}
+    path.write_text(json.dumps(written))
+    assert td_results.control_setup(tmp_path, "replan_seconds") == "0.3"
+    assert td_results.control_setup(tmp_path, "frequencies") == "10, 33.3 and 50"
+    assert td_results.control_setup(tmp_path, "CartPole-v1.planner") == "enumeration"
+    with pytest.raises(td_tables.QueryError, match="replan_seconds.*got 'replan'"):
+        td_results.control_setup(tmp_path, "replan")
+    with pytest.raises(td_tables.QueryError, match="got 'Acrobot-v1.horizon'"):
+        td_results.control_setup(tmp_path, "Acrobot-v1.horizon")
+    path.write_text(json.dumps({"preset": "quick"}))  # of an older version
+    assert td_results.control_setup(tmp_path, "replan_seconds") == "0.2"
+
+
+def test_what_presets_ask_for_is_read_from_their_files():
+    td_results = pytest.importorskip("td_results")
+    training = yaml.safe_load((ROOT / "params" / "full.yaml").read_text())["training"]
+    assert td_results.preset_value("full.training.num_steps") == f"{training['num_steps']:,}".replace(",", "\u202f")
+    assert td_results.preset_value("full.training.learning_rate") == str(training["learning_rate"])
+    assert td_results.preset_value("#quick.seeds") == "2"
+    assert td_results.preset_value("quick.control.frequencies") == "10, 20 and 50"
+    with pytest.raises(td_tables.QueryError, match="got 'full.training.steps', where 'steps' is none"):
+        td_results.preset_value("full.training.steps")
+    with pytest.raises(ValueError, match="no_such"):
+        td_results.preset_value("no_such.seeds")
+
+
+def test_pages_show_the_verdict_of_the_run_and_no_other(tmp_path):
+    """A row counts for the prediction that it was judged by: with another bound, the check is not in this run."""
     td_predictions = pytest.importorskip("td_predictions")
     known = td_predictions.load_predictions(BOOK / "predictions.yaml")
-    assert len(known) >= 12
-    for prediction in known.values():
-        assert prediction.checks and prediction.source and prediction.statement
-        for check in prediction.checks:
-            assert check.low < check.high
-            assert math.isfinite(check.low) or math.isfinite(check.high)
-    check = known["off-rate-formula"].checks[-1]
-    value = td_tables.Value
-    assert td_predictions.judge(value(4.0, 3.9, 4.1, 2, 9), check) == "holds"
-    assert td_predictions.judge(value(2.0, 1.9, 2.1, 2, 9), check) == "refuted"
-    assert td_predictions.judge(value(3.2, 3.0, 3.5, 2, 9), check) == "open"
-    assert td_predictions.judge(value(4.0, math.nan, math.nan, 1, 9), check) == "open"
-    assert td_predictions.judge(value(4.0, 3.9, 4.1, 1, 9), check) == "open"
-    quotient = td_predictions.ratio(value(2, 1, 3, 2, 9), value(4, 2, 5, 3, 9))
-    assert (quotient.low, quotient.high, quotient.num_seeds) == (0.2, 1.5, 2)
+    prediction = known["off-rate-formula"]
+    first, second = prediction.checks[:2]
+    table = tmp_path / td_tables.PREDICTIONS
+    table.parent.mkdir(parents=True)
+    columns = (
+        "env",
+        "prediction",
+        "what",
+        "expected",
+        "measured",
+        "ci_low",
+        "ci_high",
+        "verdict",
+        "note",
+        "n_seeds",
+        "n",
+    )
+    rows = [
+        (first.env, first.prediction, first.what, first.expected, 1.01, 0.98, 1.04, "holds", "", 12, 96),
+        (second.env, second.prediction, second.what, "1 ± 90%", 1.01, 0.98, 1.04, "holds", "", 12, 96),
+    ]
+    with table.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([columns, *rows])
+    source = td_tables.Source(tmp_path, "this run", [])
+    shown = [row for _, row in td_predictions.rows_of(prediction, td_predictions.read_judged(source))]
+    assert shown[0]["verdict"] == "holds" and shown[1:] == [None] * (len(shown) - 1)
+    cells = td_predictions._cells(first, {**shown[0], "note": "a note"})
+    assert "1.01 [0.98, 1.04], n = 12 seeds" in " ".join(cells[2].astext().split())
+    assert cells[3].astext() == "holds: a note"
+    assert td_predictions.read_judged(td_tables.Source(tmp_path / "elsewhere", "", [])) == {}
+
+
+def test_pages_say_since_when_a_prediction_stands():
+    td_predictions = pytest.importorskip("td_predictions")
+    first = {"commit": "abc1234", "date": "2026-01-01", "changed": []}
+    later = {"commit": "def5678", "date": "2026-02-02", "changed": ["title", "checks"]}
+    unknown = {"commit": "", "date": "", "changed": ["unknown"]}
+    since = td_predictions.since
+    assert since({"versions": [first]}) == "First written 2026-01-01 in commit abc1234; not changed since."
+    assert since({"versions": [first, later]}).endswith("; changed 2026-02-02 in commit def5678 (title, checks).")
+    assert "since the last commit known here (what, is not recorded)" in since({"versions": [first, unknown]})
+    assert since({"versions": [first | {"commit": ""}]}).startswith("Not committed yet")
+    assert since(None).startswith("When it was written is not known here")
 
 
 def test_numbers_in_predictions_follow_from_the_true_flow():

@@ -11,10 +11,12 @@ import yaml
 from tdlib.data import collect_random, load_dataset
 from tdlib.evaluation import build_test_set
 from tdlib.evaluation.control.dynamics import Oracle
-from tdlib.evaluation.control.episodes import ControlSettings, control_starts, evaluate_control
-from tdlib.planning import CEM, MPPI
+from tdlib.evaluation.control.episodes import ControlSettings, evaluate_control
+from tdlib.evaluation.control.starts import control_starts
+from tdlib.planning import CEM, MPPI, Enumeration
 from tdlib.study.arms import trained_arms
 from tdlib.study.cost import (
+    ORACLE,
     family,
     growth_exponent,
     load_units,
@@ -93,12 +95,17 @@ class Counting(Oracle):
         return super().predict_sequence(state, actions, delta_t, context)
 
 
-@pytest.mark.parametrize(("rate", "model_rate"), [(20.0, None), (50.0, 10.0), (10.0, 50.0)])
-@pytest.mark.parametrize("planner", [CEM(population=8, num_iterations=2), MPPI(population=8)])
-def test_planners_imagine_as_many_transitions_as_counted(rate, model_rate, planner):
+SAMPLING = (CEM(population=8, num_iterations=2), MPPI(population=8))
+
+
+@pytest.mark.parametrize(("rate", "model_rate"), [(20.0, None), (50.0, 10.0), (10.0, 50.0), (16.0, None)])
+@pytest.mark.parametrize(
+    ("env", "planner"), [*(("Pendulum-v1", each) for each in SAMPLING), ("CartPole-v1", Enumeration())]
+)
+def test_planners_imagine_as_many_transitions_as_counted(env, planner, rate, model_rate):
     preset = load_preset("smoke")
     control = preset.control
-    system, Counting.count = SYSTEMS["Pendulum-v1"], 0
+    system, Counting.count = SYSTEMS[env], 0
     settings = ControlSettings(
         duration=control.episode_seconds,
         replan_interval=control.replan_seconds,
@@ -108,7 +115,7 @@ def test_planners_imagine_as_many_transitions_as_counted(rate, model_rate, plann
         evaluate_control(
             Counting(system), system, rate, control_starts(system, 3), planner=planner, settings=settings,
         )  # fmt: skip
-    assert Counting.count == 3 * num_planned_transitions(preset, rate, planner, model_rate)
+    assert Counting.count == 3 * num_planned_transitions(preset, env, rate, planner, model_rate)
 
 
 def test_an_epoch_budget_counts_batches():
@@ -139,8 +146,10 @@ def test_predictions_are_counts_times_unit_costs():
 def test_twice_the_seeds_cost_twice_as_much():
     one = load_preset("smoke")
     two = one.model_copy(update={"seeds": (0, 1)})
-    for kind in ("collection", "training", "evaluation"):
+    for kind in ("collection", "training", "evaluation", "control"):
         first, second = counts(one, kind), counts(two, kind)
+        oracle = first.pop(ORACLE, 0), second.pop(ORACLE, 0)
+        assert oracle[0] <= oracle[1] < 2 * oracle[0] or kind != "control"  # a mark needs as many starts of two seeds
         assert {what: 2 * count for what, count in first.items()} == second
 
 

@@ -218,6 +218,35 @@ def test_random_sets_are_exact_reproducible_and_pass_verification(env, rate):
     assert (~dataset.episode_complete).sum() <= 2
 
 
+@pytest.mark.parametrize("env", ["CartPole-v1", "CartPoleContinuous-v1"])
+def test_random_episodes_are_long_enough_for_windows_and_their_states_fill_the_limits(env):
+    for rate, allowed in ((10, 0.25), (20, 0.05), (50, 0.01)):
+        dataset = collect_random(env, rate, 0, 6000)
+        assert verification.short_share(dataset) < allowed, rate
+        high = np.quantile(np.abs(dataset.state), 0.99, axis=0)
+        assert high[0] > 1.5 and high[2] > 0.15, rate  # limits are 2.4 m and 0.209 rad
+        ended = dataset.terminated[dataset.episode_offsets[1:] - 1].mean()
+        assert 0.02 < ended < 0.98, rate  # the feedback neither always fails nor holds the pole for ever
+        longest = SYSTEMS[env].collection.random_inputs.longest
+        assert (dataset.episode_lengths <= round(longest * rate)).all()
+
+
+def test_a_set_of_short_episodes_is_reported_and_fails_where_it_must_not_be(monkeypatch):
+    system = SYSTEMS["CartPoleContinuous-v1"]
+    inputs = dataclasses.replace(system.collection.random_inputs, feedback=(0.0,) * 4, amplitude=1.0, spread=1.0)
+    collection = dataclasses.replace(system.collection, random_inputs=inputs)
+    monkeypatch.setitem(SYSTEMS, system.spec.name, dataclasses.replace(system, collection=collection))
+    dataset = collect_random(system.spec.name, 10, 0, 2000)
+    rows = np.repeat(dataset.episode_lengths, dataset.episode_lengths)
+    assert verification.short_share(dataset) == pytest.approx((rows < 8).mean())
+
+    def finding(**options):
+        found = verification.verify_dataset(dataset, **options)
+        return next(f for f in found if f.check == "rows in short episodes")
+
+    assert finding().ok is None and finding(require_long=True).ok is False
+
+
 def test_branches_share_their_start_and_are_the_flow(random_set):
     states, actions, _ = draw_pairs([random_set, random_set], 50, seed=0)
     delta_ts = [0.1, 0.05, 0.02]
@@ -388,6 +417,73 @@ def test_a_collection_that_fails_leaves_the_one_before_whole(collected, monkeypa
     with pytest.raises(ZeroDivisionError):
         collection.collect_ppo(env, rate, 0, 2002, path.parent)
     assert len(load_dataset(path, rate)) == 2001
+
+
+def planted(monkeypatch, slopes):
+    """Let the k-th agent's return change by slopes[k] per transition over what its collection gave."""
+    from tdlib.data.sources import ppo as collection
+
+    monkeypatch.undo()  # the one planted before
+    train, seeds = collection._train, []
+
+    def trained(collector, settings, rate, seed, *others):
+        agent, dataset = train(collector, settings, rate, seed, *others)
+        slope = slopes[len(seeds)]
+        seeds.append(seed)
+        return agent, dataclasses.replace(dataset, reward=dataset.reward + slope * np.arange(len(dataset)))
+
+    monkeypatch.setattr(collection, "_train", trained)
+    return collection.collect_ppo, seeds
+
+
+def test_an_agent_without_a_gain_is_replaced_by_rule_and_every_attempt_is_kept_in_mind(tmp_path, monkeypatch):
+    from tdlib.data.sources.attempts import MAX_ATTEMPTS, agent_seed, read_attempts
+
+    wanted = [agent_seed(3, "CartPole-v1", 20, k) for k in range(1, MAX_ATTEMPTS + 1)]
+    assert len(set(wanted)) == MAX_ATTEMPTS
+    collect, seeds = planted(monkeypatch, [-1.0, 1.0])
+    dataset = load_dataset(collect("CartPole-v1", 20, 3, 400, tmp_path / "second", require_gain=True))
+    assert seeds == wanted[:2] and dataset.attributes["attempt"] == 2
+    tried = read_attempts(dataset)
+    assert [t.gained for t in tried] == [False, True] and [t.agent_seed for t in tried] == seeds
+    assert tried[0].last_return < tried[0].first_return and tried[1].last_ci_low > tried[1].first_return
+    assert not failed(dataset, require_gain=True)
+    assert read_attempts(load_dataset(tmp_path / "second" / "final_dataset_20hz_test.h5")) == tried
+
+    collect, seeds = planted(monkeypatch, [-1.0] * 9)
+    dataset = load_dataset(collect("CartPole-v1", 20, 3, 400, tmp_path / "none", require_gain=True))
+    assert seeds == wanted and dataset.attributes["attempt"] == MAX_ATTEMPTS  # no more than these, and it goes on
+    collect, seeds = planted(monkeypatch, [-1.0] * 9)
+    assert load_dataset(collect("CartPole-v1", 20, 3, 400, tmp_path / "any")).attributes["attempt"] == 1
+
+
+def test_one_agent_without_a_gain_is_reported_and_does_not_stop_a_run(tmp_path, monkeypatch):
+    from tdlib.study.phases import data_check
+    from tdlib.study.presets import load_preset
+    from tdlib.study.run import Run, RunLayout
+
+    preset = load_preset("smoke").model_copy(update={"environments": ("CartPole-v1",)})
+    collection = preset.collection.model_copy(update={"require_gain": True})
+    run = Run(preset.model_copy(update={"collection": collection}), RunLayout(tmp_path))
+    sets = []
+    for rate, slope in ((10, 1.0), (20, -1.0), (50, 1.0)):
+        collect, _ = planted(monkeypatch, [slope] * 9)
+        sets.append((0, rate, "ppo", collect("CartPole-v1", rate, 0, 400, tmp_path / str(rate), require_gain=True)))
+    monkeypatch.setattr(data_check, "whole_sets", lambda *arguments: sets)
+    table = data_check.check_data(run, "CartPole-v1")
+    assert table.query("ok == False")[["check", "control_frequency"]].to_numpy().tolist() == [
+        ["return over time", "20"]
+    ]
+    at_20 = table[table["control_frequency"].eq("20") & table["check"].str.startswith("attempt")]
+    assert (
+        list(at_20["check"]) == ["attempt 1", "attempt 2", "attempt 3"] and at_20["value"].str.contains("no gain").all()
+    )
+    attempts = data_check.load_attempts(run, "CartPole-v1")
+    assert list(attempts["control_frequency"]) == ["10", "20", "20", "20", "50"]
+    assert list(attempts["gained"]) == [True, False, False, False, True]
+    sets.append(sets[1])  # two of four are too many
+    with pytest.raises(data_check.DataCheckError, match="return over time"):
+        data_check.check_data(run, "CartPole-v1")
 
 
 def test_learning_table_has_a_row_per_fifth(collected, tmp_path):

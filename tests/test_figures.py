@@ -25,12 +25,21 @@ FEW = [
     if member["train_frequency"] in ("20", "mixed", "") and member["model"] in ("none", "jump", "newtonian")
     or member["method"] == "recurrent_rollout"
 ]  # fmt: skip
+TWINS = [member for member in ALL if member["model"] in ("jump", "newtonian") and member["method"] != "rescaled"]
 FIELDS = [member for member in ALL if member["method"] == "ode"]
 ENSEMBLES = [member for member in ALL if member["model"] == "ensemble"]
 
 
 def numbers(shape, seed=0, low=-2.0, high=1.0):
     return 10 ** np.random.default_rng(seed).uniform(low, high, shape)
+
+
+def both_sets(members):
+    """Errors on both test sets, smaller where an arm was trained on pooled states, most so for one arm."""
+    table = pd.concat([one_step(members).assign(test_set=name) for name in ("pooled", "ppo")], ignore_index=True)
+    pooled, best = table["data"].eq("pooled"), table["model"].eq("newtonian") & table["train_frequency"].eq("50")
+    error = np.where(pooled, np.where(best, 0.001, 0.01), 0.02) * np.where(table["test_set"].eq("ppo"), 3, 1)
+    return table.assign(relative_error=error * np.where(table["seed"].eq(0), 0.9, 1.1))
 
 
 def one_step(members):
@@ -43,7 +52,8 @@ def one_step(members):
 def rollouts(members):
     axes = {"test_frequency": ["10", "20", "50"], "time": [0.1, 0.5, 1.0], "truncated": [True, False]}
     shape = (len(members), 3, 3, 2)
-    values = {"mse": numbers(shape), "relative_error": numbers(shape, 1), "n": 10, "n_surviving": 8}
+    left = np.array([[10, 10], [6, 10], [2, 10]])  # truncated, not; at the last time too few to draw
+    values = {"mse": numbers(shape), "relative_error": numbers(shape, 1), "n": left, "n_starts": 10}
     return tidy(members, axes, values).assign(dimension="all")
 
 
@@ -113,10 +123,11 @@ def data_table(**columns):
 
 
 def contrasts():
-    cases = (("less", 0.1, 0.5), ("greater", 0.5, np.nan), ("equal", 1.0, 1.0))
+    cases = (("less", 0.1, 0.5, "consistent"), ("greater", 0.5, np.nan, "inconsistent"), ("equal", 1.0, 1.0, "open"))
     rows = [{"env": env, "name": f"a contrast with a name, {expected}", "expected": expected, "ratio": ratio,
-             "ci_low": ratio * 0.9, "ci_high": ratio * 1.2, "p_holm": p, "n_seeds": 2}
-            for env in SYSTEMS for expected, ratio, p in cases]  # fmt: skip
+             "ci_low": ratio * 0.9, "ci_high": ratio * 1.2, "p_holm": p, "n_seeds": 2, "margin": 1.1,
+             "verdict": verdict}
+            for env in SYSTEMS for expected, ratio, p, verdict in cases]  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -144,6 +155,7 @@ DRAWINGS = {
     "heatmaps": lambda: figures.draw_error_heatmaps(one_step(ALL[::3])),
     "heatmaps_mse": lambda: figures.draw_error_heatmaps(one_step(FEW[:6]), value="mse"),
     "limits": lambda: figures.draw_limits(one_step(FEW + FIELDS[:8]), limits()),
+    "own_and_pooled": lambda: figures.draw_own_and_pooled(everywhere(both_sets(TWINS))),
     "horizon": lambda: figures.draw_error_vs_horizon(rollouts(FEW[4:])),
     "trajectories": lambda: figures.draw_trajectories(trajectories(FEW, "Pendulum-v1")),
     "state_space": lambda: figures.draw_state_space(state_errors(FEW[:4])),
@@ -179,6 +191,42 @@ def test_every_figure_is_complete_and_not_clipped(name, tmp_path):
     assert saved.path.stat().st_size < 250_000 and not list(tmp_path.glob("*.tmp*"))
     assert set(json.loads(saved.path.with_suffix(".json").read_text())) == {"caption", "alt"}
     assert len(pd.read_csv(saved.path.with_suffix(".csv"))) > 0
+
+
+def test_own_and_pooled_states_stand_beside_each_other_and_the_largest_difference_is_said():
+    table = both_sets(TWINS)
+    drawing = figures.draw_own_and_pooled(table)
+    arms = drawing.data[["model", "train_frequency", "test_frequency"]].drop_duplicates().to_numpy().tolist()
+    places = [["10", "10"], ["20", "20"], ["50", "50"], ["mixed", "10"], ["mixed", "20"], ["mixed", "50"]]
+    assert arms == [[model, *place] for model in ("jump", "newtonian") for place in places]
+    counts = drawing.data.groupby(["data", "test_set"]).size()
+    assert len(counts) == 4 and (counts == 12).all() and (drawing.data["seeds"] == 2).all()
+    jump = drawing.data.query("model == 'jump' and train_frequency == '20' and test_set == 'pooled'").set_index("data")
+    assert np.allclose(jump.loc["pooled", ["mean", "low", "high"]].astype(float), [0.01, 0.009, 0.011])
+    assert np.isclose(jump.loc["transitions", "mean"], 0.02)
+    assert drawing.caption.endswith(
+        "The training states make the largest difference for Newtonian ODE rk4, 50 Hz on CartPole-v1 at 50 Hz: on "
+        "pooled test states it errs by 0.02 if trained on own and 0.001 if trained on pooled states, on own test "
+        "states by 0.06 if trained on own and 0.003 if trained on pooled states."
+    )
+    with pytest.raises(figures.style.NothingToDrawError, match="no arm trained on pooled states"):
+        figures.draw_own_and_pooled(table[table["data"] != "pooled"])
+
+
+def test_a_line_over_too_few_starts_is_not_drawn_and_survivors_are_counted():
+    table = rollouts(FEW[4:])
+    drawing = figures.draw_error_vs_horizon(table)
+    cut, whole = (drawing.data[drawing.data["truncated"] == flag] for flag in (True, False))
+    assert set(cut["time"]) == {0.1, 0.5} and set(whole["time"]) == {0.1, 0.5, 1.0}  # two of ten are left at the end
+    assert "n = 2 seeds, 10 starts each" in drawing.caption
+    assert drawing.caption.endswith("of 10, after 0.5 s these are 6 at 10 Hz, 6 at 20 Hz, 6 at 50 Hz.")
+    lowest = drawing.figure.axes[-1]
+    assert list(lowest.lines[0].get_ydata()) == [10, 10, 6, 2] and list(lowest.lines[0].get_xdata()) == [0, 0.1, 0.5, 1]
+    one = table["seed"].eq(0) & table["truncated"] & table["time"].eq(0.5)
+    fewer = figures.draw_error_vs_horizon(table.assign(n=table["n"].mask(one, 2))).data
+    assert set(fewer[fewer["truncated"]]["time"]) == {0.1}  # no line goes on with one of two seeds
+    free = figures.draw_error_vs_horizon(table[~table["truncated"]])
+    assert "starts are left" not in free.caption and len(free.figure.axes) < len(drawing.figure.axes)
 
 
 def test_a_cell_of_one_model_still_has_its_figures():
@@ -231,6 +279,15 @@ def test_videos_are_small_and_play_in_browsers(env, tmp_path):
         figures.save_rollout_video(table, tmp_path / "v.mp4", title="a model", starts=(7,))
     with pytest.raises(ValueError, match="a system with a scene, one of .*Pendulum-v1.*got 'Other-v0'"):
         figures.save_rollout_video(table.assign(env="Other-v0"), tmp_path / "v.mp4", title="a model", starts=(0,))
+
+
+def test_the_oracles_return_is_of_the_starts_that_all_share():
+    table = control(FEW)
+    more = table[table["method"] == "oracle"].assign(episode=7, episode_return=1e6, success=False)
+    before, after = (figures.control.episode_means(t).set_index("method") for t in (table, pd.concat([table, more])))
+    columns = ["mean", "low", "high"]
+    pd.testing.assert_frame_equal(before[columns], after[columns])
+    assert (after.loc["oracle", "success"] < before.loc["oracle", "success"]).any()
 
 
 def test_models_of_ones_own_stand_beside_ours():

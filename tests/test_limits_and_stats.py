@@ -11,20 +11,24 @@ from scipy import stats as scipy_stats
 from tdlib.core.solvers import integrate
 from tdlib.core.time_grid import delta_t_of
 from tdlib.study.inference import (
-    hierarchical_bootstrap,
     holm,
-    ratio_of_sums_bootstrap,
+    seeds_needed,
+    share_interval,
     sign_flip_test,
     smallest_p_value,
+    t_interval,
+    t_intervals,
     tost,
 )
 from tdlib.study.limits import (
     box_scale,
     composition_bound,
+    defect_limit,
     fixed_step_limit,
     fixed_step_ratio,
     interpolation_limit,
     learned_rate,
+    limit_of,
     linear_rates,
     modified_equation,
     relative_size,
@@ -108,6 +112,25 @@ def test_one_rate_scaled_form_has_the_rescaled_limit(draws):
         assert one == pytest.approx(rescaled_limit(system, state[:200], action[:200], 0.05, delta_t), rel=1e-12)
 
 
+def test_defects_of_exact_maps(draws):
+    system, state, action = draws["Pendulum-v1"]
+    state, action = state[:500], action[:500]
+    raw = defect_limit(system, state, action, 0.02, 0.1, 5)
+    assert raw == pytest.approx(fixed_step_limit(system, state, action, 0.02, 0.1), rel=1e-9)  # five steps are exact
+    rescaled = defect_limit(system, state, action, 0.02, 0.1, 5, rescaled=True)
+    assert rescaled == pytest.approx(rescaled_limit(system, state, action, 0.02, 0.1), rel=1e-9)
+    assert defect_limit(system, state, action, 0.05, 0.1, 5) == pytest.approx(2.0, abs=0.1)  # (n − 1) h / Δ
+    fine = [defect_limit(system, state, action, 0.05, delta, 5, rescaled=True) for delta in (0.02, 0.01)]
+    assert fine[0] / fine[1] == pytest.approx(2.0, rel=0.02)  # first order in Δ
+
+
+def test_limits_of_arms():
+    assert limit_of("baseline", "none", "33.3") == "fixed_step" and limit_of("rescaled", "none", "20") == "rescaled"
+    assert limit_of("multi_resolution", "log_tau", "mixed") == "interpolation log_tau"
+    for arm in (("multi_resolution", "concat", "loguniform"), ("ode", "rk4", "20"), ("baseline", "none", "mixed")):
+        assert limit_of(*arm) is None
+
+
 def test_fixed_step_ratio_crosses_persistence_at_half_the_step():
     assert fixed_step_ratio(0.05, 0.1) == 0.5
     assert fixed_step_ratio(0.05, 0.02) == pytest.approx(1.5)
@@ -162,57 +185,46 @@ def test_one_solver_step_with_the_learned_rate_is_the_true_flow(solver):
         assert float(stepped) == pytest.approx(math.exp(rate * h), rel=1e-12)
 
 
-def test_hierarchical_bootstrap_by_hand():
-    generator = np.random.default_rng(0)
-    same = hierarchical_bootstrap([[2.0, 2.0], [2.0, 2.0]], generator=generator)
-    assert (same.mean, same.ci_low, same.ci_high, same.n_seeds, same.n) == (2.0, 2.0, 2.0, 2, 4)
-    # two seeds of one value each: a resample has mean 0, 1/2 or 1 with probability 1/4, 1/2, 1/4
-    two = hierarchical_bootstrap([[0.0], [1.0]], generator=generator)
-    assert (two.mean, two.ci_low, two.ci_high) == (0.5, 0.0, 1.0)
-    # seeds count equally, however many starts they have
-    uneven = hierarchical_bootstrap([[0.0] * 9, [1.0]], generator=generator)
-    assert uneven.mean == 0.5 and uneven.n == 10
+def test_t_interval_is_scipys():
+    values = np.array([0.31, 0.35, 0.29, 0.33])
+    found = t_interval(values, n=40)
+    reference = scipy_stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    assert (found.ci_low, found.ci_high) == pytest.approx((reference.low, reference.high))
+    assert found.mean == pytest.approx(0.32) and (found.n_seeds, found.n) == (4, 40)
+    ratios = t_interval(np.exp(values), logarithmic=True)
+    assert (ratios.mean, ratios.ci_high) == pytest.approx((math.exp(0.32), math.exp(reference.high)))
+    with pytest.raises(ValueError, match="values must be positive to take their logarithms"):
+        t_interval([1.0, 0.0], logarithmic=True)
 
 
-def test_hierarchical_bootstrap_is_wider_than_one_that_ignores_seeds():
-    generator = np.random.default_rng(1)
-    values = generator.normal(size=(10, 1)) + 0.1 * generator.normal(size=(10, 20))  # seeds differ, starts hardly
-    nested = hierarchical_bootstrap(values, generator=generator)
-    flat = hierarchical_bootstrap(values.reshape(-1, 1), generator=generator)
-    assert nested.ci_high - nested.ci_low > 2 * (flat.ci_high - flat.ci_low)
-    reference = scipy_stats.bootstrap((values.mean(axis=1),), np.mean, method="percentile", random_state=1)
-    width = reference.confidence_interval.high - reference.confidence_interval.low
-    assert nested.ci_high - nested.ci_low == pytest.approx(width, rel=0.1)
+def test_two_seeds_have_an_honest_interval_and_one_has_none():
+    two = t_interval([0.0, 1.0])
+    assert two.ci_high - 0.5 == pytest.approx(12.706 / 2, rel=1e-4)  # t with one degree of freedom, and s / √n = 1/2
+    one = t_interval([1.0])
+    assert one.mean == 1.0 and math.isnan(one.ci_low) and math.isnan(one.ci_high)
+    draws = np.random.default_rng(0).normal(size=(4000, 2))
+    _, low, high = t_intervals(draws)
+    assert ((low <= 0) & (0 <= high)).mean() == pytest.approx(0.95, abs=0.012)  # 3.5 standard errors of 4000 draws
+    assert ((draws.min(axis=1) <= 0) & (0 <= draws.max(axis=1))).mean() < 0.55  # their range covers half of the time
+    for values in ([], [[]], [[1.0, float("nan")]]):
+        with pytest.raises(ValueError, match="values must"):
+            t_intervals(np.array(values))
+    with pytest.raises(ValueError, match="confidence must lie"):
+        t_intervals(draws, confidence=1.0)
 
 
-def test_bootstrap_interval_covers_the_mean():
-    generator = np.random.default_rng(2)
-    covered = 0
-    for _ in range(200):
-        interval = hierarchical_bootstrap(generator.normal(size=(20, 1)), generator=generator, num_resamples=400)
-        covered += interval.ci_low <= 0 <= interval.ci_high
-    assert 0.87 <= covered / 200 <= 0.99  # percentile intervals of 20 values cover a little less than 95 %
-
-
-def test_same_generator_same_interval():
-    first, second = (
-        hierarchical_bootstrap([[1.0, 3.0], [2.0, 5.0]], generator=np.random.default_rng(7)) for _ in range(2)
-    )
-    assert first == second
-
-
-def test_ratio_of_sums():
-    generator = np.random.default_rng(0)
-    ratio = ratio_of_sums_bootstrap([[1.0, 3.0], [2.0]], [[2.0, 2.0], [4.0]], generator=generator)
-    assert ratio.mean == 6 / 8 and ratio.n == 3
-    constant = ratio_of_sums_bootstrap(
-        [[4.0, 8.0], [12.0]], [[1.0, 2.0], [3.0]], generator=generator, transform=np.sqrt
-    )
-    assert (constant.mean, constant.ci_low, constant.ci_high) == pytest.approx((2.0, 2.0, 2.0))
-    with pytest.raises(ValueError, match="denominators must pair up"):
-        ratio_of_sums_bootstrap([[1.0]], [[1.0, 2.0]], generator=generator)
-    with pytest.raises(ValueError, match="denominators must sum to more than 0"):
-        ratio_of_sums_bootstrap([[1.0]], [[0.0]], generator=generator)
+def test_a_share_of_episodes_counts_them_and_sees_the_seeds():
+    perfect = share_interval([5] * 4, [5] * 4)  # Clopper and Pearson: 0.025^(1/20)
+    assert (perfect.mean, perfect.ci_high, perfect.n) == (1.0, 1.0, 20)
+    assert perfect.ci_low == pytest.approx(0.025 ** (1 / 20))
+    split = share_interval([5, 0, 5, 0], [5] * 4)  # half of the seeds fail always: t over seeds is the wider
+    assert split.ci_low == 0.0 and split.ci_high == 1.0
+    reference = scipy_stats.binomtest(10, 20).proportion_ci()
+    even = share_interval([2, 3, 2, 3], [5] * 4)
+    assert (even.ci_low, even.ci_high) == pytest.approx((reference.low, reference.high))
+    assert math.isnan(share_interval([5], [5]).ci_low)
+    with pytest.raises(ValueError, match="successes must lie between 0 and counts"):
+        share_interval([6], [5])
 
 
 def test_sign_flips_by_hand():
@@ -241,6 +253,15 @@ def test_sign_flips_reach_the_smallest_value_and_agree_with_scipy():
         sign_flip_test(many)
 
 
+def test_how_many_seeds_a_family_needs():
+    assert [seeds_needed(k) for k in (1, 12, 36)] == [6, 9, 11]
+    for family in (1, 9, 12, 36):
+        n = seeds_needed(family)
+        for seeds, confirmed in ((n, True), (n - 1, False)):  # as clear as can be, in all of them
+            p = [sign_flip_test(np.arange(1.0, seeds + 1)).p_value] * family
+            assert bool((holm(p) < 0.05).all()) is confirmed, (family, seeds)
+
+
 def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03]).tolist() == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.5, 0.9]).tolist() == [1.0, 1.0]
@@ -263,9 +284,3 @@ def test_tost_agrees_with_two_t_tests():
     assert tost([0.0, 0.0], 0.1).p_value == 0.0
     with pytest.raises(ValueError, match="margin must be positive"):
         tost(differences, 0.0)
-
-
-@pytest.mark.parametrize("values", [[], [[]], [[1.0, float("nan")]]])
-def test_bootstrap_refuses_what_has_no_mean(values):
-    with pytest.raises(ValueError, match="values must"):
-        hierarchical_bootstrap(values, generator=np.random.default_rng(0))

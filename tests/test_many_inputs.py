@@ -35,8 +35,9 @@ from tdlib.data.verify import verify_dataset
 from tdlib.envs import ENVIRONMENTS, SystemEnvironment, make_environment, register_system
 from tdlib.evaluation import build_test_set, evaluate_control
 from tdlib.evaluation.control.dynamics import Oracle
-from tdlib.evaluation.control.episodes import ControlSettings, control_starts
+from tdlib.evaluation.control.episodes import ControlSettings
 from tdlib.evaluation.control.plant import Plant
+from tdlib.evaluation.control.starts import control_starts
 from tdlib.evaluation.sets.history import sample_origins
 from tdlib.evaluation.sets.rollout_sets import draw_inputs
 from tdlib.explorer.python.signals import held_inputs

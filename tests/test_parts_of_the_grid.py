@@ -3,6 +3,7 @@
 import ast
 import json
 import warnings
+from functools import partial
 
 import matplotlib
 import pandas as pd
@@ -18,6 +19,7 @@ from tdlib.models import RescaledIncrement, build_model
 from tdlib.speed import Stack
 from tdlib.study.arms import Arm
 from tdlib.study.layout import ROOT, RunLayout
+from tdlib.study.phases import train
 from tdlib.study.phases.control import control_environment
 from tdlib.study.phases.evaluate import evaluate_environment, film_of
 from tdlib.study.phases.limit_tables import limit_curves
@@ -28,6 +30,8 @@ from tdlib.study.run import Missing, Run
 from tdlib.study.selection import select_arms
 from tdlib.study.statistics import load_tables, missing_contrasts
 from tdlib.systems import SYSTEMS
+from tdlib.training import UnfinishedFit
+from tdlib.training.run import StackRun
 
 matplotlib.use("agg")
 ENV = "CartPoleContinuous-v1"  # random data only, so that no agent has to be trained
@@ -40,7 +44,7 @@ TINY = {
     "training": {"num_steps": 2, "learning_rate": 0.001},
     "evaluation": {"num_pairs": 32, "num_starts": 2},
 }
-CONTROL = {"frequencies": [10], "episode_seconds": 0.4, "replan_seconds": None, "num_samples": 8, "compare_mppi": False}
+CONTROL = {"frequencies": [10], "episode_seconds": 0.4, "replan_seconds": 0.1, "num_samples": 8, "compare_mppi": False}
 
 
 def test_films_have_the_names_that_the_seed_gives_them():
@@ -150,8 +154,11 @@ def test_the_seeds_command_line_has_its_row(tiny):
     assert errors[keys].drop_duplicates().to_numpy().tolist() == [
         ["jump", "baseline", "20", "transitions", 1],
         ["jump", "baseline", "20", "seconds", 1],
+        ["jump", "baseline", "20", "pooled", 1],
     ]
-    assert sorted(p.name for p in run.layout.models.glob("*/*/*")) == ["baseline_20hz", "baseline_20hz_seconds"]
+    assert sorted(p.name for p in run.layout.models.glob("*/*/*")) == [
+        "baseline_20hz", "baseline_20hz_pooled", "baseline_20hz_seconds",
+    ]  # fmt: skip
     # more of the grid is added beside it, and what was there is not made again
     for choice in ({"forms": ["scaled"]}, {"methods": ["rescaled"]}):  # the latter trains the baselines that it reads
         chosen = select_arms(run, models=["jump"], seeds=[0], **choice)
@@ -191,6 +198,21 @@ def test_a_part_that_changed_is_made_anew_and_the_others_stay(tiny):
     )
     assert not after.equals(before)  # the rows that changed stand last
     assert weights.is_file() and trained.is_file()
+
+
+def test_a_phase_that_was_cut_off_trains_nothing_twice(tiny, monkeypatch):
+    run = open_tiny(tiny())
+    chosen = select_arms(run, models=["jump"], methods=["baseline"], train_frequencies=[20])
+    monkeypatch.setattr(train, "UnfinishedFit", partial(UnfinishedFit, every=0.0))
+    with monkeypatch.context() as cut_off:
+        cut_off.setattr(train, "_save", lambda *arguments: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            ensure_trained(run, ENV, chosen)
+    assert list(run.layout.unfinished.iterdir())
+    with monkeypatch.context() as ready:
+        ready.setattr(StackRun, "train_step", lambda *arguments: 1 / 0)
+        ensure_trained(run, ENV, chosen)  # from the states that lie there
+    assert not list(run.layout.unfinished.iterdir()) and list(run.layout.models.rglob("model.pt"))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,10 @@
 import pytest
 import yaml
 
+from tdlib.core.time_grid import delta_t_of
+from tdlib.evaluation.control.rows import ORACLE_STARTS
 from tdlib.grid.jobs import PHASES, grid_jobs
+from tdlib.planning import planning_steps
 from tdlib.study.layout import ROOT
 from tdlib.study.presets import PRESET_FOLDER, PresetError, load_preset
 from tdlib.study.run import open_run
@@ -20,6 +23,21 @@ def smoke() -> dict:
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_of_the_repository_load(name):
     assert load_preset(name).name == name
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_control_of_the_presets_compares_like_with_like(name):
+    """As many plans per second at every rate that is compared, and a mark that rests on twenty starts."""
+    preset = load_preset(name)
+    control, seeds = preset.control, len(preset.seeds)
+    counts = {
+        len(planning_steps(round(60 * rate), delta_t_of(rate), control.replan_seconds)) for rate in control.frequencies
+    }
+    assert counts == {round(60 / control.replan_seconds)}
+    assert control.oracle_episodes(seeds) * seeds >= ORACLE_STARTS
+    assert control.oracle_episodes(seeds) >= control.episodes_per_seed
+    if name == "full":
+        assert (seeds, control.oracle_episodes(seeds), control.episodes_per_seed) == (12, 5, 5)
 
 
 def test_the_presets_are_the_four_of_the_design():
@@ -55,7 +73,16 @@ def change(content: dict, key: str, value: object) -> None:
         ("test_frequencies", [10, 20, 50, 5000], ["test_frequencies", "0.001 s", "5000"]),
         ("test_frequencies", [10, 20], ["test_frequencies", "every training rate", "50"]),
         ("evaluation.horizon", 0.1, ["evaluation.horizon", "one step of every rate", "0.1"]),
-        ("control.replan_seconds", 0.25, ["whole number of steps", "0.25"]),
+        ("control.replan_seconds", 0.25, ["control", "replan_seconds", "whole number", "every rate", "0.25", "10"]),
+        ("control.replan_seconds", 0.05, ["control", "replan_seconds", "whole number", "every rate", "0.05", "10"]),
+        ("control.replan_seconds", 0.5, ["control.replan_seconds", "at most the 0.3 s", "CartPole-v1", "0.5"]),
+        ("control.replan_seconds", None, ["control.replan_seconds", "number", "None"]),  # at every step: unequal rates
+        ("control.frequencies", [10, 20, 16], ["control", "replan_seconds", "whole number", "0.3", "16"]),
+        ("control.extra_frequencies", [5, 20], ["control", "extra_frequencies must differ", "20"]),
+        ("control.extra_frequencies", [0.5], ["control", "episode_seconds", "0.5 Hz"]),
+        ("control.extra_frequencies", [2], ["control.frequencies", "CartPole-v1", "enumeration", "0.3 s", "2.0 Hz"]),
+        ("control.num_samples", 5, ["control", "num_samples", "at least 6", "5"]),
+        ("control.oracle_starts", 0, ["control.oracle_starts", "greater than or equal to 1", "0"]),
         ("device", "tpu", ["device", "'cpu'", "'tpu'"]),
         ("name", "my preset", ["name", "my preset"]),
     ],

@@ -13,6 +13,7 @@ import yaml
 from nbclient import NotebookClient
 
 from tdlib.core.files import parse_yaml, write_text, yaml_text
+from tdlib.publish import site
 from tdlib.publish.edition import pack, unpack, write_stripped_notebook
 from tdlib.publish.site import gallery_page, main
 from tdlib.study.layout import ROOT, RunLayout
@@ -112,6 +113,21 @@ def test_the_gallery_shows_every_figure(tmp_path):
     page = gallery_page(tmp_path)
     for place in ("control/a", "control/b", "limits/c"):
         assert f"{{result-figure}} ../results/figures/{place}.png" in page
+
+
+def test_an_edition_keeps_the_benchmarks_it_has_until_others_are_measured(tmp_path, monkeypatch):
+    kept, runs, target = tmp_path / "published", tmp_path / "runs", tmp_path / "target"
+    for folder in (kept / "results" / "metrics", runs / "bench", target):
+        folder.mkdir(parents=True)
+    for name in site.BENCH_FILES:
+        (kept / "results" / "metrics" / name).write_text("kept")
+    (runs / "bench" / "bench.json").write_text("measured")
+    monkeypatch.setattr(site, "PUBLISHED", kept)
+    monkeypatch.setenv("TDLIB_RUNS", str(runs))
+    site.copy_benchmarks(target)
+    assert {path.name: path.read_text() for path in target.iterdir()} == {
+        "bench.json": "measured", "scaling.json": "kept",
+    }  # fmt: skip
 
 
 def test_an_edition_needs_a_finished_run(tmp_path, monkeypatch, capsys):

@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from tdlib.core.facts import ARM_COLUMNS
+from tdlib.core.facts import ARM_COLUMNS, LOG_FORMS
 from tdlib.core.seeding import torch_generator
 from tdlib.core.transitions import Transitions
 from tdlib.models import FORMS, MODELS, DynamicsModel, Needs, Options, RescaledIncrement, build_model
@@ -21,9 +21,11 @@ from tdlib.training import (
     CURVE_COLUMNS,
     Budget,
     Trial,
+    UnfinishedFit,
     check_rate,
     delta_t_support,
     fit,
+    fit_key,
     load_checkpoint,
     save_checkpoint,
 )
@@ -86,8 +88,8 @@ def test_the_arms_are_those_of_the_design():
     """One row per line of the table of arms: (model, method, form, training rates)."""
     rates, several = {"10", "20", "50"}, {"mixed", "loguniform"}
     table = {("jump", "baseline", "none"): rates}
-    table |= {("jump", "dt_conditioned", form): rates for form in ("concat", "scaled_concat", "log_tau")}
-    table |= {("jump", "multi_resolution", f): several for f in ("concat", "scaled", "scaled_concat", "log_tau")}
+    table |= {("jump", "dt_conditioned", form): rates for form in ("concat", "scaled_concat", *LOG_FORMS)}
+    table |= {("jump", "multi_resolution", f): several for f in ("concat", "scaled", "scaled_concat", *LOG_FORMS)}
     table |= {("lstm", "baseline", "none"): rates}
     table |= {("lstm", "dt_conditioned", form): {"20"} for form in ("concat", "scaled_concat")}
     table |= {("lstm", "multi_resolution", form): {"mixed"} for form in ("concat", "scaled_concat")}
@@ -101,17 +103,26 @@ def test_the_arms_are_those_of_the_design():
         if arm.data == "transitions":
             found.setdefault((arm.model, arm.method, arm.form), set()).add(arm.train_frequency)
     assert found == table
+    pooled = {(arm.model, arm.method, arm.form, arm.train_frequency) for arm in trained_arms() if arm.data == "pooled"}
+    assert pooled == {
+        *(("jump", "baseline", "none", rate) for rate in rates),
+        ("jump", "multi_resolution", "scaled_concat", "mixed"),
+        *(("newtonian", "ode", "rk4", rate) for rate in (*rates, "mixed")),
+    }
+    contacts = [arm for arm in trained_arms() if arm.data == "contacts"]
+    assert [(arm.model, arm.train_frequency) for arm in contacts] == [("jump", "20"), ("newtonian", "20")]
+    assert all(arm.applies_to(SYSTEMS[env]) == (env == "Pendulum-v1") for arm in contacts for env in SYSTEMS)
     seconds = [arm for arm in trained_arms() if arm.data == "seconds"]
     assert seconds == [Arm("jump", "baseline", data="seconds", train_frequency=f) for f in ("10", "20")]
     per_model = {name: len(trained_arms([name])) for name in MODELS}
-    assert per_model == {"jump": 22, "lstm": 7, "first_order_ode": 8, "newtonian": 8, "velocity": 8,
+    assert per_model == {"jump": 32, "lstm": 7, "first_order_ode": 8, "newtonian": 13, "velocity": 8,
                          "port_hamiltonian": 8, "ensemble": 2}  # fmt: skip
     assert {arm.form for arm in trained_arms(["jump"])} == set(FORMS)
 
 
 def test_sizes_add_baselines_and_the_best_mixed_form():
     extra = trained_arms(sizes=("small", "large"))
-    assert len(extra) == 8 and len(trained_arms(sizes=("hidden64", "small", "large"))) == 63 + 8
+    assert len(extra) == 8 and len(trained_arms(sizes=("hidden64", "small", "large"))) == 78 + 8
     assert {(a.method, a.form, a.train_frequency) for a in extra if a.size == "large"} == {
         ("baseline", "none", "10"), ("baseline", "none", "20"), ("baseline", "none", "50"),
         ("multi_resolution", "scaled_concat", "mixed"),
@@ -377,6 +388,100 @@ def test_stopped_members_leave_the_stack_and_the_others_do_not_notice():
     for left, right in zip(weights([mixed[1], mixed[3]]), weights(separate), strict=True):
         torch.testing.assert_close(left, right, rtol=0, atol=1e-12)
     assert mixed[0].best_val_loss == mixed[0].curves["val_loss"].min()
+
+
+# --- going on after a break ---------------------------------------------------------------------------------------
+
+
+class BreakError(Exception):
+    """What ends a process in the middle of a fit."""
+
+
+def broken_off(trials, budget, unfinished, calls):
+    """Fit until `progress` has been called so many times."""
+    seen = []
+
+    def progress(done, total):
+        seen.append(done)
+        if len(seen) > calls:
+            raise BreakError
+
+    with pytest.raises(BreakError):
+        fit(trials, budget, progress=progress, unfinished=unfinished)
+
+
+def assert_same_fits(left, right):
+    assert all(map(torch.equal, weights(left), weights(right)))  # every bit
+    for one, other in zip(left, right, strict=True):
+        pd.testing.assert_frame_equal(one.curves, other.curves, check_exact=True)
+        named = [(r.best_step, r.best_val_loss, r.stopped, r.trial.label) for r in (one, other)]
+        assert named[0] == named[1]
+
+
+BREAKS = {
+    "recorded": (Budget(160, 3e-3, batch_size=64, num_validations=8, validation_size=100), [JUMP, MIXED, JUMP]),
+    "members stop": (Budget(160, 3e-3, batch_size=64, patience=2, num_validations=16), [JUMP, "losing", "losing"]),
+    "all stop": (Budget(160, 3e-3, batch_size=64, patience=2, num_validations=16), ["losing", "losing"]),
+    "memory": (Budget(80, 3e-3, batch_size=64, num_validations=4, validation_size=100), [LSTM, LSTM]),
+    "stacks": (Budget(80, 3e-3, batch_size=64, num_validations=4, validation_size=100), [JUMP, LSTM]),
+    "ensemble": (Budget(80, 3e-3, batch_size=64, num_validations=4, validation_size=100),
+                 [Arm("ensemble", "multi_resolution", "scaled_concat", train_frequency="mixed")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BREAKS)
+@pytest.mark.parametrize("calls", [1, 4])
+def test_a_training_that_was_cut_off_goes_on_to_the_same_bits(name, calls, tmp_path):
+    budget, arms = BREAKS[name]
+    reversed_val = [Transitions(v.state, v.action, 2 * v.state - v.next_state, v.delta_t) for v in [VAL[20.0]]]
+
+    def trials():
+        return [
+            member(JUMP, 7 + k, val=reversed_val, dtype=torch.float32) if arm == "losing"
+            else member(arm, k, dtype=torch.float32)
+            for k, arm in enumerate(arms)
+        ]  # fmt: skip
+
+    whole, first = fit(trials(), budget), []
+    kept = UnfinishedFit(tmp_path, "fit", every=0.0)
+    fit(trials(), budget, progress=lambda done, total: first.append(done), unfinished=UnfinishedFit(tmp_path, "x", 0.0))
+    calls = min(calls, len(first) - 1)
+    broken_off(trials(), budget, kept, calls)
+    assert list(tmp_path.glob("fit-*.pt"))
+    reported = []
+    assert_same_fits(fit(trials(), budget, progress=lambda done, total: reported.append(done), unfinished=kept), whole)
+    assert len(reported) < len(first)  # it did not start over
+    kept.clear()
+    assert sorted(path.name[0] for path in tmp_path.iterdir()) == ["x"] * len(list(tmp_path.glob("x-*")))
+
+
+def test_a_damaged_state_is_noticed_and_the_training_starts_over(tmp_path, caplog):
+    budget, kept = BREAKS["recorded"][0], UnfinishedFit(tmp_path, "fit", every=0.0)
+    whole = fit([member(dtype=torch.float32)], budget)
+    for damage in (lambda b: b[:-7], lambda b: b[:900] + bytes([b[900] ^ 1]) + b[901:], lambda b: b""):
+        kept.clear()
+        broken_off([member(dtype=torch.float32)], budget, kept, 3)
+        (state,) = tmp_path.glob("*.pt")
+        state.write_bytes(damage(state.read_bytes()))
+        caplog.clear()
+        assert_same_fits(fit([member(dtype=torch.float32)], budget, unfinished=kept), whole)
+        assert "fit-0.pt is damaged" in caplog.text and "starts over" in caplog.text
+    names = {fit_key(1, {"a": 2}), fit_key(1, {"a": 3}), fit_key(2, {"a": 2})}
+    assert len(names) == 3 and fit_key(1, {"a": 2}) in names
+
+
+def test_a_short_training_leaves_no_state_and_a_write_that_fails_leaves_the_one_before(tmp_path, monkeypatch):
+    budget = BREAKS["recorded"][0]
+    fit([member()], budget, unfinished=UnfinishedFit(tmp_path, "short"))
+    assert not list(tmp_path.iterdir())
+    kept = UnfinishedFit(tmp_path, "fit", every=0.0)
+    broken_off([member()], budget, kept, 3)
+    (state,) = tmp_path.iterdir()
+    before = state.read_bytes()
+    monkeypatch.setattr(os, "replace", lambda *paths: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        fit([member()], budget, unfinished=kept)
+    assert list(tmp_path.iterdir()) == [state] and state.read_bytes() == before
 
 
 def test_wide_models_train_one_by_one_on_the_cpu_and_small_ones_together():

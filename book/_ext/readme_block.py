@@ -1,6 +1,6 @@
 """Refreshes the findings in README.md from the published edition: `python book/_ext/readme_block.py [--check]`.
 
-Every number between the two markers comes from book/published/results/metrics/statistics.csv.
+Every number between the two markers comes from the tables in book/published/results/metrics.
 """
 
 import argparse
@@ -14,54 +14,69 @@ from td_tables import PUBLISHED, QueryError, find, open_source, parse_query
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGIN, END = "<!-- findings: begin (made by book/_ext/readme_block.py, do not edit) -->", "<!-- findings: end -->"
-FIGURE = PUBLISHED / "results/figures/limits/Pendulum-v1.png"
-ERROR = "metric=one_step.relative_error, env=Pendulum-v1, "
-JUMP20 = ERROR + "model=jump, method=baseline, train_frequency=20, "
+FIGURES = PUBLISHED / "results/figures/limits"
+SYSTEMS = (
+    ("Pendulum", "Pendulum-v1"),
+    ("CartPole", "CartPole-v1"),
+    ("CartPole, continuous force", "CartPoleContinuous-v1"),
+)
+FIELD = "model=newtonian, method=ode, form=rk4"
+FACTOR = "model=jump, method=multi_resolution, form=scaled_concat, train_frequency=mixed"
+# one-step error at 50 Hz, one row each: label and arm
+ROWS: list[tuple[str, str]] = [
+    ("20 Hz map, as it is", "model=jump, method=baseline, train_frequency=20"),
+    ("its increment rescaled, no training", "model=jump, method=rescaled, train_frequency=20"),
+    ("Δt as one more input, 20 Hz", "model=jump, method=dt_conditioned, form=concat, train_frequency=20"),
+    ("Δt as a factor, 20 Hz", "model=jump, method=dt_conditioned, form=scaled_concat, train_frequency=20"),
+    ("Δt as a factor, 10, 20 and 50 Hz", FACTOR),
+    ("Newtonian field through RK4, 20 Hz", "model=newtonian, method=ode, form=rk4, train_frequency=20"),
+    ("Newtonian field through RK4, 10, 20 and 50 Hz", "model=newtonian, method=ode, form=rk4, train_frequency=mixed"),
+]
+ONE_STEP = "metric=one_step.relative_error, test_frequency={rate}, env={env}, "
+BASELINE = "model=jump, method=baseline, train_frequency=20"
+
+
+def _both(template: str) -> list[str]:
+    """Ask a query of Pendulum and of CartPole."""
+    return [template.replace("{env}", env) for _, env in SYSTEMS[:2]]
+
+
 # one line each: text with a {} per query; a line whose rows the edition lacks is left out
 LINES: list[tuple[str, list[str]]] = [
     (
-        "A 20 Hz map has relative one-step error {} at 20 Hz and {} at 50 Hz on Pendulum; 1 is predicting no change, "
-        "and |1 − h/Δ| = 1.5.",
-        [JUMP20 + "test_frequency=20", JUMP20 + "test_frequency=50"],
+        "The 20 Hz map at its own rate: {} on Pendulum, {} on CartPole. At 50 Hz its exact version errs by "
+        "|1 − h/Δ| = 1.5 to first order.",
+        _both(ONE_STEP.replace("{rate}", "20") + BASELINE),
     ),
     (
-        "On CartPole the same model has {} at 50 Hz: the mismatch names no system.",
-        [JUMP20.replace("Pendulum-v1", "CartPole-v1") + "test_frequency=50"],
-    ),
-    (
-        "Rescaling its increment, without training, gives {} at 50 Hz and {} at 10 Hz.",
-        [ERROR + f"model=jump, method=rescaled, train_frequency=20, test_frequency={rate}" for rate in (50, 10)],
-    ),
-    (
-        "Δt as one more input, trained at one rate, gives {} at 50 Hz; as a factor before the network it gives {}.",
+        "In one step the systems are alike. After half a second of rollout the 20 Hz map asked at 50 Hz errs by {} on "
+        "Pendulum and by {} on CartPole with continuous force.",
         [
-            ERROR + f"model=jump, method=dt_conditioned, form={form}, train_frequency=20, test_frequency=50"
-            for form in ("concat", "scaled_concat")
+            f"metric=rollout.relative_error, detail=0.5, test_frequency=50, env={env}, {BASELINE}"
+            for env in ("Pendulum-v1", "CartPoleContinuous-v1")
         ],
     ),
     (
-        "Trained on 10, 20 and 50 Hz with that factor: {} at 25 Hz, inside; {} at 100 Hz and {} at 5 Hz, outside.",
-        [
-            ERROR + "model=jump, method=multi_resolution, form=scaled_concat, train_frequency=mixed, "
-            f"test_frequency={rate}"
-            for rate in (25, 100, 5)
-        ],
+        "Outside its three rates, the form with the factor: {} on Pendulum and {} on CartPole at 100 Hz,",
+        _both(ONE_STEP.replace("{rate}", "100") + FACTOR),
+    ),
+    ("and {} and {} at 5 Hz.", _both(ONE_STEP.replace("{rate}", "5") + FACTOR)),
+    (
+        "One step of 10 Hz against five of 50 Hz, relative to the true change: {} on Pendulum and {} on CartPole for "
+        "the 20 Hz map, {} and {} for the field of 20 Hz.",
+        _both("metric=consistency.defect, env={env}, detail=50->10, " + BASELINE)
+        + _both("metric=consistency.defect, env={env}, detail=50->10, train_frequency=20, " + FIELD),
     ),
     (
-        "A Newtonian field through RK4, trained at 20 Hz only: {} at 20 Hz and {} at 50 Hz.",
-        [
-            ERROR + f"model=newtonian, method=ode, form=rk4, train_frequency=20, test_frequency={rate}"
-            for rate in (20, 50)
-        ],
-    ),
-    (
-        "One step of 10 Hz against five of 50 Hz, relative to the true change: {} for the 20 Hz map, {} for the field.",
-        [
-            "metric=consistency.defect, env=Pendulum-v1, detail=50->10, train_frequency=20, " + arm
-            for arm in ("model=jump, method=baseline", "model=newtonian, method=ode, form=rk4")
-        ],
+        "The spread of an ensemble trained at 20 Hz tells steps of 50 Hz from its own with AUROC {} on Pendulum and {} "
+        "on CartPole (0.5 is no alarm, 1 a perfect one).",
+        _both(
+            "metric=ensemble.auroc, test_frequency=50, env={env}, model=ensemble, method=dt_conditioned, "
+            "train_frequency=20"
+        ),
     ),
 ]
+FEW_SEEDS = 5  # below, no verdict is more than *consistent*
 NOT_YET = "The first edition is not made yet, so there are no findings to report. `make edition PRESET=quick` makes it."
 
 
@@ -70,27 +85,64 @@ def findings(root: Path) -> str:
     source = open_source(root / PUBLISHED, "published edition")
     if source is None:
         return NOT_YET
+    rows = table_rows(source.rows)
     lines = []
     for text, queries in LINES:
-        try:
-            values = [find(source.rows, parse_query(query)).text(".2f", brief=True) for query in queries]
-        except QueryError:
-            continue
-        lines.append("* " + text.format(*values))
-    if not lines:
+        values = [number(source.rows, query) for query in queries]
+        if all(values):
+            lines.append(text.format(*values))
+    if not rows and not lines:
         return NOT_YET
-    seeds = find_seeds(source.rows)
-    head = f"From the {source.label} ({seeds}), mean [95 % interval]:"
-    alt = "Relative one-step error of models trained at 20 Hz against the test rate, with analytic limits"
-    picture = f"\n\n![{alt}]({FIGURE.as_posix()})" if (root / FIGURE).exists() else ""
-    return f"{head}\n\n" + "\n".join(lines) + picture
+    count = find_seeds(source.rows)
+    seeds = f"{count} seed" + ("s" if count != 1 else "")
+    few = " So few seeds settle nothing: they show the size of an effect." if count < FEW_SEEDS else ""
+    head = f"From the {source.label} ({seeds}), mean [{source.interval.rstrip(',')}].{few}"
+    head += " Relative one-step error at 50 Hz; 1 is predicting no change:"
+    table = ["| |" + "".join(f" {name} |" for name, _ in SYSTEMS), "|---|" + "---|" * len(SYSTEMS), *rows]
+    alt = "Relative one-step error of several arms against the test rate, with the errors of exact models"
+    picture = "".join(
+        f"\n\n{name}:\n\n![{name}. {alt}]({(FIGURES / f'{env}.png').as_posix()})"
+        for name, env in SYSTEMS[:2]
+        if (root / FIGURES / f"{env}.png").exists()
+    )
+    return f"{head}\n\n" + "\n".join(table) + "\n\n" + "\n".join(bullets(lines)) + picture
 
 
-def find_seeds(rows: list[dict[str, str]]) -> str:
-    """Say how many seeds stand behind the one-step errors."""
+def number(rows: list[dict[str, str]], query: str) -> str:
+    """Write the number that answers a query; empty if the edition has none."""
+    try:
+        value = find(rows, parse_query(query))
+    except QueryError:
+        return ""
+    spec = ".3f" if value.mean < 0.1 else ".2f" if value.mean < 10 else ".0f"  # two digits that say something
+    return value.text(spec, brief=True)
+
+
+def table_rows(rows: list[dict[str, str]]) -> list[str]:
+    """Write one line of Markdown per arm that the edition has, one column per system."""
+    lines = []
+    for label, arm in ROWS:
+        cells = [number(rows, ONE_STEP.format(rate=50, env=env) + arm) for _, env in SYSTEMS]
+        if any(cells):
+            lines.append(f"| {label} |" + "".join(f" {cell or '–'} |" for cell in cells))
+    return lines
+
+
+def bullets(lines: list[str]) -> list[str]:
+    """Make a list of the lines; one that begins in lower case goes on with the line before it."""
+    made: list[str] = []
+    for line in lines:
+        if made and line[0].islower():
+            made[-1] += " " + line
+        else:
+            made.append("* " + line)
+    return made
+
+
+def find_seeds(rows: list[dict[str, str]]) -> int:
+    """Count the seeds that stand behind the one-step errors."""
     counts = {int(float(row["n_seeds"])) for row in rows if row["metric"] == "one_step.relative_error"}
-    count = max(counts, default=0)
-    return f"{count} seed" + ("s" if count != 1 else "")
+    return max(counts, default=0)
 
 
 def replaced(readme: str, block: str) -> str:

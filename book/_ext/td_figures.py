@@ -129,13 +129,19 @@ class Video(SphinxDirective):
 
     required_arguments = 1
     has_content = True
-    option_spec = {"alt": directives.unchanged_required, "name": directives.unchanged}
+    option_spec = {
+        "alt": directives.unchanged_required,
+        "name": directives.unchanged,
+        "if-filmed": directives.flag,  # the page stands without it where the run has no such film
+    }
 
     def run(self) -> list[nodes.Node]:
         """Emit a figure with a video element; the file is copied when the build ends."""
         path = (Path(self.env.doc2path(self.env.docname)).parent / self.arguments[0]).resolve()
         self.env.note_dependency(str(path))
         words = sidecar_of(self.env, path)
+        if not path.exists() and "if-filmed" in self.options:
+            return []
         if not path.exists():
             LOG.warning("video not found: %s", self.arguments[0], location=self.get_location())
         up = "../" * self.env.docname.count("/")

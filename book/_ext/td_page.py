@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from sphinx.application import Sphinx
-from td_tables import read_preset
+from td_tables import PUBLISHED, read_preset
 
 MEANING = {
     "smoke": "a test that everything runs; its numbers mean nothing.",
@@ -21,10 +21,20 @@ def banner_text(root: Path) -> str:
     if not summary:
         return "No results beside this book."
     preset = str(summary.get("preset", "unknown"))
-    commit = str(summary.get("git_commit") or summary.get("commit") or "")[:9]
+    commit, edition = commit_of(summary), read_preset(root / PUBLISHED)
     text = f"This run: preset <strong>{html.escape(preset)}</strong>, "
     text += html.escape(MEANING.get(preset, "a preset of your own."))
-    return text + (f" Commit {html.escape(commit)}." if commit else "")
+    text += f" Commit {html.escape(commit)}." if commit else ""
+    if edition and edition != summary:  # two runs on one site: say which page shows which
+        name, commit = str(edition.get("preset", "unknown")), commit_of(edition)
+        text += f" Answers, recommendations and what changed show the published edition: preset {html.escape(name)}"
+        text += f", commit {html.escape(commit)}." if commit else "."
+    return text
+
+
+def commit_of(summary: dict) -> str:
+    """Return the short name of the commit that a run was made with; empty if it does not say."""
+    return str(summary.get("git_commit") or summary.get("commit") or "")[:9]
 
 
 def add_banner(app: Sphinx, config: object) -> None:

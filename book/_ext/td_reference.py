@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import re
 from pathlib import Path
 
 import yaml
@@ -51,6 +52,12 @@ def library_modules() -> list[tuple[str, Path]]:
     return named
 
 
+def with_code(line: str) -> list[nodes.Node]:
+    """Turn a line of a docstring into nodes: what stands between backticks is code."""
+    parts = re.split(r"`+([^`]+)`+", line)
+    return [nodes.literal("", part) if i % 2 else nodes.Text(part) for i, part in enumerate(parts) if part]
+
+
 class ApiListing(SphinxDirective):
     """One table row per public name of the library."""
 
@@ -68,11 +75,11 @@ class ApiListing(SphinxDirective):
             if path.name == "__init__.py" and not names:
                 continue
             result.append(nodes.rubric("", "", nodes.literal("", name)))
-            result.append(nodes.paragraph("", words[0] if words else ""))
+            result.append(nodes.paragraph("", "", *with_code(words[0] if words else "")))
             if names:
                 items = nodes.bullet_list(classes=["td-api"])
                 for _, title, line in names:
-                    words = nodes.paragraph("", "", nodes.literal("", title), nodes.Text(f" – {line}"))
+                    words = nodes.paragraph("", "", nodes.literal("", title), nodes.Text(" – "), *with_code(line))
                     items += nodes.list_item("", words)
                 result.append(items)
         return result

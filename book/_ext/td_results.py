@@ -13,6 +13,8 @@ answers is a warning, and therefore an error in the strict build.
     raw map: method=baseline, train_frequency=20
     rescaled: method=rescaled, train_frequency=20
     ```
+
+With `:optional:` a row whose arm this run does not have is left out, and the line below the table names it.
 """
 
 from pathlib import Path
@@ -22,7 +24,22 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
-from td_tables import PUBLISHED, STATISTICS, SUMMARIES, QueryError, Source, Value, find, parse_query, sources
+from td_tables import (
+    PREDICTIONS,
+    PUBLISHED,
+    STATISTICS,
+    SUMMARIES,
+    QueryError,
+    Source,
+    Value,
+    find,
+    parse_query,
+    read_preset,
+    sources,
+)
+
+from tdlib.study.presets import load_preset
+from tdlib.systems import SYSTEMS
 
 LOG = logging.getLogger(__name__)
 
@@ -31,7 +48,7 @@ def page_sources(env: object) -> list[Source]:
     """Return the result folders that the present page reads, and make the page depend on their files."""
     root = Path(env.srcdir)
     for folder in (root, root / PUBLISHED):
-        for name in (STATISTICS, *SUMMARIES):
+        for name in (STATISTICS, PREDICTIONS, *SUMMARIES):
             env.note_dependency(str(folder / name))
     return sources(root, env.docname in env.config.td_conclusion_pages)
 
@@ -45,6 +62,23 @@ def look_up(places: list[Source], query: dict[str, str]) -> tuple[Value, Source]
         except QueryError as caught:
             error = caught
     raise error
+
+
+def has_row(places: list[Source], query: str) -> bool:
+    """Whether a place answers a query."""
+    try:
+        look_up(places, parse_query(query))
+    except QueryError:
+        return False
+    return True
+
+
+def brackets(places: list[Source], seeds: set[int]) -> str:
+    """Say what the brackets of a table are, and over how many seeds."""
+    counts = sorted(seeds - {0})
+    if not places or not counts or counts == [1]:
+        return "One seed, no interval."
+    return f"Brackets: {places[0].interval} of the mean over n = {' or '.join(map(str, counts))} seeds."
 
 
 def number_cell(value: Value, spec: str, seeds: bool = False) -> nodes.Node:
@@ -74,6 +108,82 @@ class ResultRole(SphinxRole):
             return [nodes.problematic(self.rawtext, self.rawtext)], []
 
 
+class SetupRole(SphinxRole):
+    """How a run's closed loop was set up: a key of its preset's `control`, or `Pendulum-v1.horizon` of a system."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Replace the role by the value."""
+        try:
+            value = control_setup(page_sources(self.env)[0].folder, self.text.strip())
+            return [nodes.inline(self.rawtext, value, classes=["td-number"])], []
+        except (QueryError, IndexError) as error:
+            LOG.warning("setup: %s", error, location=self.get_location(), type="td", subtype="res")
+            return [nodes.problematic(self.rawtext, self.rawtext)], []
+
+
+def control_setup(folder: Path, key: str) -> str:
+    """Return a value as text; a list as `10, 20 and 50`.
+
+    Args:
+        folder: The folder that holds the run's `results/`.
+        key: `replan_seconds`, or a system's name and a field of its planning.
+
+    Raises:
+        QueryError: If there is no such key.
+    """
+    system, _, name = key.rpartition(".")
+    summary = read_preset(folder)
+    # a run of an older version of the library did not write this down: the preset of its name stands for it
+    control = summary.get("control") or load_preset(summary.get("preset", "quick")).control.model_dump()
+    found = vars(SYSTEMS[system].planning) if system in SYSTEMS else control
+    if name not in found or (system and system not in SYSTEMS):
+        raise QueryError(f"a key must be one of {sorted(control)} or of a system's planning, got {key!r}")
+    return in_words(found[name])
+
+
+class PresetRole(SphinxRole):
+    """What a preset in `params/` asks for: `full.training.num_steps`; `#full.seeds` counts a list."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Replace the role by the value."""
+        try:
+            return [nodes.inline(self.rawtext, preset_value(self.text.strip()), classes=["td-number"])], []
+        except (QueryError, ValueError) as error:
+            LOG.warning("preset: %s", error, location=self.get_location(), type="td", subtype="res")
+            return [nodes.problematic(self.rawtext, self.rawtext)], []
+
+
+def preset_value(key: str) -> str:
+    """Return a setting of a preset as text.
+
+    Args:
+        key: The preset's name and the path of the setting, joined by dots; "#" before it counts a list.
+
+    Raises:
+        QueryError: If the preset has no such setting.
+        ValueError: If there is no such preset.
+    """
+    name, *path = key.removeprefix("#").split(".")
+    value = load_preset(name).model_dump()
+    for part in path:
+        if not isinstance(value, dict) or part not in value:
+            raise QueryError(f"a key must be a preset and the path of a setting, got {key!r}, where {part!r} is none")
+        value = value[part]
+    return str(len(value)) if key.startswith("#") else in_words(value)
+
+
+def in_words(value: object) -> str:
+    """Return a setting as text: a list as `10, 20 and 50`, thousands apart."""
+    values = value if isinstance(value, tuple | list) else [value]
+    *first, last = [as_number(each) if isinstance(each, int | float) else str(each) for each in values]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def as_number(value: float) -> str:
+    """Return a number in the book's way: `30 000`, `0.003`."""
+    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}") if isinstance(value, int) else f"{value:g}"
+
+
 class ResultTable(SphinxDirective):
     """A table of such numbers: the argument is the query shared by all cells, each line of the body a row."""
 
@@ -85,23 +195,29 @@ class ResultTable(SphinxDirective):
         "format": directives.unchanged,
         "heads": directives.unchanged,
         "unit": directives.unchanged,
+        "optional": directives.flag,
     }
 
     def run(self) -> list[nodes.Node]:
-        """Build the table; a cell without a row says so and warns."""
+        """Build the table; a cell without a row says so and warns, unless the row is optional and has none at all."""
         key, _, values = self.options["columns"].partition("=")
         columns = values.split()
         heads = self.options.get("heads", "").split("|") if self.options.get("heads") else columns
         unit = self.options.get("unit", "Hz" if key.strip() == "test_frequency" else "")
         places = page_sources(self.env)
-        body = []
+        body, absent, self.seeds = [], [], set()
         for line in filter(None, (line.strip() for line in self.content)):
             label, _, query = line.partition(":")
-            cells = [self._cell(places, f"{self.arguments[0]}, {query}, {key}={column}") for column in columns]
-            body.append([nodes.paragraph("", label.strip()), *cells])
+            queries = [f"{self.arguments[0]}, {query}, {key}={column}" for column in columns]
+            if "optional" in self.options and not any(has_row(places, each) for each in queries):
+                absent.append(label.strip())
+                continue
+            body.append([nodes.paragraph("", label.strip()), *[self._cell(places, each) for each in queries]])
         titles = ["", *[f"{head.strip()} {unit}".strip() for head in heads]]
-        label = places[0].label if places else "none"
-        note = nodes.paragraph("", f"Source of the numbers: {label}.", classes=["td-source"])
+        note = f"{brackets(places, self.seeds)} Source of the numbers: {places[0].label if places else 'none'}."
+        if absent:
+            note += f" Not in it: {', '.join(absent)}."
+        note = nodes.paragraph("", note, classes=["td-source"])
         wrapper = nodes.container(classes=["td-scroll"])
         wrapper += make_table(titles, body)
         return [wrapper, note]
@@ -109,6 +225,7 @@ class ResultTable(SphinxDirective):
     def _cell(self, places: list[Source], query: str) -> nodes.Node:
         try:
             value, _ = look_up(places, parse_query(query))
+            self.seeds.add(value.num_seeds)
             return number_cell(value, self.options.get("format", ".2f"))
         except QueryError as error:
             LOG.warning("res-table: %s", error, location=self.get_location(), type="td", subtype="res")
@@ -137,5 +254,7 @@ def setup(app: Sphinx) -> dict:
     """Register role, directive and the list of pages that hold conclusions."""
     app.add_config_value("td_conclusion_pages", [], "env")
     app.add_role("res", ResultRole())
+    app.add_role("setup", SetupRole())
+    app.add_role("preset", PresetRole())
     app.add_directive("res-table", ResultTable)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

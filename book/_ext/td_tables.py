@@ -2,15 +2,20 @@
 
 import csv
 import functools
+import gzip
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 KEYS = ("metric", "env", "model", "method", "form", "size", "data", "train_frequency", "test_frequency", "detail")
 DEFAULTS = (("size", "hidden64"), ("data", "transitions"))  # used in this order, only if several rows match
 STATISTICS = Path("results/metrics/statistics.csv")
+PREDICTIONS = Path("results/metrics/predictions.csv")
 SUMMARIES = (Path("results/summary_statistics.json"), Path("results/metrics/summary_statistics.json"))
+ALARM = Path("results/metrics/ensemble_calibration.csv")  # or the same with .gz, as an edition keeps it
+ALARM_METRIC = "ensemble.auroc"
 PUBLISHED = Path("book/published")
 
 
@@ -19,6 +24,8 @@ class QueryError(ValueError):
 
 
 GROUP_KEYS = ("metric", "env")
+FIXED = re.compile(r"\.(\d+)f")  # a format with a number of decimals
+MORE_DECIMALS = 2
 
 
 @dataclass(frozen=True)
@@ -42,20 +49,42 @@ class Value:
     @property
     def has_interval(self) -> bool:
         """Whether there is an interval; one seed has none, whatever the table says."""
-        return math.isfinite(self.low) and math.isfinite(self.high) and (self.num_seeds != 1 or self.high > self.low)
+        return math.isfinite(self.low) and math.isfinite(self.high) and self.num_seeds != 1
 
     def text(self, spec: str = ".2f", brief: bool = False) -> str:
         """Write it as `1.49 [1.45, 1.53], n = 2 seeds`; brief leaves the seeds out."""
-        number = _number(self.mean, spec)
-        if self.has_interval:
-            number += f" [{_number(self.low, spec)}, {_number(self.high, spec)}]"
+        shown = [self.mean, *([self.low, self.high] if self.has_interval else [])]
+        number, *ends = written(shown, spec)
+        if ends:
+            number += f" [{', '.join(ends)}]"
         if brief or not self.num_seeds:
             return number
         return f"{number}, n = {self.num_seeds} seed{'s' if self.num_seeds != 1 else ''}"
 
 
+def written(numbers: list[float], spec: str) -> list[str]:
+    """Write numbers that belong together with as many decimals; nothing that is not zero is shown as zero.
+
+    Where a number would be, all get up to two decimals more; what is smaller still is zero without a sign.
+    """
+    fixed = FIXED.fullmatch(spec)
+    if fixed is not None:
+        decimals, most = int(fixed[1]), int(fixed[1]) + MORE_DECIMALS
+        while decimals < most and any(_visible(x, most) and not _visible(x, decimals) for x in numbers):
+            decimals += 1
+        spec = f".{decimals}f"
+    return [_number(x, spec) for x in numbers]
+
+
+def _visible(x: float, decimals: int) -> bool:
+    return float(f"{x:.{decimals}f}") != 0
+
+
 def _number(x: float, spec: str) -> str:
-    return "not finite" if not math.isfinite(x) else format(x, spec).replace("-", "−")
+    if not math.isfinite(x):
+        return "not finite"
+    text = format(x, spec)
+    return (text.removeprefix("-") if float(text) == 0 else text).replace("-", "−")
 
 
 def parse_query(text: str) -> dict[str, str]:
@@ -102,6 +131,36 @@ def _read(path: Path, changed: int) -> Rows:
         return Rows(csv.DictReader(file))
 
 
+def alarm_rows(folder: Path) -> list[dict[str, str]]:
+    """List how well an ensemble's spread tells a rate from the known ones (AUROC), one row per ensemble and test rate.
+
+    `statistics.csv` does not hold it, so mean and t interval over the seeds are taken here.
+    """
+    path = next((p for p in (folder / ALARM, folder / f"{ALARM}.gz") if p.exists()), None)
+    if path is None:
+        return []
+    text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text(encoding="utf-8")
+    return [_with_interval(row, values) for row, values in alarm_values(text)]
+
+
+def alarm_values(text: str) -> list[tuple[dict[str, str], list[float]]]:
+    """Group the AUROC of `ensemble_calibration.csv` by ensemble and test rate: keys of a row, one value per seed."""
+    groups: dict[tuple[str, ...], tuple[dict[str, str], list[float]]] = {}
+    for line in csv.DictReader(text.splitlines()):
+        if line["bin"] == "all" and math.isfinite(_float(line["auroc"])):
+            row = {key: line.get(key, "") for key in KEYS} | {"metric": ALARM_METRIC, "n": line["n"]}
+            groups.setdefault(tuple(row[key] for key in KEYS), (row, []))[1].append(float(line["auroc"]))
+    return list(groups.values())
+
+
+def _with_interval(row: dict[str, str], values: list[float]) -> dict[str, str]:
+    from tdlib.study.inference import t_interval  # statistics are the library's; whoever only looks up needs none
+
+    found = t_interval(values)
+    low, high = max(found.ci_low, 0.0), min(found.ci_high, 1.0)
+    return row | {"mean": str(found.mean), "ci_low": str(low), "ci_high": str(high), "n_seeds": str(len(values))}
+
+
 def read_preset(folder: Path) -> dict:
     """Read the headline file of a run; an empty dict if there is none."""
     path = next((folder / name for name in SUMMARIES if (folder / name).exists()), None)
@@ -109,6 +168,18 @@ def read_preset(folder: Path) -> dict:
 
 
 def find(rows: list[dict[str, str]], query: dict[str, str]) -> Value:
+    """Return the number of the one row that answers a query, see `find_row`."""
+    row = find_row(rows, query)
+    return Value(
+        _float(row["mean"]),
+        _float(row["ci_low"]),
+        _float(row["ci_high"]),
+        int(_float(row.get("n_seeds")) or 0),
+        int(_float(row.get("n")) or 0),
+    )
+
+
+def find_row(rows: list[dict[str, str]], query: dict[str, str]) -> dict[str, str]:
     """Select the one row that answers a query.
 
     Keys that are not given match anything. If several rows remain, hidden64 and then equal transitions are preferred.
@@ -124,14 +195,7 @@ def find(rows: list[dict[str, str]], query: dict[str, str]) -> Value:
     if len(found) != 1:
         shown = ", ".join(f"{key}={value}" for key, value in query.items())
         raise QueryError(f"exactly one row must match, {len(found)} do: {shown}")
-    row = found[0]
-    return Value(
-        _float(row["mean"]),
-        _float(row["ci_low"]),
-        _float(row["ci_high"]),
-        int(_float(row.get("n_seeds")) or 0),
-        int(_float(row.get("n")) or 0),
-    )
+    return found[0]
 
 
 def _same(cell: str, value: str) -> bool:
@@ -164,6 +228,15 @@ class Source:
     label: str
     rows: list[dict[str, str]]
 
+    @property
+    def interval(self) -> str:
+        """What the brackets of its numbers are; before verdicts came with a run they were a bootstrap over seeds."""
+        return (
+            "95 % t interval"
+            if (self.folder / PREDICTIONS).exists()
+            else "bootstrap interval, of two seeds their range,"
+        )
+
 
 def open_source(folder: Path, what: str) -> Source | None:
     """Open the results below a folder; None if its statistics.csv does not exist."""
@@ -171,7 +244,8 @@ def open_source(folder: Path, what: str) -> Source | None:
     if not path.exists():
         return None
     preset = read_preset(folder).get("preset", "unknown")
-    return Source(folder, f"{what}, preset {preset}", read_statistics(path))
+    rows = Rows([*read_statistics(path), *alarm_rows(folder)])
+    return Source(folder, f"{what}, preset {preset}", rows)
 
 
 def sources(root: Path, conclusions: bool) -> list[Source]:

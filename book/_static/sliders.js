@@ -41,6 +41,16 @@
     });
     return Math.sqrt(up / down);
   }
+  // the same pendulum at rest, positions alone: raw |1 - (h/Delta)^2| and rescaled |1 - h/Delta| to first order
+  var REST = GRID.filter(function (s, i) { return i % 9 === 0; }).map(function (s) { return [s[0], 0]; });
+  function restLimit(h, deltaT, rescale) {
+    var up = 0, down = 0;
+    REST.forEach(function (s) {
+      var t = flow(s, deltaT)[0], p = (rescale ? rescaledStep(s, h, deltaT) : rawStep(s, h))[0];
+      up += (p - t) * (p - t); down += (t - s[0]) * (t - s[0]);
+    });
+    return Math.sqrt(up / down);
+  }
   function eulerField(h) { // eigenvalue of the field that Euler training returns at the pendulum's bottom
     var w = Math.sqrt(15);
     return { decay: (Math.cos(w * h) - 1) / h, frequency: Math.sin(w * h) / h, omega: w };
@@ -132,10 +142,12 @@
   // ---------------------------------------------------------------- 1. the pendulum of the first screen
   function pendulum(box) {
     var h = 0.05, horizon = 2, start = [Math.PI - 1.2, 0], deltaT = 0.02, rescale = false, time = horizon, playing = false, last = 0, truth = [], steps = [];
-    var update = rateSlider(box, "Ask the 20 Hz model at [Hz]", [200, 100, 50, 20, 10, 5], deltaT, function (v) { deltaT = v; compute(); draw(); });
+    var update = rateSlider(box, "Ask the 20 Hz model at [Hz]", [5, 10, 20, 50, 100, 200], deltaT, function (v) { deltaT = v; compute(); draw(); });
     var readout = add(box, "p", { "class": "td-readout", "aria-live": "polite" });
     var gauge = add(box, "div", { "class": "td-gauge", "aria-hidden": "true" }), bar = add(gauge, "span", { "class": "td-bar" });
     add(gauge, "span", { "class": "td-one" });
+    var scale = add(box, "div", { "class": "td-gauge-scale", "aria-hidden": "true" });
+    ["0: exact", "error of one step: 1 is predicting no change", "2 or more"].forEach(function (words) { add(scale, "span", {}, words); });
     var views = add(box, "div", { "class": "td-views" });
     var scene = add(views, "svg", { viewBox: "-120 -95 240 215", role: "img", "class": "td-scene", "aria-label": "A swinging pendulum and its prediction as a ghost" });
     var ghost = add(scene, "g", { "class": "td-predicted" }), real = add(scene, "g", { "class": "td-truth" });
@@ -194,24 +206,31 @@
   function mismatchCurves(box) {
     var tests = [];
     for (var i = 0; i <= 80; i++) tests.push(5 * Math.pow(40, i / 80));
-    var update = rateSlider(box, "Training rate of the model [Hz]", [100, 50, 20, 10, 5], 0.05, show);
-    var plot = chart(box, { alt: "Relative one-step error against the test rate, raw and rescaled", height: 270, logX: true, logY: true, x: [5, 200], y: [0.005, 20], xTicks: [5, 10, 20, 50, 100, 200], yTicks: [0.01, 0.1, 1, 10], xLabel: "test rate 1/\u0394 [Hz]", yLabel: "relative error" });
+    var update = rateSlider(box, "Training rate of the model [Hz]", [5, 10, 20, 50, 100], 0.05, show);
+    var label = add(box, "label", { "class": "td-check" }), rest = add(label, "input", { type: "checkbox" }), step = 0.05;
+    add(label, "span", {}, " start at rest, and look at positions alone");
+    rest.addEventListener("change", function () { show(step); });
+    var plot = chart(box, { alt: "Relative one-step error against the test rate, raw and rescaled", height: 270, logX: true, logY: true, x: [5, 200], y: [0.005, 100], xTicks: [5, 10, 20, 50, 100, 200], yTicks: [0.01, 0.1, 1, 10, 100], xLabel: "test rate 1/\u0394 [Hz]", yLabel: "relative error" });
     var one = plot.line("td-persistence"), raw = plot.line("td-predicted"), rescaled = plot.line("td-rescaled"), mark = plot.mark();
     one([[5, 1], [200, 1]]);
-    legend(box, [["td-predicted", "raw map: |1 \u2212 h/\u0394|"], ["td-rescaled", "rescaled: exact limit on the pendulum"], ["td-persistence", "predicting no change: 1"]]);
+    legend(box, [["td-predicted", "raw map: |1 \u2212 h/\u0394|; of positions from rest |1 \u2212 (h/\u0394)\u00b2|"], ["td-rescaled", "rescaled: exact limit on the pendulum"], ["td-persistence", "predicting no change: 1"]]);
     var readout = add(box, "p", { "class": "td-readout", "aria-live": "polite" });
     function show(h) {
-      raw(tests.map(function (r) { return [r, Math.max(1e-4, mismatch(h, 1 / r))]; }));
-      rescaled(tests.map(function (r) { return [r, Math.max(1e-4, rescaledLimit(h, 1 / r))]; }));
+      var still = rest.checked;
+      function rawError(deltaT) { return still ? restLimit(h, deltaT, false) : mismatch(h, deltaT); }
+      function rescaledError(deltaT) { return still ? restLimit(h, deltaT, true) : rescaledLimit(h, deltaT); }
+      step = h;
+      raw(tests.map(function (r) { return [r, Math.max(1e-4, rawError(1 / r))]; }));
+      rescaled(tests.map(function (r) { return [r, Math.max(1e-4, rescaledError(1 / r))]; }));
       mark(1 / h);
-      readout.textContent = "Trained at " + rateText(h) + " Hz. At 50 Hz: raw " + number(mismatch(h, 0.02), 2) + ", rescaled " + number(rescaledLimit(h, 0.02), 2) + ". At 10 Hz: raw " + number(mismatch(h, 0.1), 2) + ", rescaled " + number(rescaledLimit(h, 0.1), 2) + ". Worse than no change above " + rateText(h / 2) + " Hz.";
+      readout.textContent = "Trained at " + rateText(h) + " Hz" + (still ? ", positions from rest" : "") + ". At 50 Hz: raw " + number(rawError(0.02), 2) + ", rescaled " + number(rescaledError(0.02), 2) + ". At 10 Hz: raw " + number(rawError(0.1), 2) + ", rescaled " + number(rescaledError(0.1), 2) + "." + (still ? "" : " Worse than no change above " + rateText(h / 2) + " Hz.");
     }
     update();
   }
 
   // ---------------------------------------------------------------- 3. Euler's spurious damping
   function euler(box) {
-    var update = rateSlider(box, "Rate at which the field is trained through Euler [Hz]", [100, 50, 20, 10, 5], 0.05, show);
+    var update = rateSlider(box, "Rate at which the field is trained through Euler [Hz]", [5, 10, 20, 50, 100], 0.05, show);
     var plot = chart(box, { alt: "Small swings of the true pendulum and of the field learned through Euler", x: [0, 4], y: [-1.1, 1.1], xTicks: [0, 1, 2, 3, 4], yTicks: [-1, -0.5, 0, 0.5, 1], xLabel: "time [s]", yLabel: "swing / first swing" });
     var truth = plot.line("td-truth"), learned = plot.line("td-predicted");
     legend(box, [["td-truth", "truth"], ["td-predicted", "the field that Euler training returns, solved exactly"]]);
@@ -241,7 +260,7 @@
     }
     if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", go); else go();
   }
-  window.tdSliders = { flow: flow, mismatch: mismatch, rescaledStep: rescaledStep, rescaledLimit: rescaledLimit, eulerField: eulerField, grid: GRID, scale: SCALE,
+  window.tdSliders = { flow: flow, mismatch: mismatch, rescaledStep: rescaledStep, rescaledLimit: rescaledLimit, restLimit: restLimit, eulerField: eulerField, grid: GRID, scale: SCALE, rest: REST,
     parts: { add: add, number: number, rateText: rateText, rateSlider: rateSlider, chart: chart, legend: legend, start: start } };
   if (typeof document !== "undefined") start({ pendulum: pendulum, mismatch: mismatchCurves, euler: euler });
 })();

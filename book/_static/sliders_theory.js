@@ -38,7 +38,7 @@
   }
   function interpolation(box) {
     var trained = { 5: false, 10: true, 20: true, 50: true, 100: false }, asked = 0.01;
-    var update = parts.rateSlider(box, "Rate asked for [Hz]", [200, 100, 50, 20, 10, 5], asked, function (v) { asked = v; say(); });
+    var update = parts.rateSlider(box, "Rate asked for [Hz]", [5, 10, 20, 50, 100, 200], asked, function (v) { asked = v; say(); });
     var set = parts.add(box, "fieldset", { "class": "td-choices" });
     parts.add(set, "legend", {}, "Training rates [Hz]");
     Object.keys(trained).forEach(function (rate) {
@@ -76,7 +76,7 @@
   var MOTION = 9; // [Hz]
   function aliasFrequency(frequency, rate) { return Math.abs(frequency - rate * Math.round(frequency / rate)); }
   function alias(box) {
-    var update = parts.rateSlider(box, "Rate at which one looks [Hz]", [200, 100, 50, 20, 10, 5], 0.1, show);
+    var update = parts.rateSlider(box, "Rate at which one looks [Hz]", [5, 10, 20, 50, 100, 200], 0.1, show);
     var plot = parts.chart(box, { alt: "A motion of 9 Hz, its samples, and the slowest motion that fits them", x: [0, 1], y: [-1.15, 1.15], xTicks: [0, 0.2, 0.4, 0.6, 0.8, 1], yTicks: [-1, 0, 1], xLabel: "time [s]", yLabel: "position" });
     var real = plot.line("td-persistence"), seen = plot.line("td-predicted"), dots = plot.dots("td-truth");
     parts.legend(box, [["td-persistence", "motion of 9 Hz"], ["td-predicted", "slowest motion through the samples"]]);
@@ -86,7 +86,7 @@
       var rate = 1 / deltaT, found = aliasFrequency(MOTION, rate), samples = [];
       for (var k = 0; k * deltaT <= 1 + 1e-9; k++) samples.push([k * deltaT, Math.cos(2 * Math.PI * MOTION * k * deltaT)]);
       real(wave(MOTION)); seen(wave(found)); dots(samples);
-      readout.textContent = "At " + rateText(deltaT) + " Hz a motion of 9 Hz looks like one of " + number(found, 1) + " Hz. " + (rate > 2 * MOTION ? "It is seen as it is." : "No model can tell the two apart from these samples.");
+      readout.textContent = "At " + rateText(deltaT) + " Hz a motion of 9 Hz looks like one of " + number(found, 1) + " Hz. " + (rate > 2 * MOTION ? "It is seen as it is." : "These samples alone do not tell the two apart.");
     }
     update();
   }
@@ -95,7 +95,7 @@
   var WISH = 1; // [Hz]
   function holdGain(frequency, deltaT) { var x = Math.PI * frequency * deltaT; return Math.sin(x) / x; }
   function hold(box) {
-    var update = parts.rateSlider(box, "Rate of decisions [Hz]", [200, 100, 50, 20, 10, 5], 0.1, show);
+    var update = parts.rateSlider(box, "Rate of decisions [Hz]", [5, 10, 20, 50, 100, 200], 0.1, show);
     var plot = parts.chart(box, { alt: "A wished input of 1 Hz, held between decisions, and its part at 1 Hz", x: [0, 2], y: [-1.15, 1.15], xTicks: [0, 0.5, 1, 1.5, 2], yTicks: [-1, 0, 1], xLabel: "time [s]", yLabel: "input" });
     var wish = plot.line("td-truth"), held = plot.line("td-persistence"), basic = plot.line("td-predicted");
     parts.legend(box, [["td-truth", "wished"], ["td-persistence", "held"], ["td-predicted", "part of the held input at 1 Hz: smaller and late"]]);

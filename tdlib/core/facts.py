@@ -6,10 +6,13 @@ FINEST = TRAIN_RATES[-1]  # the rate whose one-step map is composed to coarser o
 REFERENCE_DELTA_T = 0.05  # [s] the step of what is trained at several rates
 RATES = ("5", "10", "16", "20", "25", "33.3", "50", "100", "200", "irregular")  # those they are tested at
 PLANT_RATES = ("5", "10", "20", "50", "100", "200")  # those at which chapter 0 looks at a simulator's own step
+TRANSITIONS, SECONDS, POOLED, CONTACTS = "transitions", "seconds", "pooled", "contacts"  # what arms are trained on
+LOG_FORMS = ("log_tau", "log_tau_scaled")  # forms whose step is logarithmic in Δt: as published, and input scaled
 ARM_COLUMNS = ("model", "method", "form", "size", "data", "train_frequency")  # of every table, in this order
 
 TRAIN_FREQUENCIES = tuple(float(rate) for rate in TRAIN_RATES)  # [Hz]
 NOMINAL_DELTA_T = {33.3: 0.03}  # a rate quoted with rounded digits stands for this exact interval [s]
+GOOD_AT_OWN_STEP = 0.1  # an error above a tenth of the true change at the own step: the field is not learned
 SPLIT_SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}  # of the episodes
 CONTEXT_STEPS = 8  # true steps of past that a model with memory is given
 ROLLOUT_HOLD = 0.2  # [s] one random input; a multiple of the intervals of 5, 10, 20, 25, 50, 100 and 200 Hz

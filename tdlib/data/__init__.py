@@ -22,6 +22,7 @@ from tdlib.data.splits import (
     split_path,
     subset_seconds,
     subset_transitions,
+    without_contacts,
     write_normalization_stats,
     write_splits,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "subset_seconds",
     "subset_transitions",
     "true_histories",
+    "without_contacts",
     "write_branched",
     "write_normalization_stats",
     "write_random",

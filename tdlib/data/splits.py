@@ -82,6 +82,22 @@ def subset_transitions(dataset: TransitionDataset, num_transitions: int, *, seed
     return replace(kept, truncated=truncated, episode_offsets=offsets)
 
 
+def without_contacts(dataset: TransitionDataset) -> TransitionDataset:
+    """Leave out rows that touched a limit of the state; an episode continues as another one behind each gap."""
+    rows = np.flatnonzero(~dataset.limit_hit)
+    if len(rows) == len(dataset):
+        return dataset
+    episode = np.repeat(np.arange(dataset.num_episodes), dataset.episode_lengths)[rows]
+    begins = np.flatnonzero(np.diff(rows, prepend=-2) > 1)
+    begins = np.union1d(begins, np.flatnonzero(np.diff(episode, prepend=-1) != 0))
+    return replace(
+        dataset.select_rows(rows),
+        episode_offsets=np.append(begins, len(rows)),
+        episode_id=dataset.episode_id[episode[begins]],
+        parameters=None if dataset.parameters is None else dataset.parameters[episode[begins]],
+    )
+
+
 def subset_seconds(dataset: TransitionDataset, seconds: float, *, seed: int) -> TransitionDataset:
     """Draw episodes at random until they cover `seconds` of physical time (the equal-seconds arms)."""
     if not 0 < seconds <= dataset.seconds * (1 + 1e-9):

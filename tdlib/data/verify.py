@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tdlib.core.facts import CONTEXT_STEPS
 from tdlib.core.specs import state_difference
 from tdlib.data.schema import DatasetError, TransitionDataset, check_dataset
 from tdlib.data.splits import SPLITS
@@ -25,6 +26,8 @@ FLOW_TOLERANCE = 1e-9
 OUTLIER_RANGES = 10.0  # times the 1 to 99 % range; quartiles are too narrow where inputs are two-valued
 MIN_COVERAGE, MIN_ROWS = 0.1, 1000
 MAX_LIMIT_HITS = 0.3
+MAX_SHORT = 0.3  # of the rows of a set whose inputs we choose
+RETURN_CHECK = "return over time"
 GRID = 12  # cells per axis of the coverage grid
 CONFIDENCE = 0.95
 NUM_RESAMPLES = 2000
@@ -67,6 +70,11 @@ def returns_over_time(dataset: TransitionDataset, parts: int = 5) -> list[dict[s
     return rows
 
 
+def has_gain(rows: list[dict[str, float]]) -> bool:
+    """Whether the return rose: the interval of the last part lies above the mean of the first."""
+    return bool(rows[-1]["ci_low"] > rows[0]["mean"])
+
+
 def coverage(dataset: TransitionDataset) -> dict[str, float]:
     """Share of occupied cells of a 12 × 12 grid over each (position, velocity) plane.
 
@@ -91,6 +99,12 @@ def outliers(dataset: TransitionDataset) -> np.ndarray:
     return ((rate < low - margin) | (rate > high + margin)).any(axis=1)
 
 
+def short_share(dataset: TransitionDataset, num_steps: int = CONTEXT_STEPS) -> float:
+    """Share of the rows that lie in episodes of fewer steps than a context holds; no window covers these."""
+    lengths = dataset.episode_lengths
+    return float(lengths[lengths < num_steps].sum() / len(dataset))
+
+
 def flow_error(dataset: TransitionDataset, num_samples: int = NUM_FLOWS, seed: int = 0) -> float:
     """Largest difference between stored `next_state` and the flow of (state, action, Δt), over a sample of rows."""
     rows = np.random.default_rng(seed).choice(len(dataset), min(num_samples, len(dataset)), replace=False)
@@ -111,13 +125,17 @@ def continuity_error(dataset: TransitionDataset) -> float:
     return float(state_difference(following, reached, dataset.spec).abs().max())
 
 
-def verify_dataset(dataset: TransitionDataset, *, require_gain: bool = False) -> list[Finding]:
+def verify_dataset(
+    dataset: TransitionDataset, *, require_gain: bool = False, require_long: bool = False
+) -> list[Finding]:
     """Apply every check to one set.
 
     Args:
         dataset: Whole set or split.
         require_gain: Demand that the return rises from the first to the last fifth of the collection (PPO sets of a
             long enough collection); otherwise the gain is only reported.
+        require_long: Demand that few rows lie in episodes shorter than a context (sets under inputs that a system
+            declares); otherwise their share is only reported.
 
     Returns:
         Findings; `all(f.ok is not False for f in findings)` means that the set passes.
@@ -130,6 +148,9 @@ def verify_dataset(dataset: TransitionDataset, *, require_gain: bool = False) ->
     findings += _statistics(dataset)
     if dataset.kind == "episodes":
         findings += _returns(dataset, require_gain)
+        short, rule = short_share(dataset), f"<= {MAX_SHORT} in episodes under {CONTEXT_STEPS} steps"
+        judged = short <= MAX_SHORT if require_long and len(dataset) >= MIN_ROWS else None
+        findings.append(Finding("rows in short episodes", judged, f"{short:.3f}", rule if require_long else "reported"))
         jump = continuity_error(dataset)
         findings.append(Finding("continuity", jump <= FLOW_TOLERANCE, f"{jump:.1e}", f"<= {FLOW_TOLERANCE:g}"))
     if dataset.spec.name in SYSTEMS:
@@ -179,10 +200,8 @@ def _statistics(dataset: TransitionDataset) -> list[Finding]:
 def _returns(dataset: TransitionDataset, require_gain: bool) -> list[Finding]:
     rows = returns_over_time(dataset)
     text = ", ".join(f"{row['mean']:.0f} (n {row['n']})" for row in rows)
-    first, last = rows[0], rows[-1]
-    rule = "interval of the last fifth above the mean of the first"
-    gained = bool(last["ci_low"] > first["mean"])
-    return [Finding("return over time", gained if require_gain else None, text, rule if require_gain else "reported")]
+    rule = "interval of the last fifth above the mean of the first" if require_gain else "reported"
+    return [Finding(RETURN_CHECK, has_gain(rows) if require_gain else None, text, rule)]
 
 
 def _resampled_means(values: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -5,9 +5,9 @@ from tdlib.evaluation.control.dynamics import Oracle, SideBySide
 from tdlib.evaluation.control.episodes import (
     ControlResult,
     ControlSettings,
-    control_starts,
     evaluate_control,
 )
+from tdlib.evaluation.control.starts import control_starts
 from tdlib.evaluation.diagnose import Diagnosis, diagnose
 from tdlib.evaluation.errors import mse_over_horizon, relative_error, squared_error
 from tdlib.evaluation.evaluate import evaluate_stack, merge_tables

@@ -55,7 +55,7 @@ def arm_of(arm: object, seed: int, env: str) -> Member:
 def order_columns(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with the key columns first and the counts last."""
     first = [name for name in KEY_COLUMNS if name in table]
-    last = [name for name in ("n", "n_surviving") if name in table]
+    last = [name for name in ("n", "n_starts") if name in table]
     middle = [name for name in table if name not in first and name not in last]
     return table[first + middle + last]
 
@@ -85,6 +85,12 @@ def tidy(
     table = pd.DataFrame(columns)
     table["seed"] = table["seed"].astype(int)
     return order_columns(table)
+
+
+def as_written(table: pd.DataFrame) -> pd.DataFrame:
+    """Round the numbers to the digits that `write_table` writes, so that what is computed from them is reproducible."""
+    numbers = table.select_dtypes("float")
+    return table.assign(**{name: [float(f"{value:.5g}") for value in numbers[name]] for name in numbers})
 
 
 def write_table(path: str | Path, table: pd.DataFrame | Sequence[Mapping]) -> Path:

@@ -66,7 +66,8 @@ def draw_calibration(table: pd.DataFrame) -> Drawing:
         f"{env}: error against ensemble spread, both relative to the RMS true change at that rate, in tenths of the "
         f"pairs by rising spread (left panels, means over seeds), and the probability that a pair at a test rate has "
         f"a larger spread than one at a training rate (right, bars span the seeds); "
-        f"{counts_text(table[table['bin'] == 'all'])}. On the gray diagonal spread equals error; 0.5 is no alarm."
+        f"{counts_text(table[table['bin'] == 'all'])}. On the gray diagonal spread equals error. "
+        "Right panel: 0.5 is no alarm, 1 ranks all pairs of that rate above those of known ones."
     )
     alt = f"Error against ensemble spread on {env}, and AUROC of the spread as an alarm against test rate."
     return Drawing(figure, caption, alt, summary)

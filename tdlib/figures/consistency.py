@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
+from tdlib.core.facts import GOOD_AT_OWN_STEP
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import ARM, arms_in, default_sizes
 from tdlib.figures.style import (
@@ -81,7 +82,7 @@ def draw_convergence(table: pd.DataFrame) -> Drawing:
     models = sort_models(table["model"])
     summary = over_seeds(table, "error", ["env", *ARM, "k"])
     passed = table.drop_duplicates([*ARM, "seed"]).groupby(ARM, sort=False)["verdict"].apply(
-        lambda verdicts: (int((verdicts == "pass").sum()), len(verdicts))
+        lambda verdicts: tuple(int((verdicts == word).sum()) for word in ("pass", "poor")) + (len(verdicts),)
     )  # fmt: skip
     with style():
         columns = min(2, len(models))
@@ -94,9 +95,10 @@ def draw_convergence(table: pd.DataFrame) -> Drawing:
                 name = f"{arm['form']}, {rate} Hz" if rate[:1].isdigit() else f"{arm['form']}, {rate}"
                 axis.plot(points["k"], points["mean"], color=RATE_COLORS.get(rate, "#444444"), label=name,
                           linestyle="--" if euler else "-", marker="X" if euler else "o", markersize=3.5)  # fmt: skip
-                good, total = passed[tuple(arm[ARM])]
+                good, poor, total = passed[tuple(arm[ARM])]
                 if good < total:
-                    axis.annotate(f"{good} of {total}", (points["k"].iloc[-1], points["mean"].iloc[-1]), fontsize=7,
+                    count = "poor" if poor == total else f"{good} of {total}"
+                    axis.annotate(count, (points["k"].iloc[-1], points["mean"].iloc[-1]), fontsize=7,
                                   xytext=(5, 0), textcoords="offset points", va="center",
                                   color=RATE_COLORS.get(rate, "#444444"))  # fmt: skip
             axis.axvline(0, color="#808080", linewidth=0.8, zorder=0)
@@ -118,9 +120,10 @@ def draw_convergence(table: pd.DataFrame) -> Drawing:
         shared_legend(figure, axes, columns=4)
     caption = (
         f"{env}: error of learned fields integrated with solver steps around the training step h (k = 0), relative to "
-        f"the true change over 4h; means over seeds, {counts_text(table)}. A continuous system keeps or lowers its "
-        f"error as the step shrinks; a minimum at k = 0 is a learned map. At the right: how many seeds pass the "
-        "convergence test, where not all do."
+        f"the true change over 4h; means over seeds, {counts_text(table)}. Finer solver steps are at the "
+        f"right: a flow keeps or lowers its error there; a minimum at k = 0 is a learned map. At the right: how many "
+        f"seeds pass the convergence test, where not all do; poor: every seed errs by more than "
+        f"{GOOD_AT_OWN_STEP:.0%} at its own step, so that a flat curve says nothing."
     )
     alt = f"Error against solver step for {len(models)} kinds of fields on {env}, solid for RK4, dashed for Euler."
     return Drawing(figure, caption, alt, summary)

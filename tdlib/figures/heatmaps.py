@@ -53,7 +53,7 @@ def draw_error_heatmaps(table: pd.DataFrame, value: str = "relative_error", test
     caption += (
         " Blue is better than predicting no change, red is worse."
         if value == "relative_error"
-        else " Raw error orders the rates by the length of the step, whatever the model."
+        else " Raw error orders the rates by the length of the step first."
     )
     alt = f"Heat maps of {value} for {len(panels)} combinations of model and method on {env}."
     return Drawing(figure, caption, alt, shown.drop(columns=["low", "high"]))

@@ -1,4 +1,4 @@
-"""Measured one-step errors beside the limits that no learning can beat."""
+"""Measured one-step errors beside those of exact models of the same form."""
 
 from collections.abc import Sequence
 
@@ -30,7 +30,7 @@ def draw_limits(table: pd.DataFrame, limits: pd.DataFrame) -> Drawing:
     Args:
         table: one_step_errors of one environment.
         limits: Rows of limit ("fixed_step", "rescaled", "interpolation", or one of these and a form after a space),
-            train_frequency, test_frequency [Hz], relative_error.
+            train_frequency, test_frequency [Hz], relative_error; drawn are means over their seeds.
     """
     env = str(table["env"].iloc[0])
     table = table[(table["test_set"] == "pooled") & (table["dimension"] == "all")]
@@ -63,8 +63,9 @@ def draw_limits(table: pd.DataFrame, limits: pd.DataFrame) -> Drawing:
         shared_legend(figure, axes, columns=3)
     caption = (
         f"{env}: relative one-step error against test rate. Colored lines: means over seeds, bars span the seeds; "
-        f"{counts_text(table)}. Gray curves: what a perfect model of that form would score; a fixed-step map errs by "
-        f"|1 − h/Δt|. The line at 1 is predicting no change."
+        f"{counts_text(table)}. Gray curves: what an exact model of that form scores on these states; of a "
+        f"fixed-step map that is |1 − h/Δt| to first order. Curves that leave the axis go to 0. The line at 1 is "
+        f"predicting no change."
     )
     alt = f"Four panels of relative error against test rate on {env}, measured and analytic limits."
     return Drawing(figure, caption, alt, pd.concat(drawn, ignore_index=True))
@@ -86,7 +87,7 @@ def _draw_limits(axis: Axes, limits: pd.DataFrame, names: Sequence[str], floor: 
             continue
         rows = limits[limits["limit"] == kind]
         rows = rows.assign(rate=pd.to_numeric(rows["test_frequency"], errors="coerce")).dropna(subset="rate")
-        rows = rows.sort_values("rate")
+        rows = rows.groupby("rate", as_index=False)["relative_error"].mean()  # sorts by rate
         look = {"color": "#555555", "linewidth": 1.0, "linestyle": LIMIT_LINES[i % len(LIMIT_LINES)], "zorder": 1}
         values = rows["relative_error"].clip(lower=1e-3 * floor)  # a limit of zero leaves the panel
         axis.plot(rows["rate"], values, **look, label=f"limit: {kind.replace('_', ' ', 1)}")

@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tdlib.core.facts import LOG_FORMS, POOLED, SECONDS, TRANSITIONS
 from tdlib.figures.control import episode_counts, episode_means
 from tdlib.figures.heatmaps import (
     CELL_HEIGHT,
@@ -20,7 +21,7 @@ from tdlib.figures.heatmaps import (
     rate_ticks,
     row_label,
 )
-from tdlib.figures.horizon import draw_rollout_lines
+from tdlib.figures.horizon import draw_rollout_lines, starts_text
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import (
     ARM,
@@ -125,7 +126,7 @@ def draw_figure2(table: pd.DataFrame) -> Drawing:
         shared_legend(figure, axes, columns=3)
     caption = (
         f"Relative error of open-loop rollouts against time at three test rates, all rollouts counted to the end; "
-        f"means over seeds, bands span the seeds, {counts_text(chosen, 'starts')}. The gray line is predicting no "
+        f"means over seeds, bands span the seeds, {starts_text(chosen)}. The gray line is predicting no "
         "change."
     )
     alt = f"Rollout error against time for {len(arms_in(summary))} arms in {len(envs)} environments at three rates."
@@ -258,9 +259,9 @@ def _ablations(own: pd.DataFrame) -> dict[str, list]:
     for train, marker in (("10", "s"), ("20", "o")):
         keep = (own["method"] == "baseline") & (own["train_frequency"] == train) & (own["test_frequency"] == train)
         look = {"color": METHOD_COLORS["baseline"], "linestyle": ":", "marker": marker}
-        values = rows_of(keep & (own["size"] == "hidden64"), "data", ("transitions", "seconds"))
+        values = rows_of(keep & (own["size"] == "hidden64"), "data", (TRANSITIONS, SECONDS, POOLED))
         panels["amount of data"].append((f"baseline {train} Hz at its own rate", look, *values))
-    for form in ("concat", "scaled", "scaled_concat", "log_tau"):
+    for form in ("concat", "scaled", "scaled_concat", *LOG_FORMS):
         keep = (own["method"] == "multi_resolution") & (own["form"] == form) & (own["test_frequency"] == "33.3")
         values = rows_of(keep & (own["size"] == "hidden64"), "train_frequency", ("mixed", "loguniform"))
         panels["training rates"].append(

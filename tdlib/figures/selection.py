@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from tdlib.core.facts import ARM_COLUMNS, FINEST, TRAIN_RATES
+from tdlib.core.facts import ARM_COLUMNS, FINEST, LOG_FORMS, TRAIN_RATES
 from tdlib.figures.style import known_models, model_label
 
 Arms = Sequence[tuple[str, str, str, str]]  # (model, method, form, train_frequency)
@@ -48,7 +48,7 @@ def method_panels() -> Sequence[tuple[str, Arms]]:
         ("Δt-conditioned", [(main, "dt_conditioned", form, rate) for form in forms for rate in TRAIN_RATES]),
         ("rescaled increment", [(main, "rescaled", "none", rate) for rate in TRAIN_RATES]),
         ("recurrent rollout", [(main, "recurrent_rollout", "none", FINEST)]),
-        ("multi-resolution", [(main, "multi_resolution", form, "mixed") for form in (*forms, "log_tau")]),
+        ("multi-resolution", [(main, "multi_resolution", form, "mixed") for form in (*forms, *LOG_FORMS)]),
         (model_label(field), [(field, "ode", "rk4", rate) for rate in (*TRAIN_RATES, "mixed")]),
     )
 
@@ -56,14 +56,14 @@ def method_panels() -> Sequence[tuple[str, Arms]]:
 def limit_panels() -> Sequence[tuple[str, Arms, tuple[str, ...]]]:
     """Title, arms, and names of the limits drawn with them, of the panels that compare families with the limits."""
     main = main_model()
-    forms = ("concat", "scaled", "scaled_concat", "log_tau")
+    forms = ("concat", "scaled", "scaled_concat", *LOG_FORMS)
     return (
         (
             "unscaled forms, trained at 20 Hz",
             (
                 (main, "baseline", "none", MAIN_RATE),
                 (main, "dt_conditioned", "concat", MAIN_RATE),
-                (main, "dt_conditioned", "log_tau", MAIN_RATE),
+                *((main, "dt_conditioned", form, MAIN_RATE) for form in LOG_FORMS),
                 *_among("baseline", "none"),
             ),
             ("fixed_step",),

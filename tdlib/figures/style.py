@@ -33,11 +33,12 @@ METHOD_LABELS = {
     "random": "random actions",
 }
 FORM_MARKERS = {
-    "none": "o", "concat": "s", "scaled": "^", "scaled_concat": "D", "log_tau": "v", "rk4": "P", "euler": "X",
+    "none": "o", "concat": "s", "scaled": "^", "scaled_concat": "D", "log_tau": "v", "log_tau_scaled": "<", "rk4": "P",
+    "euler": "X",
 }  # fmt: skip
 FORM_LINES = {
-    "none": "-", "concat": ":", "scaled": (0, (5, 1)), "scaled_concat": "-", "log_tau": "-.", "rk4": "-",
-    "euler": (0, (3, 1.5)),
+    "none": "-", "concat": ":", "scaled": (0, (5, 1)), "scaled_concat": "-", "log_tau": "-.",
+    "log_tau_scaled": (0, (5, 1, 1, 1)), "rk4": "-", "euler": (0, (3, 1.5)),
 }  # fmt: skip
 GREEK = {"alpha": "α", "beta": "β", "theta": "θ", "omega": "ω", "phi": "φ", "psi": "ψ"}
 

@@ -47,7 +47,14 @@ class SavedVideo:
 
 
 def save_rollout_video(
-    table: pd.DataFrame, path: str | Path, *, title: str, starts: Sequence[int] = (0, 1, 2), speed: float = 0.5
+    table: pd.DataFrame,
+    path: str | Path,
+    *,
+    title: str,
+    starts: Sequence[int] = (0, 1, 2),
+    speed: float = 0.5,
+    labels: tuple[str, str] = ("truth", "prediction"),
+    caption: str = "",
 ) -> SavedVideo:
     """Write rollouts of one arm as an h264 mp4 (yuv420p, plays in browsers) with caption and alt text beside it.
 
@@ -57,6 +64,8 @@ def save_rollout_video(
         title: Shown on top, for example `baseline 10 Hz, stepped at 50 Hz`.
         starts: Rollouts shown one after the other.
         speed: Physical seconds per second of video.
+        labels: What the black figure is, `<dimension>_true`, and the colored one, `<dimension>`.
+        caption: Text below; that of open-loop rollouts if empty.
 
     Raises:
         ValueError: If the path is no mp4, or the table holds several arms, seeds or rates, or none of the starts, or is
@@ -75,17 +84,17 @@ def save_rollout_video(
             output_params=["-crf", "28", "-preset", "medium", "-movflags", "+faststart", "-threads", "1"],
         )  # fmt: skip
         writer.send(None)
-        for frame in _frames(rollouts, scene, title, METHOD_COLORS.get(method, "#0072B2"), speed):
+        for frame in _frames(rollouts, scene, title, METHOD_COLORS.get(method, "#0072B2"), speed, labels):
             writer.send(np.ascontiguousarray(frame))
         writer.close()
     duration = max(float(rows["time"].max()) for rows in rollouts)
     rate = str(table["test_frequency"].iloc[0])
-    caption = (
+    caption = caption or (
         f"{env}, {title}: open-loop rollouts of {duration:.2g} s from n = {len(rollouts)} held-out starts, truth in "
         f"black, prediction in color, at {speed:g} × real time; stepped at {rate} Hz, seed "
         f"{int(table['seed'].iloc[0])}."
     )
-    alt = f"Animation of {env}: the predicted motion drawn over the true one."
+    alt = f"Animation of {env}: the motion called {labels[1]} drawn over the one called {labels[0]}."
     text = json.dumps({"caption": caption, "alt": alt}, ensure_ascii=False, indent=1)
     write_bytes(path.with_suffix(".json"), text.encode())
     return SavedVideo(path, caption, alt)
@@ -114,7 +123,9 @@ def _scene(env: str) -> "Scene":
     return scene
 
 
-def _frames(rollouts: list[pd.DataFrame], scene: "Scene", title: str, color: str, speed: float) -> Iterator[np.ndarray]:
+def _frames(
+    rollouts: list[pd.DataFrame], scene: "Scene", title: str, color: str, speed: float, labels: tuple[str, str]
+) -> Iterator[np.ndarray]:
     from PIL import Image, ImageDraw, ImageFont
 
     fonts = [ImageFont.truetype(_font_path(), size * FACTOR) for size in (15, 12)]
@@ -131,8 +142,9 @@ def _frames(rollouts: list[pd.DataFrame], scene: "Scene", title: str, color: str
             canvas.text((10 * FACTOR, 8 * FACTOR), title, font=fonts[0], fill=INK)
             note = f"t = {now:4.2f} s    start {number} of {len(rollouts)}"
             canvas.text((10 * FACTOR, 30 * FACTOR), note, font=fonts[1], fill=INK)
-            canvas.text((10 * FACTOR, (SIZE - 24) * FACTOR), "truth", font=fonts[1], fill=INK)
-            canvas.text((60 * FACTOR, (SIZE - 24) * FACTOR), "prediction", font=fonts[1], fill=color)
+            canvas.text((10 * FACTOR, (SIZE - 24) * FACTOR), labels[0], font=fonts[1], fill=INK)
+            beside = 10 * FACTOR + canvas.textlength(labels[0] + "   ", font=fonts[1])
+            canvas.text((beside, (SIZE - 24) * FACTOR), labels[1], font=fonts[1], fill=color)
             yield np.asarray(image.reduce(FACTOR))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from tdlib.core.facts import POOLED
 from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.evaluation import MEASURES
 from tdlib.evaluation.measures import SKIPPED
@@ -36,6 +37,10 @@ def _ensembles(arms: Arms) -> bool:
 
 def _has_spread(arm: Arm) -> bool:
     return arm.source is not None and find_family(arm.model).has_spread
+
+
+def _pooled(arms: Arms) -> bool:
+    return any(arm.data == POOLED for arm in arms)
 
 
 def _key_arms(arms: Arms) -> bool:
@@ -70,6 +75,7 @@ FIGURES_PER_ENVIRONMENT = {
     "error_heatmaps/{}-mse": None,
     "error_heatmaps/{}-relative": None,
     "limits/{}": _key_arms,
+    "own_and_pooled/{}": _pooled,
     "error_vs_horizon/{}": None,
     "trajectory_rollouts/{}": None,
     "state_space/{}": None,
@@ -118,7 +124,7 @@ def check_tables(run: Run, tables: dict[str, pd.DataFrame]) -> list[str]:
     everything = arms_of(preset)
     trained = [arm for arm in everything if arm.source == arm]
     fields = [arm for arm in trained if arm.method == "ode"]
-    acting = [arm for arm in everything if arm.method != "persistence"]  # plans that change nothing have no order
+    acting = [arm for arm in everything if arm.acts]
     wanted: dict[str, tuple[Iterable[Arm], list[str] | None]] = {
         "one_step_errors": (everything, rates),
         "rollout_errors": (everything, rates),
@@ -190,6 +196,7 @@ def _missing_rows(
         key
         for env in run.preset.environments
         for arm in arms
+        if arm.applies_to(SYSTEMS[env])
         for seed in run.preset.seeds
         for key in (
             [(env, *arm.keys().values(), seed)]

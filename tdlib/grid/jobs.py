@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tdlib.study.layout import WORKED
+from tdlib.study.layout import ROOT, WORKED
+from tdlib.study.predictions import PREDICTIONS
 from tdlib.study.presets import Preset, load_preset
 from tdlib.study.selection import NO_MODEL
 
@@ -27,7 +28,7 @@ class Job:
         notebook: Name of the source notebook without its ending.
         parameters: Papermill parameters beside `preset`.
         after: Names of the jobs that must have finished.
-        reads: Folder below the repository whose files the notebook works with.
+        reads: File or folder below the repository that the notebook works with, neither source nor a result.
     """
 
     name: str
@@ -51,7 +52,7 @@ def grid_jobs(preset: Preset) -> list[Job]:
             jobs += [*parts, Job(f"{phase}-{env}", phase, {"env": env}, before + tuple(part.name for part in parts))]
     first = preset.environments[0]
     last = tuple(f"{phase}-{env}" for phase in PHASES[-2:] for env in preset.environments)
-    jobs.append(Job("05_statistics", "05_statistics", {}, last))
+    jobs.append(Job("05_statistics", "05_statistics", {}, last, reads=PREDICTIONS.relative_to(ROOT).as_posix()))
     jobs.append(Job("06_paper_figures", "06_paper_figures", {}, last))
     jobs.append(Job("07_explorer", "07_explorer", {"env": first}, (f"{PHASES[1]}-{first}",)))
     if has_chapters(preset):

@@ -29,7 +29,7 @@ ROOTS = "TDLIB_SOURCES"  # environment variable: modules whose source a kernel i
 CHECKS, BOOK = "checks", "book"  # the jobs that are no notebooks
 BOOK_FOLDERS, BOOK_FILES = ("book", "tdlib"), ("_config.yml", "_toc.yml")
 PUBLISHED = "published"  # the edition below book/; of it only the numbers of the conclusions go into a run's pages
-CONCLUSIONS = ("statistics.csv", "summary_statistics.json")
+CONCLUSIONS = ("statistics.csv", "predictions.csv", "summary_statistics.json", "ensemble_calibration.csv.gz")
 INJECTED = "injected-parameters"  # tag of the cell that papermill adds
 
 
@@ -188,6 +188,9 @@ def _book_files() -> list[Path]:
 
 
 def _files_below(folder: Path) -> list[Path]:
+    """Return the files below a folder, or the file itself."""
+    if folder.is_file():
+        return [folder]
     return [path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
 
 

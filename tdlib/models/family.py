@@ -22,7 +22,7 @@ class Arms:
         method: Row of a result table: baseline, dt_conditioned, multi_resolution, ode, or a name of one's own.
         form: Value of the family's `form_option`.
         rates: Training rates, as tables name them: those of `tdlib.core.facts`.
-        data: `transitions` (equally many in every arm) or `seconds` (equally many seconds of experience).
+        data: What they are trained on, as in `tdlib.study.arms.Arm`.
         in_all_sizes: Whether the larger sizes that a preset names are trained too.
         derived: Whether arms without training of their own read these (`tdlib.models.derived`).
     """

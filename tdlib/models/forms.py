@@ -8,10 +8,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from tdlib.core.facts import REFERENCE_DELTA_T
+from tdlib.core.facts import LOG_FORMS, REFERENCE_DELTA_T
 
 LOG_OFFSET = 5.0  # τ is zero at 10 µs
-FORMS = ("none", "concat", "scaled", "scaled_concat", "log_tau")
+FORMS = ("none", "concat", "scaled", "scaled_concat", *LOG_FORMS)
 
 
 def form_coefficients(form: str, train_delta_t: float) -> tuple[float, float, float, float]:
@@ -24,6 +24,10 @@ def form_coefficients(form: str, train_delta_t: float) -> tuple[float, float, fl
     | scaled | – | Δt |
     | scaled_concat | Δt / 0.05 s | Δt |
     | log_tau | Δt in s | h·τ(Δt)/τ(h) |
+    | log_tau_scaled | Δt / 0.05 s | h·τ(Δt)/τ(h) |
+
+    `log_tau` is the published form, whose input moves by hundredths where that of the others moves by ones;
+    `log_tau_scaled` tells the step from the scale of the input.
 
     Args:
         form: Name in `FORMS`.
@@ -41,12 +45,14 @@ def form_coefficients(form: str, train_delta_t: float) -> tuple[float, float, fl
     if not (math.isfinite(h) and h > 10**-LOG_OFFSET):
         raise ValueError(f"train_delta_t must be a finite time above 10 µs [s], got {train_delta_t}")
     gain = 1.0 / REFERENCE_DELTA_T  # not the data's std: that of one rate's intervals is zero
+    log = h / (math.log10(h) + LOG_OFFSET)
     return {
         "none": (0.0, h, 0.0, 0.0),
         "concat": (gain, h, 0.0, 0.0),
         "scaled": (0.0, 0.0, 1.0, 0.0),
         "scaled_concat": (gain, 0.0, 1.0, 0.0),
-        "log_tau": (1.0, 0.0, 0.0, h / (math.log10(h) + LOG_OFFSET)),
+        "log_tau": (1.0, 0.0, 0.0, log),
+        "log_tau_scaled": (gain, 0.0, 0.0, log),
     }[form]
 
 

@@ -1,7 +1,7 @@
 """Planning by sampling: time in seconds, decisions in knots, many problems at once; no planner knows a model."""
 
 from tdlib.planning.enumeration import MAX_SEQUENCES, Enumeration, all_sequences
-from tdlib.planning.knots import KnotClock, shift_knots
+from tdlib.planning.knots import KnotClock, planning_steps, shift_knots
 from tdlib.planning.objective import cost_weights, prediction_objective
 from tdlib.planning.planners import (
     CEM,
@@ -14,15 +14,18 @@ from tdlib.planning.planners import (
     finite_scores,
     fresh_start,
 )
-from tdlib.planning.proposals import BoxInputs, CategoricalInputs, Proposal, inputs_of
+from tdlib.planning.proposals import BoxInputs, CategoricalInputs, Inputs, Proposal, inputs_of
+from tdlib.planning.registry import PLANNERS, build_planner
 
 __all__ = [
     "CEM",
     "MAX_SEQUENCES",
     "MPPI",
+    "PLANNERS",
     "BoxInputs",
     "CategoricalInputs",
     "Enumeration",
+    "Inputs",
     "KnotClock",
     "Objective",
     "Plan",
@@ -31,10 +34,12 @@ __all__ = [
     "RandomInputs",
     "WarmStart",
     "all_sequences",
+    "build_planner",
     "cost_weights",
     "finite_scores",
     "fresh_start",
     "inputs_of",
+    "planning_steps",
     "prediction_objective",
     "shift_knots",
 ]

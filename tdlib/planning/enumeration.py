@@ -32,14 +32,21 @@ class Enumeration:
 
     name: str = "enumeration"
 
+    def num_scored(self, inputs: Inputs, num_knots: int) -> int:
+        return len(all_sequences(_number_of_actions(inputs), num_knots))
+
     def plan(self, objective: Objective, inputs: Inputs, warm_start: WarmStart, noise: Noise) -> Plan:
         """Score all sequences; the noise and the warm start are not needed."""
         del noise
-        if not isinstance(inputs, CategoricalInputs):
-            raise ValueError(f"Enumeration needs discrete actions, got {type(inputs).__name__}")
         center = warm_start.proposal.center
-        sequences = all_sequences(inputs.num_actions, center.shape[-2]).to(center)
+        sequences = all_sequences(_number_of_actions(inputs), center.shape[-2]).to(center)
         plans = sequences.expand(*center.shape[:-2], *sequences.shape)
         scores, num_nonfinite = finite_scores(objective(plans))
         best, index = scores.max(dim=-1)
         return Plan(sequences[index], best, num_nonfinite, warm_start)
+
+
+def _number_of_actions(inputs: Inputs) -> int:
+    if not isinstance(inputs, CategoricalInputs):
+        raise ValueError(f"Enumeration needs discrete actions, got {type(inputs).__name__}")
+    return inputs.num_actions

@@ -77,6 +77,19 @@ class KnotClock:
         return knots.index_select(-2, self.held_knots(time).to(knots.device))
 
 
+def planning_steps(total: int, delta_t: float, replan_interval: float) -> list[int]:
+    """Return the control steps, of `total` of Δt [s] each, at which a plan is made.
+
+    A plan is due at every whole multiple of the interval and made at the first control step from then on. So plans are
+    as many per second at every control rate, evenly apart where the interval is a whole number of control steps and
+    less than one such step off elsewhere; a control step longer than the interval plans every time, as does interval 0.
+    """
+    if replan_interval <= delta_t:
+        return list(range(total))
+    due = [math.floor(step * delta_t / replan_interval + TOLERANCE) for step in range(total)]
+    return [step for step in range(total) if step == 0 or due[step] > due[step - 1]]
+
+
 def shift_knots(knots: Tensor, count: int, fill: Tensor) -> Tensor:
     """Drop the first `count` knots and append as many of `fill`: (..., N, A), (..., N, A) -> (..., N, A)."""
     if count <= 0:

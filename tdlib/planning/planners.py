@@ -72,6 +72,9 @@ class Planner(Protocol):
     def name(self) -> str:
         """What tables call it."""
 
+    def num_scored(self, inputs: Inputs, num_knots: int) -> int:
+        """Return how many plans one call scores."""
+
     def plan(self, objective: Objective, inputs: Inputs, warm_start: WarmStart, noise: Noise) -> Plan:
         """Return a plan; the batch shape and the number of knots are those of `warm_start`."""
 
@@ -102,6 +105,9 @@ class CEM:
             raise ValueError(f"num_elites must be at most population = {self.population}, got {self.num_elites}")
         if not 0 <= self.num_kept <= self.num_elites:
             raise ValueError(f"num_kept must be in 0 .. num_elites = {self.num_elites}, got {self.num_kept}")
+
+    def num_scored(self, inputs: Inputs, num_knots: int) -> int:
+        return self.population * self.num_iterations
 
     def plan(self, objective: Objective, inputs: Inputs, warm_start: WarmStart, noise: Noise) -> Plan:
         return _refine(self, objective, inputs, warm_start, noise, adapt_spread=True)
@@ -142,6 +148,9 @@ class MPPI:
         if not 0 <= self.num_kept <= self.population:
             raise ValueError(f"num_kept must be in 0 .. population = {self.population}, got {self.num_kept}")
 
+    def num_scored(self, inputs: Inputs, num_knots: int) -> int:
+        return self.population * self.num_iterations
+
     def plan(self, objective: Objective, inputs: Inputs, warm_start: WarmStart, noise: Noise) -> Plan:
         return _refine(self, objective, inputs, warm_start, noise, adapt_spread=False)
 
@@ -160,6 +169,9 @@ class RandomInputs:
     """No planning: carry out one draw of the widest proposal; the floor that a learned model must beat."""
 
     name: str = "random"
+
+    def num_scored(self, inputs: Inputs, num_knots: int) -> int:
+        return 0
 
     def plan(self, objective: Objective, inputs: Inputs, warm_start: WarmStart, noise: Noise) -> Plan:
         del objective

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tdlib.core.facts import ARM_COLUMNS, FINEST, LOG_UNIFORM, MIXED, REFERENCE_DELTA_T, TRAIN_RATES
+from tdlib.core.facts import ARM_COLUMNS, CONTACTS, FINEST, LOG_UNIFORM, MIXED, POOLED, REFERENCE_DELTA_T, TRAIN_RATES
 from tdlib.core.seeding import derive_seed
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.core.time_grid import delta_t_of
 from tdlib.models import DERIVATIONS, MODELS, SIZES, DynamicsModel, build_model, find_family
+from tdlib.systems import System
 
 DEFAULT_SIZE = "hidden64"
 
@@ -21,7 +22,9 @@ class Arm:
         method: What the family calls it; for derived arms a key of `DERIVATIONS`, or persistence.
         form: Value of the family's `form_option`: a name in `FORMS`; for the method `ode` its solver.
         size: Key in `SIZES`.
-        data: `transitions` (equally many in every arm) or `seconds` (equally many seconds of experience).
+        data: `transitions` (equally many in every arm, those of each rate from its own agent), `seconds` (equally many
+            seconds of experience), `pooled` (as many transitions, every rate's from the states of all agents together),
+            or `contacts` (as `transitions`, with those that touch the limits of the state).
         train_frequency: `10`, `20`, `50` [Hz], `mixed`, `loguniform`, or empty where nothing is trained.
     """
 
@@ -65,6 +68,15 @@ class Arm:
         if self.method in DERIVATIONS:
             return replace(self, method="baseline")
         return None if self.model == "none" else self
+
+    @property
+    def acts(self) -> bool:
+        """Whether the arm is planned with: plans that change nothing have no order, coverage and size matter to fit."""
+        return self.method != "persistence" and self.data not in (POOLED, CONTACTS) and self.size == DEFAULT_SIZE
+
+    def applies_to(self, system: System) -> bool:
+        """Whether the arm differs from others on a system: without limits of the state nothing touches them."""
+        return self.data != CONTACTS or system.clips
 
     def keys(self) -> dict[str, str]:
         """The arm's key columns in table order."""

@@ -9,7 +9,6 @@ itself.
 """
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,21 +18,21 @@ from scipy import stats
 
 from tdlib.core.time_grid import delta_t_of, steps_within
 from tdlib.data.sources.ppo_settings import has_ppo
-from tdlib.evaluation.control.episodes import ControlSettings
+from tdlib.evaluation.control.plans import knot_clock
 from tdlib.evaluation.sets.schedules import nominal_delta_t
-from tdlib.models import DynamicsModel, find_family
-from tdlib.planning import CEM, MPPI, KnotClock
+from tdlib.models import find_family
+from tdlib.planning import Planner, inputs_of, planning_steps
 from tdlib.study.arms import Arm
 from tdlib.study.layout import RunLayout, runs_root
-from tdlib.study.phases.control import control_settings, on_axes
+from tdlib.study.phases.control import control_settings, oracle_episodes
 from tdlib.study.presets import Preset
 from tdlib.study.run import Run
 from tdlib.study.selection import arms_of
+from tdlib.systems import SYSTEMS
 
 KINDS = ("collection", "training", "evaluation", "control")  # one phase of the grid each
 TRAIN_SHARE = 0.7  # of the transitions are the training split
 SHIFT_SHARE = 4  # a quarter of the pairs are of the other policy
-CONTEXT_PAIRS = 256  # pairs that models with memory are tested on
 ORACLE = "oracle"
 
 
@@ -60,32 +59,32 @@ def optimizer_steps(preset: Preset, size: str) -> int:
     return preset.training.steps(size, TRAIN_SHARE * preset.collection.num_transitions)
 
 
-def num_test_transitions(preset: Preset, env: str, memory: bool = False) -> int:
+def num_test_transitions(preset: Preset, env: str) -> int:
     """Transitions of one seed's test set that one model predicts: pairs of all sets and rates, and rollouts."""
     evaluation = preset.evaluation
     rates = [*map(str, preset.test_frequencies), "irregular"]
     pairs = evaluation.num_pairs * (len(rates) + len(preset.train_frequencies))
     pairs += max(1, evaluation.num_pairs // SHIFT_SHARE) * len(rates) if has_ppo(env) else 0
-    if memory:
-        pairs = pairs * min(evaluation.num_pairs, CONTEXT_PAIRS) // evaluation.num_pairs
+    pairs += evaluation.num_pairs * len(rates) if SYSTEMS[env].clips else 0  # those with contacts
     return pairs + evaluation.num_starts * sum(steps_within(evaluation.horizon, nominal_delta_t(r)) for r in rates)
 
 
-def num_planned_transitions(preset: Preset, rate: float, planner: CEM | MPPI, model_rate: float | None = None) -> int:
+def num_planned_transitions(
+    preset: Preset, env: str, rate: float, planner: Planner, model_rate: float | None = None
+) -> int:
     """Transitions that a planner imagines in one episode.
 
     Args:
         preset: Length of episodes and time between plans.
+        env: Environment; its task declares horizon and knots.
         rate: Control rate [Hz].
-        planner: Population and iterations.
+        planner: Scores plans.
         model_rate: Rate of the model step [Hz]; None is the control rate.
     """
-    control, defaults = preset.control, ControlSettings()
-    delta_t = delta_t_of(rate)
-    clock = KnotClock.at_rate(defaults.horizon, defaults.knots_per_second, delta_t, delta_t_of(model_rate or rate))
-    decisions = steps_within(control.episode_seconds, delta_t)
-    plans = math.ceil(decisions / max(1, round((control.replan_seconds or 0.0) / delta_t)))
-    return plans * planner.population * planner.num_iterations * clock.num_steps
+    control, system, delta_t = preset.control, SYSTEMS[env], delta_t_of(rate)
+    clock = knot_clock(system, delta_t, delta_t_of(model_rate or rate))
+    plans = len(planning_steps(steps_within(control.episode_seconds, delta_t), delta_t, control.replan_seconds))
+    return plans * planner.num_scored(inputs_of(system.spec), clock.num_knots) * clock.num_steps
 
 
 def predict(preset: Preset, units: pd.DataFrame) -> pd.DataFrame:
@@ -143,26 +142,20 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
     if has_ppo(env):
         yield "collection", "", "PPO transitions", sets * collection.num_transitions
     yield "collection", "", "random transitions", sets * collection.num_random_transitions
-    arms = arms_of(preset)
+    arms = arms_of(preset, env)
     for arm in (arm for arm in arms if arm.source == arm):
         yield "training", arm.model, family(arm), seeds * optimizer_steps(preset, arm.size)
     for arm in arms:
         if arm.source is not None:
-            yield "evaluation", arm.model, family(arm), seeds * num_test_transitions(preset, env, _has_memory(arm))
+            yield "evaluation", arm.model, family(arm), seeds * num_test_transitions(preset, env)
             yield "evaluation", arm.model, f"{family(arm)}, per model", seeds
-    episodes = preset.control.episodes_per_seed
-    for setting in control_settings(Run(preset, RunLayout.of(preset.name))):
-        each = episodes * num_planned_transitions(preset, setting.rate, setting.planner, setting.model_rate)
+    for setting in control_settings(Run(preset, RunLayout.of(preset.name)), env):
+        each = seeds * num_planned_transitions(preset, env, setting.rate, setting.planner, setting.model_rate)
         if setting.model_rate is None:
-            yield "control", "", ORACLE, each
+            yield "control", "", ORACLE, oracle_episodes(preset, SYSTEMS[env], setting) * each
         for arm in arms:
-            if arm.source is not None and (setting.arms == "all" or setting.arms == "axes" and on_axes(arm.keys())):
-                yield "control", arm.model, family(arm), seeds * each
-
-
-def _has_memory(arm: Arm) -> bool:
-    model = find_family(arm.model).model
-    return issubclass(model, DynamicsModel) and model.remembers()
+            if arm.acts and setting.covers(arm.keys()):
+                yield "control", arm.model, family(arm), preset.control.episodes_per_seed * each
 
 
 def _longest_chain(preset: Preset, rows: pd.DataFrame) -> float:

@@ -1,26 +1,27 @@
-"""Intervals and tests for results of few seeds: seeds are the independent repetitions, starts are nested in them."""
+"""Intervals and tests for results of few seeds: seeds are the independent repetitions, episodes are nested in them."""
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
+CONFIDENCE = 0.95
+SIGNIFICANCE = 0.05
 EXACT_SIGN_FLIPS = 12  # up to here all 2^n sign patterns are enumerated
+Values = Sequence[float] | np.ndarray  # one per seed
 TIE = 1e-12  # relative; sign patterns that equal the observed mean up to rounding count as ties
-
-Values = np.ndarray | Sequence[Sequence[float]]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its bootstrap interval.
+    """An estimate with its 95 % interval over seeds.
 
     Args:
-        mean: The estimate from all data.
-        ci_low: Lower end of the percentile interval.
+        mean: The estimate.
+        ci_low: Lower end; nan with one seed, which has no interval.
         ci_high: Upper end.
         n_seeds: Independent repetitions.
         n: Values in all.
@@ -50,94 +51,80 @@ class PairedTest:
     exact: bool = False
 
 
-def hierarchical_bootstrap(
-    values: Values, *, generator: np.random.Generator, num_resamples: int = 2000, confidence: float = 0.95
-) -> Interval:
-    """Mean over seeds of the mean over starts, with an interval: seeds are resampled, then starts inside each.
+def t_intervals(values: np.ndarray, confidence: float = CONFIDENCE) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Means over seeds with Student's t intervals, mean ± t(n − 1) s / √n, for many measures at once.
 
-    Args:
-        values: One row of values per seed; rows may differ in length.
-        generator: Source of the resamples.
-        num_resamples: Bootstrap samples.
-        confidence: Coverage of the percentile interval.
-
-    Raises:
-        ValueError: If there is no value, or one is not finite.
-    """
-    padded, lengths = _padded(values)
-    weights = _resampled_counts(lengths, padded.shape[1], num_resamples, generator)  # (R, S, E)
-    means = (weights * padded).sum(axis=2) / np.maximum(weights.sum(axis=2), 1)
-    drawn = weights.sum(axis=2) / lengths  # how often each seed was drawn
-    estimates = (drawn * means).sum(axis=1) / drawn.sum(axis=1)
-    point = np.mean([row[:n].mean() for row, n in zip(padded, lengths, strict=True)])
-    return _interval(point, estimates, lengths, confidence)
-
-
-def seed_bootstrap(
-    values: np.ndarray, *, generator: np.random.Generator, num_resamples: int = 2000, confidence: float = 0.95
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Means over seeds with intervals for many measures at once; all measures meet the same resamples.
+    Two seeds leave one degree of freedom, and an interval 9 times as wide as the two values lie apart.
 
     Args:
         values: (G, S) one row per measure, one column per seed, finite.
-        generator: Source of the resamples.
-        num_resamples: Bootstrap samples.
-        confidence: Coverage of the percentile interval.
+        confidence: Coverage.
 
     Returns:
-        Mean, lower and upper end, (G,) each.
+        Mean, lower and upper end, (G,) each; the ends are nan with one seed.
 
     Raises:
-        ValueError: If a value is not finite or there is no seed.
+        ValueError: If a value is not finite, there is no seed, or the confidence is no share.
     """
     values = np.asarray(values, dtype=float)
     if values.ndim != 2 or values.shape[1] == 0 or not np.isfinite(values).all():
         raise ValueError(f"values must be finite with one row per measure, got shape {values.shape}")
-    num_seeds = values.shape[1]
-    drawn = generator.integers(num_seeds, size=(num_resamples, num_seeds))
-    weights = np.stack([(drawn == seed).sum(axis=1) for seed in range(num_seeds)], axis=1) / num_seeds  # (R, S)
-    low, high = np.quantile(values @ weights.T, [(1 - confidence) / 2, (1 + confidence) / 2], axis=1)
-    return values.mean(axis=1), low, high
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, got {confidence}")
+    mean, count = values.mean(axis=1), values.shape[1]
+    if count == 1:
+        return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
+    half = stats.t.ppf((1 + confidence) / 2, count - 1) * values.std(axis=1, ddof=1) / math.sqrt(count)
+    return mean, mean - half, mean + half
 
 
-def ratio_of_sums_bootstrap(
-    numerators: Values,
-    denominators: Values,
-    *,
-    generator: np.random.Generator,
-    transform: Callable[[np.ndarray], np.ndarray] = lambda ratio: ratio,
-    num_resamples: int = 2000,
-    confidence: float = 0.95,
-) -> Interval:
-    """Σ numerators / Σ denominators with an interval, numerator and denominator resampled together.
-
-    A relative error is such a ratio: with squared errors over squared increments pass `transform=np.sqrt`.
+def t_interval(values: Values, n: int | None = None, *, logarithmic: bool = False) -> Interval:
+    """Mean over seeds with its 95 % t interval.
 
     Args:
-        numerators: One row per seed.
-        denominators: The same shape, with positive sums.
-        generator: Source of the resamples.
-        transform: Applied to every ratio.
-        num_resamples: Bootstrap samples.
-        confidence: Coverage of the percentile interval.
+        values: One per seed.
+        n: Values behind them; one per seed if None.
+        logarithmic: Take mean and interval of the logarithms, as for ratios: a geometric mean.
 
     Raises:
-        ValueError: If the rows do not pair up, a value is not finite, or the denominators do not sum to more than 0.
+        ValueError: If there is no value, one is not finite, or not positive where logarithms are taken.
     """
-    top, lengths = _padded(numerators)
-    bottom, other_lengths = _padded(denominators)
-    if list(lengths) != list(other_lengths):
-        raise ValueError(f"denominators must pair up with numerators, got rows of {other_lengths} and {lengths}")
-    if bottom.sum() <= 0:
-        raise ValueError(f"denominators must sum to more than 0, got {bottom.sum()}")
-    weights = _resampled_counts(lengths, top.shape[1], num_resamples, generator)
-    ratios = (weights * top).sum(axis=(1, 2)) / (weights * bottom).sum(axis=(1, 2))
-    point = float(transform(np.asarray(top.sum() / bottom.sum())))
-    return _interval(point, transform(ratios), lengths, confidence)
+    x = _checked_vector(values, "values")
+    if logarithmic and not (x > 0).all():
+        raise ValueError(f"values must be positive to take their logarithms, got {values}")
+    ends = t_intervals((np.log(x) if logarithmic else x)[None])
+    mean, low, high = (math.exp(end[0]) if logarithmic else float(end[0]) for end in ends)
+    return Interval(mean, low, high, len(x), len(x) if n is None else n)
+
+
+def share_interval(successes: Values, counts: Values) -> Interval:
+    """Mean over seeds of the share of successes, with an interval that few successes or failures do not shrink to 0.
+
+    At each end the wider of two: t over the seeds' shares, which sees that seeds differ, and Clopper and Pearson's over
+    all episodes, which sees that all of 5 is not all of 500.
+
+    Args:
+        successes: Number of successes of each seed.
+        counts: Episodes of each seed.
+
+    Raises:
+        ValueError: If the two do not pair up, or a seed has no episode or more successes than episodes.
+    """
+    k, n = _checked_vector(successes, "successes"), _checked_vector(counts, "counts")
+    if k.shape != n.shape or (n < 1).any() or (k < 0).any() or (k > n).any():
+        raise ValueError(f"successes must lie between 0 and counts, got {list(successes)} of {list(counts)}")
+    over_seeds = t_interval(k / n, int(n.sum()))
+    if len(k) == 1:
+        return over_seeds
+    total, tail = n.sum(), (1 - CONFIDENCE) / 2
+    low = stats.beta.ppf(tail, k.sum(), total - k.sum() + 1) if k.sum() else 0.0
+    high = stats.beta.ppf(1 - tail, k.sum() + 1, total - k.sum()) if k.sum() < total else 1.0
+    low, high = min(float(low), over_seeds.ci_low), max(float(high), over_seeds.ci_high)
+    return Interval(over_seeds.mean, max(low, 0.0), min(high, 1.0), len(k), int(total))
 
 
 def sign_flip_test(
-    differences: Sequence[float], *, generator: np.random.Generator | None = None, num_resamples: int = 100_000
+    differences: Values, *, generator: np.random.Generator | None = None, num_resamples: int = 100_000
 ) -> PairedTest:
     """Paired two-sided test of a mean difference of 0: how often do random signs give as large a mean?
 
@@ -169,6 +156,14 @@ def smallest_p_value(n: int) -> float:
     return min(1.0, 2.0 ** (1 - n))
 
 
+def seeds_needed(num_tests: int, level: float = SIGNIFICANCE) -> int:
+    """Fewest seeds with which `num_tests` sign-flip tests under Holm's correction can all fall below the level.
+
+    Even where all of them are as clear as can be, the least is multiplied by their number: 12 tests need 9 seeds.
+    """
+    return next(n for n in itertools.count(2) if num_tests * smallest_p_value(n) < level)
+
+
 def holm(p_values: Sequence[float]) -> np.ndarray:
     """Adjust p-values for testing all of them at once, (n,) -> (n,) in the given order.
 
@@ -188,7 +183,7 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     return adjusted
 
 
-def tost(differences: Sequence[float], margin: float) -> PairedTest:
+def tost(differences: Values, margin: float) -> PairedTest:
     """Paired equivalence test: a small value says that the mean difference lies within ± margin.
 
     Two one-sided t tests; the value is the larger of the two.
@@ -213,41 +208,7 @@ def tost(differences: Sequence[float], margin: float) -> PairedTest:
     return PairedTest(float(x.mean()), float(max(above, below)), len(x))
 
 
-def _interval(point: float, estimates: np.ndarray, lengths: np.ndarray, confidence: float) -> Interval:
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie between 0 and 1, got {confidence}")
-    low, high = np.quantile(estimates, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(point), float(low), float(high), len(lengths), int(lengths.sum()))
-
-
-def _padded(values: Values) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows filled up with zeros (S, E) and their lengths (S,)."""
-    rows = [_checked_vector(row, "values") for row in values]
-    if not rows:
-        raise ValueError("values must hold at least one seed, got none")
-    lengths = np.array([len(row) for row in rows])
-    padded = np.zeros((len(rows), lengths.max()))
-    for row, target in zip(rows, padded, strict=True):
-        target[: len(row)] = row
-    return padded, lengths
-
-
-def _resampled_counts(
-    lengths: np.ndarray, width: int, num_resamples: int, generator: np.random.Generator
-) -> np.ndarray:
-    """How often each value enters each resample, (R, S, E): seeds drawn with replacement, then starts inside each."""
-    num_seeds = len(lengths)
-    counts = np.zeros((num_resamples, num_seeds, width))
-    rows = np.arange(num_resamples)
-    for _ in range(num_seeds):
-        seed = generator.integers(num_seeds, size=num_resamples)
-        draws = (generator.random((num_resamples, width)) * lengths[seed, None]).astype(int)
-        used = np.arange(width) < lengths[seed, None]
-        np.add.at(counts, (rows[:, None], seed[:, None], draws), used.astype(float))
-    return counts
-
-
-def _checked_vector(values: Sequence[float], name: str) -> np.ndarray:
+def _checked_vector(values: Values, name: str) -> np.ndarray:
     x = np.atleast_1d(np.asarray(values, dtype=float))
     if x.ndim != 1 or len(x) == 0 or not np.isfinite(x).all():
         raise ValueError(f"{name} must be a sequence of finite numbers, at least one, got {values}")

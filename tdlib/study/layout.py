@@ -41,6 +41,11 @@ class RunLayout:
         return self.root / "models"
 
     @property
+    def unfinished(self) -> Path:
+        """States of long trainings, until their checkpoints are there."""
+        return self.root / "unfinished"
+
+    @property
     def metrics(self) -> Path:
         """Tables of results."""
         return self.root / "results" / "metrics"

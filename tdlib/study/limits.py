@@ -8,16 +8,27 @@ limits are left out, since transitions that touch them are left out of the tests
 import cmath
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from tdlib.core.facts import TRAIN_FREQUENCIES
+from tdlib.core.facts import MIXED, TRAIN_FREQUENCIES
 from tdlib.core.solvers import TABLEAUS
 from tdlib.core.specs import uniform_actions
 from tdlib.core.time_grid import delta_t_of
 from tdlib.systems.system import System
+
+LIMITS = {"baseline": "fixed_step", "rescaled": "rescaled"}  # of methods trained at one rate
+FORM_FACTORS: dict[str, tuple[Callable[[float], float], Callable[[float], float] | None]] = {
+    # form -> (factor s(Δ) in front, coordinate of the polynomial)
+    "concat": (lambda d: 1.0, lambda d: d),
+    "scaled": (lambda d: d, None),
+    "scaled_concat": (lambda d: d, lambda d: d),
+    "log_tau": (lambda d: math.log10(d) + 5, lambda d: d),
+    "log_tau_scaled": (lambda d: math.log10(d) + 5, lambda d: d),  # a polynomial does not see the scale of its input
+    "log_concat": (lambda d: 1.0, math.log),
+}
 
 
 def sample_uniform(system: System, num_samples: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -85,6 +96,51 @@ def rescaled_limit(
     return relative_size(rescaled - truth, truth, scale)
 
 
+def defect_limit(
+    system: System,
+    state: Tensor,
+    action: Tensor,
+    train_delta_t: float,
+    delta_t: float,
+    count: int,
+    *,
+    rescaled: bool = False,
+    scale: Tensor | None = None,
+) -> float:
+    """Semigroup defect of the exact map of step h: one step asked to take Δ against `count` asked to take Δ/count.
+
+    Args:
+        system: Exact dynamics.
+        state: (N, D).
+        action: (N, A), held.
+        train_delta_t: h [s].
+        delta_t: Δ [s].
+        count: Number of fine steps.
+        rescaled: Whether the map rescales its increment, as an Euler-trained field does; else it repeats its own step.
+        scale: As in `relative_size`.
+    """
+
+    def step(x: Tensor, asked: float) -> Tensor:
+        return x + (asked / train_delta_t if rescaled else 1.0) * increment(system, x, action, train_delta_t)
+
+    once, composed = step(state, delta_t), state
+    for _ in range(count):
+        composed = step(composed, delta_t / count)
+    return relative_size(once - composed, increment(system, state, action, delta_t), scale)
+
+
+def limit_of(method: str, form: str, train_frequency: str) -> str | None:
+    """Name the limit that perfect learning leaves to an arm; None where it has none, or it is 0 or not known.
+
+    A map of one rate repeats its step, a rescaled increment is first order in |Δ − h|, and a form trained on several
+    rates interpolates.
+    """
+    if method == "multi_resolution":
+        return f"interpolation {form}" if train_frequency == MIXED and form in FORM_FACTORS else None
+    one_rate = train_frequency.replace(".", "", 1).isdigit()
+    return LIMITS.get(method) if one_rate else None
+
+
 def interpolation_limit(
     system: System,
     state: Tensor,
@@ -101,7 +157,7 @@ def interpolation_limit(
     | concat | P(Δ) | φ_Δ − x, P in Δ |
     | scaled | Δ·g | (φ_Δ − x)/Δ, g their mean, since it does not see Δ |
     | scaled_concat | Δ·P(Δ) | (φ_Δ − x)/Δ, P in Δ |
-    | log_tau | τ(Δ)·P(Δ), τ = log10 Δ + 5 | (φ_Δ − x)/τ(Δ), P in Δ |
+    | log_tau, log_tau_scaled | τ(Δ)·P(Δ), τ = log10 Δ + 5 | (φ_Δ − x)/τ(Δ), P in Δ |
     | log_concat | P(log Δ) | φ_Δ − x, P in log Δ |
 
     Args:
@@ -117,16 +173,9 @@ def interpolation_limit(
         ValueError: If the form is unknown.
     """
     nodes = [delta_t_of(rate) for rate in TRAIN_FREQUENCIES] if train_delta_ts is None else list(train_delta_ts)
-    factors = {  # form -> (factor s(Δ) in front, coordinate of the polynomial)
-        "concat": (lambda d: 1.0, lambda d: d),
-        "scaled": (lambda d: d, None),
-        "scaled_concat": (lambda d: d, lambda d: d),
-        "log_tau": (lambda d: math.log10(d) + 5, lambda d: d),
-        "log_concat": (lambda d: 1.0, math.log),
-    }
-    if form not in factors:
-        raise ValueError(f"form must be one of {sorted(factors)}, got {form!r}")
-    factor, coordinate = factors[form]
+    if form not in FORM_FACTORS:
+        raise ValueError(f"form must be one of {sorted(FORM_FACTORS)}, got {form!r}")
+    factor, coordinate = FORM_FACTORS[form]
     truth = increment(system, state, action, delta_t)
     predicted = torch.zeros_like(truth)
     for i, node in enumerate(nodes):

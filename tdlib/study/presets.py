@@ -18,7 +18,9 @@ from tdlib.core.files import parse_yaml
 from tdlib.core.imports import import_object, importable, is_import_path
 from tdlib.core.time_grid import delta_t_of, num_steps
 from tdlib.envs import register_system
+from tdlib.evaluation.control.plans import knot_clock
 from tdlib.models import find_family, register_model
+from tdlib.planning import CEM, build_planner, inputs_of
 from tdlib.study.layout import ROOT
 from tdlib.systems import SYSTEMS, System
 from tdlib.training.budget import windows_per_batch
@@ -46,7 +48,7 @@ class Collection(_Section):
 
     num_transitions: PositiveInt  # PPO transitions per (environment, rate, seed)
     num_random_transitions: PositiveInt  # random-input transitions per (environment, rate, seed)
-    require_gain: bool = False  # fail the data check if an agent's return did not rise
+    require_gain: bool = False  # replace agents whose return does not rise; fail the data check if several are left
 
 
 class Training(_Section):
@@ -87,12 +89,44 @@ class Control(_Section):
 
     frequencies: Annotated[tuple[Rate, ...], Field(min_length=1)] = TRAIN_FREQUENCIES
     extra_frequencies: tuple[Rate, ...] = ()  # further rates for the few arms of `control_axes`
-    episodes_per_seed: PositiveInt = 5
+    episodes_per_seed: PositiveInt = 5  # every seed has starts of its own
+    oracle_starts: PositiveInt = 20  # of the oracle over all seeds, at least: what a mark planner-limited rests on
     episode_seconds: PositiveFloat = 10.0
-    replan_seconds: PositiveFloat | None = None  # time between plans [s]; None: at every decision
-    num_samples: PositiveInt = 64
+    replan_seconds: PositiveFloat = 0.1  # time between plans [s], the same at every rate
+    num_samples: PositiveInt = 64  # plans per iteration of a planner that samples
     num_iterations: PositiveInt = 2
-    compare_mppi: bool = True  # run MPPI beside CEM for the arms of `control_axes`
+    compare_mppi: bool = True  # run MPPI beside each system's own planner, for the few arms
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """All control rates [Hz]."""
+        return (*self.frequencies, *self.extra_frequencies)
+
+    def oracle_episodes(self, num_seeds: int) -> int:
+        """Episodes of the oracle per seed; the first ones start where the arms of that seed do."""
+        return max(self.episodes_per_seed, math.ceil(self.oracle_starts / num_seeds))
+
+    @model_validator(mode="after")
+    def _can_run(self) -> "Control":
+        if len(set(self.rates)) < len(self.rates):
+            raise ValueError(f"frequencies and extra_frequencies must differ, got {list(self.rates)}")
+        for rate in self.rates:
+            if not SHORTEST_DELTA_T <= delta_t_of(rate) <= self.episode_seconds:
+                raise ValueError(
+                    f"a rate must have an interval between {SHORTEST_DELTA_T} s and episode_seconds = "
+                    f"{self.episode_seconds} s, got {rate} Hz"
+                )
+        for rate in self.frequencies:  # compared with each other, so as often planned anew
+            try:
+                num_steps(self.replan_seconds, delta_t_of(rate))
+            except ValueError as error:
+                raise ValueError(
+                    f"replan_seconds must be a whole number of control intervals at every rate of frequencies, got "
+                    f"{self.replan_seconds} s at {rate} Hz"
+                ) from error
+        if self.num_samples < CEM.num_elites:
+            raise ValueError(f"num_samples must be at least {CEM.num_elites}, CEM's elites, got {self.num_samples}")
+        return self
 
 
 class Checks(_Section):
@@ -157,11 +191,29 @@ class Preset(_Section):
             )
         for name in self.models:
             windows_per_batch(self.training.batch_size, find_family(name).needs.window)
-        if self.control.replan_seconds is not None:
-            for rate in (*self.control.frequencies, *self.control.extra_frequencies):
-                if delta_t_of(rate) <= self.control.replan_seconds:
-                    num_steps(self.control.replan_seconds, delta_t_of(rate))
+        for name in self.environments:
+            horizon = SYSTEMS[name].planning.horizon
+            if self.control.replan_seconds > horizon:
+                raise ValueError(
+                    f"control.replan_seconds must be at most the {horizon} s that plans of {name} look ahead, got "
+                    f"{self.control.replan_seconds}"
+                )
+            for rate in self.control.rates:
+                _check_planning(SYSTEMS[name], rate)
         return self
+
+
+def _check_planning(system: System, rate: float) -> None:
+    """Check that a system's planner can plan at a control rate."""
+    declared = system.planning
+    try:
+        clock = knot_clock(system, delta_t_of(rate))
+        build_planner(declared.planner).num_scored(inputs_of(system.spec), clock.num_knots)
+    except ValueError as error:
+        raise ValueError(
+            f"control.frequencies must suit the planner of {system.spec.name}, {declared.planner} over "
+            f"{declared.horizon} s; at {rate} Hz {error}"
+        ) from error
 
 
 def _environment_name(name: str) -> str:

@@ -7,13 +7,14 @@ Every phase takes what was chosen; nothing chosen means all of it.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tdlib.core.facts import LOG_UNIFORM, MIXED
 from tdlib.evaluation.tables import frequency_label
 from tdlib.study.arms import PERSISTENCE, Arm, all_arms
 from tdlib.study.presets import Preset, PresetError
 from tdlib.study.run import Run
+from tdlib.systems import SYSTEMS
 
 NO_MODEL = PERSISTENCE.model  # names what needs no model: persistence, the oracle
 Member = tuple[Arm, int]  # an arm and a seed
@@ -43,15 +44,25 @@ class Selection:
         """The arms to train: those chosen, and those that chosen ones read."""
         return tuple(dict.fromkeys(arm.source for arm in self.arms if arm.source is not None))
 
+    @property
+    def acting(self) -> "Selection":
+        """The arms that are planned with."""
+        return replace(self, arms=tuple(arm for arm in self.arms if arm.acts))
+
+    def on(self, env: str) -> "Selection":
+        """Return what of it there is in one environment."""
+        return replace(self, arms=tuple(arm for arm in self.arms if arm.applies_to(SYSTEMS[env])))
+
     def members(self, model: str) -> list[Member]:
         """Return arms and seeds of one model, or of persistence."""
         arms = [PERSISTENCE] if model == NO_MODEL else [arm for arm in self.arms if arm.model == model]
         return [(arm, seed) for arm in arms for seed in self.seeds]
 
 
-def arms_of(preset: Preset) -> list[Arm]:
-    """Every arm of a preset, persistence first, then derived and trained ones."""
-    return all_arms(preset.models, preset.sizes, [frequency_label(rate) for rate in preset.train_frequencies])
+def arms_of(preset: Preset, env: str | None = None) -> list[Arm]:
+    """Every arm of a preset, or those of one environment: persistence first, then derived and trained ones."""
+    arms = all_arms(preset.models, preset.sizes, [frequency_label(rate) for rate in preset.train_frequencies])
+    return [arm for arm in arms if env is None or arm.applies_to(SYSTEMS[env])]
 
 
 def select_arms(

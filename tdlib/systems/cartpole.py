@@ -16,9 +16,20 @@ from tdlib.core.specs import EnvironmentSpec
 from tdlib.systems.scenes import FAINT, INK, WIDTH, Canvas, Scene
 from tdlib.systems.sketch import FirstView, Sketch
 from tdlib.systems.system import System
-from tdlib.systems.task import Collection, Components, Number, Parameters, PPOSettings, RandomInputs, Task, Views
+from tdlib.systems.task import (
+    Collection,
+    Components,
+    Number,
+    Parameters,
+    Planning,
+    PPOSettings,
+    RandomInputs,
+    Task,
+    Views,
+)
 
 MAX_FORCE = 10.0  # [N]
+FAILURE_COST = 20.0  # cost rate of a plan from its exit on: the most that `cost` charges for a state
 X_LIMIT, THETA_LIMIT = 2.4, 12 * 2 * math.pi / 360  # [m], [rad]
 
 SPEC = EnvironmentSpec(
@@ -65,7 +76,8 @@ def cost(x: Components, u: Components, p: Parameters, m: Namespace) -> Number:
     """Cost rate for planners, smooth inside the limits and ten units dearer outside."""
     position, x_dot, theta, theta_dot = x
     inside = (theta / THETA_LIMIT) ** 2 + 0.1 * theta_dot**2 + (position / X_LIMIT) ** 2 + 0.05 * x_dot**2
-    return m.minimum(inside, 10.0) + m.where(outside(x, p, m), 10.0, 0.0) + 1e-4 * u[0] ** 2
+    half = 0.5 * FAILURE_COST
+    return m.minimum(inside, half) + m.where(outside(x, p, m), half, 0.0) + 1e-4 * u[0] ** 2
 
 
 def native_step(x: Components, u: Components, p: Parameters, h: Number, m: Namespace) -> Components:
@@ -122,7 +134,22 @@ def _first(label: str, start: tuple[float, ...], signal: dict) -> FirstView:
 
 
 TO_AND_FRO = {"kind": "drawn", "values": ([MAX_FORCE] * 10 + [-MAX_FORCE] * 10) * 2 + [MAX_FORCE] * 10}
-_WIDE, _FED = (1.5, 1.0, 0.15, 1.0), (1.0, 0.5, 0.08, 0.5)
+
+
+def _random(correlation: float, spread: float, feedback: tuple[float, ...], amplitude: float) -> RandomInputs:
+    """Wide starts, pushes on a feedback that cannot hold the pole for ever, and no episode long enough to settle."""
+    return RandomInputs((1.5, 1.0, 0.15, 1.0), 0.1, correlation, spread, feedback, amplitude, longest=3.0)
+
+
+_TASK = Task(
+    reset_low=(-0.05,) * 4,
+    reset_high=(0.05,) * 4,
+    reward=lambda x, u, p, m: 1.0,
+    cost=cost,
+    outside=outside,
+    # two forces only: all 2^6 sequences of 50 ms are scored; with an odd number of them no plan ends at rest
+    planning=Planning("enumeration", horizon=0.3, knots_per_second=20.0, failure_cost=FAILURE_COST),
+)
 CARTPOLE = System(
     spec=SPEC,
     equation=equation,
@@ -131,15 +158,9 @@ CARTPOLE = System(
     power=lambda x, u, p, m: u[0] * x[1],
     # Gymnasium's bounds: twice the limits of position and angle, no bound on speeds
     observation_limits=tuple((-high, high) for high in (2 * X_LIMIT, math.inf, 2 * THETA_LIMIT, math.inf)),
-    task=Task(
-        reset_low=(-0.05,) * 4,
-        reset_high=(0.05,) * 4,
-        reward=lambda x, u, p, m: 1.0,
-        cost=cost,
-        outside=outside,
-    ),
+    task=_TASK,
     collection=Collection(
-        random_inputs=RandomInputs(_WIDE, _FED, 0.1, 0.3, 0.2, (1.5, 3.0, 30.0, 7.0)),
+        random_inputs=_random(0.3, 0.15, (1.5, 3.0, 30.0, 7.0), 0.3),
         # a rollout is 128 decisions per environment, so that no rate runs short of updates
         ppo={10: _ppo(12.8, 0.95), 20: _ppo(6.4, 0.9), 50: _ppo(2.56, 0.9)},
     ),
@@ -166,7 +187,8 @@ CARTPOLE = System(
 CARTPOLE_CONTINUOUS = dataclasses.replace(
     CARTPOLE,
     spec=CONTINUOUS_SPEC,
-    collection=Collection(random_inputs=RandomInputs(_WIDE, _FED, 0.1, 0.2, 0.3, (2.0, 3.5, 34.0, 8.5))),
+    task=dataclasses.replace(_TASK, planning=Planning(failure_cost=FAILURE_COST)),
+    collection=Collection(random_inputs=_random(0.2, 0.25, (2.0, 3.5, 34.0, 8.5), 0.6)),
     views=dataclasses.replace(
         CARTPOLE.views,
         native_step=None,

@@ -17,6 +17,8 @@ from tdlib.systems.task import Collection, Components, Number, Parameters, PPOSe
 
 MAX_SPEED, MAX_TORQUE = 8.0, 2.0  # [rad/s], [N m]
 UPRIGHT, SETTLED = 0.2, 2.0  # success: |θ| below 0.2 rad over the last 2 s
+RESET = (-math.pi, -1.0), (math.pi, 1.0)  # [rad], [rad/s]
+HANGING = (math.pi - 0.2, -0.2), (math.pi + 0.2, 0.2)  # nearly at rest, from where one has to swing up
 
 SPEC = EnvironmentSpec(
     name="Pendulum-v1",
@@ -102,9 +104,15 @@ PENDULUM = System(
     observed_state=lambda y, m: (m.atan2(y[1], y[0]), y[2]),
     observation_limits=((-1.0, 1.0), (-1.0, 1.0), (-MAX_SPEED, MAX_SPEED)),
     state_limits=((-math.inf, math.inf), (-MAX_SPEED, MAX_SPEED)),
-    task=Task(reset_low=(-math.pi, -1.0), reset_high=(math.pi, 1.0), reward=reward, success=success),
+    task=Task(
+        reset_low=RESET[0],
+        reset_high=RESET[1],
+        reward=reward,
+        success=success,
+        control_starts=(HANGING, RESET),
+    ),
     collection=Collection(
-        random_inputs=RandomInputs((math.pi, 7.0), (math.pi, 7.0), 0.2, 0.5, 0.75, (0.0, 0.0)),
+        random_inputs=RandomInputs((math.pi, 7.0), 0.2, 0.5, 0.75, (0.0, 0.0)),
         # a rollout is 512 or 1024 decisions per environment, so that no rate runs short of updates
         ppo={10: _ppo(51.2), 20: _ppo(51.2), 50: _ppo(20.48)},
         checked=True,

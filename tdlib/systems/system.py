@@ -20,7 +20,7 @@ from tdlib.core.namespace import TORCH, Namespace
 from tdlib.core.solvers import solver_step
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.systems.scalar import ROUNDING, Advance, compile_advance
-from tdlib.systems.task import Collection, Components, Number, Parameters, Task, Views
+from tdlib.systems.task import Box, Collection, Components, Number, Parameters, Planning, Task, Views
 
 MAX_SUBSTEP = 0.01  # [s]
 SCALAR_ROWS = 96  # up to this many rows, loops over plain numbers are faster than calls of tensors
@@ -188,9 +188,24 @@ class System:
         return _stacked(self.observed_state(observation.unbind(-1), TORCH), observation)
 
     @property
+    def clips(self) -> bool:
+        """Whether limits of the state cut the flow, as Pendulum's speed limit does; an event is physics of its own."""
+        return self.state_limits is not None and self.event is None
+
+    @property
     def has_limits(self) -> bool:
         """Whether there are states at which an episode ends."""
         return self.task is not None and self.task.outside is not None
+
+    @property
+    def planning(self) -> Planning:
+        """Planner, horizon and knots of the task; the defaults without one."""
+        return Planning() if self.task is None else self.task.planning
+
+    @property
+    def control_starts(self) -> tuple[Box, ...]:
+        """Boxes that episodes under a planner start in by turns, at least one."""
+        return self._required_task().control_starts or ((self.reset_low, self.reset_high),)
 
     @property
     def reset_low(self) -> tuple[float, ...]:

@@ -1,5 +1,6 @@
 """What a system is for, how data of it are collected, and where it is looked at: settings beside its equation."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -16,6 +17,35 @@ Components = Sequence[Number]  # one per dimension
 Parameters = SimpleNamespace  # numbers by name
 
 
+Box = tuple[tuple[float, ...], tuple[float, ...]]  # lower and upper corner, (D,) each
+
+
+@dataclass(frozen=True)
+class Planning:
+    """What a planner is given of a task: the same at every rate, for the truth as for every learned model.
+
+    Args:
+        planner: Name in `tdlib.planning.PLANNERS`.
+        horizon: Length of a plan [s].
+        knots_per_second: Decisions per second of plan; no knot is shorter than a control or a model step.
+        failure_cost: Cost rate of a plan from the moment on at which it leaves the limits, whatever it predicts after
+            that; None goes on with the predicted cost.
+    """
+
+    planner: str = "cem"
+    horizon: float = 1.0
+    knots_per_second: float = 10.0
+    failure_cost: float | None = None
+
+    def __post_init__(self):
+        for name in ("horizon", "knots_per_second"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be positive and finite, got {value}")
+        if self.failure_cost is not None and not math.isfinite(self.failure_cost):
+            raise ValueError(f"failure_cost must be finite, got {self.failure_cost}")
+
+
 @dataclass(frozen=True)
 class Task:
     """What an episode is: where it starts, what it earns, where it ends. Functions are written over a namespace m.
@@ -28,6 +58,8 @@ class Task:
         outside: (x, p, m) whether the episode has ended here; never if None.
         success: (states (..., T+1, D), times (T+1,)) -> (...) bool in torch, whether an episode solved the task; if
             None, it did when it stayed within limits.
+        control_starts: Boxes that episodes under a planner start in by turns; the reset box if there are none.
+        planning: Planner, horizon and knots.
     """
 
     reset_low: tuple[float, ...]
@@ -36,6 +68,8 @@ class Task:
     cost: Callable[[Components, Components, Parameters, Namespace], Number] | None = None
     outside: Callable[[Components, Parameters, Namespace], Number] | None = None
     success: Callable[[Tensor, Tensor], Tensor] | None = None
+    control_starts: tuple[Box, ...] = ()
+    planning: Planning = Planning()
 
 
 @dataclass(frozen=True)
@@ -43,21 +77,24 @@ class RandomInputs:
     """Where random episodes start and what drives them; all times in seconds, so that no rate is favored.
 
     Args:
-        start: Half widths of the start box under uniform inputs, wider than the task's reset box for coverage.
-        fed_start: The same for episodes under Ornstein-Uhlenbeck inputs with feedback.
+        start: Half widths of the start box, wider than the task's reset box for coverage.
         hold: Time for which a uniform input is held [s].
         correlation: Correlation time of the Ornstein-Uhlenbeck input [s].
         spread: Its standard deviation in units of half the input's range.
-        feedback: Gain added to the Ornstein-Uhlenbeck input [unit of input per unit of state], (D,) for one input or
-            (D, m); without it a cart-pole leaves its limits in half a second.
+        feedback: Gain added to both kinds of input [unit of input per unit of state], (D,) for one input or (D, m);
+            without it a cart-pole leaves its limits in half a second, which is five steps of 10 Hz.
+        amplitude: Largest uniform input in units of half the input's range.
+        longest: Time after which an episode starts anew where the task's time limit is longer [s]: where feedback
+            holds the state near a point, frequent starts keep the states wide.
     """
 
     start: tuple[float, ...]
-    fed_start: tuple[float, ...]
     hold: float
     correlation: float
     spread: float
     feedback: tuple[float, ...] | tuple[tuple[float, ...], ...]
+    amplitude: float = 1.0
+    longest: float = math.inf
 
 
 NUM_ENVS = 4  # environments side by side while an agent learns

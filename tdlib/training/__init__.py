@@ -4,15 +4,18 @@ from tdlib.training.budget import Budget, windows_per_batch
 from tdlib.training.checkpoint import check_rate, load_checkpoint, save_checkpoint
 from tdlib.training.fit import fit
 from tdlib.training.trials import CURVE_COLUMNS, FitResult, Trial, delta_t_support
+from tdlib.training.unfinished import UnfinishedFit, fit_key
 
 __all__ = [
     "CURVE_COLUMNS",
     "Budget",
     "FitResult",
     "Trial",
+    "UnfinishedFit",
     "check_rate",
     "delta_t_support",
     "fit",
+    "fit_key",
     "load_checkpoint",
     "save_checkpoint",
     "windows_per_batch",

@@ -12,6 +12,7 @@ from tdlib.training.budget import Budget, windows_per_batch
 from tdlib.training.run import Learner, StackRun
 from tdlib.training.step import Recordings
 from tdlib.training.trials import FitResult, Trial, combine
+from tdlib.training.unfinished import UnfinishedFit
 
 
 def fit(
@@ -19,6 +20,7 @@ def fit(
     budget: Budget,
     device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
+    unfinished: UnfinishedFit | None = None,
 ) -> list[FitResult]:
     """Train the model of every trial in place and return results in the same order.
 
@@ -30,6 +32,7 @@ def fit(
         budget: Steps, rates, stopping; the same for all.
         device: Where the stacks train; the models stay where they are.
         progress: Called as progress(done, total) with numbers of optimizer steps times models.
+        unfinished: Where the state of a long fit is kept, and from where one that was cut off goes on.
 
     Raises:
         ValueError: If a trial's data or the batch size do not fit its model; nothing has been trained then.
@@ -42,7 +45,7 @@ def fit(
     total, done = budget.num_steps * len(flat), 0
     results: dict[int, FitResult] = {}
     recordings: Recordings = {}
-    for stack in stacks_of([learner.model for learner in flat], device):
+    for number, stack in enumerate(stacks_of([learner.model for learner in flat], device)):
         before = done
 
         def report(step: int, before: int = before, size: int = len(stack)) -> None:
@@ -50,7 +53,8 @@ def fit(
                 progress(before + step * size, total)
 
         run = StackRun([flat[i] for i in stack], budget, device, recordings)
-        results.update(zip(stack, run.run(report), strict=True))
+        kept = None if unfinished is None else unfinished.stack(number)
+        results.update(zip(stack, run.run(report, kept), strict=True))
         done += budget.num_steps * len(stack)
     ordered = iter([results[i] for i in range(len(flat))])
     collected = [[next(ordered) for _ in learners] for learners in several]

@@ -12,9 +12,10 @@ from torch import Tensor
 from tdlib.models import DynamicsModel
 from tdlib.speed.stacked_weights import RATE_DTYPE, StackedWeights
 from tdlib.training.budget import Budget, windows_per_batch
-from tdlib.training.sampling import DataPool, Drawn, Layout, Sampler, StackSampler
+from tdlib.training.sampling import DataPool, Drawn, Layout, Sampler, StackSampler, padded
 from tdlib.training.step import Recordings, StackedStep
 from tdlib.training.trials import CURVE_COLUMNS, FitResult, Trial
+from tdlib.training.unfinished import State, Unfinished
 
 CHUNK = 32  # steps whose batches are drawn ahead
 
@@ -74,7 +75,7 @@ class StackRun:
         dtype = weights.flat.dtype
         unit = None
         if budget.loss == "next_state":
-            unit = torch.stack([_state_scale(x.trial) for x in learners]).to(weights.flat)
+            unit = torch.stack([x.trial.state_scale for x in learners]).to(weights.flat)
         recordable = model.stacks and not model.branches_on_values
         self._step = StackedStep(weights, layout, unit, budget.clip, recordable)
         self._pool.build(dtype, self._device)
@@ -92,30 +93,48 @@ class StackRun:
         self._curves: list[list[tuple]] = [[] for _ in learners]
         self._best_step = [0] * count
         self._stopped = ["budget"] * count
+        self._finished: dict[int, list[Tensor]] = {}  # best weights of models that left the stack, by number
+        self._prepared, self._seconds = 0, 0.0  # step of the last preparation; time spent before this process
         if weights.buffers:
             few = self._validation.samples(0, self._batch)
             weights.find_changing(self._step.batch(few, unit), self._progress[0])
         self._best = [x.clone() for x in (weights.flat, *weights.changing)]  # weights, then batch statistics
 
-    def run(self, report: Callable[[int], None]) -> list[FitResult]:
-        """Train to the end and write the best weights into the models; `report` gets finished steps."""
+    def run(self, report: Callable[[int], None], kept: Unfinished | None = None) -> list[FitResult]:
+        """Train to the end and write the best weights into the models.
+
+        Args:
+            report: Gets the number of finished steps.
+            kept: Where the state is written now and then, and where a training that was cut off goes on from.
+        """
         started, budget = time.perf_counter(), self._budget
         validation_steps = budget.validation_steps()
-        self._validate(0)
-        for step in range(budget.num_steps):
+        state = None if kept is None else kept.read()
+        first = 0 if state is None else self._go_on(state)
+        if state is None:
+            self._validate(0)
+
+        def offer(step: int) -> None:
+            if kept is not None:
+                kept.offer(lambda: self._state(step, time.perf_counter() - started))
+
+        for step in range(first, budget.num_steps):
             if not self._rows:
                 break
             if step % CHUNK == 0:
+                if step > first:
+                    offer(step)
                 self.draw(min(CHUNK, budget.num_steps - step))
                 report(step)
-            if step == 0:
-                self.prepare()
+            if step == first:
+                self.prepare(self._prepared)  # as it was prepared there: a recorded program may round otherwise
             self.train_step(step, step % CHUNK)
             if step + 1 in validation_steps:
                 self._validate(step + 1)
+        offer(budget.num_steps)
         report(budget.num_steps)
         self._retire(range(len(self._rows)))
-        seconds = (time.perf_counter() - started) / len(self._learners)
+        seconds = (self._seconds + time.perf_counter() - started) / len(self._learners)
         return [
             FitResult(
                 learner.trial,
@@ -139,7 +158,7 @@ class StackRun:
 
     def prepare(self, step: int = 0) -> None:
         """Record or capture the step for the present models and batch size; `step` steps are done."""
-        left = self._budget.num_steps - step
+        left, self._prepared = self._budget.num_steps - step, step
         self._step.prepare(left, self._key, self._recordings, self._chunk[0], self._progress[0])
 
     def train_step(self, step: int, k: int) -> None:
@@ -163,14 +182,14 @@ class StackRun:
 
     def _fixed(self, chosen: Sequence[tuple[Tensor, Tensor]]) -> Drawn:
         """Gather the validation subsets; those of fewer rows are padded with rows that do not count."""
-        index, valid = (_pad(column) for column in zip(*chosen, strict=True))
+        index, valid = (padded(column) for column in zip(*chosen, strict=True))
         noise = None
         if self._needs.noise:
             own = [
                 torch.randn(*index.shape, self._needs.noise, generator=x.validation)
                 for x, (index, _) in zip(self._learners, chosen, strict=True)
             ]
-            noise = _pad(own).to(self._pool.rows)
+            noise = padded(own).to(self._pool.rows)
         rows = self._pool.gather(index.to(self._device))
         if self._needs.window == 1:
             valid, noise = valid.squeeze(-1), None if noise is None else noise.squeeze(-2)
@@ -215,6 +234,13 @@ class StackRun:
         """Take stopped models out of the stack; those that stay keep their streams, optimizer state and order."""
         self._retire([row for row, active in enumerate(self._active) if not active])
         kept = [row for row, active in enumerate(self._active) if active]
+        self._narrow(kept)
+        if kept and step:
+            self._chunk = self._chunk[:, torch.tensor(kept, dtype=torch.long, device=self._device)]
+            self.prepare(step)
+
+    def _narrow(self, kept: Sequence[int]) -> None:
+        """Go on with these rows of the stack only."""
         self._rows = [self._rows[row] for row in kept]
         self._waits = [self._waits[row] for row in kept]
         self._active = [True] * len(kept)
@@ -225,24 +251,50 @@ class StackRun:
         self._sampler = StackSampler([self._samplers[i] for i in self._rows], self._device)
         self._best, self._best_loss = [x[rows] for x in self._best], self._best_loss[rows]
         self._validation = self._validation[rows]
-        if step:
-            self._chunk = self._chunk[:, rows]
-            self.prepare(step)
 
     def _retire(self, rows: Sequence[int]) -> None:
         """Write the best weights of these rows into their models."""
         for row in rows:
-            flat, *changed = (x[row] for x in self._best)
-            self._step.weights.write_back(self._learners[self._rows[row]].model, flat, changed)
+            self._finished[self._rows[row]] = [x[row] for x in self._best]
+            self._write_back(self._rows[row])
+
+    def _write_back(self, number: int) -> None:
+        flat, *changed = self._finished[number]
+        self._step.weights.write_back(self._learners[number].model, flat, changed)
+
+    # --- going on after a break ---
+
+    def _state(self, step: int, seconds: float) -> State:
+        """All that changes while training, with `step` steps done, for `_go_on`."""
+        return {
+            "step": step, "seconds": self._seconds + seconds, "prepared": self._prepared,
+            "rows": self._rows, "active": self._active, "waits": self._waits, "num_summed": self._num_summed,
+            "curves": self._curves, "best_step": self._best_step, "stopped": self._stopped,
+            "finished": {number: list(map(_own, tensors)) for number, tensors in self._finished.items()},
+            "tensors": list(map(_own, self._tensors())),
+            "streams": [learner.batches.get_state() for learner in self._learners],
+        }  # fmt: skip
+
+    @torch.no_grad()
+    def _go_on(self, state: State) -> int:
+        """Take up a state; return how many steps are done."""
+        self._narrow(state["rows"])  # of a fresh stack, where rows are numbers
+        for mine, kept in zip(self._tensors(), state["tensors"], strict=True):
+            mine.copy_(kept)
+        for learner, stream in zip(self._learners, state["streams"], strict=True):
+            learner.batches.set_state(stream)
+        self._active, self._waits, self._num_summed = state["active"], state["waits"], state["num_summed"]
+        self._curves, self._best_step, self._stopped = state["curves"], state["best_step"], state["stopped"]
+        self._prepared, self._seconds = state["prepared"], state["seconds"]
+        self._finished = state["finished"]
+        for number in self._finished:
+            self._write_back(number)
+        return state["step"]
+
+    def _tensors(self) -> list[Tensor]:
+        return [*self._step.state(), *self._best, self._best_loss] if self._rows else []
 
 
-def _state_scale(trial: Trial) -> Tensor:
-    """Standard deviation of the training states per dimension, (D,) [unit]; a constant one keeps 1."""
-    std = torch.cat([part.state for part in trial.train]).std(dim=0)
-    return torch.where(std > 1e-8, std, torch.ones_like(std))
-
-
-def _pad(chosen: Sequence[Tensor]) -> Tensor:
-    """Stack tensors (V, ...) of different V; padding is zero: a row number, or False, which does not count."""
-    longest = max(len(x) for x in chosen)
-    return torch.stack([torch.nn.functional.pad(x, (0, 0) * (x.ndim - 1) + (0, longest - len(x))) for x in chosen])
+def _own(tensor: Tensor) -> Tensor:
+    """Copy a tensor: a view would be saved with all that it looks at."""
+    return tensor.detach().cpu().clone()

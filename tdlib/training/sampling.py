@@ -219,3 +219,9 @@ def window_starts(offsets: Tensor, window: int) -> tuple[Tensor, Tensor]:
             starts.append(start)
             lengths.append(torch.full_like(start, min(window, end - first)))
     return torch.cat(starts), torch.cat(lengths)
+
+
+def padded(chosen: Sequence[Tensor]) -> Tensor:
+    """Stack tensors (V, ...) of different V; padding is zero: a row number, or False, which does not count."""
+    longest = max(len(x) for x in chosen)
+    return torch.stack([torch.nn.functional.pad(x, (0, 0) * (x.ndim - 1) + (0, longest - len(x))) for x in chosen])

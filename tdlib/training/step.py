@@ -95,6 +95,10 @@ class StackedStep:
         self._sums.zero_()
         return losses, norms, self._alive
 
+    def state(self) -> list[Tensor]:
+        """What steps change: weights, optimizer state, batch statistics, and the sums since they were last read."""
+        return [*self.weights.state(), self._alive, self._sums]
+
     @torch.no_grad()
     def keep(self, rows: Tensor) -> None:
         """Drop all models but these."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import pandas as pd
+import torch
 from torch import Tensor
 
 from tdlib.core.transitions import Transitions
@@ -54,6 +55,12 @@ class Trial:
     def label(self) -> str:
         """Name in messages, for example `jump/baseline_20hz/seed0`."""
         return f"{self.arm.model}/{self.arm.folder}/seed{self.seed}"
+
+    @property
+    def state_scale(self) -> Tensor:
+        """Standard deviation of the training states per dimension, (D,) [unit]; a constant one keeps 1."""
+        std = torch.cat([part.state for part in self.train]).std(dim=0)
+        return torch.where(std > 1e-8, std, torch.ones_like(std))
 
     def check(self) -> None:
         """Find what would fail later.

@@ -27,9 +27,11 @@ from plain_pendulum import DELTA_T, HORIZON, SAMPLES, PlainPendulum, cost  # noq
 from tdlib.core.seeding import torch_generator  # noqa: E402
 from tdlib.core.transitions import Transitions  # noqa: E402
 from tdlib.evaluation.control.dynamics import Dynamics, Oracle  # noqa: E402
-from tdlib.evaluation.control.episodes import ControlSettings, control_starts, evaluate_control, planning_objective  # noqa: E402
+from tdlib.evaluation.control.episodes import ControlSettings, evaluate_control  # noqa: E402
+from tdlib.evaluation.control.plans import knot_clock, planning_objective  # noqa: E402
+from tdlib.evaluation.control.starts import control_starts  # noqa: E402
 from tdlib.models import DynamicsModel  # noqa: E402
-from tdlib.planning import CEM, MPPI, KnotClock, fresh_start, inputs_of  # noqa: E402
+from tdlib.planning import CEM, MPPI, fresh_start, inputs_of  # noqa: E402
 from tdlib.speed import Stack, has_row_form, prepared  # noqa: E402
 from tdlib.speed.row_form import row_steps  # noqa: E402
 from tdlib.speed.rows import RowLayout  # noqa: E402
@@ -115,7 +117,7 @@ class Command:
 
     def __init__(self, dynamics: Dynamics, planner: CEM | MPPI, episodes: int):
         self.dynamics, self.planner, self.inputs = dynamics, planner, inputs_of(PENDULUM.spec)
-        self.clock = KnotClock.at_rate(PLAIN.horizon, PLAIN.knots_per_second, DELTA_T)
+        self.clock = knot_clock(PENDULUM, DELTA_T, knots_per_second=PLAIN.knots_per_second)
         self.warm_start = fresh_start(self.inputs, (1, episodes), self.clock.num_knots)
         self.generators = [torch_generator(0, "planner", e) for e in range(episodes)]
         self.start = control_starts(PENDULUM, episodes).float().expand(1, -1, -1).unsqueeze(2)

@@ -27,11 +27,13 @@ from tdlib.data import collect_random  # noqa: E402
 from tdlib.data.sources.ppo import collect_ppo  # noqa: E402
 from tdlib.systems import SYSTEMS  # noqa: E402
 from tdlib.evaluation import build_test_set, evaluate_stack  # noqa: E402
-from tdlib.evaluation.control.episodes import ControlSettings, control_starts, evaluate_control  # noqa: E402
+from tdlib.evaluation.control.episodes import ControlSettings, evaluate_control  # noqa: E402
+from tdlib.evaluation.control.plans import knot_clock  # noqa: E402
+from tdlib.evaluation.control.starts import control_starts  # noqa: E402
 from tdlib.evaluation.control.dynamics import Oracle  # noqa: E402
 from tdlib.core.files import write_text  # noqa: E402
 from tdlib.speed import Stack  # noqa: E402
-from tdlib.planning import CEM, KnotClock  # noqa: E402
+from tdlib.planning import CEM  # noqa: E402
 from tdlib.study.cost import ORACLE, family, growth_exponent, load_units, predicted_hours  # noqa: E402
 from tdlib.study.layout import runs_root  # noqa: E402
 from tdlib.study.presets import load_preset  # noqa: E402
@@ -184,7 +186,7 @@ def plan_seconds(clock: Clock, dynamics: object, count: int, duration: float) ->
     def program() -> None:
         evaluate_control(dynamics, system, 20.0, starts, num_members=count, planner=PLANNER, settings=settings)
 
-    steps = KnotClock.at_rate(settings.horizon, settings.knots_per_second, 0.05).num_steps
+    steps = knot_clock(system, 0.05).num_steps
     plans = round(duration / REPLAN)
     return clock.seconds(program) / (count * episodes * plans * PLANNER.population * PLANNER.num_iterations * steps)
 

@@ -79,6 +79,12 @@ def test_mismatch(grid):
         assert found[1] == rounded(limits.rescaled_limit(PENDULUM, states, zero, h, 0.02, scale), 2, rate)
         assert found[3] == rounded(limits.fixed_step_ratio(h, 0.1), 2, rate)
         assert found[4] == rounded(limits.rescaled_limit(PENDULUM, states, zero, h, 0.1, scale), 2, rate)
+    page.locator(".td-slider-mismatch").get_by_label("start at rest").press("Space")
+    for rate, h, words in slide(page, "mismatch"):
+        assert "positions from rest" in words
+        found = numbers(words.split("At 50 Hz:")[1])  # to first order; slow maps turn within a step
+        assert rate < 15 or found[0] == pytest.approx(abs(1 - (h / 0.02) ** 2), rel=0.05, abs=0.02)
+        assert rate < 15 or found[1] == pytest.approx(abs(1 - h / 0.02), rel=0.05, abs=0.02)
 
 
 def test_euler(grid):

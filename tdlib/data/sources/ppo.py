@@ -24,9 +24,9 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from tdlib.core.files import atomic_path
-from tdlib.core.seeding import derive_seed
 from tdlib.core.time_grid import delta_t_of, rate_label
-from tdlib.data.schema import SCHEMA_VERSION
+from tdlib.data.schema import SCHEMA_VERSION, TransitionDataset
+from tdlib.data.sources.attempts import MAX_ATTEMPTS, Attempt, agent_seed, attempts_text, outcome_of
 from tdlib.data.sources.policy import Policy, save_policy
 from tdlib.data.sources.ppo_settings import ppo_environments, ppo_settings
 from tdlib.data.sources.recorder import EpisodeRecorder
@@ -132,6 +132,7 @@ def collect_ppo(
     progress: Callable[[int, int], None] | None = None,
     *,
     settings: PPOSettings | None = None,
+    require_gain: bool = False,
 ) -> Path:
     """Train a PPO agent for exactly `num_transitions` steps and write all of them.
 
@@ -147,6 +148,8 @@ def collect_ppo(
         out_dir: Folder of this environment, rate and seed.
         progress: Called with (transitions so far, N).
         settings: Replace the settings of the system's own.
+        require_gain: Let another agent take the place of one whose return did not rise, as `sources.attempts` says; the
+            set names its `attempt` and all `attempts`.
 
     Returns:
         Path of the whole set.
@@ -157,21 +160,48 @@ def collect_ppo(
     settings = settings or ppo_settings(env, control_frequency)
     if isinstance(num_transitions, bool) or not isinstance(num_transitions, int) or num_transitions < 100:
         raise ValueError(f"num_transitions must be a whole number >= 100, got {num_transitions!r}")
-    system, delta_t, out_dir = get_system(env), delta_t_of(control_frequency), Path(out_dir)
-    sb3_seed = derive_seed(seed, "ppo", env, float(control_frequency)) % 2**31
+    system, out_dir = get_system(env), Path(out_dir)
     origin = {"seed": seed, "num_transitions": num_transitions, **_describe(env, control_frequency, settings)}
     origin["settings_hash"] = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()
     path = out_dir / f"final_dataset_{rate_label(control_frequency)}.h5"
+    attempts: list[Attempt] = []
+    while True:
+        chosen = agent_seed(seed, env, control_frequency, len(attempts) + 1)
+        collector = MultiFrequencyDataCollector(
+            system, control_frequency, num_transitions, reward_scale=settings.reward_scale
+        )
+        agent, dataset = _train(collector, settings, control_frequency, chosen, out_dir, origin, progress)
+        attempts.append(outcome_of(dataset, len(attempts) + 1, chosen))
+        if attempts[-1].gained or not require_gain or len(attempts) == MAX_ATTEMPTS:
+            break
+        logger.warning("%s at %g Hz, seed %d: no gain in %s", env, control_frequency, seed, attempts[-1])
+    tried: dict[str, str | int | float] = {"attempt": len(attempts), "attempts": attempts_text(attempts)}
+    dataset = dataset.with_attributes(**tried)
+    with atomic_path(out_dir / FINAL_MODEL) as temporary:
+        agent.save(temporary)
+    save_policy(out_dir, _plain_policy(agent, system), {"origin": {**origin, **tried}})
+    write_splits(dataset, path, seed)
+    return save_dataset(dataset, path)
+
+
+def _train(
+    collector: MultiFrequencyDataCollector,
+    settings: PPOSettings,
+    control_frequency: float,
+    seed: int,
+    out_dir: Path,
+    origin: dict[str, str | int | float],
+    progress: Callable[[int, int], None] | None,
+) -> tuple[PPO, TransitionDataset]:
+    """Train one agent; return it with all transitions of its training."""
+    num_transitions, delta_t = collector.recorder.num_transitions, delta_t_of(control_frequency)
     for name in ("checkpoints", "tensorboard"):
         shutil.rmtree(out_dir / name, ignore_errors=True)
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)  # layers of 64 units: a second thread only costs
     try:
         started = time.perf_counter(), time.process_time()
-        collector = MultiFrequencyDataCollector(
-            system, control_frequency, num_transitions, reward_scale=settings.reward_scale
-        )
-        agent = _agent(collector, settings, delta_t, num_transitions, sb3_seed)
+        agent = _agent(collector, settings, delta_t, num_transitions, seed)
         agent.set_logger(configure(str(out_dir / "tensorboard"), ["tensorboard"]))
         agent.learn(num_transitions, callback=_CollectionCallback(collector, out_dir / "checkpoints", progress))
         agent.logger.close()
@@ -179,12 +209,7 @@ def collect_ppo(
     finally:
         torch.set_num_threads(num_threads)
     speed = {"wall_seconds": seconds[0], "cpu_seconds": seconds[1]}
-    dataset = collector.recorder.dataset(control_frequency, {**origin, **speed})
-    with atomic_path(out_dir / FINAL_MODEL) as temporary:
-        agent.save(temporary)
-    save_policy(out_dir, _plain_policy(agent, system), {"origin": origin})
-    write_splits(dataset, path, seed)
-    return save_dataset(dataset, path)
+    return agent, collector.recorder.dataset(control_frequency, {**origin, **speed})
 
 
 def _describe(env: str, control_frequency: float, settings: PPOSettings) -> dict[str, str | int | float]:

@@ -16,7 +16,7 @@ def random_inputs(system: System) -> RandomInputs:
     if system.collection.random_inputs is not None:
         return system.collection.random_inputs
     spec, box = system.spec, system.box
-    return RandomInputs(box, box, 0.2, 0.5, 0.75, ((0.0,) * spec.input_dim,) * spec.state_dim)
+    return RandomInputs(box, 0.2, 0.5, 0.75, ((0.0,) * spec.input_dim,) * spec.state_dim)
 
 
 def random_episodes(
@@ -61,13 +61,13 @@ def _batch(
     def noise() -> Tensor:
         shape = (size, spec.input_dim)
         if uniform:
-            return 2 * torch.rand(shape, dtype=torch.float64, generator=generator) - 1
+            return inputs.amplitude * (2 * torch.rand(shape, dtype=torch.float64, generator=generator) - 1)
         return inputs.spread * torch.randn(shape, dtype=torch.float64, generator=generator)
 
     drawn = system.draw_parameters(size, generator) if spec.parameter_names else None
-    start = torch.tensor(inputs.start if uniform else inputs.fed_start, dtype=torch.float64)
+    start = torch.tensor(inputs.start, dtype=torch.float64)
     state = start * (2 * torch.rand(size, len(start), dtype=torch.float64, generator=generator) - 1)
-    gain = torch.tensor(inputs.feedback, dtype=torch.float64).reshape(spec.state_dim, -1) * (not uniform)
+    gain = torch.tensor(inputs.feedback, dtype=torch.float64).reshape(spec.state_dim, -1)
     decay = float(np.exp(-delta_t / inputs.correlation))
     value, alive, steps = noise(), torch.arange(size), []
     for k in range(num_steps):

@@ -5,31 +5,30 @@ At every planning time t a planner maximizes the negative cost of what the model
     J = Σ_j w_j c(ŝ_j, u_j) + w_T c(ŝ_T, u_T),   w_j = Δt but Δt/2 at the horizon's end,
 
 with the system's declared cost rate c [1/s], and the real system (float64, exact zero-order hold) carries out the first
-inputs. All members of a stack and all episodes are planned at once, M problems times E. Every member meets the same
-starts and the same planner noise, and each episode has its own noise, so members are compared in pairs.
+inputs. All members of a stack and all episodes are planned at once, M problems times E. Members of one seed meet the
+same starts and the same planner noise, and each episode has its own noise, so members of a seed are compared in pairs.
 """
 
+import itertools
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from tdlib.core.facts import CONTEXT_STEPS
-from tdlib.core.seeding import torch_generator
 from tdlib.core.time_grid import TOLERANCE, delta_t_of, steps_within
 from tdlib.evaluation.control.dynamics import Dynamics
+from tdlib.evaluation.control.plans import SharedNoise, knot_clock, planning_objective
 from tdlib.evaluation.control.plant import Plant
-from tdlib.models import Context, DynamicsModel
-from tdlib.planning import CEM, KnotClock, Objective, Planner, fresh_start, inputs_of, prediction_objective
+from tdlib.models import DynamicsModel
+from tdlib.planning import Planner, build_planner, fresh_start, inputs_of, planning_steps
 from tdlib.speed import Stack, prepared
 from tdlib.systems.system import System
 
 COMPACTION_MEMBERS = 32  # smaller stacks cost the same when half of their members are left out
-LARGEST_PART = 4096  # plans per member that are predicted and scored before the next ones
-ORACLE_SUCCESS = 0.9  # a cell whose oracle succeeds less often says more about the planner than about models
 
 
 @dataclass(frozen=True)
@@ -37,20 +36,21 @@ class ControlSettings:
     """How episodes are run; the defaults are the study's, a short preset may shrink `duration` and `replan_interval`.
 
     Args:
-        horizon: Length of a plan [s].
-        knots_per_second: Decisions per second of plan; no knot is shorter than a control or a model step.
-        replan_interval: Time between plans [s], rounded to whole control steps; 0 plans at every control step.
+        horizon: Length of a plan [s]; None is what the system's task declares.
+        knots_per_second: Decisions per second of plan; no knot is shorter than a control or a model step. None is what
+            the task declares.
+        replan_interval: Time between plans [s], see `planning_steps`; 0 plans at every control step.
         duration: Length of an episode [s]; None is the environment's own time limit.
         terminal_weight: Time for which the cost at the end of the horizon counts on [s].
         context_steps: True past steps that a model with memory is given.
         model_delta_t: Prediction step [s]; a whole multiple or a whole fraction of the control step. None is equal.
-        seed: Of the planner's noise.
+        seed: Of the planner's noise, where members have no seeds of their own.
         dtype: Precision of predictions; the real system is always float64.
         device: Where predictions run.
     """
 
-    horizon: float = 1.0
-    knots_per_second: float = 10.0
+    horizon: float | None = None
+    knots_per_second: float | None = None
     replan_interval: float = 0.0
     duration: float | None = None
     terminal_weight: float = 0.5
@@ -107,20 +107,6 @@ class ControlResult:
         return replace(self, **{name: getattr(self, name)[chosen] for name in names})
 
 
-def control_starts(system: System, num_episodes: int, seed: int = 0) -> Tensor:
-    """Draw the starts that all arms share from the reset box: (E, D) float64; more episodes keep the first ones."""
-    low, high = (torch.tensor(x, dtype=torch.float64) for x in (system.reset_low, system.reset_high))
-    generator = torch_generator(seed, "control starts", system.spec.name)
-    return low + (high - low) * torch.rand(num_episodes, len(low), dtype=torch.float64, generator=generator)
-
-
-def control_parameters(system: System, num_episodes: int, seed: int = 0) -> Tensor | None:
-    """Draw the parameters of the episodes that all arms share: (E, P) float64; None where a system draws none."""
-    if not system.spec.parameter_names:
-        return None
-    return system.draw_parameters(num_episodes, torch_generator(seed, "control parameters", system.spec.name))
-
-
 @torch.no_grad()
 def evaluate_control(
     dynamics: Dynamics | Stack | DynamicsModel,
@@ -129,6 +115,7 @@ def evaluate_control(
     starts: Tensor,
     *,
     num_members: int = 1,
+    seeds: Sequence[int] | None = None,
     parameters: Tensor | None = None,
     planner: Planner | None = None,
     settings: ControlSettings | None = None,
@@ -142,29 +129,33 @@ def evaluate_control(
         control_frequency: Decisions per second [Hz].
         starts: (E, D) starts shared by all members, or (M, E, D).
         num_members: M.
-        parameters: (E, P) parameters of the real system in every episode; nominal if None. Models see them in their
-            context, if they may; the cost that planners minimize is that of the nominal ones.
-        planner: CEM with its defaults if None.
+        seeds: Of the planner's noise, one per member; those of one seed share it. `settings.seed` for all if None.
+        parameters: (E, P) or (M, E, P) parameters of the real system in every episode; nominal if None. Models see them
+            in their context, if they may; the cost that planners minimize is that of the nominal ones.
+        planner: What the system's task declares, with its defaults, if None.
         settings: Horizon, knots, duration, prediction step, precision; the study's defaults if None.
         progress: Called with (control steps done, control steps in all).
 
     Raises:
-        ValueError: If starts or parameters have the wrong shape, or the model step does not fit the control step.
+        ValueError: If starts, seeds or parameters have the wrong shape, or the model step does not fit the control's.
     """
     started = time.process_time()
-    planner, settings = planner or CEM(), settings or ControlSettings()
+    settings = settings or ControlSettings()
+    planner = planner or build_planner(system.planning.planner)
     dynamics = prepared(dynamics)
     delta_t = delta_t_of(control_frequency)
     model_delta_t = _checked_model_step(settings.model_delta_t, delta_t)
     dtype, device = settings.dtype, settings.device
-    clock = KnotClock.at_rate(settings.horizon, settings.knots_per_second, delta_t, model_delta_t)
+    clock = knot_clock(system, delta_t, model_delta_t, settings.horizon, settings.knots_per_second)
     state = _checked_starts(starts, system, num_members)
     drawn = None if parameters is None else _checked_parameters(parameters, system, state)
     plant = Plant(system, state, delta_t, min(delta_t, model_delta_t), drawn)
     num_episodes = plant.state.shape[1]
-    generators = [torch_generator(settings.seed, "planner", system.spec.name, e) for e in range(num_episodes)]
+    draw_noise = SharedNoise(
+        system, [settings.seed] * num_members if seeds is None else seeds, num_members, num_episodes
+    )
     total = steps_within(system.spec.time_limit if settings.duration is None else settings.duration, delta_t)
-    replan_steps = max(1, round(settings.replan_interval / delta_t))
+    plan_at = planning_steps(total, delta_t, settings.replan_interval)
 
     inputs = inputs_of(system.spec)
     live = torch.arange(num_members)  # members with an episode that still runs
@@ -173,9 +164,9 @@ def evaluate_control(
     last_knot = 0
 
     def noise(population: int, knots: int) -> Tensor:
-        return torch.stack([inputs.draw_noise(population, knots, g) for g in generators]).to(device)
+        return draw_noise(inputs, population, knots, live).to(device)
 
-    for first in range(0, total, replan_steps):
+    for first, following in itertools.pairwise([*plan_at, total]):
         running = plant.exit_time.isinf().any(dim=1)[live]  # (M,)
         if not running.any():
             break
@@ -192,11 +183,11 @@ def evaluate_control(
         plan = planner.plan(objective, inputs, warm_start.shifted(knot - last_knot, inputs), noise)
         warm_start, last_knot = plan.warm_start, knot
         num_nonfinite[live] += plan.num_nonfinite.cpu() * plant.exit_time[live].isinf()
-        for step in range(first, min(first + replan_steps, total)):
+        for step in range(first, following):
             held = min(clock.knot_at(step * delta_t) - knot, clock.num_knots - 1)
             plant.step(live, plan.knots[..., held, :].to("cpu", torch.float64))
         if progress:
-            progress(min(first + replan_steps, total), total)
+            progress(following, total)
     states, actions, times = plant.episodes(total)
     return ControlResult(
         states=states,
@@ -211,89 +202,6 @@ def evaluate_control(
         planner=planner.name,
         seconds=time.process_time() - started,
     )
-
-
-def planning_objective(
-    dynamics: Dynamics,
-    system: System,
-    start: Tensor,
-    context: Context | None,
-    clock: KnotClock,
-    time: float,
-    terminal_weight: float,
-) -> Objective:
-    """Return the scores of plans made at `time` [s], all from the same start, in parts that stay in cache.
-
-    Args:
-        dynamics: M models.
-        system: Gives the cost.
-        start: (M, E, 1, D) states in the precision of the predictions.
-        context: The past of models with memory, (M, E, 1, C, ...).
-        clock: Knots and model steps.
-        time: When the plans start [s].
-        terminal_weight: Time for which the last cost counts on [s].
-
-    Returns:
-        Plans (M, E, P, N, A) -> scores (M, E, P).
-    """
-
-    def cost_rate(states: Tensor, actions: Tensor) -> Tensor:
-        return system.cost(states, system.spec.held_input(actions))
-
-    def of_part(part: slice) -> Objective:
-        own = None if context is None else context.map(lambda x: x[:, part])
-
-        def predict(actions: Tensor) -> Tensor:
-            state = start[:, part].expand(*actions.shape[:3], -1)
-            return dynamics.predict_sequence(state, actions.to(start.dtype), clock.model_delta_t, own)
-
-        return prediction_objective(predict, cost_rate, clock, time, terminal_weight)
-
-    def objective(plans: Tensor) -> Tensor:
-        size = max(1, LARGEST_PART // plans.shape[2])
-        parts = [slice(begin, begin + size) for begin in range(0, plans.shape[1], size)]
-        scores = [of_part(part)(plans[:, part]) for part in parts]
-        return scores[0] if len(scores) == 1 else torch.cat(scores, dim=1)
-
-    return objective
-
-
-def control_rows(
-    result: ControlResult, keys: Sequence[Mapping[str, object]], oracle: ControlResult | None = None
-) -> list[dict]:
-    """Return the rows of control_performance.csv, one per member and episode.
-
-    Args:
-        result: Episodes of M members.
-        keys: Key columns of each member, in order; `test_frequency` is filled in.
-        oracle: The oracle's episodes from the same starts at the same rate; None leaves regret and mark empty.
-    """
-    if len(keys) != len(result.episode_return):
-        raise ValueError(f"keys must be one per member: {len(result.episode_return)}, got {len(keys)}")
-    limited = None if oracle is None else bool(oracle.success.double().mean() < ORACLE_SUCCESS)
-    rows = []
-    for member, key in enumerate(keys):
-        for episode in range(result.episode_return.shape[1]):
-            episode_return = float(result.episode_return[member, episode])
-            rows.append(
-                {
-                    **key,
-                    "test_frequency": f"{result.control_frequency:g}",
-                    "control_frequency": f"{result.control_frequency:g}",
-                    "model_frequency": f"{1 / result.model_delta_t:.3g}",
-                    "planner": result.planner,
-                    "duration": float(result.times[-1]),
-                    "episode": episode,
-                    "episode_return": episode_return,
-                    "success": bool(result.success[member, episode]),
-                    "exit_time": float(result.exit_time[member, episode]),
-                    "regret": None if oracle is None else float(oracle.episode_return[0, episode]) - episode_return,
-                    "planner_limited": limited,
-                    "num_nonfinite": int(result.num_nonfinite[member, episode]),
-                    "n": 1,
-                }
-            )
-    return rows
 
 
 def _checked_model_step(model_delta_t: float | None, delta_t: float) -> float:
@@ -319,8 +227,10 @@ def _checked_starts(starts: Tensor, system: System, num_members: int) -> Tensor:
 
 
 def _checked_parameters(parameters: Tensor, system: System, starts: Tensor) -> Tensor:
-    """Return the parameters of all members' episodes: (E, P) -> (M, E, P)."""
-    shape = (starts.shape[1], len(system.spec.parameter_names))
-    if tuple(parameters.shape) != shape or not parameters.isfinite().all():
-        raise ValueError(f"parameters must be {shape} finite numbers, {system.spec.parameter_names}, got {parameters}")
-    return parameters.to("cpu", torch.float64).expand(len(starts), *shape)
+    """Return the parameters of all members' episodes: (E, P) or (M, E, P) -> (M, E, P)."""
+    shape = (*starts.shape[:2], len(system.spec.parameter_names))
+    if tuple(parameters.shape) not in (shape, shape[1:]) or not parameters.isfinite().all():
+        raise ValueError(
+            f"parameters must be {shape[1:]} or {shape} finite numbers, {system.spec.parameter_names}, got {parameters}"
+        )
+    return parameters.to("cpu", torch.float64).expand(shape)

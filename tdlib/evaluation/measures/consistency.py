@@ -25,6 +25,7 @@ from tdlib.evaluation.sets.test_sets import PairSet
 from tdlib.evaluation.tables import Member, frequency_label, frequency_value, tidy
 from tdlib.speed import Model, Query, has_memory
 
+NUM_PAIRS = 256  # per comparison, the first of the test set
 NOTHING_TO_COMPARE = "needs the truth at two rates, one a whole multiple of the other"
 FREQUENCY_PAIRS = (("50", "10"), ("20", "10"), ("50", "25"), ("10", "5"), ("100", "20"), ("200", "50"))
 
@@ -36,7 +37,7 @@ def consistency_error(
     members: Sequence[Member] | None = None,
     *,
     frequency_pairs: Sequence[tuple[str, str]] | None = None,
-    num_pairs: int = 256,
+    num_pairs: int = NUM_PAIRS,
     device: torch.device | str = "cpu",
 ) -> pd.DataFrame:
     """Compare one coarse step with the fine steps that make it up, under one held input.
@@ -70,7 +71,7 @@ def consistency_error(
 
 
 def ask(
-    subject: Subject, *, frequency_pairs: Sequence[tuple[str, str]] | None = None, num_pairs: int = 256
+    subject: Subject, *, frequency_pairs: Sequence[tuple[str, str]] | None = None, num_pairs: int = NUM_PAIRS
 ) -> Iterator[Question[pd.DataFrame] | Skipped]:
     """Put `consistency_error` as one question."""
     compared = _comparisons(subject.test_sets, subject.members, frequency_pairs, subject.remembers)

@@ -3,7 +3,8 @@
     E(k) = relative error at the time T = 4h of the learned field integrated with solver step h·2^-k,   k = -2 ... 5
 
 A continuous system passes: E falls, or stays, to a plateau as the step shrinks. A minimum at the training step h (k =
-0) with a rise on both sides is the sign of a map: the field has absorbed the error of its solver.
+0) with a rise on both sides is the sign of a map: the field has absorbed the error of its solver. A field that is wrong
+at its own step has nothing to keep, and its E is flat too: it passes only if it is good there, else it is poor.
 
 Source: Krishnapriyan, Queiruga, Erichson, Mahoney (2023), Learning continuous models for continuous physics.
 """
@@ -15,6 +16,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from tdlib.core.facts import GOOD_AT_OWN_STEP
 from tdlib.evaluation.errors import mean_over, over_dimensions, relative_error, squared_error
 from tdlib.evaluation.measures.measure import Measure, Subject
 from tdlib.evaluation.measures.take import Question, take
@@ -57,8 +59,8 @@ def convergence_test(
 
     Returns:
         Rows of key columns (test_frequency is empty), k, solver_step [s], error (relative), order (observed
-        self-convergence order, nan where differences are rounding), verdict ("pass" or "fail", equal in all rows of a
-        model), n.
+        self-convergence order, nan where differences are rounding), verdict ("pass", "fail" or "poor", equal in all
+        rows of a model), n.
     """
     members = members_of(model, test_sets, system.spec.name, members)
     h = own_step(model) if train_delta_t is None else train_delta_t
@@ -116,7 +118,7 @@ def _question(
     ends = [answer[:, :, 0] for answer in answers]
     errors = np.stack([size(end, outcome.next_state) for end in ends], axis=1)  # (K, L)
     differences = np.stack([size(a, b) for a, b in zip(ends, ends[1:], strict=False)], axis=1)
-    verdicts = np.array(["pass" if passes(row) else "fail" for row in errors], dtype=object)
+    verdicts = np.array([convergence_verdict(row) for row in errors], dtype=object)
     values = {
         "solver_step": h.unsqueeze(1).numpy() * 2.0 ** -np.array(LEVELS),
         "error": errors,
@@ -127,12 +129,20 @@ def _question(
     return tidy(members, {"test_frequency": [""], "k": LEVELS}, {name: x[:, None] for name, x in values.items()})
 
 
-def passes(errors: np.ndarray) -> bool:
-    """Whether E(k), k = -2 ... 5, never rises more than a tenth above its least value so far from k = 0 on."""
+def convergence_verdict(errors: np.ndarray) -> str:
+    """Judge E(k), k = -2 ... 5.
+
+    | verdict | meaning |
+    |---|---|
+    | poor | E(0) is above `GOOD_AT_OWN_STEP` or not finite: the field is wrong at its own step |
+    | pass | from k = 0 on, E never rises more than a tenth above its least value so far |
+    | fail | it does |
+    """
     refined = np.maximum(errors[LEVELS.index(0) :], FLOOR)
-    if not np.isfinite(refined).all():
-        return False
-    return bool((refined <= TOLERANCE * np.minimum.accumulate(refined)).all())
+    if not refined[0] <= GOOD_AT_OWN_STEP:
+        return "poor"
+    kept = np.isfinite(refined).all() and (refined <= TOLERANCE * np.minimum.accumulate(refined)).all()
+    return "pass" if kept else "fail"
 
 
 def observed_order(differences: np.ndarray) -> np.ndarray:

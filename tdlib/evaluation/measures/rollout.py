@@ -79,8 +79,9 @@ def rollout_errors(
 
     Returns:
         (errors, trajectories). errors: key columns, time [s], dimension ("all"; single ones at the last time),
-        truncated, mse, relative_error, n, n_surviving. trajectories: key columns, start, time [s], predicted and true
-        states.
+        truncated, mse, relative_error, n (starts averaged: those whose truth is still within its limits, of truncated
+        rows; a time that none reaches has no row), n_starts. trajectories: key columns, start, time [s], predicted and
+        true states.
     """
     members = members_of(model, test_sets, spec.name, members)
     questions = _questions(test_sets, spec, members, has_memory(model), rates, saved_rates, num_saved)
@@ -156,16 +157,16 @@ def _error_table(
     for truncated, kept in (everything | until_exit).items():
         mse = mse_over_horizon(predicted, truth, spec, kept.expand(predicted.shape[:3]))
         mse, relative = over_dimensions(mse, relative_error(mse, mean_over(change, kept, dim=-2)))
-        survivors = kept.sum(dim=1).unsqueeze(-1).numpy()
+        averaged = kept.sum(dim=1).unsqueeze(-1).numpy()
         axes = {"test_frequency": [rate], "time": np.round(rollouts.times[steps].numpy(), 6),
                 "dimension": (*spec.state_names, "all"), "truncated": [truncated]}  # fmt: skip
         values = {"mse": mse, "relative_error": relative}
         shaped = {name: x.unsqueeze(1).unsqueeze(-1).numpy() for name, x in values.items()}
-        shaped |= {"n": np.array(kept.shape[1]), "n_surviving": survivors[:, None, :, :, None]}
+        shaped |= {"n": averaged[:, None, :, :, None], "n_starts": np.array(kept.shape[1])}
         tables.append(tidy(members, axes, shaped))
     table = pd.concat(tables, ignore_index=True)
     single = table["dimension"] != "all"
-    return table[(table["n_surviving"] > 0) & ~(single & (table["truncated"] | (table["time"] < table["time"].max())))]
+    return table[(table["n"] > 0) & ~(single & (table["truncated"] | (table["time"] < table["time"].max())))]
 
 
 def _trajectories(

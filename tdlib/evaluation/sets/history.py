@@ -58,6 +58,12 @@ class PairOrigin:
         """Return the first rows only."""
         return PairOrigin(self.datasets, self.which[:count], self.rows[:count])
 
+    def replaced(self, places: np.ndarray, others: "PairOrigin") -> "PairOrigin":
+        """Return other rows of the same sets at some places: (N,) bool, as many others as there are places."""
+        which, rows = self.which.copy(), self.rows.copy()
+        which[places], rows[places] = others.which, others.rows
+        return PairOrigin(self.datasets, which, rows)
+
     def _column(self, name: str) -> Tensor:
         columns = [getattr(dataset, name) for dataset in self.datasets]
         values = np.stack([columns[i][row] for i, row in zip(self.which, self.rows, strict=True)])

@@ -1,7 +1,9 @@
 """What models are tested on: held-out states, flowed exactly to every interval; of a log, its recorded intervals.
 
 `pooled` pairs come from the test episodes of all rates together, so every model is asked about the same states at every
-rate; `ppo` keeps each rate's own test states; `shift` are states of another policy. Truth is the exact flow in float64.
+rate; `ppo` keeps each rate's own test states; `shift` are states of another policy. Where limits cut the state (a speed
+that a simulator clips), pairs that touch one at any of the rates are drawn again: a clip is no part of the equation,
+and a few of them decide the numbers. `contacts` are pooled pairs as they come. Truth is the exact flow in float64.
 A set without a system has the one pair set `log`. Everything is decided by the seed.
 """
 
@@ -15,7 +17,7 @@ from tdlib.core.facts import CONTEXT_STEPS, RATES
 from tdlib.core.seeding import torch_generator
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.data import TransitionDataset
-from tdlib.evaluation.sets.history import pair_context, sample_origins
+from tdlib.evaluation.sets.history import PairOrigin, pair_context, sample_origins
 from tdlib.evaluation.sets.log_sets import log_sets
 from tdlib.evaluation.sets.pairs import PairSet
 from tdlib.evaluation.sets.rollout_sets import RolloutSet, build_rollouts
@@ -23,6 +25,8 @@ from tdlib.evaluation.sets.schedules import pair_intervals, past_intervals
 from tdlib.evaluation.tables import frequency_label
 from tdlib.models import Context
 from tdlib.systems import System
+
+MAX_DRAWS = 50
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ class TestSet:
     Args:
         spec: Names, units and angles of the states.
         seed: Seed of the data and of all choices made here.
-        pairs: Pair sets by name, the main one first: "pooled", and where given "ppo" and "shift"; of a log "log".
+        pairs: Pair sets by name, the main one first: "pooled", and where given "ppo", "shift", "contacts"; of a log
+            "log".
         rollouts: Rollouts by rate label.
         truth: Whether the truth is known at every interval, not only at the recorded ones.
     """
@@ -68,7 +73,7 @@ def build_test_set(
     own_states: bool = True,
     shift: Sequence[TransitionDataset] = (),
     num_shift_pairs: int | None = None,
-    num_context_pairs: int = 256,
+    num_context_pairs: int | None = None,
 ) -> TestSet:
     """Sample pairs and rollout starts from test episodes and compute the truth.
 
@@ -83,12 +88,13 @@ def build_test_set(
         own_states: Also build "ppo": at each rate that was collected, the states of that rate's own test split.
         shift: Sets of another policy; pooled into "shift".
         num_shift_pairs: Pairs of "shift", by default a quarter of `num_pairs`.
-        num_context_pairs: Pairs (the first ones) that also get the true steps before them; 0 for none.
+        num_context_pairs: Pairs (the first ones) that also get the true steps before them; None for all, 0 for none.
 
     Raises:
         ValueError: If there is no data set, or one is of another environment or too small to sample from.
     """
     _check(system, datasets, "datasets")
+    num_context_pairs = num_pairs if num_context_pairs is None else num_context_pairs
     if num_pairs < 1 or num_starts < 1:
         raise ValueError(f"num_pairs and num_starts must be >= 1, got {num_pairs} and {num_starts}")
     if system is None:
@@ -102,13 +108,18 @@ def build_test_set(
 
     pairs = {"pooled": _pooled(system, datasets, labels, num_pairs, stream("pooled"), num_context_pairs)}
     if own_states:
-        own = _own(system, datasets, labels, num_pairs, stream("own"))
+        own = _own(system, datasets, labels, num_pairs, stream("own"), num_context_pairs)
         if own is not None:
             pairs["ppo"] = own
     if shift:
         _check(system, shift, "shift")
         count = max(1, num_pairs // 4) if num_shift_pairs is None else num_shift_pairs
-        pairs["shift"] = _pooled(system, shift, labels, count, stream("shift"), num_context_pairs // 4)
+        known = min(num_context_pairs, count)
+        pairs["shift"] = _pooled(system, shift, labels, count, stream("shift"), known)
+    if system.clips:
+        pairs["contacts"] = _pooled(
+            system, datasets, labels, num_pairs, stream("pooled"), num_context_pairs, free=False
+        )
     origin = sample_origins(datasets, num_starts, stream("starts"))
     rollouts = build_rollouts(system, origin, labels, horizon, stream("rollouts"), with_context=num_context_pairs > 0)
     return TestSet(system.spec, seed, pairs, rollouts)
@@ -135,9 +146,12 @@ def _pooled(
     num_pairs: int,
     generator: torch.Generator,
     num_context_pairs: int,
+    free: bool = True,
 ) -> PairSet:
     origin = sample_origins(datasets, num_pairs, generator)
     delta_t = pair_intervals(labels, num_pairs, generator)
+    if free and system.clips:
+        origin = _free_origins(system, datasets, origin, delta_t, generator)
     state, action = (column.expand(len(labels), *column.shape) for column in (origin.state, origin.action))
     context = None
     if num_context_pairs:
@@ -153,16 +167,54 @@ def _own(
     labels: tuple[str, ...],
     num_pairs: int,
     generator: torch.Generator,
+    num_context_pairs: int,
 ) -> PairSet | None:
     by_rate = {frequency_label(d.control_frequency): d for d in datasets if d.control_frequency is not None}
     shared = tuple(label for label in labels if label in by_rate)
     if not shared:
         return None
     origins = [sample_origins([by_rate[label]], num_pairs, generator) for label in shared]
+    if system.clips:
+        origins = [
+            _free_origins(system, [by_rate[label]], origin, pair_intervals((label,), num_pairs, generator), generator)
+            for label, origin in zip(shared, origins, strict=True)
+        ]
     state, action = (torch.stack([getattr(o, name) for o in origins]) for name in ("state", "action"))
     drawn = None if origins[0].parameters is None else torch.stack([o.parameters for o in origins])
     delta_t = pair_intervals(shared, num_pairs, generator)
-    return flow_pairs(system, state, action, delta_t, shared, parameters=drawn)
+    context = None
+    if num_context_pairs:
+        count = min(num_context_pairs, num_pairs)
+        past = [past_intervals(label, count, CONTEXT_STEPS, generator) for label in shared]
+        found = [pair_context(origin.first(count), steps) for origin, steps in zip(origins, past, strict=True)]
+        context = Context(*(torch.stack(columns) for columns in zip(*(c.tensors() for c in found), strict=True)))
+    return flow_pairs(system, state, action, delta_t, shared, context, drawn)
+
+
+def _free_origins(
+    system: System,
+    datasets: Sequence[TransitionDataset],
+    origin: PairOrigin,
+    delta_t: Tensor,
+    generator: torch.Generator,
+) -> PairOrigin:
+    """Replace rows whose flow touches a limit at one of the intervals (R, N) by other rows.
+
+    Raises:
+        ValueError: If there are hardly any rows that touch none.
+    """
+    for _ in range(MAX_DRAWS):
+        state, action = (x.expand(len(delta_t), *x.shape) for x in (origin.state, origin.action))
+        drawn = origin.parameters
+        drawn = drawn if drawn is None else drawn.expand(len(delta_t), *drawn.shape)
+        hit = system.simulate(state, action, delta_t, drawn).limit_hit.any(dim=0)
+        if not hit.any():
+            return origin
+        origin = origin.replaced(hit.numpy(), sample_origins(datasets, int(hit.sum()), generator))
+    raise ValueError(
+        f"datasets must hold states of {system.spec.name} that touch no limit within {float(delta_t.max()):g} s, "
+        f"found none for {int(hit.sum())} of {len(origin)} pairs in {MAX_DRAWS} draws"
+    )
 
 
 def _check(system: System | None, datasets: Sequence[TransitionDataset], name: str) -> None:

@@ -107,7 +107,8 @@ def pack_models(env: str, models: Mapping[str, DynamicsModel]) -> Pack:
 
 def published_arms() -> list[Arm]:
     """Return the arms that a page carries: those of size hidden64, of large families the few that they name."""
-    return [arm for arm in trained_arms() if find_family(arm.model).on_page(arm.method, arm.form, arm.train_frequency)]
+    arms = [arm for arm in trained_arms() if arm.acts]
+    return [arm for arm in arms if find_family(arm.model).on_page(arm.method, arm.form, arm.train_frequency)]
 
 
 def write_pack(models_root: Path | str, env: str, seed: int, target: Path | str) -> int:

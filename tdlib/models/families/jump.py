@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tdlib.core.facts import LOG_UNIFORM, MIXED, TRAIN_RATES
+from tdlib.core.facts import CONTACTS, LOG_FORMS, LOG_UNIFORM, MIXED, POOLED, SECONDS, TRAIN_RATES
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.contract import DynamicsModel
 from tdlib.models.encoders import ActionEncoder, mlp
@@ -55,12 +55,15 @@ class JumpModel(DynamicsModel):
         return state + step * self.scales.rate_scale * self.network(inputs)
 
 
-ALL_FORMS = ("concat", "scaled", "scaled_concat", "log_tau")
+ALL_FORMS = ("concat", "scaled", "scaled_concat", *LOG_FORMS)
 ARMS = (
     Arms("baseline", in_all_sizes=True, derived=True),
-    *(Arms("dt_conditioned", form) for form in ("concat", "scaled_concat", "log_tau")),
+    *(Arms("dt_conditioned", form) for form in ("concat", "scaled_concat", *LOG_FORMS)),
     *(Arms("multi_resolution", form, (MIXED,), in_all_sizes=form == "scaled_concat") for form in ALL_FORMS),
     *(Arms("multi_resolution", form, (LOG_UNIFORM,)) for form in ALL_FORMS),
-    Arms("baseline", rates=TRAIN_RATES[:-1], data="seconds"),  # at the finest rate equal seconds are all
+    Arms("baseline", rates=TRAIN_RATES[:-1], data=SECONDS),  # at the finest rate equal seconds are all
+    Arms("baseline", data=POOLED),
+    Arms("multi_resolution", "scaled_concat", (MIXED,), data=POOLED),
+    Arms("baseline", rates=("20",), data=CONTACTS),
 )
 FAMILY = Family(JumpModel, JumpModel, JumpOptions, ARMS, label="jump (MLP)", shown=Shown("maps"))

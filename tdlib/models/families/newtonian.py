@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor, nn
 
+from tdlib.core.facts import CONTACTS, MIXED, POOLED, TRAIN_RATES
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.encoders import Scales, mlp
-from tdlib.models.family import Shown
-from tdlib.models.ode import field_family
+from tdlib.models.family import Arms, Shown
+from tdlib.models.ode import FIELD_ARMS, field_family
 from tdlib.models.pairs import Pairs
 
 
@@ -37,6 +38,13 @@ class NewtonianDynamicsModel(nn.Module):
         return self.pairs.join(velocity, acceleration)
 
 
+ARMS = (
+    *FIELD_ARMS,
+    Arms("ode", "rk4", (*TRAIN_RATES, MIXED), data=POOLED),
+    Arms("ode", "rk4", ("20",), data=CONTACTS),
+)
 LOOK = (("marker", "s"), ("linestyle", "--"))
 SHOWN = Shown("fields", among=(("ode", "rk4"),))
-FAMILY = field_family(NewtonianDynamicsModel, label="Newtonian ODE", short_label="Newtonian", look=LOOK, shown=SHOWN)
+FAMILY = field_family(
+    NewtonianDynamicsModel, label="Newtonian ODE", short_label="Newtonian", arms=ARMS, look=LOOK, shown=SHOWN
+)

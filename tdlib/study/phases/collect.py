@@ -1,7 +1,6 @@
 """Phase 1: the data of one environment - PPO agents per rate, random inputs per rate, and branched pairs."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from tdlib.data import (
 )
 from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.data.splits import SPLITS
-from tdlib.data.verify import verify_dataset
+from tdlib.data.verify import short_share
 from tdlib.study.clock import part
 from tdlib.study.progress import Progress
 from tdlib.study.provenance import STAMP, Result, sources_of
@@ -116,9 +115,9 @@ def content_hash_of(path: Path) -> str:
 
 
 def summarize_data(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd.DataFrame:
-    """Tabulate the sets of one environment: policy, rate, seed, transitions, seconds, episodes, returns, limit hits."""
+    """Tabulate the sets of one environment, one row per policy, rate and seed; `short_episodes` is a share of rows."""
     rows = []
-    for seed, rate, policy, path in _whole_sets(run, env, seeds):
+    for seed, rate, policy, path in whole_sets(run, env, seeds):
         dataset = load_dataset(path, rate)
         complete = dataset.episode_returns[dataset.episode_complete]
         tail = max(1, len(complete) // 5)
@@ -131,6 +130,7 @@ def summarize_data(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd
                 "transitions": len(dataset),
                 "seconds": round(dataset.seconds, 1),
                 "episodes": dataset.num_episodes,
+                "short_episodes": short_share(dataset),
                 "first_returns": complete[:tail].mean() if len(complete) else float("nan"),
                 "last_returns": complete[-tail:].mean() if len(complete) else float("nan"),
                 "limit_hits": int(dataset.limit_hit.sum()),
@@ -138,31 +138,6 @@ def summarize_data(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd
             }
         )
     return pd.DataFrame(rows)
-
-
-class DataCheckError(ValueError):
-    """Collected data that break a rule of the data check; the message lists the findings."""
-
-
-def check_data(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd.DataFrame:
-    """Apply the data check to every whole set of one environment; return one row per check.
-
-    Raises:
-        DataCheckError: If a check fails.
-    """
-    rows = []
-    for seed, rate, policy, path in _whole_sets(run, env, seeds):
-        require_gain = policy == "ppo" and run.preset.collection.require_gain
-        for finding in verify_dataset(load_dataset(path, rate), require_gain=require_gain):
-            place = {"policy": policy, "control_frequency": f"{rate:g}", "seed": seed}
-            rows.append({"env": env, **place, **asdict(finding)})
-    table = pd.DataFrame(rows)
-    failed = table[table["ok"].eq(False)]
-    if len(failed):
-        raise DataCheckError(f"data of {env} must pass every check, these fail:\n{failed.to_string(index=False)}")
-    if run.select_seeds(seeds) == run.preset.seeds:  # a part of the seeds would take the place of all
-        run.save_part("data_checks", env, table)
-    return table
 
 
 def load_returns(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd.DataFrame:
@@ -201,7 +176,7 @@ def load_coverage(run: Run, env: str, seeds: Sequence[int] | None = None, num_st
     return pd.concat(tables, ignore_index=True)
 
 
-def _whole_sets(run: Run, env: str, seeds: Sequence[int] | None) -> Iterator[tuple[int, float, str, Path]]:
+def whole_sets(run: Run, env: str, seeds: Sequence[int] | None) -> Iterator[tuple[int, float, str, Path]]:
     """Yield (seed, rate, policy, path) of every whole set of one environment."""
     for seed in run.select_seeds(seeds):
         for rate in run.preset.train_frequencies:
@@ -229,12 +204,13 @@ def _collections(
         what = {"env": env, "rate": rate, "seed": seed}
         if has_ppo(env):
             folder = run.layout.ppo_folder(env, rate_label(rate), seed)
-            result = Result(folder / STAMP, sources=sources["sources.ppo"], **what, count=count)
+            gain = collection.require_gain
+            result = Result(folder / STAMP, sources=sources["sources.ppo"], **what, count=count, require_gain=gain)
 
             def told(done: int, _: int, before: int = place * count) -> None:
                 report(before + done)
 
-            yield result, folder, partial(_collect_ppo, env, rate, seed, count, folder, told)
+            yield result, folder, partial(_collect_ppo, env, rate, seed, count, folder, told, gain)
         report((place + 1) * count)
         folder = run.layout.random_folder(env, rate_label(rate), seed)
         result = Result(folder / STAMP, sources=sources["sources.random"], **what, count=num_random)
@@ -260,11 +236,11 @@ def _files(place: Path) -> list[Path]:
 
 
 def _collect_ppo(
-    env: str, rate: float, seed: int, count: int, folder: Path, progress: Callable[[int, int], None]
+    env: str, rate: float, seed: int, count: int, folder: Path, progress: Callable[[int, int], None], gain: bool
 ) -> None:
     from tdlib.data.sources.ppo import collect_ppo  # stable-baselines3 is slow to import and not always needed
 
-    collect_ppo(env, rate, seed, count, folder, progress)
+    collect_ppo(env, rate, seed, count, folder, progress, require_gain=gain)
 
 
 def _branch(run: Run, env: str, seed: int, folder: Path) -> None:

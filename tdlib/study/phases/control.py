@@ -1,28 +1,31 @@
-"""Phase 3, closed loop: every arm plans on the real system at every rate, beside the oracle and random inputs."""
+"""Phase 3, closed loop: every arm plans on the real system at every rate, beside the oracle and random inputs.
 
-from collections.abc import Iterator
+A unit of work is one arm, seed and setting (control rate, model step, planner). All arms of a seed meet that seed's
+starts, and so does its oracle, which meets further ones where a preset has few seeds: a mark needs more episodes than a
+comparison in pairs. Rows are written while others are still being made.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
+import torch
+from torch import Tensor
 
 from tdlib.core.time_grid import delta_t_of, num_steps
 from tdlib.evaluation.control.dynamics import Dynamics, Oracle, SideBySide
-from tdlib.evaluation.control.episodes import (
-    ControlResult,
-    ControlSettings,
-    control_parameters,
-    control_rows,
-    control_starts,
-    evaluate_control,
-)
-from tdlib.evaluation.tables import ARM_DEFAULTS, frequency_label, read_table
+from tdlib.evaluation.control.episodes import ControlResult, ControlSettings, evaluate_control
+from tdlib.evaluation.control.rows import control_rows, marked, planner_limits
+from tdlib.evaluation.control.starts import starts_of_seeds
+from tdlib.evaluation.tables import ARM_DEFAULTS, frequency_label
 from tdlib.figures.selection import shown_arms
-from tdlib.planning import CEM, MPPI, RandomInputs
+from tdlib.planning import MPPI, Planner, RandomInputs, build_planner
 from tdlib.speed import prepared
 from tdlib.study import clock
-from tdlib.study.parts import ensure_members, member_name, rows_of
+from tdlib.study.parts import MEMBER_COLUMNS, KeptRows, member_name, rows_of
 from tdlib.study.phases.stacks import load_stacks
 from tdlib.study.phases.train import weight_hash
+from tdlib.study.presets import Preset
 from tdlib.study.progress import Progress
 from tdlib.study.provenance import Result, sources_of
 from tdlib.study.run import Run
@@ -31,9 +34,9 @@ from tdlib.systems import SYSTEMS, System
 
 LARGEST_BATCH = 512  # episodes run together; more only grow the working set
 TABLE = "control_performance"
-KeysAndDynamics = tuple[list[dict], Dynamics]  # of one stack
-Ready = dict[int, KeysAndDynamics]  # by the stack's number
-Oracles = dict[tuple[float, str], ControlResult]  # (control rate, planner) -> the true system's episodes
+ORACLE, RANDOM = "oracle", "random"
+UNIT_COLUMNS = (*MEMBER_COLUMNS, "control_frequency", "model_frequency", "planner")
+Returns = dict[tuple[str, str, int], list[float]]  # of the oracle, by control rate, planner and seed
 
 
 @dataclass(frozen=True)
@@ -42,15 +45,24 @@ class Setting:
 
     Args:
         rate: Control rate [Hz].
-        planner: CEM or MPPI.
+        planner: Finds the plans.
         arms: `all`, only the few of `shown_arms` (`axes`), or `none`.
-        model_rate: Rate of the model step [Hz]; None is the control rate, and then the oracle runs beside the arms.
+        model_rate: Rate of the model step [Hz]; None is the control rate, and then the oracle is run too.
     """
 
     rate: float
-    planner: CEM | MPPI
+    planner: Planner
     arms: str = "all"
     model_rate: float | None = None
+
+    @property
+    def labels(self) -> tuple[str, str, str]:
+        """Control rate, model step and planner as rows name them."""
+        return frequency_label(self.rate), frequency_label(self.model_rate or self.rate), self.planner.name
+
+    def covers(self, key: dict) -> bool:
+        """Whether an arm of these key columns takes part."""
+        return self.arms == "all" or self.arms == "axes" and on_axes(key)
 
 
 @clock.part("control")
@@ -62,60 +74,185 @@ def control_environment(run: Run, env: str, chosen: Selection | None = None) -> 
         env: One of the preset's environments.
         chosen: A part of the grid; None for all of it.
     """
-    env, chosen = run.select_environment(env), chosen or everything(run)
-    models = (NO_MODEL, *chosen.models)
-    wanted = {model: [] if model == NO_MODEL else chosen.members(model) for model in models}
-    results = {model: _result(run, env, model) for model in models}
-    reference = results[NO_MODEL][0]
+    env, chosen = run.select_environment(env), (chosen or everything(run)).on(env).acting
+    system, settings = SYSTEMS[env], control_settings(run, env)
+    oracle = run_oracle(run, system, settings)
+    main = settings[0].planner.name
+    limits = planner_limits(oracle[oracle["method"] == ORACLE])
+    parts = {model: _kept(run, env, model, settings) for model in chosen.models}
+    members = [member for model in chosen.models for member in chosen.members(model)]
+    batches = list(_batches(members, run.preset.control.episodes_per_seed))
+    progress, done, total = Progress(f"control {env}"), 0, len(batches) * len(settings)
+    for batch in batches:
+        ready = Ready(run, env)
+        for setting in settings:
+            progress(done, total)
+            done += 1
+            lacking = [
+                (arm, seed)
+                for arm, seed in batch
+                if setting.covers(arm.keys()) and parts[arm.model].lacks(unit_name(arm.keys(), seed, setting))
+            ]
+            for model, rows in _rows_of(run, system, setting, ready.of(lacking), _returns(oracle)):
+                parts[model].add(rows)
+    progress(total, total)
+    for part in parts.values():
+        part.write(lambda table: marked(table, limits, main))
+    frames = [oracle]
+    for model, part in parts.items():
+        frames.append(rows_of(part.table(), {member_name(*member) for member in chosen.members(model)}))
+    return pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
 
-    def make(missing: dict[str, list[Member]]) -> dict[str, dict[str, pd.DataFrame]]:
-        stands = reference.is_current()
-        rows = _all_rows(run, SYSTEMS[env], missing, with_references=not stands)
-        if not stands:
-            reference.record([run.save_part(TABLE, f"{env}-{NO_MODEL}", pd.DataFrame(rows.pop(NO_MODEL)))])
-        return {model: {TABLE: pd.DataFrame(found)} for model, found in rows.items()}
 
-    ensure_members(
-        {model: result for model, result in results.items() if model != NO_MODEL},
-        wanted,
-        lambda model: _load(run, env, model),
-        make,
-        lambda model, tables: [run.save_part(TABLE, f"{env}-{model}", tables[TABLE])],
-    )
-    if not reference.is_current():
-        make({})
-    frames = [_load(run, env, NO_MODEL)[TABLE]]
-    frames += [rows_of(_load(run, env, m)[TABLE], {member_name(*x) for x in wanted[m]}) for m in chosen.models]
-    return pd.concat(frames, ignore_index=True)
+def run_oracle(run: Run, system: System, settings: Sequence[Setting]) -> pd.DataFrame:
+    """Run what is missing of the oracle's and the random inputs' episodes, of all seeds; return their rows."""
+    control, seeds = run.preset.control, run.preset.seeds
+    part = _kept(run, system.spec.name, NO_MODEL, settings)
+    main = settings[0].planner.name
+    for setting in (setting for setting in settings if setting.model_rate is None):
+        inputs = replace(setting, planner=RandomInputs())
+        for method, own, episodes in (
+            (ORACLE, setting, oracle_episodes(run.preset, system, setting)),
+            (RANDOM, inputs, control.episodes_per_seed),
+        ):
+            lacking = [seed for seed in seeds if part.lacks(unit_name(_key(method), seed, own))]
+            if lacking:
+                result = _episodes(run, system, own, Oracle(system), lacking, episodes)
+                reference = result.episode_return
+                if method == RANDOM:
+                    found = _returns(part.table())
+                    reference = _stacked(found, setting.rate, main, lacking, episodes)
+                keys = [_key(method) | {"env": system.spec.name, "seed": seed} for seed in lacking]
+                part.add(control_rows(result, keys, reference))
+    part.write(lambda table: marked(table, planner_limits(table[table["method"] == ORACLE]), main))
+    return part.table()
 
 
 def control_summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean return, success and regret of each arm at each control rate, CEM with the model step of the control rate."""
+    """Mean return, success and regret of each arm at each control rate, with the model step of the control rate."""
     main = table[(table["planner"] != "mppi") & (table["model_frequency"] == table["control_frequency"])]
     keys = ["model", "method", "form", "train_frequency", "control_frequency"]
-    return main.groupby(keys, sort=False)[["episode_return", "success", "regret"]].mean()
+    return main.groupby(keys, sort=False)[["episode_return", "success", "regret"]].mean() + 0.0  # without −0
 
 
-def _settings(run: Run) -> tuple[ControlSettings, CEM]:
-    control = run.preset.control
-    settings = ControlSettings(replan_interval=control.replan_seconds or 0.0, duration=control.episode_seconds)
-    return settings, CEM(population=control.num_samples, num_iterations=control.num_iterations)
+def control_settings(run: Run, env: str) -> list[Setting]:
+    """What is run: all arms at the main rates; the few at further rates, at other model steps, and under MPPI.
 
-
-def _episodes(run: Run) -> int:
-    return run.preset.control.episodes_per_seed
-
-
-def _load(run: Run, env: str, model: str) -> dict[str, pd.DataFrame]:
-    path = run.layout.part(TABLE, f"{env}-{model}")
-    return {TABLE: read_table(path)} if path.is_file() else {}
-
-
-def _result(run: Run, env: str, model: str) -> tuple[Result, dict[str, object]]:
-    """Return the part of one model, and what each of its members depends on.
-
-    The oracle's and the random inputs' episodes depend on no seed and no model.
+    The planner is the one that the system's task declares, with the preset's samples and iterations if it samples.
     """
+    control = run.preset.control
+    main, extra = control.frequencies, control.extra_frequencies
+    budget = {"population": control.num_samples, "num_iterations": control.num_iterations}
+    own = build_planner(SYSTEMS[env].planning.planner, **budget)
+    others = [MPPI(population=control.num_samples)] if control.compare_mppi and own.name != MPPI.name else []
+    steps = [(rate, step) for rate in main for step in main if step != rate and _fits(rate, step)]
+    return [
+        *(Setting(rate, own) for rate in main),
+        *(Setting(rate, own, "axes") for rate in extra),
+        *(Setting(rate, own, "axes", step) for rate, step in steps),
+        *(Setting(rate, planner, "axes") for planner in others for rate in main),
+        *(Setting(rate, planner, "none") for planner in others for rate in extra),
+    ]
+
+
+def oracle_episodes(preset: Preset, system: System, setting: Setting) -> int:
+    """Return the oracle's episodes per seed: enough for a mark under the system's own planner, else as arms have."""
+    own = setting.planner.name == system.planning.planner
+    return preset.control.oracle_episodes(len(preset.seeds)) if own else preset.control.episodes_per_seed
+
+
+def on_axes(key: dict) -> bool:
+    """Whether an arm is one of the few whose training rate, model step, control rate and planner vary separately."""
+    arm = (key["model"], key["method"], key["form"], key["train_frequency"])
+    return arm in shown_arms() and key["size"] == "hidden64" and key["data"] == "transitions"
+
+
+def unit_name(key: Mapping[str, object], seed: int, setting: Setting) -> str:
+    """Name one arm, seed and setting as `UNIT_COLUMNS` of its rows do."""
+    return "/".join([*(str(key[name]) for name in MEMBER_COLUMNS if name != "seed"), str(seed), *setting.labels])
+
+
+class Ready:
+    """Members of a batch as models that are ready to predict, loaded when they are first asked for."""
+
+    def __init__(self, run: Run, env: str):
+        self._run, self._env = run, env
+        self._loaded: dict[tuple[Member, ...], list[tuple[tuple[Member, ...], Dynamics]]] = {}
+
+    def of(self, members: Sequence[Member]) -> list[tuple[tuple[Member, ...], Dynamics]]:
+        """Return stacks, each with its members."""
+        key = tuple(members)
+        if key not in self._loaded:
+            models = dict.fromkeys(arm.model for arm, _ in members)
+            self._loaded[key] = [
+                (stack.members, prepared(stack.dynamics))
+                for model in models
+                for stack in load_stacks(
+                    self._run, self._env, [member for member in members if member[0].model == model]
+                )
+            ]
+        return self._loaded[key]
+
+
+def _rows_of(
+    run: Run,
+    system: System,
+    setting: Setting,
+    stacks: Sequence[tuple[tuple[Member, ...], Dynamics]],
+    oracle: Returns,
+) -> Iterator[tuple[str, list[dict]]]:
+    """Run the members of some stacks side by side; yield model and rows."""
+    if not stacks:
+        return
+    members = [member for own, _ in stacks for member in own]
+    episodes, seeds = run.preset.control.episodes_per_seed, [seed for _, seed in members]
+    dynamics = SideBySide([part for _, part in stacks], [len(own) for own, _ in stacks])
+    result = _episodes(run, system, setting, dynamics, seeds, episodes)
+    reference = _stacked(oracle, setting.rate, setting.planner.name, seeds, episodes)
+    keys = [{"env": system.spec.name, **arm.keys(), "seed": seed} for arm, seed in members]
+    rows = control_rows(result, keys, reference, setting.model_rate)
+    for model in dict.fromkeys(arm.model for arm, _ in members):
+        yield model, [row for row in rows if row["model"] == model]
+
+
+def _episodes(
+    run: Run, system: System, setting: Setting, dynamics: Dynamics, seeds: Sequence[int], episodes: int
+) -> ControlResult:
+    """Run the episodes of one setting, one member per entry of `seeds`, from the starts of its seed."""
+    return episodes_from(run, system, setting, dynamics, seeds, *starts_of_seeds(system, episodes, seeds))
+
+
+def episodes_from(
+    run: Run,
+    system: System,
+    setting: Setting,
+    dynamics: Dynamics,
+    seeds: Sequence[int],
+    starts: Tensor,
+    parameters: Tensor | None,
+) -> ControlResult:
+    """Run episodes as the preset and a setting say, from given starts (M, E, D) and parameters (M, E, P)."""
+    control = run.preset.control
+    return evaluate_control(
+        dynamics,
+        system,
+        setting.rate,
+        starts,
+        num_members=len(seeds),
+        seeds=seeds,
+        parameters=parameters,
+        planner=setting.planner,
+        settings=ControlSettings(
+            replan_interval=control.replan_seconds,
+            duration=control.episode_seconds,
+            model_delta_t=None if setting.model_rate is None else delta_t_of(setting.model_rate),
+            device=run.device,
+        ),
+    )
+
+
+def _kept(run: Run, env: str, model: str, settings: Sequence[Setting]) -> KeptRows:
+    """Return the rows of one model, or of what has none, that stand and are added to."""
     models = [] if model == NO_MODEL else [model]
     result = Result(
         run.layout.part(TABLE, f"{env}-{model}").with_suffix(".yaml"),
@@ -125,142 +262,45 @@ def _result(run: Run, env: str, model: str) -> tuple[Result, dict[str, object]]:
         control=run.preset.control.model_dump(),
         axes=shown_arms(),
     )
-    members: dict[str, object] = {
-        member_name(arm, seed): weight_hash(run, env, arm, seed)
-        for arm in arms_of(run.preset)
-        for seed in run.preset.seeds
-        if models and arm.model == model
-    }
-    return result, members
+    arms = [arm for arm in arms_of(run.preset, env) if models and arm.model == model and arm.acts]
+    weights = {(arm, seed): weight_hash(run, env, arm, seed) for arm in arms for seed in run.preset.seeds}
+    units: dict[str, object] = {}
+    for setting in settings:
+        if model == NO_MODEL and setting.model_rate is None:
+            for seed in run.preset.seeds:
+                units[unit_name(_key(ORACLE), seed, setting)] = oracle_episodes(run.preset, SYSTEMS[env], setting)
+                units[unit_name(_key(RANDOM), seed, replace(setting, planner=RandomInputs()))] = None
+        covered = {member: made for member, made in weights.items() if setting.covers(member[0].keys())}
+        units |= {unit_name(arm.keys(), seed, setting): made for (arm, seed), made in covered.items()}
+    name = f"{env}-{model}"
+    return KeptRows(result, units, UNIT_COLUMNS, run.layout.part(TABLE, name), lambda t: run.save_part(TABLE, name, t))
 
 
-def _all_rows(
-    run: Run, system: System, members: dict[str, list[Member]], *, with_references: bool
-) -> dict[str, list[dict]]:
-    """Rows of the members of each model, and of the references: all act side by side, one setting after the other."""
-    stacks = [(model, stack) for model, own in members.items() for stack in load_stacks(run, system.spec.name, own)]
-    chosen = [stack.select(on_axes) for _, stack in stacks]
-    ready: dict[str, Ready] = {
-        "all": {i: (stack.keys, prepared(stack.dynamics)) for i, (_, stack) in enumerate(stacks)},
-        "axes": {i: (stack.keys, prepared(stack.dynamics)) for i, stack in enumerate(chosen) if stack is not None},
-        "none": {},
-    }
-    found: list[list[dict]] = [[] for _ in stacks]
-    oracles: Oracles = {}
-    settings = [setting for setting in control_settings(run) if ready[setting.arms] or with_references]
-    progress = Progress(f"control {system.spec.name}")
-    for done, setting in enumerate(settings):
-        progress(done, len(settings))
-        for i, more in _episodes_of(run, system, setting, ready[setting.arms], oracles):
-            found[i] += more
-    progress(len(settings), len(settings))
-    rows = {NO_MODEL: _reference_rows(run, system, oracles)} if with_references else {}
-    rows |= {model: [] for model in members}
-    for (model, _), part in zip(stacks, found, strict=True):
-        rows[model] += part
-    return rows
+def _key(method: str) -> dict[str, object]:
+    return {**ARM_DEFAULTS, "method": method, "size": "none", "data": "none"}
 
 
-def control_settings(run: Run) -> list[Setting]:
-    """What is run: all arms at the main rates; the few at further rates, at other model steps, and under MPPI."""
-    main, extra = run.preset.control.frequencies, run.preset.control.extra_frequencies
-    cem, *others = _planners(run, _settings(run)[1])
-    steps = [(rate, step) for rate in main for step in main if step != rate and _fits(rate, step)]
-    return [
-        *(Setting(rate, cem) for rate in main),
-        *(Setting(rate, cem, "axes") for rate in extra),
-        *(Setting(rate, cem, "axes", step) for rate, step in steps),
-        *(Setting(rate, planner, "axes") for planner in others for rate in main),
-        *(Setting(rate, planner, "none") for planner in others for rate in extra),
-    ]
+def _returns(table: pd.DataFrame) -> Returns:
+    """Collect the oracle's returns of each seed, in the order of its episodes, with the digits of the table."""
+    own = table[table["method"] == ORACLE].sort_values("episode", kind="stable")
+    cells = own.groupby(["control_frequency", "planner", "seed"], sort=False)["episode_return"]
+    return {(rate, planner, int(seed)): returns.tolist() for (rate, planner, seed), returns in cells}
 
 
-def _planners(run: Run, planner: CEM) -> list[CEM | MPPI]:
-    return [planner, MPPI(population=planner.population)] if run.preset.control.compare_mppi else [planner]
+def _stacked(oracle: Returns, rate: float, planner: str, seeds: Sequence[int], episodes: int) -> Tensor:
+    """Return the oracle's returns from the starts of each seed: (M, E)."""
+    found = [oracle[frequency_label(rate), planner, seed][:episodes] for seed in seeds]
+    return torch.tensor(found, dtype=torch.float64)
 
 
-def _reference_rows(run: Run, system: System, oracles: Oracles) -> list[dict]:
-    """Rows of the oracle and of random inputs; they do not depend on any training."""
-    settings, _ = _settings(run)
-    starts, drawn = control_starts(system, _episodes(run)), control_parameters(system, _episodes(run))
-    env = system.spec.name
-    rows = []
-    for rate in (*run.preset.control.frequencies, *run.preset.control.extra_frequencies):
-        for planner in _planners(run, _settings(run)[1]):
-            result = oracles[rate, planner.name]
-            rows += control_rows(result, [_key(env, "oracle")], result)
-        # random inputs beside the oracle under CEM
-        common = {"parameters": drawn, "settings": settings}
-        random = evaluate_control(Oracle(system), system, rate, starts, planner=RandomInputs(), **common)
-        rows += control_rows(random, [_key(env, "random")], oracles[rate, "cem"])
-    return rows
+def _batches(members: Sequence[Member], episodes: int) -> Iterator[list[Member]]:
+    """Split members so that no more than `LARGEST_BATCH` episodes run together.
 
-
-def _key(env: str, method: str) -> dict[str, object]:
-    return {**ARM_DEFAULTS, "env": env, "method": method, "size": "none", "data": "none"}
-
-
-def _episodes_of(
-    run: Run, system: System, setting: Setting, arms: Ready, oracles: Oracles
-) -> Iterator[tuple[int, list[dict]]]:
-    """Run one setting; yield the rows of each arm's stack. The oracle's episodes are kept in `oracles`.
-
-    Args:
-        run: Preset and folders.
-        system: The real system.
-        setting: Rates and planner.
-        arms: Key columns and dynamics of each stack that takes part, by its number.
-        oracles: What the regrets are taken against.
+    The parts are the same whatever stands already: what runs beside an episode decides its predictions' last bits.
     """
-    step = None if setting.model_rate is None else delta_t_of(setting.model_rate)
-    settings = replace(_settings(run)[0], model_delta_t=step, device=run.device)
-    starts = control_starts(system, _episodes(run))
-    of_oracle = (setting.rate, setting.planner.name)
-    batches = list(_batches(arms, len(starts)))
-    if setting.model_rate is None:
-        batches[0] = {NO_MODEL: ([_key(system.spec.name, "oracle")], Oracle(system)), **batches[0]}
-    for batch in batches:
-        if not batch:
-            continue
-        counts = [len(keys) for keys, _ in batch.values()]
-        result = evaluate_control(
-            SideBySide([dynamics for _, dynamics in batch.values()], counts),
-            system,
-            setting.rate,
-            starts,
-            num_members=sum(counts),
-            parameters=control_parameters(system, len(starts)),
-            planner=setting.planner,
-            settings=settings,
-        )
-        begin = 0
-        for (number, (keys, _)), count in zip(batch.items(), counts, strict=True):
-            part = result.members(slice(begin, begin + count))
-            begin += count
-            if isinstance(number, str):  # the oracle
-                oracles[of_oracle] = part
-                continue
-            label = frequency_label(setting.model_rate or setting.rate)
-            yield number, [{**row, "model_frequency": label} for row in control_rows(part, keys, oracles[of_oracle])]
-
-
-def _batches(arms: Ready, episodes: int) -> Iterator[dict[int | str, KeysAndDynamics]]:
-    """Split arms so that no more than `LARGEST_BATCH` episodes run together, unless one stack alone has more."""
-    batch: dict[int | str, KeysAndDynamics] = {}
-    size = 0
-    for number, (keys, dynamics) in arms.items():
-        if batch and size + len(keys) * episodes > LARGEST_BATCH:
-            yield batch
-            batch, size = {}, 0
-        batch[number] = (keys, dynamics)
-        size += len(keys) * episodes
-    yield batch
-
-
-def on_axes(key: dict) -> bool:
-    """Whether an arm is one of the few whose training rate, model step, control rate and planner vary separately."""
-    arm = (key["model"], key["method"], key["form"], key["train_frequency"])
-    return arm in shown_arms() and key["size"] == "hidden64" and key["data"] == "transitions"
+    size = max(1, LARGEST_BATCH // episodes)
+    for begin in range(0, len(members), size):
+        yield list(members[begin : begin + size])
 
 
 def _fits(rate: float, model_rate: float) -> bool:

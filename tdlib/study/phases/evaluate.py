@@ -51,7 +51,7 @@ def evaluate_environment(run: Run, env: str, chosen: Selection | None = None) ->
         env: One of the preset's environments.
         chosen: A part of the grid; None for all of it.
     """
-    env, chosen = run.select_environment(env), chosen or everything(run)
+    env, chosen = run.select_environment(env), (chosen or everything(run)).on(env)
     models = [NO_MODEL, *chosen.models]
 
     def make(missing: dict[str, list[Member]]) -> dict[str, dict[str, pd.DataFrame]]:
@@ -123,7 +123,7 @@ def load_parts(run: Run, env: str, models: Sequence[str], chosen: Selection | No
 
 def example_rollouts(run: Run, env: str, chosen: Selection | None = None) -> pd.DataFrame:
     """Load the saved trajectories of what was chosen of one environment, and of persistence."""
-    chosen = chosen or everything(run)
+    chosen = (chosen or everything(run)).on(env)
     frames = []
     for model in (NO_MODEL, *chosen.models):
         path = _trajectories_path(run, env, model)
@@ -138,7 +138,7 @@ def load_velocity_fields(run: Run, env: str, chosen: Selection | None = None) ->
 
     Beside them stands the true field. Without a field among what was chosen the table is empty.
     """
-    chosen = chosen or everything(run)
+    chosen = (chosen or everything(run)).on(env)
     wanted = ("ode", "rk4", main_rate(run))
     arms = [arm for arm in chosen.arms if (arm.method, arm.form, arm.train_frequency) == wanted]
     tables = [
@@ -242,7 +242,7 @@ def _result(run: Run, env: str, model: str) -> tuple[Result, dict[str, object]]:
     for seed in run.preset.seeds:
         with contextlib.suppress(DatasetError):  # another seed need not be there yet
             data = {name: data_hashes(run, env, [seed], "test", which) for name, which in paths.items()}
-            for arm in arms_of(run.preset):
+            for arm in arms_of(run.preset, env):
                 if arm.model == model:
                     members[member_name(arm, seed)] = [weight_hash(run, env, arm, seed), data]
     return result, members

@@ -1,24 +1,30 @@
-"""The analytic limits of a run: what perfect learning would score on the same test states."""
+"""The analytic limits of a run: what perfect learning would score on the same test pairs, for every train × test rate.
 
-from collections.abc import Sequence
+A measured error minus the limit of its arm and seed is its excess: what training, data and capacity answer for.
+"""
+
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
-import torch
+from torch import Tensor
 
-from tdlib.core.time_grid import delta_t_of
+from tdlib.core.facts import LOG_FORMS, MIXED
+from tdlib.core.time_grid import delta_t_of, num_steps
+from tdlib.evaluation.measures.consistency import FREQUENCY_PAIRS, NUM_PAIRS
+from tdlib.evaluation.sets.pairs import PairSet
 from tdlib.evaluation.tables import frequency_label, read_table
-from tdlib.study.limits import fixed_step_limit, interpolation_limit, rescaled_limit
+from tdlib.study.limits import defect_limit, fixed_step_limit, interpolation_limit, rescaled_limit
 from tdlib.study.phases.collect import data_hashes
 from tdlib.study.phases.evaluate import load_test_set
 from tdlib.study.provenance import Result, sources_of
 from tdlib.study.run import Run
-from tdlib.systems import SYSTEMS
+from tdlib.systems import SYSTEMS, System
 
-INTERPOLATING_FORMS = ("concat", "scaled", "scaled_concat", "log_tau")
+INTERPOLATING_FORMS = ("concat", "scaled", "scaled_concat", *LOG_FORMS)
 
 
 def limit_curves(run: Run, env: str, seeds: Sequence[int] = ()) -> pd.DataFrame:
-    """Compute the limits on the pooled test states of all seeds, once per run.
+    """Compute the limits on the pooled test pairs of each seed, once per run.
 
     Args:
         run: Preset and folders.
@@ -26,8 +32,9 @@ def limit_curves(run: Run, env: str, seeds: Sequence[int] = ()) -> pd.DataFrame:
         seeds: Some of the preset's seeds, whose limits are computed and not kept; empty for all.
 
     Returns:
-        Rows of env, limit ("fixed_step", "rescaled", "interpolation <form>"), train_frequency, test_frequency,
-        relative_error, n (states).
+        Rows of env, limit ("fixed_step", "rescaled", "interpolation <form>", "defect fixed_step", "defect rescaled"),
+        train_frequency, test_frequency, detail (the two rates of a defect), seed, relative_error, n (pairs; those that
+        touch a limit of the state on the way are left out).
     """
     env, seeds = run.select_environment(env), run.select_seeds(seeds)
     if seeds != run.preset.seeds:
@@ -48,32 +55,52 @@ def limit_curves(run: Run, env: str, seeds: Sequence[int] = ()) -> pd.DataFrame:
 
 
 def _curves(run: Run, env: str, seeds: Sequence[int]) -> pd.DataFrame:
-    system = SYSTEMS[env]
-    pairs = [load_test_set(run, env, seed).pairs["pooled"] for seed in seeds]
-    state = torch.cat([part.state[0] for part in pairs])
-    action = torch.cat([part.action[0] for part in pairs])
-    trained = [delta_t_of(rate) for rate in run.preset.train_frequencies]
     rows = []
+    for seed in seeds:
+        pairs = load_test_set(run, env, seed).pairs["pooled"]
+        for limit, train, test, detail, value, count in _limits(run, SYSTEMS[env], pairs):
+            rows.append(
+                {
+                    "env": env,
+                    "limit": limit,
+                    "train_frequency": train,
+                    "test_frequency": test,
+                    "detail": detail,
+                    "seed": seed,
+                    "relative_error": value,
+                    "n": count,
+                }
+            )
+    return pd.DataFrame(rows)
 
-    def add(limit: str, train: str, test: float, value: float) -> None:
-        rows.append(
-            {
-                "env": env,
-                "limit": limit,
-                "train_frequency": train,
-                "test_frequency": frequency_label(test),
-                "relative_error": value,
-                "n": len(state),
-            }
-        )
 
+def _limits(run: Run, system: System, pairs: PairSet) -> Iterator[tuple[str, str, str, str, float, int]]:
+    """Yield limit, train and test rate, detail, value and number of pairs."""
+    rates = [(frequency_label(rate), delta_t_of(rate)) for rate in run.preset.train_frequencies]
+    trained = [h for _, h in rates]
     for test in run.preset.test_frequencies:
-        delta_t = delta_t_of(test)
-        for train, h in zip(run.preset.train_frequencies, trained, strict=True):
-            label = frequency_label(train)
-            add("fixed_step", label, test, fixed_step_limit(system, state, action, h, delta_t))
-            add("rescaled", label, test, rescaled_limit(system, state, action, h, delta_t))
+        label, delta_t = frequency_label(test), delta_t_of(test)
+        state, action = _smooth(pairs, label)
+        for train, h in rates:
+            yield "fixed_step", train, label, "", fixed_step_limit(system, state, action, h, delta_t), len(state)
+            yield "rescaled", train, label, "", rescaled_limit(system, state, action, h, delta_t), len(state)
         for form in INTERPOLATING_FORMS if len(trained) > 1 else ():
             value = interpolation_limit(system, state, action, delta_t, form, trained)
-            add(f"interpolation {form}", "mixed", test, value)
-    return pd.DataFrame(rows)
+            yield f"interpolation {form}", MIXED, label, "", value, len(state)
+    for fine, coarse in FREQUENCY_PAIRS:
+        if fine not in pairs.rates or coarse not in pairs.rates:
+            continue
+        state, action = _smooth(pairs, coarse, NUM_PAIRS)
+        delta_t = delta_t_of(float(coarse))
+        count = num_steps(delta_t, delta_t_of(float(fine)))
+        for train, h in rates:
+            for name, rescaled in (("fixed_step", False), ("rescaled", True)):
+                value = defect_limit(system, state, action, h, delta_t, count, rescaled=rescaled)
+                yield f"defect {name}", train, coarse, f"{fine}->{coarse}", value, len(state)
+
+
+def _smooth(pairs: PairSet, label: str, count: int | None = None) -> tuple[Tensor, Tensor]:
+    """States and inputs of the pairs, the first `count`, that touch no limit of the state within one interval."""
+    place = pairs.rates.index(label)
+    kept = ~pairs.limit_hit[place, :count]
+    return pairs.state[place, :count][kept], pairs.action[place, :count][kept]

@@ -2,65 +2,36 @@
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
-import torch
 
-from tdlib.core.facts import LOG_UNIFORM, MIXED
 from tdlib.core.files import parse_yaml
-from tdlib.core.transitions import Transitions
-from tdlib.data import DatasetError, TransitionDataset, load_splits, split_path, subset_seconds, subset_transitions
+from tdlib.data import DatasetError
 from tdlib.figures.training import draw_training_curves
 from tdlib.study.arms import Arm, build_arm
 from tdlib.study.clock import part
-from tdlib.study.phases.collect import (
-    branched_path,
-    content_hash_of,
-    ensure_collected,
-    load_branched,
-    main_dataset_path,
-)
+from tdlib.study.phases.collect import ensure_collected
+from tdlib.study.phases.seed_data import SeedData, data_hashes_of, load_seed_data
 from tdlib.study.progress import Progress
 from tdlib.study.provenance import STAMP, Result, file_hash, read_stamp, sources_of
 from tdlib.study.run import Run
 from tdlib.study.selection import Selection, arms_of, everything
 from tdlib.systems import SYSTEMS
-from tdlib.training import Budget, FitResult, Trial, delta_t_support, fit, save_checkpoint
+from tdlib.training import (
+    Budget,
+    FitResult,
+    Trial,
+    UnfinishedFit,
+    delta_t_support,
+    fit,
+    fit_key,
+    save_checkpoint,
+)
 from tdlib.training.checkpoint import CONFIG_FILE, CURVES_FILE, MODEL_FILE
 
-Part = tuple[Transitions, torch.Tensor]  # transitions in time order, and the offsets of their episodes
-
-
-@dataclass(frozen=True)
-class SeedData:
-    """What the arms of one seed train and validate on; sets are shared objects, so that a fit holds each once.
-
-    Args:
-        single: Equal numbers of transitions of every rate.
-        share: An equal share of each, so that mixed arms see as many transitions in all.
-        seconds: Equal seconds of every rate.
-        val: Validation split of every rate.
-        branched: Train and validation pairs at log-uniform intervals.
-        hashes: Content hashes of the sets these were taken from.
-    """
-
-    single: dict[float, Part]
-    share: dict[float, Part]
-    seconds: dict[float, Part]
-    val: dict[float, Part]
-    branched: dict[str, Part]
-    hashes: dict[str, str]
-
-    def parts(self, arm: Arm) -> tuple[list[Part], list[Part]]:
-        """Return the training and validation sets of an arm."""
-        if arm.train_frequency == LOG_UNIFORM:
-            return [self.branched["train"]], [self.branched["val"]]
-        if arm.train_frequency == MIXED:
-            return list(self.share.values()), list(self.val.values())
-        table, rate = self.seconds if arm.data == "seconds" else self.single, float(arm.train_frequency)
-        return [table[rate]], [self.val[rate]]
+SEED_DATA = "tdlib.study.phases.seed_data"
 
 
 def train_environment(run: Run, env: str, chosen: Selection | None = None) -> pd.DataFrame:
@@ -71,10 +42,10 @@ def train_environment(run: Run, env: str, chosen: Selection | None = None) -> pd
         env: One of the preset's environments.
         chosen: A part of the grid; None for all of it.
     """
-    chosen = chosen or everything(run)
+    env, chosen = run.select_environment(env), (chosen or everything(run)).on(env)
     ensure_trained(run, env, chosen)
     for model in dict.fromkeys(arm.model for arm in chosen.trained):  # of all that stands, chosen now or before
-        arms = [arm for arm in _trained(run) if arm.model == model]
+        arms = [arm for arm in arms_of(run.preset, env) if arm.source == arm and arm.model == model]
         results = _results(run, env, arms, _hashes_there(run, env))
         rows = [_summary_row(run, env, *member) for member, result in results.items() if result.is_current()]
         run.save_part("training_summary", f"{env}-{model}", pd.concat(rows, ignore_index=True))
@@ -85,10 +56,10 @@ def train_environment(run: Run, env: str, chosen: Selection | None = None) -> pd
 @part("training")
 def ensure_trained(run: Run, env: str, chosen: Selection | None = None) -> None:
     """Train the arms of one environment that have no checkpoint of these data, settings and code."""
-    env, chosen = run.select_environment(env), chosen or everything(run)
+    env, chosen = run.select_environment(env), (chosen or everything(run)).on(env)
     seeds = chosen.seeds
     ensure_collected(run, env, seeds)
-    hashes = {seed: _hashes(run, env, seed) for seed in seeds}
+    hashes = {seed: data_hashes_of(run, env, seed) for seed in seeds}
     results = _results(run, env, chosen.trained, hashes)
     missing = [key for key, result in results.items() if not result.is_current()]
     if missing:
@@ -103,8 +74,11 @@ def ensure_trained(run: Run, env: str, chosen: Selection | None = None) -> None:
             def report(part: int, total: int, before: int = done, count: int = len(trials)) -> None:
                 progress(round(1000 * (before + part / max(total, 1) * count)), 1000 * len(missing))
 
-            for (arm, seed), result in zip(asked, fit(trials, budget, run.device, report), strict=True):
+            decides = [results[member].made_from for member in asked], asdict(budget), run.device
+            unfinished = UnfinishedFit(run.layout.unfinished, fit_key(*decides))
+            for (arm, seed), result in zip(asked, fit(trials, budget, run.device, report, unfinished), strict=True):
                 results[arm, seed].record(_save(run, env, arm, result, budget, data[seed].hashes))
+            unfinished.clear()
             done += len(trials)
 
 
@@ -114,25 +88,9 @@ def training_means(summary: pd.DataFrame) -> pd.DataFrame:
     return summary.groupby(keys, sort=False)[values].mean() if len(summary) else summary
 
 
-def load_seed_data(run: Run, env: str, seed: int) -> SeedData:
-    """Load one seed's sets and cut them to equal transitions, thirds, and equal seconds."""
-    splits = {rate: load_splits(main_dataset_path(run, env, rate, seed), rate) for rate in run.preset.train_frequencies}
-    train = {rate: parts["train"] for rate, parts in splits.items()}
-    count = min(len(part) for part in train.values())
-    seconds = min(part.seconds for part in train.values())
-    return SeedData(
-        single={rate: _part(subset_transitions(part, count, seed=seed)) for rate, part in train.items()},
-        share={rate: _part(subset_transitions(part, count // len(train), seed=seed)) for rate, part in train.items()},
-        seconds={rate: _part(subset_seconds(part, seconds, seed=seed)) for rate, part in train.items()},
-        val={rate: _part(parts["val"]) for rate, parts in splits.items()},
-        branched={split: _part(load_branched(run, env, seed, split)) for split in ("train", "val")},
-        hashes=_hashes(run, env, seed),
-    )
-
-
 def load_curves(run: Run, env: str, chosen: Selection | None = None) -> pd.DataFrame:
     """Load all training curves of one environment with their key columns."""
-    chosen = chosen or everything(run)
+    chosen = (chosen or everything(run)).on(env)
     parts = []
     for arm in chosen.trained:
         for seed in chosen.seeds:
@@ -151,32 +109,13 @@ def weight_hash(run: Run, env: str, arm: Arm, seed: int) -> str | None:
     return None if arm.source is None else file_hash(model_folder(run, env, arm.source, seed) / MODEL_FILE)
 
 
-def _trained(run: Run) -> list[Arm]:
-    return [arm for arm in arms_of(run.preset) if arm.source == arm]
-
-
 def _hashes_there(run: Run, env: str) -> dict[int, dict[str, str]]:
     """Return the hashes of the data of every seed that has any."""
     found = {}
     for seed in run.preset.seeds:
         with contextlib.suppress(DatasetError):
-            found[seed] = _hashes(run, env, seed)
+            found[seed] = data_hashes_of(run, env, seed)
     return found
-
-
-def _hashes(run: Run, env: str, seed: int) -> dict[str, str]:
-    found = {}
-    for split in ("train", "val"):
-        for rate in run.preset.train_frequencies:
-            path = split_path(main_dataset_path(run, env, rate, seed), split)
-            found[f"{rate:g}hz_{split}"] = content_hash_of(path)
-        found[f"branched_{split}"] = content_hash_of(branched_path(run, env, seed, split))
-    return found
-
-
-def _part(dataset: TransitionDataset) -> Part:
-    transitions, offsets = dataset.transitions_with_offsets(torch.float32)
-    return transitions, torch.as_tensor(offsets)
 
 
 def trial_of(env: str, arm: Arm, seed: int, data: SeedData) -> Trial:
@@ -214,7 +153,7 @@ def _results(
     """Return the checkpoints of arms as results, by arm and seed."""
     training = run.preset.training
     sources = {
-        model: sources_of(__name__, "tdlib.study.arms", system=env, models=[model])
+        model: sources_of(__name__, SEED_DATA, "tdlib.study.arms", system=env, models=[model])
         for model in dict.fromkeys(arm.model for arm in arms)
     }
     return {

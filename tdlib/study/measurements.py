@@ -1,0 +1,110 @@
+"""One long table of what was measured per seed: intervals, contrasts and predictions all read this one."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from tdlib.evaluation.tables import ARM_COLUMNS, ARM_DEFAULTS, at_time
+from tdlib.study.limits import limit_of
+
+ARM_AT_RATE = ["env", *ARM_COLUMNS, "test_frequency"]
+KEYS = ["metric", *ARM_AT_RATE, "detail"]  # identify one number, up to the seed
+COLUMNS = [*KEYS, "seed", "value", "n"]
+ROLLOUT_TIMES = (0.5, 1.0)  # [s]
+SUCCESS = "control.success"  # the one measure that is a share of episodes
+BESIDE = ("ppo", "contacts")  # test sets that are quoted beside the pooled one
+LIMIT = "limit."  # begins the names of what perfect learning would score
+BELOW_ZERO = ("one_step.excess", "control.return", "control.regret")  # of the rest, an interval ends at 0
+
+
+def measure(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Gather every measure that the book quotes, one row per arm, test rate, detail and seed.
+
+    Args:
+        tables: Merged result tables by name; those that a run lacks are left out.
+
+    Returns:
+        Columns metric, env, the arm, test_frequency, detail, seed, value, n (values behind it).
+    """
+    parts = [
+        *_one_step(tables.get("one_step_errors"), tables.get("limits")),
+        *_rollouts(tables.get("rollout_errors")),
+        *_consistency(tables.get("consistency_errors")),
+        *_control(tables.get("control_performance")),
+        *_limits(tables.get("limits")),
+    ]
+    parts = [part for part in parts if len(part)]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
+
+
+def _long(table: pd.DataFrame, metric: str, column: str) -> pd.DataFrame:
+    """One measure of a table that has a row per arm, rate, detail and seed."""
+    return table.assign(metric=metric, value=table[column].astype(float))[COLUMNS]
+
+
+def _one_step(errors: pd.DataFrame | None, limits: pd.DataFrame | None) -> list[pd.DataFrame]:
+    if errors is None:
+        return []
+    every = errors[errors["dimension"] == "all"].assign(detail="")
+    chosen = every[every["test_set"] == "pooled"]
+    parts = [_long(chosen, f"one_step.{name}", name) for name in ("mse", "relative_error")]
+    for name in BESIDE:
+        parts.append(_long(every[every["test_set"] == name], f"one_step.{name}.relative_error", "relative_error"))
+    if limits is not None and "seed" in limits:
+        parts.append(_long(_excess(chosen, limits), "one_step.excess", "excess"))
+    return parts
+
+
+def _excess(errors: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
+    """Errors minus what the exact flow scores in the same form on the same pairs, of arms that have such a limit."""
+    arms = errors[["method", "form", "train_frequency"]].drop_duplicates()
+    names = [limit_of(*arm) for arm in arms.itertuples(index=False, name=None)]
+    named = errors.merge(arms.assign(limit=names).dropna(subset="limit"), on=list(arms))
+    reference = limits[["env", "limit", "train_frequency", "test_frequency", "seed", "relative_error"]]
+    keys = ["env", "limit", "train_frequency", "test_frequency", "seed"]
+    both = named.merge(reference.rename(columns={"relative_error": "reference"}), on=keys)
+    return both.assign(excess=both["relative_error"] - both["reference"])
+
+
+def _rollouts(errors: pd.DataFrame | None) -> list[pd.DataFrame]:
+    if errors is None:
+        return []
+    chosen = errors[errors["dimension"] == "all"]
+    limited = chosen.groupby("env")["truncated"].transform("any")  # scored until the truth leaves its limits
+    chosen = chosen[chosen["truncated"] | ~limited]
+    chosen = pd.concat([at_time(chosen, time).assign(detail=f"{time:g}") for time in ROLLOUT_TIMES])
+    return [_long(chosen, "rollout.relative_error", "relative_error")]
+
+
+def _consistency(errors: pd.DataFrame | None) -> list[pd.DataFrame]:
+    if errors is None:
+        return []
+    detail = errors["fine_frequency"] + "->" + errors["coarse_frequency"]
+    errors = errors.assign(detail=detail, test_frequency=errors["coarse_frequency"])
+    return [_long(errors, f"consistency.{name}", name) for name in ("defect", "relative_error")]
+
+
+def _control(episodes: pd.DataFrame | None) -> list[pd.DataFrame]:
+    """Mean over the episodes of each seed, the planner's and model's steps as the main comparison has them."""
+    if episodes is None:
+        return []
+    main = episodes[
+        (episodes["planner"] != "mppi") & (episodes["model_frequency"] == episodes["control_frequency"])
+    ].assign(detail="")
+    parts = []
+    for name, column in (("return", "episode_return"), ("success", "success"), ("regret", "regret")):
+        valued = main.dropna(subset=[column]).assign(value=lambda table, c=column: table[c].astype(float))
+        means = valued.groupby([*ARM_AT_RATE, "detail", "seed"], sort=False)["value"].agg(["mean", "size"])
+        means = means.rename(columns={"mean": "value", "size": "n"}).reset_index()
+        parts.append(means.assign(metric=f"control.{name}")[COLUMNS])
+    return parts
+
+
+def _limits(limits: pd.DataFrame | None) -> list[pd.DataFrame]:
+    if limits is None or "seed" not in limits:
+        return []
+    nowhere = {name: ARM_DEFAULTS["model"] for name in ARM_COLUMNS if name != "train_frequency"}
+    detail = limits["detail"] if "detail" in limits else ""
+    names = {**nowhere, "method": "exact", "detail": detail, "metric": LIMIT + limits["limit"]}
+    named = limits.assign(**names)
+    return [named.rename(columns={"relative_error": "value"})[COLUMNS]]
