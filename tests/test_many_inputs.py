@@ -33,15 +33,19 @@ from tdlib.data.sources.csv import import_csv
 from tdlib.data.sources.random import write_random
 from tdlib.data.verify import verify_dataset
 from tdlib.envs import ENVIRONMENTS, SystemEnvironment, make_environment, register_system
-from tdlib.evaluation import build_test_set, evaluate_control
+from tdlib.evaluation import build_test_set, evaluate_control, evaluate_stack, one_step_errors
 from tdlib.evaluation.control.dynamics import Oracle
 from tdlib.evaluation.control.episodes import ControlSettings
 from tdlib.evaluation.control.plant import Plant
 from tdlib.evaluation.control.starts import control_starts
-from tdlib.evaluation.sets.history import sample_origins
+from tdlib.evaluation.sets.history import recorded_context, sample_origins
 from tdlib.evaluation.sets.rollout_sets import draw_inputs
 from tdlib.explorer.python.signals import held_inputs
+from tdlib.models import DynamicsModel, Prediction
 from tdlib.planning import CEM, MPPI, BoxInputs, CategoricalInputs, Enumeration, RandomInputs, fresh_start, inputs_of
+from tdlib.speed import Stack
+from tdlib.speed.structure import num_models
+from tdlib.study.arms import Arm
 from tdlib.systems import SYSTEMS
 
 TOYS = (ROVER, ROVER_OF_FIVE)
@@ -410,3 +414,45 @@ def test_sources_are_found_by_name_and_imported_when_called():
         find_source("ftp")
     for source in SOURCES.values():
         assert callable(source.call)
+
+
+class Told(DynamicsModel):
+    """The rover's equations in closed form, with the drag that the context tells; without it, with the nominal one."""
+
+    def initial(self, context):
+        shape = context.mask.shape[:-1]
+        drag = context.parameters
+        if drag is None:
+            drag = context.states.new_full((*shape, 1), ROVER.parameters["drag"])
+        return drag[..., 0], context.states.new_zeros(*shape, 3)
+
+    def step(self, carry, action, delta_t=None, observed=None):
+        drag, state = carry
+        state, action, delta_t = self.broadcast(state if observed is None else observed, action, delta_t)
+        heading, speed, yaw_rate = state.unbind(dim=-1)
+        turning = ROVER.parameters["turning_drag"]
+        end, last = action[..., 0] / drag, action[..., 1] / turning
+        kept, kept_turn = torch.exp(-drag * delta_t), torch.exp(-turning * delta_t)
+        heading = heading + last * delta_t + (yaw_rate - last) * (1 - kept_turn) / turning
+        following = torch.stack([heading, end + (speed - end) * kept, last + (yaw_rate - last) * kept_turn], dim=-1)
+        return (drag, following), Prediction(following)
+
+
+def test_measures_tell_a_model_the_parameters_of_each_sequence():
+    rates = {10.0: collect_random(ROVER_SPEC.name, 10.0, 0, 400), 20.0: collect_random(ROVER_SPEC.name, 20.0, 0, 400)}
+    sizes = {"num_pairs": 64, "num_starts": 6, "horizon": 0.5}
+    sets = {seed: build_test_set(ROVER, list(rates.values()), seed=seed, rates=(10, 20), **sizes) for seed in (0, 1)}
+    drags = sets[0].pairs["pooled"].context.parameters
+    assert drags.shape == (2, 64, 1) and len(drags.unique()) > 4
+    for models in (Told(ROVER_SPEC), Stack([Told(ROVER_SPEC), Told(ROVER_SPEC)])):
+        members = [(Arm("told", "baseline", train_frequency="20"), seed) for seed in range(num_models(models))]
+        tables = evaluate_stack(models, members, sets, ROVER, measures=["one_step", "rollout"])
+        for name in ("one_step_errors", "rollout_errors"):
+            assert tables[name]["relative_error"].max() < 1e-3, name
+    for each in sets.values():  # untold, it is wrong: what was told made the difference
+        for part in (*each.pairs.values(), *each.rollouts.values()):
+            object.__setattr__(part, "context", dataclasses.replace(part.context, parameters=None))
+    errors = one_step_errors(Told(ROVER_SPEC), sets[0], ROVER_SPEC)
+    assert errors.query("dimension == 'speed'")["relative_error"].min() > 0.02
+    log = recorded_context(sample_origins([rates[10.0]], 20, torch_generator(0)))
+    assert log.parameters.shape == (20, 1)

@@ -18,6 +18,12 @@ class Parts:
         """Apply a function to every tensor there is."""
         return type(self)(**{name: None if x is None else function(x) for name, x in vars(self).items()})
 
+    @classmethod
+    def joined(cls, groups: Sequence[Self], function: Callable[[list[Tensor]], Tensor]) -> Self:
+        """Join several groups part by part, as `torch.stack` does; a part is there if the first group has it."""
+        columns = {name: [getattr(group, name) for group in groups] for name in vars(groups[0])}
+        return cls(**{name: None if column[0] is None else function(column) for name, column in columns.items()})
+
 
 @dataclass(frozen=True)
 class Context(Parts):

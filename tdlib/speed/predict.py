@@ -73,5 +73,4 @@ def _feed_back(model: Model, inputs: list[Tensor], past: Context | None) -> Tens
 
 
 def _context_slice(context: Context, begin: int, end: int, device: torch.device | str, dtype: torch.dtype) -> Context:
-    states, actions, delta_t, mask = (x[:, begin:end] for x in context.tensors())
-    return Context(states.to(device, dtype), actions.to(device, dtype), delta_t.to(device, dtype), mask.to(device))
+    return context.map(lambda x: x[:, begin:end].to(device, dtype if x.is_floating_point() else x.dtype))

@@ -6,9 +6,10 @@ recorded step serves all. Intervals belong to samples, so all rates go together.
 cache; a prediction does not depend on which others stand beside it (tested).
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -173,6 +174,10 @@ def _chosen(mask: Tensor, new: Tensor, old: Tensor) -> Tensor:
     return torch.where(mask.view(1, -1, *[1] * (new.ndim - 2)), new, old)
 
 
+def _rows(x: Tensor, index: Tensor) -> Tensor:
+    return x.index_select(1, index)
+
+
 def _initial(
     models: Prepared, queries: Sequence[Query], count: int, width: int, every: Callable[[Sequence[Tensor]], Tensor]
 ) -> list[Tensor]:
@@ -183,12 +188,12 @@ def _initial(
         if q.context is None or not models.has_memory:
             parts.append(models.initial(state))
             continue
-        past = [every([x]) for x in q.context.tensors()[:3]]
         mask = q.context.mask.to(state.device).expand(count, *q.context.mask.shape[1:])
+        past = replace(q.context.map(lambda x: every([x]) if x.is_floating_point() else x), mask=mask)
         chunks = []
         for begin in range(0, q.num_samples, width):
             index = torch.arange(begin, begin + width, device=state.device).clamp(max=q.num_samples - 1)  # of one width
-            own = Context(*(x.index_select(1, index) for x in (*past, mask)))
+            own = past.map(functools.partial(_rows, index=index))
             kept = min(width, q.num_samples - begin)
             chunks.append([x[:, :kept] for x in models.initial(state.index_select(1, index), own)])
         parts.append([torch.cat(x, dim=1) for x in zip(*chunks, strict=True)])

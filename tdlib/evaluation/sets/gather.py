@@ -144,15 +144,19 @@ def _cut(pairs: PairSet, rates: Sequence[str] | None, count: int, with_context: 
 
 
 def _stack(own: Mapping[int, object], members: Sequence[Member], names: Sequence[str]) -> list[Tensor]:
+    of_members = _of_members(own, members)
+    return [of_members(torch.stack([getattr(item, name) for item in own.values()])) for name in names]
+
+
+def _of_members(own: Mapping[int, object], members: Sequence[Member]) -> Callable[[Tensor], Tensor]:
+    """Return what turns a stack over seeds into one over members; a single seed stays one, for all."""
+    if len(own) == 1:
+        return lambda stacked: stacked
     place = {seed: i for i, seed in enumerate(own)}
-    index = None if len(own) == 1 else torch.tensor([place[member["seed"]] for member in members])
-    result = []
-    for name in names:
-        stacked = torch.stack([getattr(item, name) for item in own.values()])
-        result.append(stacked if index is None else stacked[index])
-    return result
+    index = torch.tensor([place[member["seed"]] for member in members])
+    return lambda stacked: stacked[index]
 
 
 def _stack_context(own: Mapping[int, PairSet] | Mapping[int, RolloutSet], members: Sequence[Member]) -> Context:
-    contexts = {seed: item.context for seed, item in own.items()}
-    return Context(*_stack(contexts, members, ("states", "actions", "delta_t", "mask")))
+    contexts = [item.context for item in own.values() if item.context is not None]
+    return Context.joined(contexts, torch.stack).map(_of_members(own, members))

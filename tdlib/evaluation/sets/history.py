@@ -1,7 +1,7 @@
 """Where test states come from, and the true steps before them that a model with memory may see."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -116,6 +116,7 @@ def pair_context(origin: PairOrigin, steps: Tensor) -> Context:
         actions=actions.reshape(*leading, len(origin), num_steps, dim_a),
         delta_t=steps.clone(),
         mask=mask.reshape(*leading, len(origin), num_steps),
+        parameters=None if origin.parameters is None else origin.parameters.expand(*leading, -1, -1).contiguous(),
     )
 
 
@@ -127,5 +128,4 @@ def recorded_context(origin: PairOrigin, num_steps: int = CONTEXT_STEPS) -> Cont
         order.append(place)
         parts.append(recorded_histories(dataset, origin.rows[place], num_steps))
     back = torch.from_numpy(np.argsort(np.concatenate(order)))
-    names = ("states", "actions", "delta_t", "mask")
-    return Context(*(torch.cat([getattr(part, name) for part in parts])[back] for name in names))
+    return replace(Context.joined(parts, torch.cat).map(lambda x: x[back]), parameters=origin.parameters)

@@ -187,7 +187,7 @@ def _own(
         count = min(num_context_pairs, num_pairs)
         past = [past_intervals(label, count, CONTEXT_STEPS, generator) for label in shared]
         found = [pair_context(origin.first(count), steps) for origin, steps in zip(origins, past, strict=True)]
-        context = Context(*(torch.stack(columns) for columns in zip(*(c.tensors() for c in found), strict=True)))
+        context = Context.joined(found, torch.stack)
     return flow_pairs(system, state, action, delta_t, shared, context, drawn)
 
 
