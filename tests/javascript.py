@@ -1,6 +1,7 @@
 """The page's scripts run without a page: V8 by mini-racer, with values that travel as JSON."""
 
 import json
+import weakref
 
 from py_mini_racer import JSEvalException, MiniRacer
 
@@ -16,6 +17,8 @@ class Scripts:
 
     def __init__(self, *sources: str):
         self._context = MiniRacer()
+        # at the latest when the process ends: later its thread could not end any more, and Python 3.13 waits for it
+        weakref.finalize(self, self._context.close)
         for source in sources:
             self.run(source)
 
