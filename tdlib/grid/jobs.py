@@ -1,10 +1,10 @@
 """The jobs of a run: one executed notebook each, with its parameters and the jobs it waits for."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tdlib.study.arms import DEFAULT_SIZE
+from tdlib.study.arms import DEFAULT_SIZE, PERSISTENCE
 from tdlib.study.layout import ROOT, WORKED
 from tdlib.study.predictions import PREDICTIONS
 from tdlib.study.presets import Preset, load_preset
@@ -18,6 +18,7 @@ AFTER = {  # open loop and closed loop need the models, not each other
     PHASES[3]: PHASES[1:2],
 }
 OWN = "08_bring_your_own"
+Larger = dict[str, dict[tuple[str, str], tuple[int, ...]]]
 CHAPTERS = "quick"  # the preset whose systems, models and rates the book's chapters speak of
 
 
@@ -48,10 +49,11 @@ def grid_jobs(preset: Preset) -> list[Job]:
     results and shows them together.
     """
     jobs = [Job("00_ground_truth", "00_ground_truth")]
+    larger = _larger(preset) if preset.seeds_per_cell else {}
     for env in preset.environments:
         for phase in PHASES:
             before = tuple(f"{name}-{env}" for name in AFTER[phase])
-            parts = _split(phase, env, preset) if preset.seeds_per_cell else []
+            parts = _split(phase, env, preset, larger) if preset.seeds_per_cell else []
             jobs += [*parts, Job(f"{phase}-{env}", phase, {"env": env}, before + tuple(part.name for part in parts))]
     first = preset.environments[0]
     last = tuple(f"{phase}-{env}" for phase in PHASES[-2:] for env in preset.environments)
@@ -93,7 +95,16 @@ def cells_of_seeds(preset: Preset, seeds: Collection[int]) -> list[Job]:
     return [job for job in cells if set(job.parameters["seeds"]) <= set(seeds)]
 
 
-def _split(phase: str, env: str, preset: Preset) -> list[Job]:
+def _larger(preset: Preset) -> Larger:
+    """Return the seeds of larger networks by model, size and method."""
+    found: Larger = {}
+    for arm in arms_of(preset):
+        if arm.size not in (DEFAULT_SIZE, PERSISTENCE.size):
+            found.setdefault(arm.model, {})[arm.size, arm.method] = preset.seeds_of(arm)
+    return found
+
+
+def _split(phase: str, env: str, preset: Preset, larger: Larger) -> list[Job]:
     """List the cells of one phase of one environment.
 
     A cell waits for those of the phase before with its model and seeds, and for the cell of its own model before it,
@@ -107,7 +118,8 @@ def _split(phase: str, env: str, preset: Preset) -> list[Job]:
     # what needs no model stands beside every model: persistence, the oracle
     for model in [NO_MODEL, *preset.models] if phase in PHASES[2:] else preset.models:
         before: tuple[str, ...] = ()
-        for words, parameters in _cells(phase, env, model, blocks, preset):
+        own = {} if phase == PHASES[3] else larger.get(model, {})  # they are not planned with
+        for words, parameters in _cells(model, blocks, preset, own):
             seeds = parameters["seeds"]
             after = tuple(_collection(env, seed) for seed in seeds)
             if phase in PHASES[2:] and model != NO_MODEL:
@@ -120,19 +132,16 @@ def _split(phase: str, env: str, preset: Preset) -> list[Job]:
 
 
 def _cells(
-    phase: str, env: str, model: str, blocks: Sequence[tuple[int, ...]], preset: Preset
+    model: str, blocks: Sequence[tuple[int, ...]], preset: Preset, larger: Mapping[tuple[str, str], tuple[int, ...]]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield a name and the parameters of each cell of one model, block by block."""
-    larger = [] if model == NO_MODEL else [arm for arm in arms_of(preset, env) if arm.model == model]
-    larger = [arm for arm in larger if arm.size != DEFAULT_SIZE and phase != PHASES[3]]  # they are not planned with
-    first = {(arm.size, arm.method): arm for arm in larger}  # one arm of each: all have the same seeds
     for block in blocks:
         parameters: dict[str, Any] = {"seeds": list(block)}
         if model != NO_MODEL and len(preset.sizes) > 1:
             parameters["sizes"] = [DEFAULT_SIZE]
         yield _words(block), parameters
-        for (size, method), arm in first.items():
-            for seed in preset.seeds_of(arm):
+        for (size, method), seeds in larger.items():
+            for seed in seeds:
                 if seed in block:
                     yield f"{size}-{method}-seed{seed}", {"seeds": [seed], "sizes": [size], "methods": [method]}
 
