@@ -29,6 +29,7 @@ FEW = [
     if member["train_frequency"] in ("20", "mixed", "") and member["model"] in ("none", "jump", "newtonian")
     or member["method"] == "recurrent_rollout"
 ]  # fmt: skip
+SHARES = [arm_of(arm, seed, ENV) for arm in all_arms(["jump"], amounts=(0.01, 0.1)) for seed in (0, 1)]
 TWINS = [member for member in ALL if member["model"] in ("jump", "newtonian") and member["method"] != "rescaled"]
 FIELDS = [member for member in ALL if member["method"] == "ode"]
 ENSEMBLES = [member for member in ALL if member["model"] == "ensemble"]
@@ -179,6 +180,7 @@ DRAWINGS = {
     "figure3": lambda: figures.draw_figure3(everywhere(control(FEW))),
     "figure4": lambda: figures.draw_figure4(state_errors(FEW)),
     "figure5": lambda: figures.draw_figure5(everywhere(one_step([m for m in ALL if m["model"] == "jump"]))),
+    "figure5_amounts": lambda: figures.draw_figure5(everywhere(one_step(SHARES))),
 }
 
 
@@ -514,3 +516,15 @@ def test_what_is_ones_own_is_drawn_beside_ours_and_compared_in_words():
     assert drawing.caption.endswith("At 20 ms no error of Mine: baseline, 20 Hz is finite (CartPole-v1, 2 seeds).")
     with pytest.raises(figures.style.NothingToDrawError, match="nothing of Absent"):
         figures.draw_beside(table, "Absent", arms=[("jump", *row[1:])])
+
+
+def test_shares_of_the_data_stand_in_order_and_end_with_all_of_it():
+    drawing = figures.draw_figure5(everywhere(one_step(SHARES)))
+    axis = next(axis for axis in drawing.figure.axes if axis.get_xlabel() == "share of the data")
+    assert not any(axis.get_xlabel() == "every arm has equally many" for axis in drawing.figure.axes)
+    labels = set(axis.get_legend_handles_labels()[1])
+    assert {"baseline at 50 Hz, transitions", "multi-resolution at 33.3 Hz, seconds"} <= labels
+    drawing.figure.draw_without_rendering()
+    assert [text.get_text() for text in axis.get_xticklabels()] == ["1 %", "10 %", "100 %"]
+    rows = drawing.data.query("arm == 'baseline at 50 Hz, transitions' and env == 'Pendulum-v1'")
+    assert list(rows["data"]) == ["transitions_1pct", "transitions_10pct", "transitions"]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from tdlib.core.facts import LOG_FORMS, POOLED, SECONDS, TRANSITIONS
+from tdlib.core.facts import LOG_FORMS, POOLED, SECONDS, TRANSITIONS, kind_and_share, part_of_data
 from tdlib.figures.conclusions import conclusion, main_test_rate
 from tdlib.figures.control import control_conclusion, episode_counts, episode_means, limited_text, seed_means
 from tdlib.figures.heatmaps import draw_error_matrices
@@ -30,9 +30,15 @@ from tdlib.figures.style import (
 
 ABLATION_AXES = {
     "size of the network": "hidden layers",
-    "amount of data": "every arm has equally many",
+    "kind of data": "every arm has equally many",
+    "amount of data": "share of the data",
     "training rates": "Δt of the training set",
 }
+SHARED = (  # arms that are trained on shares of the data, and a rate off their own
+    ("baseline", "none", "20", "50"),
+    ("dt_conditioned", "scaled_concat", "20", "50"),
+    ("multi_resolution", "scaled_concat", "mixed", "33.3"),
+)
 SIZES = ("hidden64", "small", "medium", "large")
 
 
@@ -138,6 +144,8 @@ def draw_figure5(table: pd.DataFrame) -> Drawing:
     envs = list(dict.fromkeys(summary["env"]))
     panels = {env: _ablations(summary[summary["env"] == env]) for env in envs}
     there = [title for title in ABLATION_AXES if any(_varies(own[title]) for own in panels.values())]
+    if "amount of data" in there and "kind of data" in there:
+        there.remove("kind of data")  # the whole of each kind ends the lines of its shares; pooled states have a figure
     if not there:
         raise NothingToDrawError("no arm that varies in size, data, or rates is among what was chosen")
     drawn = []
@@ -219,7 +227,7 @@ def _ablations(own: pd.DataFrame) -> dict[str, list]:
         rows = rows.assign(order=rows[column].map({name: i for i, name in enumerate(order)})).sort_values("order")
         return list(rows[column]), rows.drop(columns="order")
 
-    panels: dict[str, list] = {"size of the network": [], "amount of data": [], "training rates": []}
+    panels: dict[str, list] = {title: [] for title in ABLATION_AXES}
     for method, form, train in (("baseline", "none", "20"), ("multi_resolution", "scaled_concat", "mixed")):
         for test, line in (("20", "-"), ("50", "--")):
             keep = (own["method"] == method) & (own["form"] == form) & (own["train_frequency"] == train)
@@ -232,7 +240,17 @@ def _ablations(own: pd.DataFrame) -> dict[str, list]:
         keep = (own["method"] == "baseline") & (own["train_frequency"] == train) & (own["test_frequency"] == train)
         look = {"color": METHOD_COLORS["baseline"], "linestyle": ":", "marker": marker}
         values = rows_of(keep & (own["size"] == "hidden64"), "data", (TRANSITIONS, SECONDS, POOLED))
-        panels["amount of data"].append((f"baseline {train} Hz at its own rate", look, *values))
+        panels["kind of data"].append((f"baseline {train} Hz at its own rate", look, *values))
+    shares = sorted({share for _, share in map(kind_and_share, own["data"])})
+    for method, form, train, test in SHARED:
+        for kind, line in ((TRANSITIONS, "-"), (SECONDS, ":")):
+            keep = (own["method"] == method) & (own["form"] == form) & (own["train_frequency"] == train)
+            keep &= (own["test_frequency"] == test) & (own["size"] == "hidden64")
+            order = tuple(part_of_data(kind, share) if share < 1 else kind for share in shares)
+            names, rows = rows_of(keep, "data", order)
+            percent = [f"{100 * kind_and_share(name)[1]:g} %" for name in names]
+            look = method_style(method, form) | {"linestyle": line}
+            panels["amount of data"].append((f"{METHOD_LABELS[method]} at {test} Hz, {kind}", look, percent, rows))
     for form in ("concat", "scaled", "scaled_concat", *LOG_FORMS):
         keep = (own["method"] == "multi_resolution") & (own["form"] == form) & (own["test_frequency"] == "33.3")
         keep &= (own["size"] == "hidden64") & (own["data"] == TRANSITIONS)
