@@ -144,8 +144,10 @@ def draw_figure5(table: pd.DataFrame) -> Drawing:
     envs = list(dict.fromkeys(summary["env"]))
     panels = {env: _ablations(summary[summary["env"] == env]) for env in envs}
     there = [title for title in ABLATION_AXES if any(_varies(own[title]) for own in panels.values())]
-    if "amount of data" in there and "kind of data" in there:
-        there.remove("kind of data")  # the whole of each kind ends the lines of its shares; pooled states have a figure
+    known = list(ABLATION_AXES)
+    if "amount of data" in there:  # the whole of each kind ends the lines of its shares; pooled states have a figure
+        known.remove("kind of data")
+        there = [title for title in there if title in known]
     if not there:
         raise NothingToDrawError("no arm that varies in size, data, or rates is among what was chosen")
     drawn = []
@@ -167,7 +169,7 @@ def draw_figure5(table: pd.DataFrame) -> Drawing:
             axis.set_xlabel(ABLATION_AXES[title])
         shared_legend(figure, axes, columns=1)
     shown = pd.concat(drawn, ignore_index=True)
-    absent = [title for title in ABLATION_AXES if title not in there]
+    absent = [title for title in known if title not in there]
     caption = (
         f"Ablations of the jump model: {', '.join(there)}; relative one-step error, means over seeds, bars span the "
         f"seeds, {counts_text(table)}. The gray line is predicting no change."
