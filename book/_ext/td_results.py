@@ -91,34 +91,41 @@ def number_cell(value: Value, spec: str, seeds: bool = False) -> nodes.Node:
     return cell
 
 
-class ResultRole(SphinxRole):
-    """One number with interval and seeds."""
+class NumberRole(SphinxRole):
+    """A number that is read from a file; a query without an answer is a warning, so an error in the strict build."""
+
+    def number(self) -> str:
+        """Return the number as text."""
+        raise NotImplementedError
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """Replace the role by the number."""
+        try:
+            return [nodes.inline(self.rawtext, self.number(), classes=["td-number"])], []
+        except (QueryError, ValueError, IndexError) as error:
+            LOG.warning("%s: %s", self.name, error, location=self.get_location(), type="td", subtype="res")
+            return [nodes.problematic(self.rawtext, self.rawtext)], []
+
+
+class ResultRole(NumberRole):
+    """One number with interval and seeds."""
+
+    def number(self) -> str:
+        """Return the number."""
         text, _, shape = " ".join(self.text.split()).partition("|")
         words = shape.split()
         brief = "brief" in words
         spec = next((word for word in words if word != "brief"), ".2f")
-        try:
-            value, _ = look_up(page_sources(self.env), parse_query(text))
-            return [nodes.inline(self.rawtext, value.text(spec, brief), classes=["td-number"])], []
-        except (QueryError, ValueError) as error:
-            LOG.warning("res: %s", error, location=self.get_location(), type="td", subtype="res")
-            return [nodes.problematic(self.rawtext, self.rawtext)], []
+        value, _ = look_up(page_sources(self.env), parse_query(text))
+        return value.text(spec, brief)
 
 
-class SetupRole(SphinxRole):
+class SetupRole(NumberRole):
     """How a run's closed loop was set up: a key of its preset's `control`, or `Pendulum-v1.horizon` of a system."""
 
-    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        """Replace the role by the value."""
-        try:
-            value = control_setup(page_sources(self.env)[0].folder, self.text.strip())
-            return [nodes.inline(self.rawtext, value, classes=["td-number"])], []
-        except (QueryError, IndexError) as error:
-            LOG.warning("setup: %s", error, location=self.get_location(), type="td", subtype="res")
-            return [nodes.problematic(self.rawtext, self.rawtext)], []
+    def number(self) -> str:
+        """Return the value."""
+        return control_setup(page_sources(self.env)[0].folder, self.text.strip())
 
 
 def control_setup(folder: Path, key: str) -> str:
@@ -141,16 +148,12 @@ def control_setup(folder: Path, key: str) -> str:
     return in_words(found[name])
 
 
-class PresetRole(SphinxRole):
+class PresetRole(NumberRole):
     """What a preset in `params/` asks for: `full.training.num_steps`; `#full.seeds` counts a list."""
 
-    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        """Replace the role by the value."""
-        try:
-            return [nodes.inline(self.rawtext, preset_value(self.text.strip()), classes=["td-number"])], []
-        except (QueryError, ValueError) as error:
-            LOG.warning("preset: %s", error, location=self.get_location(), type="td", subtype="res")
-            return [nodes.problematic(self.rawtext, self.rawtext)], []
+    def number(self) -> str:
+        """Return the value."""
+        return preset_value(self.text.strip())
 
 
 def preset_value(key: str) -> str:

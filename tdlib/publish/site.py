@@ -125,8 +125,9 @@ def copy_benchmarks(target: Path) -> None:
     """Copy what `make bench` measured here, else what the edition in git has: a run does not measure it."""
     for name in BENCH_FILES:
         measured = [runs_root() / "bench" / name, PUBLISHED / "results" / "metrics" / name]
-        for path in list(filter(Path.is_file, measured))[:1]:
-            shutil.copy2(path, target / name)
+        newest = next(filter(Path.is_file, measured), None)
+        if newest is not None:
+            shutil.copy2(newest, target / name)
 
 
 def main(arguments: list[str] | None = None) -> int:

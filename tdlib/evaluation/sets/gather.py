@@ -159,4 +159,6 @@ def _of_members(own: Mapping[int, object], members: Sequence[Member]) -> Callabl
 
 def _stack_context(own: Mapping[int, PairSet] | Mapping[int, RolloutSet], members: Sequence[Member]) -> Context:
     contexts = [item.context for item in own.values() if item.context is not None]
+    if len(contexts) < len(own):
+        raise ValueError(f"every test set must hold the steps before its starts, {len(own) - len(contexts)} do not")
     return Context.joined(contexts, torch.stack).map(_of_members(own, members))
