@@ -222,7 +222,7 @@ def _ablation_conclusion(shown: pd.DataFrame) -> str:
 
 
 def _ablations(own: pd.DataFrame) -> dict[str, list]:
-    """Lines of the three panels: (label, look, categories, rows)."""
+    """Lines of the panels: (label, look, categories, rows)."""
 
     def rows_of(keep: pd.Series, column: str, order: tuple[str, ...]) -> tuple[list[str], pd.DataFrame]:
         rows = own[keep & own[column].isin(order)]
@@ -251,8 +251,8 @@ def _ablations(own: pd.DataFrame) -> dict[str, list]:
             order = tuple(part_of_data(kind, share) if share < 1 else kind for share in shares)
             names, rows = rows_of(keep, "data", order)
             percent = [f"{100 * kind_and_share(name)[1]:g} %" for name in names]
-            look = method_style(method, form) | {"linestyle": line}
-            panels["amount of data"].append((f"{METHOD_LABELS[method]} at {test} Hz, {kind}", look, percent, rows))
+            drawn = method_style(method, form) | {"linestyle": line}
+            panels["amount of data"].append((f"{METHOD_LABELS[method]} at {test} Hz, {kind}", drawn, percent, rows))
     for form in ("concat", "scaled", "scaled_concat", *LOG_FORMS):
         keep = (own["method"] == "multi_resolution") & (own["form"] == form) & (own["test_frequency"] == "33.3")
         keep &= (own["size"] == "hidden64") & (own["data"] == TRANSITIONS)
