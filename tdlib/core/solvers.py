@@ -1,10 +1,10 @@
-"""Explicit one-step solvers whose step length may differ for every sample of a batch; one tableau for each.
+"""Explicit one-step solvers whose step length may differ for every sample of a batch.
 
 The field is autonomous under a zero-order hold, so one interval is integrated as ds/dτ = Δt f(s), τ in [0, 1].
 torchdiffeq enters the project here only, as an independent check (`odeint_reference`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -70,24 +70,71 @@ def runge_kutta_step(tableau: Tableau, field: Callable[[Any], Any], state: Any, 
     return state + (delta_t if count == 1 else delta_t / count) * total
 
 
-SOLVERS: dict[str, Callable[[Field, Tensor, Tensor], Tensor]] = {
-    name: partial(runge_kutta_step, tableau) for name, tableau in TABLEAUS.items()
+@dataclass(frozen=True)
+class Splitting:
+    """A method that moves velocities and all else in turn, each along the rate found where the other has come to.
+
+    Where accelerations do not depend on velocities it is symplectic: errors of the energy stay bounded.
+
+    Args:
+        moves: Whether velocities move, and by which share of the step; one entry per move.
+    """
+
+    moves: tuple[tuple[bool, float], ...]
+
+
+SPLITTINGS = {
+    "symplectic_euler": Splitting(((True, 1.0), (False, 1.0))),
+    "leapfrog": Splitting(((True, 0.5), (False, 1.0), (True, 0.5))),  # kick, drift, kick
 }
-euler_step, midpoint_step, rk4_step = SOLVERS["euler"], SOLVERS["midpoint"], SOLVERS["rk4"]
 
 
-def solver_step(name: str) -> Callable[[Field, Tensor, Tensor], Tensor]:
+def splitting_step(
+    splitting: Splitting, field: Callable[[Any], Any], state: Any, delta_t: Any, joined: Callable[[Any, Any], Any]
+) -> Any:
+    """Take one step: (..., D), (..., 1) [s] -> (..., D); joined(v, o) has v's velocities and all else of o."""
+    for velocities, share in splitting.moves:
+        moved = state + (delta_t if share == 1 else share * delta_t) * field(state)
+        state = joined(moved, state) if velocities else joined(state, moved)
+    return state
+
+
+SOLVERS = (*TABLEAUS, *SPLITTINGS)
+euler_step, midpoint_step, rk4_step = (partial(runge_kutta_step, tableau) for tableau in TABLEAUS.values())
+
+
+def solver_step(name: str, velocity_dims: Sequence[int] = ()) -> Callable[[Field, Tensor, Tensor], Tensor]:
     """Look a solver up by name.
 
+    Args:
+        name: One of `SOLVERS`.
+        velocity_dims: Which dimensions of the state are velocities, for solvers that move them in turn.
+
     Raises:
-        ValueError: If there is no such solver; the message lists the names.
+        ValueError: If there is no such solver, the message lists the names; or if it needs velocities.
     """
-    if name not in SOLVERS:
+    if name in TABLEAUS:
+        return partial(runge_kutta_step, TABLEAUS[name])
+    if name not in SPLITTINGS:
         raise ValueError(f"solver must be one of {sorted(SOLVERS)}, got {name!r}")
-    return SOLVERS[name]
+    if not velocity_dims:
+        raise ValueError(f"solver must be one of {sorted(TABLEAUS)} for a state without velocities, got {name!r}")
+
+    def joined(velocities: Tensor, others: Tensor) -> Tensor:
+        columns = zip(velocities.unbind(-1), others.unbind(-1), strict=True)
+        return torch.stack([v if i in velocity_dims else o for i, (v, o) in enumerate(columns)], dim=-1)
+
+    return partial(splitting_step, SPLITTINGS[name], joined=joined)
 
 
-def integrate(field: Field, state: Tensor, delta_t: Tensor, solver: str = "rk4", substeps: int = 1) -> Tensor:
+def integrate(
+    field: Field,
+    state: Tensor,
+    delta_t: Tensor,
+    solver: str = "rk4",
+    substeps: int = 1,
+    velocity_dims: Sequence[int] = (),
+) -> Tensor:
     """Integrate over one interval per sample in equal substeps.
 
     Args:
@@ -96,11 +143,12 @@ def integrate(field: Field, state: Tensor, delta_t: Tensor, solver: str = "rk4",
         delta_t: (...) interval of each sample [s].
         solver: Name in `SOLVERS`.
         substeps: Number of equal steps inside every interval.
+        velocity_dims: Which dimensions of the state are velocities.
 
     Returns:
         (..., D) state at the end of the interval.
     """
-    step = solver_step(solver)
+    step = solver_step(solver, velocity_dims)
     h = delta_t.unsqueeze(-1) / substeps
     for _ in range(substeps):
         state = step(field, state, h)

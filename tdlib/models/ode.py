@@ -78,7 +78,8 @@ class TrajectoryMatchingModel(DynamicsModel):
     def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
         state, action, delta_t = self.broadcast(state, action, delta_t)
         action_emb = self.action_encoder(action)
-        return integrate(lambda s: self.field(0.0, s, action_emb), state, delta_t, self.solver, self.substeps)
+        dims = self.spec.velocity_dims
+        return integrate(lambda s: self.field(0.0, s, action_emb), state, delta_t, self.solver, self.substeps, dims)
 
     def derivative(self, state: Tensor, action: Tensor) -> Tensor:
         """Return the learned ds/dt: (..., D), (..., A) -> (..., D) [unit/s]."""

@@ -3,11 +3,30 @@
 A system of one's own is made known by `tdlib.envs.register_system`.
 """
 
+from tdlib.systems.bouncing_ball import BOUNCING_BALL
 from tdlib.systems.cartpole import CARTPOLE, CARTPOLE_CONTINUOUS
+from tdlib.systems.double_cart_pole import DOUBLE_CART_POLE
+from tdlib.systems.hanging_pendulum import HANGING_PENDULUM
+from tdlib.systems.oscillator import OSCILLATOR
 from tdlib.systems.pendulum import PENDULUM
+from tdlib.systems.spaceship import SPACESHIP
 from tdlib.systems.system import IntervalOutcome, System
+from tdlib.systems.three_body import THREE_BODY
 
-SYSTEMS: dict[str, System] = {system.spec.name: system for system in (PENDULUM, CARTPOLE, CARTPOLE_CONTINUOUS)}
+SYSTEMS: dict[str, System] = {
+    system.spec.name: system
+    for system in (
+        PENDULUM,
+        CARTPOLE,
+        CARTPOLE_CONTINUOUS,
+        OSCILLATOR,
+        HANGING_PENDULUM,
+        SPACESHIP,
+        THREE_BODY,
+        DOUBLE_CART_POLE,
+        BOUNCING_BALL,
+    )
+}
 
 __all__ = ["SYSTEMS", "IntervalOutcome", "System", "get_system"]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from tdlib.core.solvers import TABLEAUS, runge_kutta_step
+from tdlib.core.solvers import SPLITTINGS, TABLEAUS, runge_kutta_step, splitting_step
 from tdlib.core.straight_line import GLOBALS, RECORDING, Unknown, Vector, code, unknowns
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ def advance_source(system: "System") -> str:
     if task is not None and (reward := task.reward) is not None:
         earned, (rate,) = _block(system, lambda x, u, p, h: [reward(x, u, p, RECORDING)])
         body += ["if exit_time == inf:", *_indent([*earned, f"reward += h * {rate} / {spec.reward_delta_t!r}"])]
+    if (contact := system.contact) is not None:
+        met, (hit,) = _block(system, lambda x, u, p, h: [contact(x, u, p, h, RECORDING)])
+        body += [*met, f"limit_hit = limit_hit or (h != 0 and {hit})"]
     moved, ends = _block(system, lambda x, u, p, h: _substep(system, x, u, p, h))
     body += [*moved, f"{', '.join(x)}, = {', '.join(ends)},"]
     for i, (low, high) in enumerate(system.state_limits or ()):
@@ -76,7 +79,14 @@ def _substep(system: "System", x: list, u: list, p: SimpleNamespace, h: Unknown)
     def field(point: Vector) -> Vector:
         return Vector(system.equation(point, u, p, RECORDING))
 
-    return runge_kutta_step(TABLEAUS[system.solver], field, Vector(x), h)
+    if system.solver in TABLEAUS:
+        return runge_kutta_step(TABLEAUS[system.solver], field, Vector(x), h)
+
+    def joined(velocities: Vector, others: Vector) -> Vector:
+        pairs = enumerate(zip(velocities, others, strict=True))
+        return Vector([v if i in system.spec.velocity_dims else o for i, (v, o) in pairs])
+
+    return splitting_step(SPLITTINGS[system.solver], field, Vector(x), h, joined)
 
 
 def _flat(hit: "Number", after: "Components") -> "list[Number]":

@@ -64,7 +64,8 @@ class System:
         state_limits: Bounds (low, high) of every state dimension, applied after each substep; None if there are none.
         event: (x, p, m) -> (whether something happens, the D components after it), applied after each substep.
         exact_flow: (x, u, p, h, m) -> D components after h seconds, in place of the solver.
-        solver: Name in `tdlib.core.solvers.TABLEAUS`.
+        contact: (x, u, p, h, m) -> whether an event happens within h seconds of an exact flow, which has its own.
+        solver: Name in `tdlib.core.solvers.SOLVERS`.
         max_substep: Longest step of the solver [s].
         task: Reward, cost, limits and starts of episodes.
         collection: Settings of data collection.
@@ -86,6 +87,7 @@ class System:
     state_limits: tuple[tuple[float, float], ...] | None = None
     event: Callable[[Components, Parameters, Namespace], tuple[Number, Components]] | None = None
     exact_flow: Callable[[Components, Components, Parameters, Number, Namespace], Components] | None = None
+    contact: Callable[[Components, Components, Parameters, Number, Namespace], Number] | None = None
     solver: str = "rk4"
     max_substep: float = MAX_SUBSTEP
     task: Task | None = None
@@ -96,7 +98,7 @@ class System:
         spec, name = self.spec, self.spec.name
         for argument in ("parameters", "parameter_ranges"):
             object.__setattr__(self, argument, MappingProxyType(dict(getattr(self, argument))))
-        solver_step(self.solver)
+        solver_step(self.solver, spec.velocity_dims)
         drawn = spec.parameter_names
         if tuple(self.parameter_ranges) != drawn or not set(drawn) <= set(self.parameters):
             raise ValueError(
@@ -347,7 +349,8 @@ class System:
             active_h = torch.where(k < counts, h, torch.zeros_like(h))
             moved = self._step(state, inputs, active_h.unsqueeze(-1), parameters)
             end = self._after(moved, parameters)
-            yield state, end, active_h, self._limited(moved, parameters) & (active_h != 0)
+            limited = self._limited(moved, parameters) | self._touched(state, inputs, active_h, parameters)
+            yield state, end, active_h, limited & (active_h != 0)
             state = end
 
     def _step(self, state: Tensor, inputs: Tensor, h: Tensor, parameters: Tensor | None) -> Tensor:
@@ -355,7 +358,8 @@ class System:
             time = h[..., 0] if h.ndim else h
             found = self.exact_flow(state.unbind(-1), inputs.unbind(-1), self._named(parameters), time, TORCH)
             return _stacked(found, state)
-        return solver_step(self.solver)(lambda s: self.derivative(s, inputs, parameters), state, h)
+        step = solver_step(self.solver, self.spec.velocity_dims)
+        return step(lambda s: self.derivative(s, inputs, parameters), state, h)
 
     def _after(self, state: Tensor, parameters: Tensor | None) -> Tensor:
         """Apply limits and event to the end of a solver's step."""
@@ -370,6 +374,12 @@ class System:
         if self.event is not None:
             limited = limited | self.event(self._clamped(state).unbind(-1), self._named(parameters), TORCH)[0]
         return limited
+
+    def _touched(self, state: Tensor, inputs: Tensor, h: Tensor, parameters: Tensor | None) -> Tensor | bool:
+        """Whether an exact flow meets an event within h seconds: (...) bool, or False where it has none."""
+        if self.contact is None:
+            return False
+        return self.contact(state.unbind(-1), inputs.unbind(-1), self._named(parameters), h, TORCH)
 
     def _clamped(self, state: Tensor) -> Tensor:
         if self.state_limits is None:

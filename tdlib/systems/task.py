@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import SimpleNamespace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from tdlib.core.namespace import Namespace
@@ -77,7 +78,8 @@ class RandomInputs:
     """Where random episodes start and what drives them; all times in seconds, so that no rate is favored.
 
     Args:
-        start: Half widths of the start box, wider than the task's reset box for coverage.
+        start: Half widths of the start box, wider than the task's reset box for coverage; or a function of (N, D)
+            numbers in [0, 1) that returns (N, D) starts, where a box is not what they fill.
         hold: Time for which a uniform input is held [s].
         correlation: Correlation time of the Ornstein-Uhlenbeck input [s].
         spread: Its standard deviation in units of half the input's range.
@@ -88,13 +90,26 @@ class RandomInputs:
             holds the state near a point, frequent starts keep the states wide.
     """
 
-    start: tuple[float, ...]
+    start: tuple[float, ...] | Callable[[Tensor], Tensor]
     hold: float
     correlation: float
     spread: float
     feedback: tuple[float, ...] | tuple[tuple[float, ...], ...]
     amplitude: float = 1.0
     longest: float = math.inf
+
+    def starts(self, unit: Tensor) -> Tensor:
+        """Turn numbers in [0, 1) into starts: (N, D) -> (N, D)."""
+        if callable(self.start):
+            return self.start(unit)
+        return torch.tensor(self.start, dtype=unit.dtype) * (2 * unit - 1)
+
+    def __str__(self) -> str:
+        """Settings as data name them: a function by its name, since its address differs from process to process."""
+        if not callable(self.start):
+            return repr(self)
+        values = {field.name: getattr(self, field.name) for field in fields(self)} | {"start": self.start.__name__}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in values.items())})"
 
 
 NUM_ENVS = 4  # environments side by side while an agent learns
@@ -190,11 +205,13 @@ class Collection:
         random_inputs: Starts and inputs of random episodes; the reset box and no feedback if None.
         ppo: Rate [Hz] -> settings of an agent; without any, the system is not collected with PPO.
         checked: Whether presets say what error a model of its data must reach (`checks.max_own_rate_error`).
+        delta_t: Control interval where nothing says another [s].
     """
 
     random_inputs: RandomInputs | None = None
     ppo: Mapping[float, PPOSettings] = field(default_factory=dict)
     checked: bool = False
+    delta_t: float = 0.05
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,7 @@ def _batch(
         return inputs.spread * torch.randn(shape, dtype=torch.float64, generator=generator)
 
     drawn = system.draw_parameters(size, generator) if spec.parameter_names else None
-    start = torch.tensor(inputs.start, dtype=torch.float64)
-    state = start * (2 * torch.rand(size, len(start), dtype=torch.float64, generator=generator) - 1)
+    state = inputs.starts(torch.rand(size, spec.state_dim, dtype=torch.float64, generator=generator))
     gain = torch.tensor(inputs.feedback, dtype=torch.float64).reshape(spec.state_dim, -1)
     decay = float(np.exp(-delta_t / inputs.correlation))
     value, alive, steps = noise(), torch.arange(size), []

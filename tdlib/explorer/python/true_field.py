@@ -24,7 +24,8 @@ class TrueField(DynamicsModel):
     def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
         state, action, asked = self.broadcast(state, action, delta_t)
         inputs = self.spec.held_input(action)
-        return integrate(lambda x: self.system.derivative(x, inputs), state, asked, self.solver, self.substeps)
+        dims = self.system.spec.velocity_dims
+        return integrate(lambda x: self.system.derivative(x, inputs), state, asked, self.solver, self.substeps, dims)
 
     def with_solver(self, solver: str, substeps: int = 1) -> "TrueField":
         """Return the same field in another solver."""
