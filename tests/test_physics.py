@@ -54,7 +54,7 @@ def idle(system, count):
 def test_energy_changes_by_the_work_of_inputs_and_losses(name, generator):
     system = SYSTEMS[name]
     state, action, parameters = draw(system, 200, generator)
-    delta_t, count = system.collection.delta_t, 100
+    delta_t, count = system.delta_t, 100
     inputs = system.spec.held_input(action)
     path = [state]
     for _ in range(count):
@@ -141,7 +141,7 @@ def test_the_founding_setting_of_three_bodies_has_no_meaningful_energy(generator
     for name, system in (("ours", bodies), ("founded", founded)):
         moved = state
         for _ in range(100):
-            moved = system.flow(moved, rest, bodies.collection.delta_t)
+            moved = system.flow(moved, rest, bodies.delta_t)
         energy = system.total_energy(state)
         errors[name] = float(((system.total_energy(moved) - energy) / energy).abs().median())
     assert errors["ours"] < 1e-3 and errors["founded"] > 3

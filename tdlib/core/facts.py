@@ -15,6 +15,7 @@ TRAIN_FREQUENCIES = tuple(float(rate) for rate in TRAIN_RATES)  # [Hz]
 NOMINAL_DELTA_T = {33.3: 0.03}  # a rate quoted with rounded digits stands for this exact interval [s]
 GOOD_AT_OWN_STEP = 0.1  # an error above a tenth of the true change at the own step: the field is not learned
 SPLIT_SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}  # of the episodes
+SEQUENCE_SHARES = {"train": 0.80, "val": 0.10, "test": 0.10}  # of sequences of one length
 CONTEXT_STEPS = 8  # true steps of past that a model with memory is given
 ROLLOUT_HOLD = 0.2  # [s] one random input; a multiple of the intervals of 5, 10, 20, 25, 50, 100 and 200 Hz
 ROLLOUT_HOLDS = {"33.3": 0.6, "16": 0.1875}  # [s] for rates whose intervals do not divide it

@@ -18,8 +18,10 @@ from tdlib.data.storage import load_dataset, save_dataset
 SPLITS = tuple(SPLIT_SHARES)
 
 
-def split_episodes(dataset: TransitionDataset, seed: int) -> dict[str, TransitionDataset]:
-    """Divide a set by episode, 70/15/15; each split is a set of its own, in the order of collection.
+def split_episodes(
+    dataset: TransitionDataset, seed: int, shares: Mapping[str, float] = SPLIT_SHARES
+) -> dict[str, TransitionDataset]:
+    """Divide a set by episode, 70/15/15 or by other shares; each split is a set of its own, in order of collection.
 
     The division depends on seed, environment, rate and number of episodes only.
 
@@ -30,8 +32,8 @@ def split_episodes(dataset: TransitionDataset, seed: int) -> dict[str, Transitio
     if num_episodes < len(SPLITS):
         raise DatasetError(f"dataset must have at least {len(SPLITS)} episodes to be split, got {num_episodes}")
     order = numpy_generator(seed, "split", dataset.spec.name, dataset.control_frequency).permutation(num_episodes)
-    num_held_out = max(1, round(SPLIT_SHARES["val"] * num_episodes))
-    bounds = {"val": (0, num_held_out), "test": (num_held_out, 2 * num_held_out), "train": (2 * num_held_out, None)}
+    num_val, num_test = (max(1, round(shares[split] * num_episodes)) for split in ("val", "test"))
+    bounds = {"val": (0, num_val), "test": (num_val, num_val + num_test), "train": (num_val + num_test, None)}
     chosen = {split: np.sort(order[slice(*bounds[split])]) for split in SPLITS}
     return {
         split: dataset.select_episodes(index).with_attributes(split=split, split_seed=seed)
@@ -47,9 +49,12 @@ def split_path(path: Path | str, split: str) -> Path:
     return path.with_name(f"{path.stem}_{split}{path.suffix}")
 
 
-def write_splits(dataset: TransitionDataset, path: Path | str, seed: int) -> dict[str, Path]:
+def write_splits(
+    dataset: TransitionDataset, path: Path | str, seed: int, shares: Mapping[str, float] = SPLIT_SHARES
+) -> dict[str, Path]:
     """Write the three splits beside the whole set at `path`."""
-    return {split: save_dataset(part, split_path(path, split)) for split, part in split_episodes(dataset, seed).items()}
+    parts = split_episodes(dataset, seed, shares)
+    return {split: save_dataset(part, split_path(path, split)) for split, part in parts.items()}
 
 
 def load_splits(

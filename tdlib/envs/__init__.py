@@ -9,6 +9,13 @@ import gymnasium
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.envs.environments import SystemEnvironment
 from tdlib.envs.frequency_wrapper import FixedFrequencyWrapper
+from tdlib.envs.physics import (
+    ForcedOscillator,
+    ForcedPendulum,
+    ForcedTwoBodySpaceship,
+    PhysicsControlEnv,
+    ThreeBodyEnv,
+)
 from tdlib.systems import SYSTEMS, IntervalOutcome, System, get_system
 
 ENVIRONMENTS: dict[str, str] = {}
@@ -18,9 +25,14 @@ __all__ = [
     "SYSTEMS",
     "EnvironmentSpec",
     "FixedFrequencyWrapper",
+    "ForcedOscillator",
+    "ForcedPendulum",
+    "ForcedTwoBodySpaceship",
     "IntervalOutcome",
+    "PhysicsControlEnv",
     "System",
     "SystemEnvironment",
+    "ThreeBodyEnv",
     "get_system",
     "make_environment",
     "make_system_environment",
@@ -59,7 +71,7 @@ def register_system(system: System) -> System:
         gymnasium.register(
             id=ENVIRONMENTS[name],
             entry_point="tdlib.envs:make_system_environment",
-            kwargs={"system": name, "control_frequency": 1 / system.spec.reward_delta_t},
+            kwargs={"system": name, "control_frequency": 1 / system.delta_t},
         )
     return system
 

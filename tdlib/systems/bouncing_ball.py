@@ -33,6 +33,7 @@ SPEC = EnvironmentSpec(
     input_low=(-4.0,),
     input_high=(4.0,),
     action_table=((-4.0,), (0.0,), (4.0,)),
+    reward_delta_t=0.1,
     parameter_names=("restitution",),
 )
 
@@ -103,8 +104,7 @@ BOUNCING_BALL = System(
             0.75,
             (0.0, 0.0),
             longest=3.0,
-        ),
-        delta_t=0.1,
+        )
     ),
     views=Views(
         box=(1.5, 4.0),

@@ -33,6 +33,7 @@ SPEC = EnvironmentSpec(
     input_units=("1",),
     input_low=(-1.0,),
     input_high=(1.0,),
+    reward_delta_t=0.02,
 )
 
 
@@ -111,9 +112,7 @@ DOUBLE_CART_POLE = System(
         reset_high=WIDEST,
         outside=lambda x, p, m: m.abs(x[0]) > RAIL,
     ),
-    collection=Collection(
-        random_inputs=RandomInputs(WIDEST, 0.2, 0.3, 0.4, (-0.15, 0.0, 0.0, -0.15, 0.0, 0.0), 0.6), delta_t=0.02
-    ),
+    collection=Collection(random_inputs=RandomInputs(WIDEST, 0.2, 0.3, 0.4, (-0.15, 0.0, 0.0, -0.15, 0.0, 0.0), 0.6)),
     views=Views(
         box=(1.0, math.pi, math.pi, 2.0, 4.0, 4.0),
         plane=("theta_1", "omega_1"),

@@ -26,6 +26,7 @@ SPEC = EnvironmentSpec(
     input_low=(-2.0,),
     input_high=(2.0,),
     action_table=((-2.0,), (0.0,), (2.0,)),
+    reward_delta_t=0.1,
     parameter_names=("damping",),
 )
 
@@ -56,7 +57,7 @@ HANGING_PENDULUM = System(
     energy=energy,
     power=power,
     task=Task(reset_low=tuple(-x for x in WIDEST), reset_high=WIDEST),
-    collection=Collection(random_inputs=RandomInputs(WIDEST, 0.2, 0.5, 0.75, (0.0, 0.0)), delta_t=0.1),
+    collection=Collection(random_inputs=RandomInputs(WIDEST, 0.2, 0.5, 0.75, (0.0, 0.0))),
     views=Views(
         box=(math.pi, 5.0),
         plane_widths=(3.1, 7.0),

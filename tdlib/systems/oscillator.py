@@ -26,6 +26,7 @@ SPEC = EnvironmentSpec(
     input_low=(-1.0,),
     input_high=(1.0,),
     action_table=((-1.0,), (0.0,), (1.0,)),
+    reward_delta_t=0.1,
     parameter_names=("damping",),
 )
 
@@ -71,7 +72,7 @@ OSCILLATOR = System(
     exact_flow=exact_flow,
     max_substep=1000.0,  # [s]; one step of the exact flow is the interval
     task=Task(reset_low=(-WIDEST,) * 2, reset_high=(WIDEST,) * 2),
-    collection=Collection(random_inputs=RandomInputs((WIDEST,) * 2, 0.2, 0.5, 0.75, (0.0, 0.0)), delta_t=0.1),
+    collection=Collection(random_inputs=RandomInputs((WIDEST,) * 2, 0.2, 0.5, 0.75, (0.0, 0.0))),
     views=Views(
         mode=("oscillation", (0.0, 0.0)),
         start=(1.2, 0.0),

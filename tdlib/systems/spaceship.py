@@ -41,6 +41,7 @@ SPEC = EnvironmentSpec(
     input_low=(-THRUST,) * 2,
     input_high=(THRUST,) * 2,
     action_table=thrusters(THRUST),
+    reward_delta_t=0.1,
 )
 
 
@@ -81,10 +82,7 @@ SPACESHIP = System(
     energy=energy,
     power=lambda x, u, p, m: u[0] * x[2] + u[1] * x[3],
     task=Task(reset_low=tuple(-x for x in WIDEST), reset_high=WIDEST),
-    collection=Collection(
-        random_inputs=RandomInputs(on_ellipses, 0.2, 0.5, 0.75, ((0.0, 0.0),) * 4),
-        delta_t=0.1,
-    ),
+    collection=Collection(random_inputs=RandomInputs(on_ellipses, 0.2, 0.5, 0.75, ((0.0, 0.0),) * 4)),
     views=Views(
         box=(4.0, 4.0, 2.5, 2.5),
         plane=("x", "y"),

@@ -250,6 +250,11 @@ class System:
         return self.views.start or tuple(0.5 * width for width in self.box)
 
     @property
+    def delta_t(self) -> float:
+        """Control interval where nothing says another [s]: what one unit of reward stands for."""
+        return self.spec.reward_delta_t
+
+    @property
     def integrator(self) -> str:
         """How truth is computed, for the attributes of data."""
         if self.exact_flow is not None:
@@ -261,6 +266,14 @@ class System:
         bounds = torch.tensor(list(self.parameter_ranges.values()), dtype=torch.float64).reshape(-1, 2)
         low, high = bounds.unbind(dim=-1)
         return low + (high - low) * torch.rand(count, len(low), dtype=torch.float64, generator=generator)
+
+    def draw_starts(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draw starts as random episodes do, in the task's reset box where nothing says another: (N, D) float64."""
+        unit = torch.rand(count, self.spec.state_dim, dtype=torch.float64, generator=generator)
+        if self.collection.random_inputs is not None:
+            return self.collection.random_inputs.starts(unit)
+        low, high = unit.new_tensor(self.reset_low), unit.new_tensor(self.reset_high)
+        return low + (high - low) * unit
 
     # --- flow ---
 

@@ -205,13 +205,11 @@ class Collection:
         random_inputs: Starts and inputs of random episodes; the reset box and no feedback if None.
         ppo: Rate [Hz] -> settings of an agent; without any, the system is not collected with PPO.
         checked: Whether presets say what error a model of its data must reach (`checks.max_own_rate_error`).
-        delta_t: Control interval where nothing says another [s].
     """
 
     random_inputs: RandomInputs | None = None
     ppo: Mapping[float, PPOSettings] = field(default_factory=dict)
     checked: bool = False
-    delta_t: float = 0.05
 
 
 @dataclass(frozen=True)

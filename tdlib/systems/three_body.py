@@ -35,6 +35,7 @@ SPEC = EnvironmentSpec(
     input_low=(-THRUST,) * 2,
     input_high=(THRUST,) * 2,
     action_table=thrusters(THRUST),
+    reward_delta_t=0.05,
 )
 
 
@@ -85,9 +86,7 @@ THREE_BODY = System(
     power=lambda x, u, p, m: p.mass_1 * (u[0] * x[6] + u[1] * x[7]),
     max_substep=0.0025,
     task=Task(reset_low=tuple(-x for x in WIDEST), reset_high=WIDEST),
-    collection=Collection(
-        random_inputs=RandomInputs(at_rest_together, 0.2, 0.5, 0.75, ((0.0, 0.0),) * 12), delta_t=0.05
-    ),
+    collection=Collection(random_inputs=RandomInputs(at_rest_together, 0.2, 0.5, 0.75, ((0.0, 0.0),) * 12)),
     views=Views(
         box=(1.0,) * 6 + (1.5,) * 6,
         plane=("x_1", "y_1"),
@@ -109,6 +108,4 @@ THREE_BODY = System(
 def as_founded(system: System = THREE_BODY) -> System:
     """Return the system of the founding document: no softening, one symplectic Euler step per interval."""
     hard = dict(system.parameters) | {"softening": 1e-6}
-    return dataclasses.replace(
-        system, parameters=hard, solver="symplectic_euler", max_substep=system.collection.delta_t
-    )
+    return dataclasses.replace(system, parameters=hard, solver="symplectic_euler", max_substep=system.delta_t)

@@ -29,6 +29,7 @@ class Source:
 SOURCES: dict[str, Source] = {
     "ppo": Source("tdlib.data.sources.ppo:collect_ppo", "file", "system"),
     "random": Source("tdlib.data.sources.random:write_random", "file", "system"),
+    "sequences": Source("tdlib.data.sources.sequences:write_sequences", "file", "system"),
     "branched": Source("tdlib.data.sources.branched:write_branched", "files", "sets"),
     "csv": Source("tdlib.data.sources.csv:import_csv", "set", "log"),
     "minari": Source("tdlib.data.sources.minari:import_minari", "set", "log"),

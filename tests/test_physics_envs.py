@@ -1,0 +1,148 @@
+"""The founding documents' environments and data sets: settings, sequences, splits, files, and what they refuse."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from tdlib.data import DatasetError, load_dataset
+from tdlib.data.sources.sequences import collect_sequences, write_sequences
+from tdlib.data.verify import verify_dataset
+from tdlib.envs import (
+    SYSTEMS,
+    ForcedOscillator,
+    ForcedPendulum,
+    ForcedTwoBodySpaceship,
+    PhysicsControlEnv,
+    ThreeBodyEnv,
+    make_environment,
+    register_system,
+)
+
+ENVS = {
+    "oscillator": (ForcedOscillator, 2, 3),
+    "pendulum": (ForcedPendulum, 2, 3),
+    "spaceship": (ForcedTwoBodySpaceship, 4, 9),
+    "three_body": (ThreeBodyEnv, 12, 9),
+}
+
+
+@pytest.mark.parametrize("name", ENVS)
+def test_names_sizes_and_settings(name, generator):
+    kind, state_dim, num_actions = ENVS[name]
+    env = kind()
+    assert (env.name, env.state_dim, env.action_dim) == (name, state_dim, num_actions)
+    assert list(env.action_map) == list(range(num_actions)) and len(env.init_state_range) == state_dim
+    assert env.system.spec.position_dims == tuple(range(state_dim))[env.pos_slice]
+    assert env.system.spec.velocity_dims == tuple(range(state_dim))[env.vel_slice]
+    state = env.sample_init_state(generator)
+    params = env.sample_params(generator)
+    assert state.shape == (state_dim,) and set(params) == set(env.variable_params) <= set(env.params)
+    action = env.sample_action(generator)
+    one = env.step(state, action, variable_params=params)
+    many = env.step(state.expand(3, -1), torch.full((3,), action), env.dt_default, params)
+    assert one.shape == (state_dim,) and torch.allclose(many, one.expand(3, -1), atol=1e-12)
+    assert torch.equal(env.step(state, torch.tensor([action]), variable_params=params), one)
+    halves = env.step(env.step(state, action, env.dt_default / 2, params), action, env.dt_default / 2, params)
+    assert torch.allclose(halves, one, atol=1e-4)
+    inputs = env.system.spec.held_input(torch.tensor([float(action)], dtype=torch.float64))
+    slope = env.derivative(0.0, state, inputs, params)
+    assert torch.allclose((env.step(state, action, 1e-5, params) - state) / 1e-5, slope, atol=1e-2, rtol=1e-3)
+    assert env.get_energy(state, params).shape == () and env.power(state, inputs, params).shape == ()
+
+
+@pytest.mark.parametrize("name", ("oscillator", "pendulum", "spaceship", "three_body", "double_cart_pole"))
+def test_gymnasium_knows_every_system(name):
+    env = make_environment(name, 1 / SYSTEMS[name].delta_t)
+    observation, _ = env.reset(seed=0)
+    assert observation.shape == (SYSTEMS[name].spec.state_dim,)
+    assert np.isfinite(env.step(env.action_space.sample())[0]).all()
+
+
+def test_every_number_can_be_set_and_registered(generator):
+    env = ForcedPendulum(
+        name="long_pendulum", length=2.0, dt_default=0.04, variable_params={"mass": (0.5, 1.5)},
+        init_state_range=((-0.5, 0.5), (0.0, 0.0)),
+    )  # fmt: skip
+    assert env.params["length"] == 2.0 and env.dt_default == 0.04 and set(env.sample_params(generator)) == {"mass"}
+    starts = env.sample_init_state(generator, 100)
+    assert starts[:, 0].abs().max() <= 0.5 and not starts[:, 1].any()
+    register_system(env.system)
+    made = make_environment("long_pendulum", 25)
+    made.reset(seed=0)
+    assert len(collect_sequences("long_pendulum", 4, 5, 0)) == 20
+    small = ForcedOscillator(init_state_range=(-0.1, 0.1)).sample_init_state(generator, 50)
+    assert small.abs().max() <= 0.1
+    wide = ForcedTwoBodySpaceship(init_mode="seed").sample_init_state(generator, 200)
+    assert (
+        wide[:, :2].norm(dim=-1).min()
+        < 1.0
+        < ForcedTwoBodySpaceship().sample_init_state(generator, 200)[:, :2].norm(dim=-1).min()
+    )
+    founded = ThreeBodyEnv(integrator="symplectic_euler", n_substeps=1, softening=1e-6)
+    assert founded.system.integrator.startswith("SYMPLECTIC_EULER, ceil(delta_t / 50 ms)")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ForcedPendulum(weight=1.0), "parameters of pendulum must be among .*, got \\['weight'\\]"),
+        (lambda: ForcedPendulum(dt_default=0.0), "dt_default must be positive"),
+        (lambda: ForcedPendulum(variable_params={"damping": (1.0, 0.0)}), "range of damping must be finite and low <="),
+        (lambda: ForcedPendulum(init_state_range=((0, 1),) * 3), "init_state_range must be .* 2 such pairs"),
+        (lambda: ForcedTwoBodySpaceship(init_mode="box"), "init_mode must be one of \\['orbit', 'seed'\\], got 'box'"),
+        (lambda: ThreeBodyEnv(integrator="verlet"), "solver must be one of"),
+        (lambda: ThreeBodyEnv(n_substeps=0), "n_substeps must be at least 1, got 0"),
+        (
+            lambda: ForcedPendulum().step(torch.zeros(2).double(), 3),
+            "action_idx must be whole numbers in 0 .. 2, got 3",
+        ),
+        (lambda: ForcedPendulum().step(torch.zeros(2).double(), 0, -0.1), "dt must be positive and finite"),
+        (lambda: ForcedPendulum().step(torch.full((2,), math.inf).double(), 0), "state of pendulum must stay finite"),
+        (
+            lambda: ForcedPendulum().step(torch.zeros(2).double(), 0, 0.1, {"mass": 1.0}),
+            "variable_params must be \\['damping'\\], got \\['mass'\\]",
+        ),
+        (lambda: collect_sequences("pendulum", 0, 5, 0), "num_sequences must be positive, got 0"),
+        (lambda: collect_sequences("pendulum", 5, 5, 0, -0.1), "delta_t must be positive, got -0.1"),
+        (lambda: collect_sequences("pendul", 5, 5, 0), "environment must be one of"),
+    ],
+)
+def test_wrong_settings_are_refused_by_name_rule_and_value(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("name", ENVS)
+def test_sequences_are_what_the_system_does(name):
+    dataset = collect_sequences(name, 12, 8, seed=3)
+    system = SYSTEMS[name]
+    assert dataset.num_episodes == 12 and (dataset.episode_lengths == 8).all()
+    assert not [found for found in verify_dataset(dataset) if found.ok is False]
+    if system.spec.parameter_names:
+        assert len(np.unique(dataset.parameters[:, 0])) == 12
+    again = collect_sequences(name, 12, 8, seed=3)
+    assert np.array_equal(dataset.next_state, again.next_state)
+    assert not np.array_equal(dataset.state, collect_sequences(name, 12, 8, seed=4).state)
+    assert set(np.unique(collect_sequences(name, 60, 8, seed=0).action)) == set(range(system.spec.num_actions))
+
+
+def test_splits_go_by_sequence_in_the_shares_asked_for(tmp_path):
+    path = write_sequences("oscillator", 50, 4, 0, tmp_path / "a.h5")
+    sizes = {split: load_dataset(tmp_path / f"a_{split}.h5").num_episodes for split in ("train", "val", "test")}
+    assert sizes == {"train": 40, "val": 5, "test": 5} and load_dataset(path).num_episodes == 50
+    write_sequences("oscillator", 40, 4, 0, tmp_path / "b.h5", val_split=0.15, test_split=0.2)
+    parts = [load_dataset(tmp_path / f"b_{split}.h5") for split in ("train", "val", "test")]
+    assert [part.num_episodes for part in parts] == [26, 6, 8]
+    assert sorted(np.concatenate([part.episode_id for part in parts])) == list(range(40))
+    with pytest.raises(ValueError, match="val_split and test_split must be in .0, 1. and leave a rest, got 0.5, 0.6"):
+        write_sequences("oscillator", 40, 4, 0, tmp_path / "c.h5", val_split=0.5, test_split=0.6)
+
+
+def test_a_sequence_that_goes_to_infinity_enters_no_set():
+    runaway = PhysicsControlEnv(SYSTEMS["oscillator"], name="runaway", damping=-1.0, variable_params={})
+    system = runaway.system
+    assert np.isfinite(collect_sequences(system, 5, 10, 0).next_state).all()
+    with pytest.raises(DatasetError, match="sequences of runaway must stay finite .* 0 of 25 did"):
+        collect_sequences(system, 5, 10, 0, delta_t=400.0)
