@@ -11,7 +11,17 @@ from torch import nn
 from tdlib.core.imports import import_object, is_import_path
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.contract import DynamicsModel
-from tdlib.models.families import ensemble, first_order_ode, jump, lstm, newtonian, port_hamiltonian, velocity
+from tdlib.models.families import (
+    ensemble,
+    first_order_ode,
+    jump,
+    lstm,
+    mass_matrix,
+    newtonian,
+    port_hamiltonian,
+    separable_hamiltonian,
+    velocity,
+)
 from tdlib.models.family import Family, family_of
 
 MODELS: dict[str, Family] = {
@@ -21,6 +31,8 @@ MODELS: dict[str, Family] = {
     "newtonian": newtonian.FAMILY,
     "velocity": velocity.FAMILY,
     "port_hamiltonian": port_hamiltonian.FAMILY,
+    "separable_hamiltonian": separable_hamiltonian.FAMILY,
+    "mass_matrix": mass_matrix.FAMILY,
     "ensemble": ensemble.FAMILY,
 }
 DISCRETE: dict[str, type[DynamicsModel]] = {

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from tdlib.core.solvers import SPLITTINGS, TABLEAUS, runge_kutta_step, splitting_step
+from tdlib.core.solvers import SPLITTINGS, TABLEAUS, implicit_midpoint_step, runge_kutta_step, splitting_step
 from tdlib.core.straight_line import GLOBALS, RECORDING, Unknown, Vector, code, unknowns
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ def _substep(system: "System", x: list, u: list, p: SimpleNamespace, h: Unknown)
     def field(point: Vector) -> Vector:
         return Vector(system.equation(point, u, p, RECORDING))
 
+    if system.solver == "implicit_midpoint":
+        return implicit_midpoint_step(field, Vector(x), h)
     if system.solver in TABLEAUS:
         return runge_kutta_step(TABLEAUS[system.solver], field, Vector(x), h)
 

@@ -151,7 +151,8 @@
     if (count !== n) refuse("a state of " + system.name + " must have " + n + " numbers", count);
   }
   function sizesOf(system) {
-    return { state: system.stateNames.length, action: system.actionTable ? 1 : system.inputs.length };
+    const action = system.actionTable ? 1 : system.inputs.length;
+    return { state: system.stateNames.length, action: action, velocityDims: system.velocityDims };
   }
   function checkAction(system, action) {
     const table = system.actionTable, size = sizesOf(system).action, values = vector(action);
@@ -165,8 +166,10 @@
   function checkDeltaT(deltaT) {
     if (!(deltaT > 0 && deltaT < Infinity)) refuse("deltaTs must be positive times in seconds", deltaT);
   }
-  function checkSolver(solver, substeps) {
+  function checkSolver(system, solver, substeps) {
     if (solver && !has(td.tableaux, solver)) refuse("solver must be " + oneOf(td.tableaux), solver);
+    if (solver && td.tableaux[solver].moves && !system.velocityDims.length)
+      refuse("solver must not move velocities, " + system.name + " has none", solver);
     if (substeps !== undefined && substeps !== null && !(Number.isInteger(substeps) && substeps >= 1))
       refuse("substeps must be a whole number >= 1", substeps);
   }
@@ -175,7 +178,7 @@
   function rollout(env, id, request, after) {
     const system = systemOf(env), model = modelOf(env, id, request.derive), actions = request.actions;
     checkState(system, request.state);
-    checkSolver(request.solver, request.substeps);
+    checkSolver(system, request.solver, request.substeps);
     let x = Float64Array.from(request.state), y = new Float64Array(x.length);
     model.reset();
     for (let k = 0; k < actions.length; k++) {

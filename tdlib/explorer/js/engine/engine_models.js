@@ -49,7 +49,7 @@
 
   function fieldModel(structure, weights, sizes, entry) {
     const piece = structure.rate(weights, td.numbers), hold = holder(piece, sizes.action);
-    const solve = makeSolver(piece.run, sizes.state), middle = new Float64Array(sizes.state), one = new Float64Array(1);
+    const solve = makeSolver(piece.run, sizes.state, sizes.velocityDims), middle = new Float64Array(sizes.state), one = new Float64Array(1);
     const energy = structure.energy && structure.energy(weights, td.numbers);
     return {
       reset() {},

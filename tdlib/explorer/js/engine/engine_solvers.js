@@ -1,13 +1,37 @@
-/* tdEngine, solvers: explicit Runge-Kutta steps by their tableaux (`tdEngine.tableaux`, written by generate/systems.py).
+/* tdEngine, solvers: Runge-Kutta steps by their tableaux, splittings by their moves, the implicit midpoint by iteration
+   (`tdEngine.tableaux`, written by generate/systems.py).
    Also what is held: generated code computes what depends on the action and Δt alone when these change. */
 (function (root) {
   "use strict";
   const td = (root.tdEngine = root.tdEngine || {});
 
-  /** Take steps y = x + h Σ b_i k_i, k_i = rate(x + h Σ a_ij k_j); rate(x, dx) writes ds/dt. Returns step(tableau, x, h, y). */
-  function makeSolver(rate, size) {
+  /** Take steps y = x + h Σ b_i k_i, k_i = rate(x + h Σ a_ij k_j); rate(x, dx) writes ds/dt. Returns step(tableau, x, h, y).
+      A splitting moves the velocities, then all else, ... each along the rate at the point it has come to. */
+  function makeSolver(rate, size, velocityDims) {
     const point = new Float64Array(size), slopes = [];
+    const isVelocity = Array.from({ length: size }, function (_, i) { return (velocityDims || []).includes(i); });
+    function split(moves, x, h, y) {
+      point.set(x);
+      for (const [velocities, share] of moves) {
+        rate(point, y);
+        for (let i = 0; i < size; i++) if (isVelocity[i] === velocities) point[i] += share * h * y[i];
+      }
+      y.set(point);
+    }
+    function implicit(iterations, x, h, y) {
+      const slope = slopes[0] || (slopes[0] = new Float64Array(size));
+      point.set(x);
+      for (let k = 0; k <= iterations; k++) {
+        rate(point, slope);
+        for (let i = 0; i < size; i++) {
+          y[i] = x[i] + h * slope[i];
+          point[i] = 0.5 * (x[i] + y[i]);
+        }
+      }
+    }
     return function (tableau, x, h, y) {
+      if (tableau.moves) return split(tableau.moves, x, h, y);
+      if (tableau.iterations) return implicit(tableau.iterations, x, h, y);
       const stages = tableau.b.length;
       while (slopes.length < stages) slopes.push(new Float64Array(size));
       for (let s = 0; s < stages; s++) {

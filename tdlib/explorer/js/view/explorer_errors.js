@@ -90,7 +90,7 @@
     },
     true_field: function (limit, system, solver, substeps) {
       var held = null, engine = root.tdEngine, next = new Float64Array(system.stateNames.length);
-      var solve = engine.solvers.makeSolver(function (x, dx) { dx.set(system.field(x, held)); }, next.length);
+      var solve = engine.solvers.makeSolver(function (x, dx) { dx.set(system.field(x, held)); }, next.length, system.velocityDims);
       return function (state, action, deltaT) {
         held = action;
         for (var k = 0; k < substeps; k++) {

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tdlib.core.namespace import TORCH
-from tdlib.core.solvers import TABLEAUS
+from tdlib.core.solvers import ITERATIONS, SPLITTINGS, TABLEAUS
 from tdlib.explorer.python.generate.function import function_text
 from tdlib.explorer.python.views import symbols, view_values
 from tdlib.systems import SYSTEMS, System
@@ -67,7 +67,9 @@ def systems_script() -> str:
 
 @cache
 def _systems_script(names: tuple[str, ...]) -> str:
-    tableaux = {name: {"a": table.a, "b": table.shares} for name, table in TABLEAUS.items()}
+    tableaux: dict[str, dict] = {name: {"a": table.a, "b": table.shares} for name, table in TABLEAUS.items()}
+    tableaux |= {name: {"moves": splitting.moves} for name, splitting in SPLITTINGS.items()}
+    tableaux["implicit_midpoint"] = {"iterations": ITERATIONS}
     return "\n".join(
         [f"globalThis.tdEngine.tableaux = {json.dumps(tableaux)};", *(system_script(SYSTEMS[name]) for name in names)]
     )
