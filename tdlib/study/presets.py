@@ -19,6 +19,8 @@ from tdlib.core.imports import import_object, importable, is_import_path
 from tdlib.core.time_grid import delta_t_of, num_steps
 from tdlib.envs import register_system
 from tdlib.evaluation.control.plans import knot_clock
+from tdlib.evaluation.sets.schedules import hold_of
+from tdlib.evaluation.tables import frequency_label
 from tdlib.models import find_family, register_model
 from tdlib.planning import CEM, build_planner, inputs_of
 from tdlib.study.arms import Arm
@@ -84,6 +86,7 @@ class Evaluation(_Section):
     num_pairs: PositiveInt = 4096  # one-step pairs per seed
     num_starts: PositiveInt = 50  # open-loop starts per seed
     horizon: PositiveFloat = 1.0  # [s]
+    hold: PositiveFloat | None = None  # how long one input of a rollout is held [s]; None: as in the study
 
 
 class Control(_Section):
@@ -212,6 +215,9 @@ class Preset(_Section):
             raise ValueError(
                 f"evaluation.horizon must hold one step of every rate: {self.evaluation.horizon} s < {longest} s"
             )
+        if self.evaluation.hold is not None:
+            for label in map(frequency_label, self.test_frequencies):
+                hold_of(label, self.evaluation.hold)
         for name in self.models:
             windows_per_batch(self.training.batch_size, find_family(name).needs.window)
         for name in self.environments:

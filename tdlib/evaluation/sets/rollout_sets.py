@@ -53,22 +53,24 @@ def build_rollouts(
     generator: torch.Generator,
     *,
     with_context: bool,
+    hold: float | None = None,
 ) -> dict[str, RolloutSet]:
     """Draw one input signal per start and follow the truth under it at every rate.
 
     The k-th input of a start is the same at every rate; it is held 0.2 s, at 33.3 Hz 0.6 s and at 16 Hz 0.1875 s,
-    because their intervals do not divide 0.2 s.
+    because their intervals do not divide 0.2 s; or `hold` seconds at every rate.
     """
     start = origin.state
-    num_holds = max(math.ceil(horizon / hold_of(rate) - 1e-9) for rate in rates)
+    holds = {rate: hold_of(rate, hold) for rate in rates}
+    num_holds = max(math.ceil(horizon / held - 1e-9) for held in holds.values())
     drawn = origin.parameters
-    signal = draw_inputs(system, start, num_holds, generator, drawn)  # (S, H, A)
+    signal = draw_inputs(system, start, num_holds, generator, drawn, hold)  # (S, H, A)
     result = {}
     for rate in rates:
         delta_t = rollout_intervals(rate, len(origin), horizon, generator)
         begins = delta_t.cumsum(dim=1) - delta_t
-        hold = ((begins + 1e-9) / hold_of(rate)).floor().long().unsqueeze(-1)
-        actions = signal.gather(1, hold.expand(-1, -1, signal.shape[-1]))
+        number = ((begins + 1e-9) / holds[rate]).floor().long().unsqueeze(-1)
+        actions = signal.gather(1, number.expand(-1, -1, signal.shape[-1]))
         states, inside = follow(system, start, actions, delta_t, drawn)
         context = None
         if with_context:
@@ -80,7 +82,12 @@ def build_rollouts(
 
 
 def draw_inputs(
-    system: System, start: Tensor, num_holds: int, generator: torch.Generator, parameters: Tensor | None = None
+    system: System,
+    start: Tensor,
+    num_holds: int,
+    generator: torch.Generator,
+    parameters: Tensor | None = None,
+    hold: float | None = None,
 ) -> Tensor:
     """Draw piecewise constant inputs, uniform over their range or table, (S, H, A).
 
@@ -95,7 +102,9 @@ def draw_inputs(
         unit = torch.rand(shape, dtype=torch.float64, generator=generator)
         low, high = (torch.tensor(x, dtype=torch.float64) for x in (spec.input_low, spec.input_high))
         candidates = low + (high - low) * unit
-    delta_t = torch.full(shape[:3], hold_of(""), dtype=torch.float64)
+    if not system.has_limits:
+        return candidates[:, 0]
+    delta_t = torch.full(shape[:3], hold or hold_of(""), dtype=torch.float64)
     each = start.unsqueeze(1).expand(-1, NUM_CANDIDATES, -1)
     survived = survival_time(system, each, candidates, delta_t, None if parameters is None else parameters.unsqueeze(1))
     best = survived.argmax(dim=1)  # the first of equals

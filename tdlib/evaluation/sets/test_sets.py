@@ -70,6 +70,7 @@ def build_test_set(
     num_pairs: int = 4096,
     num_starts: int = 50,
     horizon: float = 1.0,
+    hold: float | None = None,
     own_states: bool = True,
     shift: Sequence[TransitionDataset] = (),
     num_shift_pairs: int | None = None,
@@ -85,6 +86,7 @@ def build_test_set(
         num_pairs: Pairs N per set and rate.
         num_starts: Rollout starts.
         horizon: Length of rollouts [s].
+        hold: How long one input of a rollout is held [s]; the study's own times if None.
         own_states: Also build "ppo": at each rate that was collected, the states of that rate's own test split.
         shift: Sets of another policy; pooled into "shift".
         num_shift_pairs: Pairs of "shift", by default a quarter of `num_pairs`.
@@ -121,7 +123,8 @@ def build_test_set(
             system, datasets, labels, num_pairs, stream("pooled"), num_context_pairs, free=False
         )
     origin = sample_origins(datasets, num_starts, stream("starts"))
-    rollouts = build_rollouts(system, origin, labels, horizon, stream("rollouts"), with_context=num_context_pairs > 0)
+    drawn = stream("rollouts")
+    rollouts = build_rollouts(system, origin, labels, horizon, drawn, with_context=num_context_pairs > 0, hold=hold)
     return TestSet(system.spec, seed, pairs, rollouts)
 
 

@@ -99,6 +99,7 @@ def load_test_set(run: Run, env: str, seed: int) -> TestSet:
         num_pairs=evaluation.num_pairs,
         num_starts=evaluation.num_starts,
         horizon=evaluation.horizon,
+        hold=evaluation.hold,
         shift=other if has_ppo(env) else (),
     )
 
@@ -228,7 +229,7 @@ def _result(run: Run, env: str, model: str) -> tuple[Result, dict[str, object]]:
         env=env,
         model=model,
         measures=measures,
-        evaluation=run.preset.evaluation.model_dump(),
+        evaluation=run.preset.evaluation.model_dump(exclude_none=True),
         rates=run.preset.test_frequencies,
     )
     members: dict[str, object] = {}

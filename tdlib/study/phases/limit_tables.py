@@ -51,7 +51,7 @@ def limit_curves(run: Run, env: str, seeds: Sequence[int] = ()) -> pd.DataFrame:
         path.with_suffix(".yaml"),
         sources=sources_of(__name__, "tdlib.study.phases.evaluate", "tdlib.study.limits", system=env),
         env=env,
-        evaluation=run.preset.evaluation.model_dump(),
+        evaluation=run.preset.evaluation.model_dump(exclude_none=True),
         rates=run.preset.test_frequencies,
     )
     made_from: dict[str, object] = {}
