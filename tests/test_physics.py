@@ -13,6 +13,8 @@ from scipy.integrate import solve_ivp
 from tdlib.core.namespace import symbolic
 from tdlib.core.solvers import SPLITTINGS, integrate, solver_step
 from tdlib.core.specs import random_actions
+from tdlib.data.sources.sequences import collect_sequences
+from tdlib.evaluation import build_test_set, evaluate_stack
 from tdlib.systems import SYSTEMS
 from tdlib.systems.spaceship import NEAREST, anywhere
 from tdlib.systems.three_body import as_founded
@@ -279,3 +281,32 @@ def test_splittings_bound_the_energy_and_need_velocities(solver):
     np.testing.assert_allclose(scalar, system.flow(state, rest, 0.3)[0], atol=1e-12)
     with pytest.raises(ValueError, match=f"for a state without velocities, got '{solver}'"):
         solver_step(solver)
+
+
+# --- energy along rollouts --------------------------------------------------------------------------------------------
+
+
+def test_energies_of_rollouts_are_scored_with_their_own_parameters(generator):
+    """The exact flow errs by nothing though its energy drifts; with one damping for all sequences it errs."""
+    system = SYSTEMS["oscillator"]
+    data = [collect_sequences(system, 40, 12, seed=0)]
+    test_set = build_test_set(system, data, seed=0, rates=(10, 5), num_pairs=16, num_starts=12, horizon=1.0, hold=0.2)
+    drawn = test_set.rollouts["10"].parameters
+
+    def exact(state, action, delta_t):
+        return system.flow(state, action, delta_t, drawn.expand(*state.shape[:-1], 1))
+
+    def average(state, action, delta_t):
+        return system.flow(state, action, delta_t)
+
+    tables = {}
+    for name, model in (("exact", exact), ("average", average)):
+        found = evaluate_stack(model, None, test_set, system, measures=["rollout"])
+        tables[name] = found["energy_errors"]
+    table = tables["exact"]
+    assert set(table["test_frequency"]) == {"10", "5"} and (table["n"] == 12).all()
+    assert table["energy_error"].max() < 1e-5 and (table["true_drift"] > 0.01).all()
+    assert (table["drift"] - table["true_drift"]).abs().max() < 1e-5
+    assert (tables["average"]["energy_error"] > 0.01).any()
+    expected = system.total_energy(test_set.rollouts["10"].state, drawn).std()
+    assert table["scale"].iloc[0] == pytest.approx(float(expected))

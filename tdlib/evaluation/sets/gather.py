@@ -89,12 +89,14 @@ def gather_rollouts(
     own = _by_seed(test_sets, members, lambda test_set: test_set.rollouts[rate])
     num_starts, num_steps = (min(rollouts.delta_t.shape[axis] for rollouts in own.values()) for axis in (0, 1))
     own = {seed: rollouts.cut(num_starts, num_steps) for seed, rollouts in own.items()}
-    limited = next(iter(own.values())).inside is not None
-    state, actions, delta_t, states, times, *inside = _stack(
-        own, members, ("state", "actions", "delta_t", "states", "times", *(["inside"] if limited else []))
+    first = next(iter(own.values()))
+    names = ("state", "actions", "delta_t", "states", "times")
+    state, actions, delta_t, states, times = _stack(own, members, names)
+    inside, drawn = (
+        None if getattr(first, name) is None else _stack(own, members, (name,))[0] for name in ("inside", "parameters")
     )
     context = _stack_context(own, members) if with_context else None
-    return RolloutSet(state, actions, delta_t, states, inside[0] if limited else None, times.mean(dim=0), context)
+    return RolloutSet(state, actions, delta_t, states, inside, times.mean(dim=0), context, drawn)
 
 
 def join_rates(tensor: Tensor) -> Tensor:

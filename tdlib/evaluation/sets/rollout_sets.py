@@ -27,6 +27,7 @@ class RolloutSet:
         inside: (S, T) bool, whether the truth had not left its limits up to then; None where there are no limits.
         times: (T,) physical time after each step [s]; the mean over starts where steps are irregular.
         context: The true steps before the starts, (S, C, ...), or None.
+        parameters: (S, P) parameters of the system in each rollout, or None where none are drawn.
     """
 
     state: Tensor
@@ -36,13 +37,16 @@ class RolloutSet:
     inside: Tensor | None
     times: Tensor
     context: Context | None = None
+    parameters: Tensor | None = None
 
     def cut(self, num_starts: int, num_steps: int) -> "RolloutSet":
         """Return the first steps of the first rollouts."""
         actions, delta_t, states = (x[:num_starts, :num_steps] for x in (self.actions, self.delta_t, self.states))
         inside = None if self.inside is None else self.inside[:num_starts, :num_steps]
         context = None if self.context is None else self.context.map(lambda x: x[:num_starts])
-        return RolloutSet(self.state[:num_starts], actions, delta_t, states, inside, self.times[:num_steps], context)
+        drawn = None if self.parameters is None else self.parameters[:num_starts]
+        times = self.times[:num_steps]
+        return RolloutSet(self.state[:num_starts], actions, delta_t, states, inside, times, context, drawn)
 
 
 def build_rollouts(
@@ -77,7 +81,7 @@ def build_rollouts(
             context = pair_context(origin, past_intervals(rate, len(origin), CONTEXT_STEPS, generator))
         inside = inside if system.has_limits else None
         times = delta_t.cumsum(dim=1).mean(dim=0)
-        result[rate] = RolloutSet(start, actions, delta_t, states, inside, times, context)
+        result[rate] = RolloutSet(start, actions, delta_t, states, inside, times, context, drawn)
     return result
 
 
