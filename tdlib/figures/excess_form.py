@@ -36,10 +36,11 @@ def draw_excess_forms(table: pd.DataFrame) -> Drawing:
         "and of own error times a factor are added; the factor is 1 (own error), h/Δ (repeated step), 1 + a|1 − h/Δ| "
         "(mismatch), a power of Δ/h, one for each direction, or a quadratic as in Newton's series; in brackets the "
         "number of fitted values. Gray are the trivial ones: a constant, and the limit alone. Means over seeds with "
-        f"95 % t intervals, n = {span_text(table['n_seeds'])} seeds of {span_text(table['n'])} errors in all. Filled "
-        "green: least of those below the better trivial one (by the rule of contrasts, Holm's correction over the "
-        f"forms of a kind); orange: above it.{f' {bad} errors are not finite and left out.' if bad else ''} "
-        f"{_conclusion(table)}"
+        f"95 % t intervals, n = {span_text(table['n_seeds'])} seeds of {span_text(table['n'])} errors in all. Green: "
+        "below the better trivial one, by the rule of contrasts (Holm's correction over the forms of a kind); filled: "
+        f"the simplest of these that none is seen to undercut; orange: above it."
+        + f" {bad} errors are not finite and left out." * bool(bad)
+        + f" {_conclusion(table)}"
     )
     alt = f"Points with intervals of the log error of {table['form'].nunique()} forms for {len(kinds)} kinds of arms."
     return Drawing(figure, caption, alt, table)
@@ -77,4 +78,5 @@ def _conclusion(table: pd.DataFrame) -> str:
             f"{kind}: {row['form']}, {interval_text(row, 'log_error', 'ci')}, a factor of "
             f"{np.exp(row['log_error']):.2f} ({told}; ratio {interval_text(row, 'ratio')}, {row['verdict']})"
         )
-    return f"Chosen by log error out of the groups, {seeds_text(table['n_seeds'].max())}: {'; '.join(parts)}."
+    told = f"{table['envs'].iloc[0]}; {seeds_text(table['n_seeds'].max())}"
+    return f"Chosen by log error out of the groups ({told}): {'; '.join(parts)}."

@@ -98,7 +98,8 @@ def _distances(curve: pd.DataFrame) -> str:
         }
         told = " and ".join(f"{number_text(value)} for \u201c{name}\u201d" for name, value in off.items())
         parts.append(f"{told} at the threshold {threshold:g}")
-    return f"Probabilities lie off the observed shares by {'; by '.join(parts)} (mean over rows)."
+    told = f"mean over rows of {curve['envs'].iloc[0]}"
+    return f"Probabilities lie off the observed shares by {'; by '.join(parts)} ({told})."
 
 
 def _draw_curve(axis: Axes, rows: pd.DataFrame) -> None:
@@ -129,4 +130,5 @@ def _conclusion(comparison: pd.DataFrame) -> str:
             f"{interval_text(row, 'ratio')} of the base rate's "
             f"{number_text(base['brier'])} ({row['verdict']}), AUC {interval_text(row, 'auc', digits=3)}"
         )
-    return f"In systems and at rates held out, {'; '.join(parts)} ({seeds_text(comparison['n_seeds'].max())})."
+    told = f"{comparison['envs'].iloc[0]}; {seeds_text(comparison['n_seeds'].max())}"
+    return f"In systems and at rates held out, {'; '.join(parts)} ({told})."

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tdlib.core.facts import MIXED, TRAIN_RATES, TRANSITIONS
+from tdlib.core.facts import MIXED, TRANSITIONS
 from tdlib.core.time_grid import delta_t_of
 from tdlib.evaluation.tables import ARM_COLUMNS, frequency_value
 from tdlib.study.arms import DEFAULT_SIZE
 
 ARM = ["env", *ARM_COLUMNS]
 AT_RATE = [*ARM, "test_frequency", "seed"]
-COLUMNS = [*AT_RATE, "kind", "step_ratio", "error", "own_error", "limit", "defect", "spread"]
+NUMBERS = ["step_ratio", "error", "own_error", "limit", "defect", "spread"]
+COLUMNS = [*AT_RATE, "kind", *NUMBERS]
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,14 @@ def deployed(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """
     errors, limits = tables.get("one_step_errors"), tables.get("limits")
     if errors is None or limits is None:
-        return pd.DataFrame(columns=COLUMNS)
+        return pd.DataFrame({name: pd.Series(dtype=float if name in NUMBERS else object) for name in COLUMNS})
     errors = errors[(errors["test_set"] == "pooled") & (errors["dimension"] == "all")]
     errors = errors[(errors["size"] == DEFAULT_SIZE) & (errors["data"] == TRANSITIONS)]
     errors = errors[np.isfinite(errors["test_frequency"].map(frequency_value))]
     kinds = pd.DataFrame([vars(kind) for kind in KINDS]).rename(columns={"label": "kind", "limit": "limit_name"})
     rows = errors[[*AT_RATE, "relative_error"]].merge(kinds, on=["method", "form"])
     rows = rows.rename(columns={"relative_error": "error"})
-    rates = _trained_rates(rows["train_frequency"])
+    rates = [rate for rate in dict.fromkeys(limits["train_frequency"]) if np.isfinite(frequency_value(rate))]
     pairs = zip(rows["train_frequency"], rows["test_frequency"], strict=True)
     rows["own"] = [_next_rate(train, test, rates) for train, test in pairs]
     rows = rows.dropna(subset="own")  # intervals between the rates have none of their own
@@ -92,11 +93,6 @@ def deployed(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     for name, table in (("defect", _defects(tables)), ("spread", _spreads(tables))):
         rows = rows.merge(table, on=AT_RATE, how="left") if table is not None else rows.assign(**{name: np.nan})
     return rows.dropna(subset="limit")[COLUMNS].reset_index(drop=True)
-
-
-def _trained_rates(trained: pd.Series) -> list[str]:
-    single = sorted({rate for rate in trained if np.isfinite(frequency_value(rate))}, key=float)
-    return single or list(TRAIN_RATES)
 
 
 def _next_rate(train: str, test: str, rates: Sequence[str]) -> str | None:

@@ -29,7 +29,7 @@ NOTHING = Interval(math.nan, math.nan, math.nan, 0, 0)
 SMALLEST = 1e-6  # a form that crosses zero keeps a logarithm
 SUMMARY_COLUMNS = (
     "kind", "form", "parameters", "log_error", "ci_low", "ci_high", "trivial", "ratio", "ratio_low", "ratio_high",
-    "p_holm", "verdict", "chosen", "bad", "n_seeds", "n",
+    "p_holm", "verdict", "chosen", "envs", "bad", "n_seeds", "n",
 )  # fmt: skip
 
 
@@ -109,12 +109,14 @@ def predict_out_of_group(rows: pd.DataFrame, name: str) -> np.ndarray:
 def compare_forms(scores: pd.DataFrame) -> pd.DataFrame:
     """Set every form beside the better of the trivial ones, all held-out environments and rates together.
 
-    Chosen is the form of least log error among those that beat the trivial one by the rule of contrasts, where the
-    forms of a kind are a family for Holm's correction; where none does, none is.
+    Chosen among the forms that beat the trivial one by the rule of contrasts, where those of a kind are a family for
+    Holm's correction, is the one with fewest parameters that the least log error is not seen to be below; where no form
+    beats it, none is.
 
     Returns:
         One row per kind and form: parameters, log_error (RMS) with its interval over seeds, trivial (the better one),
-        ratio to it with its interval, paired by seed, p_holm, verdict on a ratio below 1, chosen, bad, n_seeds, n.
+        ratio to it with its interval, paired by seed, p_holm, verdict on a ratio below 1, chosen, envs (their names),
+        bad, n_seeds, n.
     """
     found = []
     for kind, _ in _kinds_and_models():
@@ -127,10 +129,12 @@ def compare_forms(scores: pd.DataFrame) -> pd.DataFrame:
             .sum()
         )
         errors = np.sqrt(sums["square"] / sums["n"]).unstack("seed")
+        count = int(sums["n"].groupby("detail").sum().iloc[0])
         shared = {
             "kind": kind.label,
+            "envs": ", ".join(dict.fromkeys(own["env"])),
             "bad": int(own["bad"].iloc[0]),
-            "n": int(sums["n"].groupby("detail").sum().iloc[0]),
+            "n": count,
         }
         found += [shared | row for row in _compared(errors)]
     return pd.DataFrame(found, columns=list(SUMMARY_COLUMNS))
@@ -146,7 +150,9 @@ def _compared(errors: pd.DataFrame) -> list[dict]:
     adjusted = dict(zip(FORMS, holm([test.p_value for test in tests]), strict=True))
     verdicts = {name: judge(SMALLER, ratios[name], adjusted[name]) for name in FORMS}
     better = [name for name in FORMS if verdicts[name] in (CONSISTENT, CONFIRMED)]
-    chosen = min(better, key=lambda name: estimates[name].mean, default=None)
+    least = min(better, key=lambda name: estimates[name].mean, default=None)
+    simplest = sorted(better, key=lambda name: (FORMS[name].num_parameters, estimates[name].mean))
+    chosen = next((name for name in simplest if _as_good(errors.loc[name], errors.loc[least])), None)
     rows = []
     for name, estimate in estimates.items():
         ratio = ratios.get(name, NOTHING)
@@ -168,6 +174,11 @@ def _compared(errors: pd.DataFrame) -> list[dict]:
             }
         )
     return rows
+
+
+def _as_good(errors: pd.Series, least: pd.Series) -> bool:
+    """Whether log errors by seed are not seen to be larger than the least ones."""
+    return bool(np.array_equal(errors, least)) or t_interval(errors / least, logarithmic=True).ci_low <= 1
 
 
 def _kinds_and_models() -> list[tuple[Kind, str]]:

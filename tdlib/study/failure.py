@@ -25,6 +25,7 @@ BASE_RATE, MAIN = "base rate", "expected error"
 RIDGE = 1e-3  # of standardized features: without it, classes that separate have no estimate
 EDGES = np.array([0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0])  # of the bins of probability
 LOG_RANGE = (1e-6, 1e3)  # of an error whose logarithm is taken; what diverged at its own rate has the largest
+PREDICTED_COLUMNS = ("env", "test_frequency", "seed", "threshold", "subset", "predictor", "failed", "probability")
 Features = Callable[[pd.DataFrame], np.ndarray]
 
 
@@ -84,7 +85,7 @@ def predict_failures(rows: pd.DataFrame) -> pd.DataFrame:
                 keys = {"threshold": threshold, "subset": subset or "", "predictor": name}
                 place = own[["env", "test_frequency", "seed"]]
                 found.append(place.assign(**keys, failed=outcome, probability=probability))
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(PREDICTED_COLUMNS))
 
 
 def _predictors_of(subset: str | None) -> list[str]:
@@ -98,8 +99,6 @@ def failure_scores(predicted: pd.DataFrame) -> pd.DataFrame:
 
     Metric "failure.brier", method (the predictor), detail (the subset), test_frequency (the threshold).
     """
-    if predicted.empty:
-        return pd.DataFrame(columns=measurements.COLUMNS)
     square = (predicted["probability"] - predicted["failed"]) ** 2
     keys = ["env", "predictor", "subset", "threshold", "seed"]
     scores = (
@@ -115,9 +114,10 @@ def compare_predictors(predicted: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row per threshold, subset and predictor: failures (their share), brier and auc with intervals, ratio of the
-        Brier score to the base rate's with its interval (paired by seed), verdict on a ratio below 1, n_seeds, n.
+        Brier score to the base rate's with its interval (paired by seed), verdict on a ratio below 1, envs (their
+        names), n_seeds, n.
     """
-    found = []
+    found, envs = [], ", ".join(dict.fromkeys(predicted["env"]))
     for (threshold, subset), rows in predicted.groupby(["threshold", "subset"], sort=False):
         brier = {name: _per_seed(own, _brier) for name, own in rows.groupby("predictor", sort=False)}
         for name, own in rows.groupby("predictor", sort=False):
@@ -129,7 +129,7 @@ def compare_predictors(predicted: pd.DataFrame) -> pd.DataFrame:
                 {"threshold": threshold, "subset": subset, "predictor": name, "failures": own["failed"].mean()}
                 | _ends("brier", score) | _ends("auc", auc) | _ends("ratio", ratio, np.inf)
                 | {"verdict": "" if name == BASE_RATE else judge(Claim(0.0, 1.0), ratio),
-                   "n_seeds": score.n_seeds, "n": len(own)}
+                   "envs": envs, "n_seeds": score.n_seeds, "n": len(own)}
             )  # fmt: skip
     return pd.DataFrame(found)
 
@@ -139,15 +139,15 @@ def reliability(predicted: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row per threshold, predictor and bin (of the rows that all have): probability (mean), observed with its
-        interval over seeds, n_seeds, n.
+        interval over seeds, envs (their names), n_seeds, n.
     """
     whole = predicted[predicted["subset"] == ""]
-    found = []
-    place = np.clip(np.digitize(whole["probability"], EDGES) - 1, 0, len(EDGES) - 2)
+    found, envs = [], ", ".join(dict.fromkeys(whole["env"]))
+    place = np.clip(np.digitize(whole["probability"].astype(float), EDGES) - 1, 0, len(EDGES) - 2)
     for (threshold, name, _), rows in whole.assign(bin=place).groupby(["threshold", "predictor", "bin"], sort=False):
         counts = rows.groupby("seed")["failed"].agg(["sum", "size"])
         observed = share_interval(counts["sum"], counts["size"])
-        keys = {"threshold": threshold, "predictor": name, "probability": rows["probability"].mean()}
+        keys = {"threshold": threshold, "predictor": name, "envs": envs, "probability": rows["probability"].mean()}
         found.append(keys | _ends("observed", observed) | {"n_seeds": observed.n_seeds, "n": len(rows)})
     return pd.DataFrame(found)
 

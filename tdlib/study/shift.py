@@ -52,7 +52,7 @@ def _row(numbers: Measured, env: str, arm: Sequence[str], rate: str, raw: Mappin
     ratios, pooled, shift = _ratios(numbers, env, arm, rate)
     if not ratios:
         return None
-    against = {seed: ratio / raw[seed] for seed, ratio in ratios.items() if seed in raw}
+    against = {seed: ratio / raw[seed] for seed, ratio in ratios.items() if raw.get(seed, 0) > 0}
     ratio, compared = _estimate(ratios.values()), _estimate(against.values())
     model, method, form, train = arm
     limits = [_mean(_limit(numbers, env, method, form, train, rate, prefix)) for prefix in ("", "shift ")]
@@ -74,7 +74,10 @@ def _ratios(numbers: Measured, env: str, arm: Sequence[str], rate: str) -> tuple
     names = ("model", "method", "form", "train_frequency")
     query = {"env": env, **dict(zip(names, arm, strict=True)), "size": DEFAULT_SIZE, "data": "transitions"}
     pooled, shift = (numbers.of(query | {"metric": name, "test_frequency": rate}) for name in (POOLED, SHIFT))
-    return {seed: shift[seed][0] / pooled[seed][0] for seed in sorted(pooled.keys() & shift.keys())}, pooled, shift
+    seeds = sorted(pooled.keys() & shift.keys())
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = {seed: float(np.divide(shift[seed][0], pooled[seed][0])) for seed in seeds}
+    return ratios, pooled, shift
 
 
 def _same(against: Mapping[int, float]) -> bool:
@@ -100,6 +103,6 @@ def _mean(per_seed: PerSeed) -> float:
 
 def _estimate(ratios: Iterable[float]) -> Interval:
     values = np.array(list(ratios))
-    if not len(values) or not np.isfinite(values).all():  # leaving a seed out would be choosing
+    if not len(values) or not (np.isfinite(values) & (values > 0)).all():  # leaving a seed out would be choosing
         return Interval(np.nan, np.nan, np.nan, len(values), len(values))
     return t_interval(values, logarithmic=True)
