@@ -63,16 +63,18 @@ def _draw_panel(axis: Axes, rows: pd.DataFrame) -> None:
 
 
 def _conclusion(table: pd.DataFrame) -> str:
-    """Say of every ensemble where it fails most and what the alarm makes of that."""
+    """Say of every ensemble where it fails most, what the alarm makes of that, and where it sounds most in vain."""
     parts = []
     for _, rows in table.groupby(["env", *ARM], sort=False):
-        row = rows.loc[rows["failures"].idxmax()]
-        where = f"{row['arm']} on {row['env']}"
-        if not row["n_failures"]:
-            parts.append(f"{where} fails on no pair counted")
-            continue
+        worst, vain = rows.loc[rows["failures"].idxmax()], rows.loc[(rows["alarms"] - rows["failures"]).idxmax()]
+        told = "fails on no pair counted"
+        if worst["n_failures"]:
+            told = (
+                f"fails most at {worst['test_frequency']} Hz, on {worst['failures']:.2g} of the pairs, of which "
+                f"{interval_text(worst, 'missed')} raise no alarm"
+            )
         parts.append(
-            f"{where} fails most at {row['test_frequency']} Hz, on {row['failures']:.2g} of the pairs, and "
-            f"{interval_text(row, 'missed')} of those raise no alarm"
+            f"{worst['arm']} on {worst['env']} {told}, and sounds most in vain at {vain['test_frequency']} Hz, where "
+            f"{interval_text(vain, 'alarms')} raise one and {vain['failures']:.2g} fail"
         )
     return f"{'; '.join(parts)} ({seeds_text(table['n_seeds'].max())})."

@@ -31,14 +31,14 @@ def draw_excess_forms(table: pd.DataFrame) -> Drawing:
         axes[-1, 0].set_xlabel("RMS difference of log errors, system and rate held out")
     bad = int(table.groupby("kind")["bad"].first().sum())
     caption = (
-        "How far predicted errors lie from measured ones, of each kind of arm at rates it was not trained at; every "
-        "system and test rate is predicted by a fit to the other systems and rates. Forms: the squares of exact limit "
+        "How far predicted errors lie from measured ones, of each kind of arm at rates it was not trained at, each "
+        "time in a system and at a test rate that the fit has not seen. Forms: the squares of exact limit "
         "and of own error times a factor are added; the factor is 1 (own error), h/Δ (repeated step), 1 + a|1 − h/Δ| "
         "(mismatch), a power of Δ/h, one for each direction, or a quadratic as in Newton's series; in brackets the "
         "number of fitted values. Gray are the trivial ones: a constant, and the limit alone. Means over seeds with "
         f"95 % t intervals, n = {span_text(table['n_seeds'])} seeds of {span_text(table['n'])} errors in all. Green: "
         "below the better trivial one, by the rule of contrasts (Holm's correction over the forms of a kind); filled: "
-        f"the simplest of these that none is seen to undercut; orange: above it."
+        "the simplest of these that none is seen to undercut; orange: above it."
         + f" {bad} errors are not finite and left out." * bool(bad)
         + f" {_conclusion(table)}"
     )

@@ -31,8 +31,8 @@ def draw_reliability(curve: pd.DataFrame) -> Drawing:
     total = curve.groupby(["threshold", "predictor"])["n"].sum()
     caption = (
         "Will the relative error at another rate exceed a threshold (1 is predicting no change)? Observed share "
-        "against the probability that a logistic regression gives from what is known before, in bins; every system and "
-        "test rate is predicted by a fit to the others. Expected error: the root of limit² + own error². "
+        "against the probability that a logistic regression gives from what is known before, in bins, each time in a "
+        "system and at a test rate that the fit has not seen. Expected error: the root of limit² + own error². "
         f"Bars: 95 % intervals over seeds that also count rows; n = {span_text(total)} rows of "
         f"{seeds_text(curve['n_seeds'].max())}. On the gray diagonal a probability is honest; the dotted line is the "
         f"share of failures. {_distances(curve)}"
@@ -77,8 +77,8 @@ def draw_predictors(comparison: pd.DataFrame) -> Drawing:
     blank = [f"{label} above {threshold:g}" for label, threshold in pairs]
     caption = (
         "Brier score (mean squared error of a predicted probability of failure at another rate) over that of the base "
-        "rate, which knows how often models fail elsewhere; every system and test rate is predicted by a fit to the "
-        "others. Left of 1 a predictor knows more. Expected error: the root of limit² + own error². "
+        "rate, which knows how often models fail elsewhere, each time in a system and at a test rate that the "
+        "fit has not seen. Left of 1 a predictor knows more. Expected error: the root of limit² + own error². "
         f"Ratios paired by seed, geometric means with 95 % t intervals, n = {seeds_text(comparison['n_seeds'].max())}, "
         f"{span_text(shown['n'])} rows."
         + f" Without a failure, so not drawn: {'; '.join(blank)}." * bool(blank)
