@@ -19,9 +19,11 @@ from tdlib.study import excess_form, failure, shift
 from tdlib.study.alarm import alarm_shares
 from tdlib.study.analyses import analyze
 from tdlib.study.deployed import COLUMNS, KINDS, deployed
+from tdlib.study.judging import judge_predictions
 from tdlib.study.limits import fixed_step_limit
 from tdlib.study.measurements import measure
 from tdlib.study.phases import limit_tables
+from tdlib.study.predictions import load_predictions
 from tdlib.study.shift import shift_ratios
 from tdlib.systems import SYSTEMS
 
@@ -196,15 +198,16 @@ PLANTS = {
 def test_a_planted_form_is_chosen_on_systems_and_rates_held_out(planted):
     kind, factor = PLANTS[planted]
     rows = rows_of(kind, lambda s, own, limit, salt: np.hypot(limit, own * factor(s)) * noise(1, 0.03, salt)[0])
-    table = excess_form.compare_forms(excess_form.form_scores(rows)).set_index("form")
+    scores = excess_form.form_scores(rows)
+    table = excess_form.compare_forms(scores).set_index("form")
     assert table.index[table["chosen"]].tolist() == [planted]
     assert table.loc[planted, "verdict"] == "confirmed" and table.loc[planted, "log_error"] == pytest.approx(
         0.03, rel=0.2
     )
     assert f"{kind.label}: {planted}, 0.029 [" in figures.draw_excess_forms(table.reset_index()).caption
-    few = excess_form.compare_forms(excess_form.form_scores(rows[rows["seed"] < 3])).set_index("form")
+    few = excess_form.compare_forms(scores[scores["seed"] < 3]).set_index("form")
     assert few.loc[planted, "verdict"] == "consistent"
-    one = excess_form.compare_forms(excess_form.form_scores(rows[rows["seed"] < 1]))
+    one = excess_form.compare_forms(scores[scores["seed"] < 1])
     assert not one["chosen"].any() and set(one["verdict"]) == {"", "open"}
 
 
@@ -295,7 +298,10 @@ def test_the_defect_stands_beside_the_main_predictor_on_the_same_rows():
     rows = failing(lambda expected: 1 / (1 + (expected / 0.3) ** -3), seeds=3)
     some = rows["test_frequency"].isin(["5", "10", "25"])
     rows["defect"] = np.where(some, np.where(rows["error"] > 1, 2.0, 0.1), np.nan)  # it gives the failures away
-    table = failure.compare_predictors(failure.predict_failures(rows))
+    predicted = failure.predict_failures(rows)
+    verdicts = judge_predictions(failure.failure_scores(predicted), {"": load_predictions()["failure-is-foreseen"]})
+    assert len(verdicts) == len(ENVS) * len(FAILURES) and (verdicts["n_seeds"] == 3).all()  # one number of each
+    table = failure.compare_predictors(predicted)
     own = table[(table["subset"] == "defect") & (table["threshold"] == 1)].set_index("predictor")
     assert list(own.index) == [failure.BASE_RATE, failure.MAIN, "expected error and defect"]
     assert set(own["n"]) == {int(some.sum())} and own.loc["expected error and defect", "brier"] < 0.02
@@ -349,10 +355,13 @@ def test_shares_of_alarms_count_seeds_and_pairs_and_turn_with_the_table():
         row = table.loc["5"]
         assert row["missed_low"] < missed < row["missed_high"] and row["failures"] == 0.5
         caption = figures.draw_alarm(table.reset_index()).caption
-        assert f"fails most at 5 Hz, on 0.5 of the pairs, and {missed:g} [" in caption
+        assert f"fails most at 5 Hz, on 0.5 of the pairs, of which {missed:g} [" in caption
     measured = measure({"ensemble_calibration": counted(0.9)})
     assert set(measured["metric"]) == {"ensemble.alarms", "ensemble.missed"}
     assert set(measured.loc[measured["metric"] == "ensemble.missed", "test_frequency"]) == {"5"}
+    known = {"": load_predictions()["alarm-of-an-ensemble"]}
+    verdicts = judge_predictions(measure({"ensemble_calibration": counted(0.0, seeds=5)}), known).set_index("what")
+    assert verdicts["verdict"].tolist() == ["holds", "refuted", "refuted"]  # 0 of the failures missed is a number too
     old = counted(0.9).drop(columns=list(calibration.ALARM_COUNTS))
     assert alarm_shares(old).empty and alarm_shares(None).empty and measure({"ensemble_calibration": old}).empty
 

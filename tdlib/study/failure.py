@@ -97,15 +97,15 @@ def _predictors_of(subset: str | None) -> list[str]:
 def failure_scores(predicted: pd.DataFrame) -> pd.DataFrame:
     """Brier score of every held-out environment and seed, as `measurements.measure` has its rows.
 
-    Metric "failure.brier", method (the predictor), detail (the subset), test_frequency (the threshold).
+    Metric "failure.brier", method (a predictor of all rows), test_frequency (the threshold).
     """
-    square = (predicted["probability"] - predicted["failed"]) ** 2
-    keys = ["env", "predictor", "subset", "threshold", "seed"]
-    scores = (
-        predicted.assign(square=square).groupby(keys, sort=False)["square"].agg(value="mean", n="size").reset_index()
-    )
-    named = scores.rename(columns={"predictor": "method", "subset": "detail"})
+    whole = predicted[predicted["subset"] == ""]
+    square = (whole["probability"] - whole["failed"]) ** 2
+    keys = ["env", "predictor", "threshold", "seed"]
+    scores = whole.assign(square=square).groupby(keys, sort=False)["square"].agg(value="mean", n="size").reset_index()
+    named = scores.rename(columns={"predictor": "method"})
     arm = {"metric": BRIER, "model": "none", "form": "none", "size": "none", "data": "none", "train_frequency": ""}
+    arm |= {"detail": ""}
     return named.assign(**arm, test_frequency=named["threshold"].map("{:g}".format))[measurements.COLUMNS]
 
 

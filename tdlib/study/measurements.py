@@ -12,6 +12,7 @@ KEYS = ["metric", *ARM_AT_RATE, "detail"]  # identify one number, up to the seed
 COLUMNS = [*KEYS, "seed", "value", "n"]
 ROLLOUT_TIMES = (0.5, 1.0)  # [s]
 SUCCESS = "control.success"  # the one measure that is a share of episodes
+OF_PAIRS = ("ensemble.alarms", "ensemble.missed")  # shares of pairs, which can be 0 and then have no logarithm
 BESIDE = ("ppo", "contacts", "shift")  # test sets that are quoted beside the pooled one
 LIMIT = "limit."  # begins the names of what perfect learning would score
 BELOW_ZERO = ("one_step.excess", "control.return", "control.regret")  # of the rest, an interval ends at 0
