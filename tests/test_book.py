@@ -31,6 +31,7 @@ FAMILIES = (
 FIGURES = [
     "ground_truth/plant_change.png", "ground_truth/zero_order_hold.png", "data/Pendulum-v1-returns.png",
     "data/CartPole-v1-returns.png", *[family.format(env) for family in FAMILIES for env in ENVS],
+    *[f"failure/{name}.png" for name in ("shift", "excess_forms", "predictors", "reliability", "alarm")],
     "statistics/contrasts.png", "paper_figures/figure1_heatmaps.png", "paper_figures/figure2_horizon.png",
     "paper_figures/figure3_control.png", "paper_figures/figure4_state_space.png", "paper_figures/figure5_ablations.png",
     *[f"own/{name}.png" for name in ("system", "form", "model", "log")],
@@ -127,7 +128,7 @@ def test_figures_have_a_name_and_it_is_unique():
 
 
 CHAPTERS = ("ground_truth", "data", "models", "training", "one_step", "rollouts", "consistency", "control",
-            "statistics", "explorer", "bring_your_own")  # fmt: skip
+            "statistics", "failure", "explorer", "bring_your_own")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
@@ -139,7 +140,7 @@ def test_chapters_state_question_call_reading_and_limits(name):
     assert "```python" in page
 
 
-@pytest.mark.parametrize("name", ["one_step", "rollouts", "consistency", "control"])
+@pytest.mark.parametrize("name", ["one_step", "rollouts", "consistency", "control", "failure"])
 def test_predictions_stand_before_verdicts(name):
     page = text(BOOK / f"{name}.md")
     verdicts = re.findall(r"\{verdict\} (\S+)", page)

@@ -1,9 +1,11 @@
 """Figures from synthetic tables: nothing clipped, axes and captions complete, files whole, no pyplot, small videos."""
 
+import functools
 import json
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,7 @@ from tdlib.figures.conclusions import conclusion
 from tdlib.figures.save import png_bytes
 from tdlib.figures.selection import is_placed, key_arms, pick, shown_arms
 from tdlib.figures.style import state_label, state_plane
+from tdlib.study.analyses import analyze
 from tdlib.study.arms import all_arms
 from tdlib.systems import SYSTEMS
 
@@ -156,6 +159,22 @@ def everywhere(table):
     return pd.concat([table.assign(env=env) for env in SYSTEMS], ignore_index=True)
 
 
+@functools.cache
+def analyses():
+    """Tables of the analyses over environments, from planted errors of every arm."""
+    table = everywhere(one_step(ALL)).query("test_frequency != 'irregular'")
+    both = pd.concat([table, table.assign(test_set="shift")], ignore_index=True)
+    forms = ("fixed_step", "rescaled", "interpolation scaled_concat")
+    known = [{"env": env, "limit": prefix + form, "train_frequency": train, "test_frequency": rate, "detail": "",
+              "seed": seed, "relative_error": 0.3, "n": 64}
+             for env in SYSTEMS for prefix in ("", "shift ") for form in forms for train in ("10", "20", "50", "mixed")
+             for rate in RATES[:-1] for seed in (0, 1)]  # fmt: skip
+    counts = {"n_tested": 100, "n_alarms": 20, "n_failures": 50, "n_missed": 40}
+    alarms = everywhere(calibration(ENSEMBLES)).assign(**counts)
+    tables = {"one_step_errors": both, "limits": pd.DataFrame(known), "ensemble_calibration": alarms}
+    return analyze(SimpleNamespace(save_table=lambda *_: None), tables)
+
+
 DRAWINGS = {
     "heatmaps": lambda: figures.draw_error_heatmaps(one_step(ALL[::3])),
     "heatmaps_mse": lambda: figures.draw_error_heatmaps(one_step(FEW[:6]), value="mse"),
@@ -175,6 +194,11 @@ DRAWINGS = {
     "plant_change": lambda: figures.draw_plant_change(plant_change()),
     "hold": lambda: figures.draw_zero_order_hold(SYSTEMS["Pendulum-v1"], frequencies=(10, 20, 50)),
     "contrasts": lambda: figures.draw_contrasts(contrasts()),
+    "shift": lambda: figures.draw_shift(analyses()["shift"]),
+    "excess_forms": lambda: figures.draw_excess_forms(analyses()["excess_forms"]),
+    "predictors": lambda: figures.draw_predictors(analyses()["failure"]),
+    "reliability": lambda: figures.draw_reliability(analyses()["reliability"]),
+    "alarm": lambda: figures.draw_alarm(analyses()["alarms"]),
     "figure1": lambda: figures.draw_figure1(everywhere(one_step(FEW[:8]))),
     "figure2": lambda: figures.draw_figure2(everywhere(rollouts(FEW[:6]))),
     "figure3": lambda: figures.draw_figure3(everywhere(control(FEW))),

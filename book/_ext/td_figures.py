@@ -8,7 +8,8 @@
 
 The alt text and the end of the caption (n, interval) come from the JSON file beside the picture. The form for the dark
 theme, its data and the notebook that made it are found when the site is staged.
-A missing picture or alt text is a warning, and therefore an error in the strict build.
+A missing picture or alt text is a warning, and therefore an error in the strict build; with `:if-drawn:` a sentence
+stands in place of a picture that the run's tables, of older source, give no numbers for.
 """
 
 import functools
@@ -40,11 +41,16 @@ ALT = re.compile(r"""\balt\s*=\s*("([^"]*)"|'([^']*)')""", re.IGNORECASE)
 class ResultFigure(Figure):
     """A numbered figure whose alt text, caption tail, dark form and origin come from the files beside it."""
 
+    option_spec = Figure.option_spec | {"if-drawn": directives.flag}
+
     def run(self) -> list[nodes.Node]:
         """Read the sidecar, build the figure in both themes, append caption tail and origin."""
         env = self.state.document.settings.env
         path = (Path(env.doc2path(env.docname)).parent / self.arguments[0]).resolve()
         words = sidecar_of(env, path)
+        if "if-drawn" in self.options and not path.exists():
+            return [nodes.paragraph("", "This figure is not among these results.", classes=["td-source"])]
+        self.options.pop("if-drawn", None)
         if words.get("alt"):
             self.options.setdefault("alt", words["alt"])
         if not self.content:

@@ -12,7 +12,8 @@ KEYS = ["metric", *ARM_AT_RATE, "detail"]  # identify one number, up to the seed
 COLUMNS = [*KEYS, "seed", "value", "n"]
 ROLLOUT_TIMES = (0.5, 1.0)  # [s]
 SUCCESS = "control.success"  # the one measure that is a share of episodes
-BESIDE = ("ppo", "contacts")  # test sets that are quoted beside the pooled one
+OF_PAIRS = ("ensemble.alarms", "ensemble.missed")  # shares of pairs, which can be 0 and then have no logarithm
+BESIDE = ("ppo", "contacts", "shift")  # test sets that are quoted beside the pooled one
 LIMIT = "limit."  # begins the names of what perfect learning would score
 BELOW_ZERO = ("one_step.excess", "control.return", "control.regret")  # of the rest, an interval ends at 0
 
@@ -32,6 +33,7 @@ def measure(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         *_consistency(tables.get("consistency_errors")),
         *_control(tables.get("control_performance")),
         *_limits(tables.get("limits")),
+        *_alarms(tables.get("ensemble_calibration")),
     ]
     parts = [part for part in parts if len(part)]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
@@ -108,3 +110,17 @@ def _limits(limits: pd.DataFrame | None) -> list[pd.DataFrame]:
     names = {**nowhere, "method": "exact", "detail": detail, "metric": LIMIT + limits["limit"]}
     named = limits.assign(**names)
     return [named.rename(columns={"relative_error": "value"})[COLUMNS]]
+
+
+def _alarms(table: pd.DataFrame | None) -> list[pd.DataFrame]:
+    """Share of an ensemble's alarms, and of the failing pairs that raise none; not in tables of older source."""
+    if table is None or "n_alarms" not in table:
+        return []
+    every = table[(table["bin"] == "all") & (table["n_tested"] > 0)].assign(detail="")
+    parts = []
+    for name, count, of in (("alarms", "n_alarms", "n_tested"), ("missed", "n_missed", "n_failures")):
+        rows = every[every[of] > 0]
+        parts.append(
+            _long(rows.assign(n=rows[of].astype(int), share=rows[count] / rows[of]), f"ensemble.{name}", "share")
+        )
+    return parts
