@@ -7,7 +7,7 @@
     ```
 
 The alt text and the end of the caption (n, interval) come from the JSON file beside the picture. The form for the dark
-theme, its data and the notebook that made it are found when the site is staged. Figures of the reading path are numbered.
+theme, its data and the notebook that made it are found when the site is staged. Those of the reading path are numbered.
 A missing picture or alt text is a warning, and therefore an error in the strict build.
 """
 

@@ -1,7 +1,7 @@
 """Read pages side by side: one extension of the tools does not say whether that is safe.
 
-`sphinx_multitoc_numbering` numbers the chapters once all pages are read, in the order of the table of contents; it keeps
-nothing while they are read.
+`sphinx_multitoc_numbering` numbers the chapters once all pages are read, in the order of the table of contents; while
+they are read it keeps nothing.
 """
 
 from sphinx.application import Sphinx

@@ -1,7 +1,7 @@
-"""The reading path: the numbered part of `_toc.yml`. "Next" walks through it and nothing else; its figures have numbers.
+"""The reading path, the numbered part of `_toc.yml`: "Next" walks through it alone, and its figures have numbers.
 
-The appendix is looked up, so its pages have neither "Next" nor numbered figures: a figure has one number, in the chapter
-that shows it. A book without a numbered part, as a run of one's own gets, is walked through from end to end.
+The appendix is looked up, so its pages have neither "Next" nor numbered figures: a figure has one number, in the
+chapter that shows it. A book without a numbered part, as a run of one's own gets, is walked through from end to end.
 """
 
 import functools

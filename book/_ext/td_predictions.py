@@ -111,7 +111,8 @@ class VerdictDirective(SphinxDirective):
             if len(names) > 1:
                 wrapper += nodes.rubric("", known[name].title)
             wrapper += make_table(["What", "Predicted", "Measured", "Verdict"], body)
-        note = f"{told([row for rows in shown.values() for _, row in rows])}. Brackets: 95 % interval over the n seeds. Source of the numbers: {label}."
+        total = told([row for rows in shown.values() for _, row in rows])
+        note = f"{total}. Brackets: 95 % interval over the n seeds. Source of the numbers: {label}."
         return [wrapper, nodes.paragraph("", note, classes=["td-source"])]
 
 

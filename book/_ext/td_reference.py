@@ -1,4 +1,4 @@
-"""Reference tables made from files: the library's public names, and what became of every name in the founding documents."""
+"""Reference tables made from files: the library's public names, and what became of those in the founding documents."""
 
 import ast
 import importlib.util

@@ -1,4 +1,4 @@
-"""The last line of a page with code: that code as one script, to download. The scripts lie in `scripts/` of the site."""
+"""The last line of a page with code: that code as one script, to download, from `scripts/` of the staged site."""
 
 from pathlib import Path
 

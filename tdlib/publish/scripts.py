@@ -40,7 +40,8 @@ def script_of(page: str) -> str:
 
 def code_blocks(page: str) -> Iterator[tuple[str, str]]:
     """Yield every Python block of a page with the heading above it."""
-    heading, code, fence = "", None, ""
+    code: list[str] | None = None  # lines of the block that is open
+    heading, fence = "", ""
     for line in page.splitlines(keepends=True):
         if code is not None:
             if line.strip() == "```":
