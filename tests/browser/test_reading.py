@@ -37,10 +37,10 @@ def test_next_walks_through_the_path_and_nothing_else(html, new_page):
 
 
 def test_figures_are_numbered_by_chapter_and_once(html, new_page):
-    page, chapter, found = new_page((html / "index.html").as_uri()), 0, []
+    page, chapter, found = new_page((html / f"{PATH[0]}.html").as_uri()), 0, []
     for name in PATH[1:]:
         page.goto((html / f"{name}.html").as_uri())
-        number = re.match(r"(\d+)\.", page.locator("h1").inner_text())
+        number = re.match(r"(\d+)\.", page.locator(".bd-article h1").inner_text())
         chapter = int(number[1]) if number else chapter  # a page inside a chapter goes on with its numbers
         numbers = page.evaluate(NUMBERS)
         assert all(re.fullmatch(rf"Fig\. {chapter}\.\d+", each) for each in numbers), (name, numbers)
@@ -51,23 +51,36 @@ def test_figures_are_numbered_by_chapter_and_once(html, new_page):
         assert page.locator("figure").count() and page.evaluate(NUMBERS) == []
 
 
-@pytest.mark.parametrize(
-    "name", ["book/one_step", "book/data", "notebooks/04_control-CartPole-v1", "notebooks/07_explorer"]
-)
-def test_a_page_offers_its_code_as_a_script(html, new_page, name):
-    page = new_page((html / f"{name}.html").as_uri())
-    link = page.get_by_role("link", name="Download this page as a script")
-    with page.expect_download() as downloading:
-        link.click()
-    script = Path(downloading.value.path()).read_text(encoding="utf-8")
+SCRIPT = "Download this page as a script"
+WITH_CODE = ["book/one_step", "book/data", "notebooks/04_control-CartPole-v1", "notebooks/07_explorer"]
+
+
+def check_script(name: str, file: str, script: str) -> None:
     if name.startswith("notebooks/"):
         source = ROOT / f"{name.partition('-')[0]}.py"
-        assert downloading.value.suggested_filename == source.name
-        assert script == source.read_text(encoding="utf-8")
+        assert (file, script) == (source.name, source.read_text(encoding="utf-8"))
     else:
-        assert downloading.value.suggested_filename == f"{Path(name).name}.py"
-        assert "# %%" in script and "from tdlib" in script
+        assert file == f"{Path(name).name}.py" and "# %%" in script and "from tdlib" in script
     compile(script, name, "exec")
+
+
+@pytest.mark.parametrize("name", WITH_CODE)
+def test_a_page_offers_its_code_as_a_script(html, new_page, serve, name):
+    server = serve(html)
+    page = new_page(f"{server}/{name}.html", server=server)
+    with page.expect_download() as downloading:
+        page.get_by_role("link", name=SCRIPT).click()
+    script = Path(downloading.value.path()).read_text(encoding="utf-8")
+    check_script(name, downloading.value.suggested_filename, script)
+
+
+def test_from_disk_the_script_opens(html, new_page):
+    """A browser does not download from one file to another; it shows the script, to be saved."""
+    for name in WITH_CODE:
+        page = new_page((html / f"{name}.html").as_uri())
+        page.get_by_role("link", name=SCRIPT).click()
+        page.wait_for_url("**/*.py")
+        check_script(name, page.url.rpartition("/")[2], page.evaluate("document.body.textContent"))
 
 
 def test_a_phone_shows_the_deployment_rate_of_every_remedy(html, new_page):
