@@ -132,6 +132,6 @@ headline.set_index(keys)[["mean", "ci_low", "ci_high"]].head(20).round(3)
 # ## Finding, limits, next
 #
 # * Few seeds cannot decide: below five a verdict is *consistent* at most, and a difference is confirmed from nine seeds on.
-#   Student's t gives two seeds an interval nine times as wide as they lie apart.
+#   Student's t gives two seeds an interval almost thirteen times as wide as they lie apart.
 # * An interval is over seeds of this study. Another set of rates, systems or training budgets is another study.
 # * Next: `06_paper_figures`.

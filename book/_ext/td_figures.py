@@ -7,7 +7,7 @@
     ```
 
 The alt text and the end of the caption (n, interval) come from the JSON file beside the picture. The form for the dark
-theme, its data and the notebook that made it are found when the site is staged.
+theme, its data and the notebook that made it are found when the site is staged. Those of the reading path are numbered.
 A missing picture or alt text is a warning, and therefore an error in the strict build; with `:if-drawn:` a sentence
 stands in place of a picture that the run's tables, of older source, give no numbers for.
 """
@@ -29,6 +29,7 @@ from sphinx.directives.patches import Figure
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from td_page import MEANING
+from td_path import path_of_site
 from td_tables import read_preset
 
 DARK = ".dark.png"  # written beside each figure when the site is staged
@@ -38,8 +39,12 @@ THEMED_IMAGE = re.compile(r'<img(?=[^>]*only-(?:light|dark))(?=[^>]*src="[^"]*_i
 ALT = re.compile(r"""\balt\s*=\s*("([^"]*)"|'([^']*)')""", re.IGNORECASE)
 
 
+class unnumbered_figure(nodes.figure):  # noqa: N801 (docutils finds what draws a node by the name of its class)
+    """A figure of the appendix: Sphinx numbers figures by their class."""
+
+
 class ResultFigure(Figure):
-    """A numbered figure whose alt text, caption tail, dark form and origin come from the files beside it."""
+    """A figure whose alt text, caption tail, dark form and origin come from the files beside it."""
 
     option_spec = Figure.option_spec | {"if-drawn": directives.flag}
 
@@ -66,7 +71,10 @@ class ResultFigure(Figure):
         if caption is not None and words.get("caption"):
             caption += nodes.inline("", " " + words["caption"], classes=["td-tail"])
         figure += nodes.legend("", origin_line(env, path))
-        return result
+        if env.docname in path_of_site(Path(env.srcdir)):
+            return result
+        plain = unnumbered_figure("", *figure.children, **figure.attributes)
+        return [plain if node is figure else node for node in result]
 
 
 def sidecar_of(env: object, path: Path) -> dict[str, str]:
@@ -209,8 +217,19 @@ def check_alt(app: Sphinx, doctree: nodes.document, docname: str) -> None:
                 LOG.warning("picture without alt text: %s", tag[:80], location=docname, type="td", subtype="alt")
 
 
+def visit_unnumbered(translator: nodes.NodeVisitor, node: unnumbered_figure) -> None:
+    """Begin it as any figure."""
+    translator.visit_figure(node)
+
+
+def depart_unnumbered(translator: nodes.NodeVisitor, node: unnumbered_figure) -> None:
+    """End it as any figure."""
+    translator.depart_figure(node)
+
+
 def setup(app: Sphinx) -> dict:
-    """Register both directives and the check."""
+    """Register both directives, the figures without a number, and the check."""
+    app.add_node(unnumbered_figure, html=(visit_unnumbered, depart_unnumbered))
     app.add_directive("result-figure", ResultFigure)
     app.add_directive("video", Video)
     app.connect("doctree-resolved", check_alt)
