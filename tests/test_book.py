@@ -26,7 +26,7 @@ FAMILIES = (
     "data/{}-coverage.png", "training/{}-curves.png", "training/{}-velocity_field.png", "error_heatmaps/{}-mse.png",
     "error_heatmaps/{}-relative.png", "limits/{}.png", "own_and_pooled/{}.png", "error_vs_horizon/{}.png",
     "trajectory_rollouts/{}.png", "state_space/{}.png", "consistency/{}-defect.png", "consistency/{}-convergence.png",
-    "ensemble/{}-calibration.png", "control/{}.png",
+    "velocity_fields/{}-poles.png", "ensemble/{}-calibration.png", "control/{}.png",
 )  # fmt: skip
 FIGURES = [
     "ground_truth/plant_change.png", "ground_truth/zero_order_hold.png", "data/Pendulum-v1-returns.png",

@@ -10,6 +10,7 @@ from tdlib.figures.heatmaps import draw_error_heatmaps
 from tdlib.figures.horizon import draw_error_vs_horizon
 from tdlib.figures.limits import draw_limits
 from tdlib.figures.paper import draw_figure1, draw_figure2, draw_figure3, draw_figure4, draw_figure5
+from tdlib.figures.poles import draw_poles, table_of_fields
 from tdlib.figures.pooled import draw_own_and_pooled
 from tdlib.figures.save import Drawing, SavedFigure, save_drawing, save_figure
 from tdlib.figures.state_space import draw_state_space
@@ -42,6 +43,7 @@ __all__ = [
     "draw_limits",
     "draw_own_and_pooled",
     "draw_plant_change",
+    "draw_poles",
     "draw_returns",
     "draw_state_space",
     "draw_training_curves",
@@ -53,4 +55,5 @@ __all__ = [
     "save_figure",
     "save_rollout_video",
     "table_of_arms",
+    "table_of_fields",
 ]

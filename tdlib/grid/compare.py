@@ -34,6 +34,7 @@ KEYS = {  # whatever of these a table has identifies its rows; equal keys are to
     "env", "model", "method", "form", "size", "data", "train_frequency", "test_frequency", "seed", "test_set",
     "dimension", "time", "truncated", "fine_frequency", "coarse_frequency", "k", "bin", "limit", "policy",
     "control_frequency", "model_frequency", "planner", "duration", "episode", "metric", "detail", "name", "check",
+    "equilibrium", "pole",
 }  # fmt: skip
 NOT_RESULTS = {"seconds", "git_commit"}  # columns about the making of a row
 COSTS = {"job_times", "part_times"}  # tables about the making of a run
