@@ -43,7 +43,7 @@ VIDEOS = [
 PER_ENV = ("01_data_exploration", "02_training_analysis", "03_results_visualization", "04_control")
 ONCE = ("00_ground_truth", "05_statistics", "06_paper_figures", "07_explorer", "08_bring_your_own")
 STAGED = {f"notebooks/{name}-{env}" for name in PER_ENV for env in ENVS} | {f"notebooks/{name}" for name in ONCE}
-GENERATED = STAGED | {"book/gallery", "book/speed"}  # written when a run's site is staged
+GENERATED = STAGED | {"book/gallery", "book/failures_gallery", "book/speed"}  # written when a run's site is staged
 PAGES = sorted(BOOK.glob("*.md"))
 
 
