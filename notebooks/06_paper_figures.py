@@ -63,5 +63,5 @@ display(*film_failures(run, tables))
 # %% [markdown]
 # ## Finding, limits, next
 #
-# * Each figure's data lie beside it as CSV.
+# * Each figure's data lie beside it as CSV; `make report` writes the figure itself as a vector.
 # * Next: `07_explorer`, where you choose.
