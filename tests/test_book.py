@@ -466,7 +466,8 @@ def test_queries_are_well_formed():
     assert len(found) > 100
     known = {"ensemble.auroc", "one_step.mse", "one_step.relative_error", "rollout.relative_error",
              "consistency.defect", "consistency.relative_error", "control.return", "control.success",
-             "control.regret", "one_step.ppo.relative_error", "one_step.contacts.relative_error"}  # fmt: skip
+             "control.regret", "one_step.ppo.relative_error", "one_step.contacts.relative_error",
+             "field.relative_error", "field.divergence_error"}  # fmt: skip
     for page, query in found:
         parsed = td_tables.parse_query(query)
         assert parsed["metric"] in known and parsed["env"] in ENVS, f"{page}: {query}"
