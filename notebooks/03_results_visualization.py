@@ -131,6 +131,18 @@ run.save_figure("consistency", f"{env}-defect", figures.draw_consistency, tables
 run.save_figure("consistency", f"{env}-convergence", figures.draw_convergence, tables.get("convergence_test"), **part)
 
 # %% [markdown]
+# ## Which velocity field has it learned?
+#
+# A map of step $h$ has the field $(\Phi_h - x)/h$. Where its divergence is below the true one, it damps what the
+# system does not; its poles, the eigenvalues of its Jacobian at an equilibrium, say how fast it falls or swings.
+
+# %%
+run.save_figure("velocity_fields", f"{env}-poles", figures.draw_poles, tables.get("field_poles"), **part)
+
+# %%
+figures.table_of_fields(tables.get("field_errors"))
+
+# %% [markdown]
 # ## Does an ensemble know that the rate is wrong?
 #
 # Two questions: does its spread tell an unknown rate from a known one (last panel), and does it match the error (the others)?

@@ -26,7 +26,7 @@ FAMILIES = (
     "data/{}-coverage.png", "training/{}-curves.png", "training/{}-velocity_field.png", "error_heatmaps/{}-mse.png",
     "error_heatmaps/{}-relative.png", "limits/{}.png", "own_and_pooled/{}.png", "error_vs_horizon/{}.png",
     "trajectory_rollouts/{}.png", "state_space/{}.png", "consistency/{}-defect.png", "consistency/{}-convergence.png",
-    "ensemble/{}-calibration.png", "control/{}.png",
+    "velocity_fields/{}-poles.png", "ensemble/{}-calibration.png", "control/{}.png",
 )  # fmt: skip
 FIGURES = [
     "ground_truth/plant_change.png", "ground_truth/zero_order_hold.png", "data/Pendulum-v1-returns.png",
@@ -44,7 +44,7 @@ VIDEOS = [
 PER_ENV = ("01_data_exploration", "02_training_analysis", "03_results_visualization", "04_control")
 ONCE = ("00_ground_truth", "05_statistics", "06_paper_figures", "07_explorer", "08_bring_your_own")
 STAGED = {f"notebooks/{name}-{env}" for name in PER_ENV for env in ENVS} | {f"notebooks/{name}" for name in ONCE}
-GENERATED = STAGED | {"book/gallery", "book/speed"}  # written when a run's site is staged
+GENERATED = STAGED | {"book/gallery", "book/failures_gallery", "book/speed"}  # written when a run's site is staged
 PAGES = sorted(BOOK.glob("*.md"))
 
 
@@ -474,7 +474,8 @@ def test_queries_are_well_formed():
     assert len(found) > 100
     known = {"ensemble.auroc", "one_step.mse", "one_step.relative_error", "rollout.relative_error",
              "consistency.defect", "consistency.relative_error", "control.return", "control.success",
-             "control.regret", "one_step.ppo.relative_error", "one_step.contacts.relative_error"}  # fmt: skip
+             "control.regret", "one_step.ppo.relative_error", "one_step.contacts.relative_error",
+             "field.relative_error", "field.divergence_error"}  # fmt: skip
     for page, query in found:
         parsed = td_tables.parse_query(query)
         assert parsed["metric"] in known and parsed["env"] in ENVS, f"{page}: {query}"

@@ -113,9 +113,18 @@ def state_errors(members):
 
 def velocity(members):
     shape = (len(members), 9)
-    names = ("x", "y", "dx", "dy", "dx_true", "dy_true")
+    names = ("x", "y", "dx", "dy", "dx_true", "dy_true", "dx_map", "dy_map")
     values = {name: numbers(shape, i) for i, name in enumerate(names)}
     return tidy(members, {"point": range(9)}, values).assign(horizontal="theta", vertical="theta_dot")
+
+
+def poles(members):
+    shape = (len(members), 2, 2)
+    parts = [f"{part}{what}" for part in ("real", "imag") for what in ("", "_true", "_limit", "_step")]
+    values = {name: numbers(shape, i, -1, 1) for i, name in enumerate(parts)}
+    values |= {"real_true": np.array([[3.9, -3.9], [0.0, 0.0]])}
+    values |= {"imag_true": np.array([[0.0, 0.0], [3.9, -3.9]])}
+    return tidy(members, {"equilibrium": ["theta=0", "theta=pi"], "pole": [0, 1]}, values)
 
 
 def curves(members):
@@ -189,6 +198,7 @@ DRAWINGS = {
     "control": lambda: figures.draw_control(control(ALL[::4])),
     "overview": lambda: figures.draw_training_overview(curves(FEW)),
     "velocity_field": lambda: figures.draw_velocity_field(velocity(FIELDS)),
+    "poles": lambda: figures.draw_poles(poles(ALL)),
     "returns": lambda: figures.draw_returns(data_table(time=10.0, episode_return=-100.0)),
     "coverage": lambda: figures.draw_coverage(data_table(theta=0.0, theta_dot=0.1).assign(source="ppo")),
     "plant_change": lambda: figures.draw_plant_change(plant_change()),
@@ -237,6 +247,7 @@ SUMMARIES = {  # what is drawn of tables of every arm
     "state_space": lambda table: figures.draw_state_space(state_errors(table)),
     "consistency": lambda table: figures.draw_consistency(defects(table)),
     "convergence": lambda table: figures.draw_convergence(convergence([m for m in table if m["method"] == "ode"])),
+    "poles": lambda table: figures.draw_poles(poles(table)),
     "control": lambda table: figures.draw_control(control(table)),
     "overview": lambda table: figures.draw_training_overview(curves(table)),
     "figure1": lambda table: figures.draw_figure1(everywhere(one_step(table))),

@@ -105,7 +105,9 @@ def origin_line(env: object, path: Path) -> nodes.paragraph:
     root = Path(env.srcdir).resolve()
     parts: list[list[nodes.Node]] = []
     if path.with_suffix(".csv").exists():
-        parts.append([data_link(env, path.with_suffix(".csv"))])
+        parts.append([file_link(env, path.with_suffix(".csv"), "Data (CSV)")])
+    if path.with_suffix(".pdf").exists():
+        parts.append([file_link(env, path.with_suffix(".pdf"), "Vector (PDF)")])
     notebook = read_origins(root).get(path.relative_to(root / "results").as_posix()) if root in path.parents else None
     if notebook and env.docname == f"notebooks/{notebook}":
         parts.append([nodes.Text("made by this notebook")])
@@ -130,11 +132,11 @@ def read_origins(root: Path) -> dict[str, str]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def data_link(env: object, table: Path) -> nodes.Node:
-    """Make a download link to the numbers behind a figure."""
-    target = "/" + table.relative_to(Path(env.srcdir).resolve()).as_posix()
+def file_link(env: object, file: Path, words: str) -> nodes.Node:
+    """Make a download link to a file beside a figure."""
+    target = "/" + file.relative_to(Path(env.srcdir).resolve()).as_posix()
     link = addnodes.download_reference("", "", reftarget=target, refdoc=env.docname)
-    link += nodes.Text("Data (CSV)")
+    link += nodes.Text(words)
     return link
 
 

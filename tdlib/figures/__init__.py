@@ -13,6 +13,7 @@ from tdlib.figures.heatmaps import draw_error_heatmaps
 from tdlib.figures.horizon import draw_error_vs_horizon
 from tdlib.figures.limits import draw_limits
 from tdlib.figures.paper import draw_figure1, draw_figure2, draw_figure3, draw_figure4, draw_figure5
+from tdlib.figures.poles import draw_poles, table_of_fields
 from tdlib.figures.pooled import draw_own_and_pooled
 from tdlib.figures.save import Drawing, SavedFigure, save_drawing, save_figure
 from tdlib.figures.shift import draw_shift
@@ -48,6 +49,7 @@ __all__ = [
     "draw_limits",
     "draw_own_and_pooled",
     "draw_plant_change",
+    "draw_poles",
     "draw_predictors",
     "draw_reliability",
     "draw_returns",
@@ -62,4 +64,5 @@ __all__ = [
     "save_figure",
     "save_rollout_video",
     "table_of_arms",
+    "table_of_fields",
 ]

@@ -15,7 +15,10 @@ SUCCESS = "control.success"  # the one measure that is a share of episodes
 OF_PAIRS = ("ensemble.alarms", "ensemble.missed")  # shares of pairs, which can be 0 and then have no logarithm
 BESIDE = ("ppo", "contacts", "shift")  # test sets that are quoted beside the pooled one
 LIMIT = "limit."  # begins the names of what perfect learning would score
-BELOW_ZERO = ("one_step.excess", "control.return", "control.regret")  # of the rest, an interval ends at 0
+BELOW_ZERO = (  # of the rest, an interval ends at 0
+    "one_step.excess", "control.return", "control.regret",
+    "field.divergence_error", "field.growth", "field.step_growth",
+)  # fmt: skip
 
 
 def measure(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -31,6 +34,7 @@ def measure(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         *_one_step(tables.get("one_step_errors"), tables.get("limits")),
         *_rollouts(tables.get("rollout_errors")),
         *_consistency(tables.get("consistency_errors")),
+        *_fields(tables.get("field_errors"), tables.get("field_poles")),
         *_control(tables.get("control_performance")),
         *_limits(tables.get("limits")),
         *_alarms(tables.get("ensemble_calibration")),
@@ -84,6 +88,20 @@ def _consistency(errors: pd.DataFrame | None) -> list[pd.DataFrame]:
     detail = errors["fine_frequency"] + "->" + errors["coarse_frequency"]
     errors = errors.assign(detail=detail, test_frequency=errors["coarse_frequency"])
     return [_long(errors, f"consistency.{name}", name) for name in ("defect", "relative_error")]
+
+
+def _fields(errors: pd.DataFrame | None, poles: pd.DataFrame | None) -> list[pd.DataFrame]:
+    """Errors of velocity fields, and how far the fastest growing pole of each equilibrium is off [1/s]."""
+    parts = []
+    if errors is not None:
+        parts += [
+            _long(errors.assign(detail=""), f"field.{name}", name) for name in ("relative_error", "divergence_error")
+        ]
+    if poles is not None:
+        first = poles[poles["pole"] == 0].assign(detail=lambda table: table["equilibrium"], n=1)
+        for name, column in (("growth", "real"), ("step_growth", "real_step")):
+            parts.append(_long(first.assign(off=first[column] - first["real_true"]), f"field.{name}", "off"))
+    return parts
 
 
 def _control(episodes: pd.DataFrame | None) -> list[pd.DataFrame]:
