@@ -52,7 +52,7 @@ def draw_poles(table: pd.DataFrame) -> Drawing:
     colors = {name: METHOD_COLORS.get(own["method"].iloc[0], NEUTRAL["muted"]) for name, own in table.groupby("arm")}
     rows, columns = grid_of(len(panels), 1)
     with style():
-        figure, axes = new_figure(rows, columns, height=(0.27 * len(names) + 0.75) * rows + 0.7)
+        figure, axes = new_figure(rows, columns, height=(0.27 * len(names) + 1.0) * rows + 0.8)
         for axis, (place, part) in zip(axes.ravel(), panels, strict=True):
             own = table[table["equilibrium"] == place]
             axis.axvline(own[f"{part}_true"].iloc[0], color=NEUTRAL["text"], linewidth=1.0, zorder=0)
