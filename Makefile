@@ -15,7 +15,7 @@ INTERPRETERS := $(BIN)/python python3.11 python3.12 python3.13 python3
 SUPPORTED := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test lab grid published edition bench verify setup python
+.PHONY: book test lab grid published edition report bench verify setup python
 
 setup: .venv/.installed
 
@@ -66,8 +66,12 @@ published: setup  ## build the edition in git, without running anything
 
 edition: setup  ## run PRESET and take its results into book/published
 	@$(BIN)/python -m tdlib.grid.command $(PRESET) book --cores $(CORES)
+	@$(BIN)/python -m tdlib.publish.report $(PRESET)
 	@$(BIN)/python -m tdlib.publish.site edition $(PRESET)
 	@$(BIN)/python book/_ext/readme_block.py
+
+report: setup  ## write the report of a finished run of PRESET as runs/PRESET/results/summary_report.pdf
+	@$(BIN)/python -m tdlib.publish.report $(PRESET)
 
 bench: setup .peers/.installed .peers-mbrl/.installed  ## ours against its peers; saves runs/bench/bench.json
 	@$(BIN)/python tests/benchmarks/run.py $(if $(DEVICE),--device $(DEVICE))

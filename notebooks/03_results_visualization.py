@@ -128,7 +128,32 @@ run.save_figure("state_space", env, figures.draw_state_space, tables.get("state_
 run.save_figure("consistency", f"{env}-defect", figures.draw_consistency, tables.get("consistency_errors"), **part)
 
 # %%
+figures.table_of_arms(
+    tables.get("consistency_errors"),
+    "defect",
+    ["coarse_frequency", "fine_frequency"],
+    title="semigroup defect by rate of the one step / of the several [Hz]",
+)
+
+# %%
 run.save_figure("consistency", f"{env}-convergence", figures.draw_convergence, tables.get("convergence_test"), **part)
+
+# %%
+figures.table_of_arms(
+    tables.get("convergence_test"), "error", "k", title="relative error of fields at 4h by k, the solver step h/2^k"
+)
+
+# %% [markdown]
+# ## Which velocity field has it learned?
+#
+# A map of step $h$ has the field $(\Phi_h - x)/h$. Where its divergence is below the true one, it damps what the
+# system does not; its poles, the eigenvalues of its Jacobian at an equilibrium, say how fast it falls or swings.
+
+# %%
+run.save_figure("velocity_fields", f"{env}-poles", figures.draw_poles, tables.get("field_poles"), **part)
+
+# %%
+figures.table_of_fields(tables.get("field_errors"))
 
 # %% [markdown]
 # ## Does an ensemble know that the rate is wrong?
@@ -137,6 +162,15 @@ run.save_figure("consistency", f"{env}-convergence", figures.draw_convergence, t
 
 # %%
 run.save_figure("ensemble", f"{env}-calibration", figures.draw_calibration, tables.get("ensemble_calibration"), **part)
+
+# %%
+figures.table_of_arms(
+    tables.get("ensemble_calibration"),
+    "auroc",
+    "test_frequency",
+    title="AUROC of the spread, each test rate [Hz] against the own rates (0.5 tells nothing)",
+    where={"bin": "all"},
+)
 
 # %% [markdown]
 # ## Videos

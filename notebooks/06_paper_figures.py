@@ -25,8 +25,11 @@
 preset: str = "smoke"  # name of a preset in params/, or a path
 
 # %% tags=["part:imports"]
+from IPython.display import display
+
 from tdlib import figures
 from tdlib.study.phases.evaluate import load_parts
+from tdlib.study.phases.failure_films import film_failures
 from tdlib.study.run import open_run
 from tdlib.study.statistics import merge_parts
 
@@ -50,7 +53,15 @@ run.save_figure("paper_figures", "figure4_state_space", figures.draw_figure4, st
 run.save_figure("paper_figures", "figure5_ablations", figures.draw_figure5, tables.get("one_step_errors"))
 
 # %% [markdown]
+# ## How it fails
+#
+# One film for each way to fail; which start it shows is computed from the stored rollouts and episodes.
+
+# %%
+display(*film_failures(run, tables))
+
+# %% [markdown]
 # ## Finding, limits, next
 #
-# * Each figure's data lie beside it as CSV.
+# * Each figure's data lie beside it as CSV; `make report` writes the figure itself as a vector.
 # * Next: `07_explorer`, where you choose.

@@ -26,11 +26,12 @@ FAMILIES = (
     "data/{}-coverage.png", "training/{}-curves.png", "training/{}-velocity_field.png", "error_heatmaps/{}-mse.png",
     "error_heatmaps/{}-relative.png", "limits/{}.png", "own_and_pooled/{}.png", "error_vs_horizon/{}.png",
     "trajectory_rollouts/{}.png", "state_space/{}.png", "consistency/{}-defect.png", "consistency/{}-convergence.png",
-    "ensemble/{}-calibration.png", "control/{}.png",
+    "velocity_fields/{}-poles.png", "ensemble/{}-calibration.png", "control/{}.png",
 )  # fmt: skip
 FIGURES = [
     "ground_truth/plant_change.png", "ground_truth/zero_order_hold.png", "data/Pendulum-v1-returns.png",
     "data/CartPole-v1-returns.png", *[family.format(env) for family in FAMILIES for env in ENVS],
+    *[f"failure/{name}.png" for name in ("shift", "excess_forms", "predictors", "reliability", "alarm")],
     "statistics/contrasts.png", "paper_figures/figure1_heatmaps.png", "paper_figures/figure2_horizon.png",
     "paper_figures/figure3_control.png", "paper_figures/figure4_state_space.png", "paper_figures/figure5_ablations.png",
     *[f"own/{name}.png" for name in ("system", "form", "model", "log")],
@@ -43,7 +44,7 @@ VIDEOS = [
 PER_ENV = ("01_data_exploration", "02_training_analysis", "03_results_visualization", "04_control")
 ONCE = ("00_ground_truth", "05_statistics", "06_paper_figures", "07_explorer", "08_bring_your_own")
 STAGED = {f"notebooks/{name}-{env}" for name in PER_ENV for env in ENVS} | {f"notebooks/{name}" for name in ONCE}
-GENERATED = STAGED | {"book/gallery", "book/speed"}  # written when a run's site is staged
+GENERATED = STAGED | {"book/gallery", "book/failures_gallery", "book/speed"}  # written when a run's site is staged
 PAGES = sorted(BOOK.glob("*.md"))
 
 
@@ -127,7 +128,7 @@ def test_figures_have_a_name_and_it_is_unique():
 
 
 CHAPTERS = ("ground_truth", "data", "models", "training", "one_step", "rollouts", "consistency", "control",
-            "statistics", "explorer", "bring_your_own")  # fmt: skip
+            "statistics", "failure", "explorer", "bring_your_own")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
@@ -139,13 +140,17 @@ def test_chapters_state_question_call_reading_and_limits(name):
     assert "```python" in page
 
 
-@pytest.mark.parametrize("name", ["one_step", "rollouts", "consistency", "control"])
+@pytest.mark.parametrize("name", ["one_step", "rollouts", "consistency", "control", "failure"])
 def test_predictions_stand_before_verdicts(name):
-    page = text(BOOK / f"{name}.md")
+    """In the chapter, or in one that is read before it."""
+    td_path = pytest.importorskip("td_path")
+    page, path = text(BOOK / f"{name}.md"), td_path.reading_path(yaml.safe_load(text(ROOT / "_toc.yml")))
+    before = "".join(text(ROOT / f"{each}.md") for each in path[: path.index(f"book/{name}")])
     verdicts = re.findall(r"\{verdict\} (\S+)", page)
     assert verdicts
     for verdict in verdicts:
-        assert 0 <= page.find(f"{{prediction}} {verdict}") < page.find(f"{{verdict}} {verdict}")
+        read = before + page
+        assert 0 <= read.find(f"{{prediction}} {verdict}") < read.find(f"{{verdict}} {verdict}")
 
 
 RESULT_WORDS = re.compile(
@@ -292,6 +297,7 @@ TYPED = {
     "book/notation.md": {"33.3", "0.03"},
     "book/reading.md": {"0.5", "1.5"},
     "book/recommendations.md": {"0.1"},
+    "book/related_work.md": {"0.635", "3.76"},  # as their authors report them
     "book/results_interpretation.md": {"33.3"},
     "book/rollouts.md": {"0.2", "3.97"},
     "book/theory.md": {"0.05"},
@@ -304,6 +310,7 @@ def test_decimals_in_prose_are_settings(page):
     body = prose(page)
     if page.name == "README.md":
         body = body.split("<!-- findings: begin")[0] + body.split("<!-- findings: end -->")[1]
+    body = body.partition("\n## Exercises\n")[0]  # whose numbers are those of their code, see test_reading_path.py
     body = "\n".join(line for line in body.splitlines() if not line.lstrip().startswith("|"))
     name = page.relative_to(ROOT).as_posix()
     found = set(re.findall(r"(?<![\w.])\d+\.\d+(?![\w.])", body))
@@ -401,7 +408,8 @@ def test_labels_of_references_are_readable():
     entries = pybtex.parse_file(BOOK / "references.bib").entries.values()
     assert len(entries) > 10
     for entry in entries:
-        assert re.fullmatch(r"[A-Z]+\+?\d\d", LabelStyle().format_label(entry)), entry.key
+        label = LabelStyle().format_label(entry)  # initials, or three letters of the one author
+        assert re.fullmatch(r"(?:[A-Z]+\+?|[A-Z][a-z]{2})\d\d", label), entry.key
 
 
 COLUMN = 88  # characters that fit the text column at full width
@@ -466,7 +474,8 @@ def test_queries_are_well_formed():
     assert len(found) > 100
     known = {"ensemble.auroc", "one_step.mse", "one_step.relative_error", "rollout.relative_error",
              "consistency.defect", "consistency.relative_error", "control.return", "control.success",
-             "control.regret", "one_step.ppo.relative_error", "one_step.contacts.relative_error"}  # fmt: skip
+             "control.regret", "one_step.ppo.relative_error", "one_step.contacts.relative_error",
+             "field.relative_error", "field.divergence_error"}  # fmt: skip
     for page, query in found:
         parsed = td_tables.parse_query(query)
         assert parsed["metric"] in known and parsed["env"] in ENVS, f"{page}: {query}"
@@ -840,16 +849,26 @@ def test_code_on_pages_parses_and_its_imports_exist(page):
                     assert module_exists(alias.name), alias.name
 
 
-def test_readme_findings_are_those_of_the_published_edition():
+def test_readme_takes_its_findings_from_the_published_edition_and_its_citation_from_the_file():
     readme = text(ROOT / "README.md")
-    assert readme_block.replaced(readme, readme_block.findings(ROOT)) == readme, (
-        "run `python book/_ext/readme_block.py` to refresh README.md"
-    )
+    assert readme_block.refreshed(readme, ROOT) == readme, "run `python book/_ext/readme_block.py` to refresh README.md"
     for target in re.findall(r"\]\((?!https?)([^)#]+)\)", readme):
         assert (ROOT / target).exists(), f"README.md links to {target}"
 
 
 def test_readme_without_an_edition_says_so(tmp_path):
     assert readme_block.findings(tmp_path) == readme_block.NOT_YET
-    with pytest.raises(ValueError, match="two markers"):
-        readme_block.replaced("no markers", "text")
+    with pytest.raises(ValueError, match="two markers of its citation"):
+        readme_block.replaced("no markers", "citation", "text")
+
+
+def test_the_citation_in_bibtex_says_what_the_file_says(tmp_path):
+    pybtex = pytest.importorskip("pybtex.database")
+    kept = yaml.safe_load(text(ROOT / "CITATION.cff"))
+    other = kept | {"title": "Another title", "authors": [{"name": "A"}, {"name": "B"}]}
+    (tmp_path / "CITATION.cff").write_text(yaml.safe_dump(other), encoding="utf-8")
+    for folder, source in ((ROOT, kept), (tmp_path, other)):
+        block = readme_block.citation(folder)
+        (entry,) = pybtex.parse_string(block.strip("`").removeprefix("bibtex"), "bibtex").entries.values()
+        assert entry.fields["title"].strip("{}") == source["title"] and entry.fields["version"] == source["version"]
+        assert len(entry.persons["author"]) == len(source["authors"])

@@ -13,7 +13,9 @@ from tdlib.evaluation import build_test_set
 from tdlib.evaluation.control.dynamics import Oracle
 from tdlib.evaluation.control.episodes import ControlSettings, evaluate_control
 from tdlib.evaluation.control.starts import control_starts
+from tdlib.grid.times import phase_times
 from tdlib.planning import CEM, MPPI, Enumeration
+from tdlib.publish.speed_page import _phases
 from tdlib.study.arms import trained_arms
 from tdlib.study.cost import (
     ORACLE,
@@ -190,3 +192,38 @@ def test_a_budget_in_epochs_validates_once_per_epoch():
     per_epoch = math.ceil(350_000 / 256)
     assert budget.patience == 10 and budget.num_steps == 100 * per_epoch
     assert sorted(budget.validation_steps()) == [per_epoch * epoch for epoch in range(1, 101)]
+
+
+def test_the_times_of_a_phase_are_those_of_its_jobs_and_cells():
+    jobs = pd.DataFrame({
+        "job": ["cells/02_training_analysis-Pendulum-v1-jump-seeds0-1", "02_training_analysis-Pendulum-v1", "book"],
+        "wall_seconds": [100.0, 10.0, 30.0], "cpu_seconds": [90.0, 9.0, 25.0], "peak_mb": [500, 700, 400],
+    })  # fmt: skip
+    parts = pd.DataFrame([
+        {"job": jobs["job"][0], "part": "training", "wall_seconds": 80.0, "cpu_seconds": 75.0},
+        {"job": jobs["job"][0], "part": "figures", "wall_seconds": 20.0, "cpu_seconds": 15.0},
+        {"job": jobs["job"][1], "part": "training", "wall_seconds": 5.0, "cpu_seconds": 4.0},
+        {"job": "book", "part": "training", "wall_seconds": 7.0, "cpu_seconds": 7.0},
+    ])  # fmt: skip
+    table = phase_times(jobs, parts).set_index("phase")
+    training = table.loc["02_training_analysis"]
+    assert (training["jobs"], training["wall_seconds"], training["cpu_seconds"]) == (2, 110.0, 99.0)
+    assert training["work_seconds"] == 79.0 and training["peak_mb"] == 700
+    assert math.isnan(table.loc["book", "work_seconds"]) and table["cpu_seconds"].sum() == jobs["cpu_seconds"].sum()
+
+
+def test_the_page_sets_each_phase_beside_its_prediction(tmp_path):
+    metrics = tmp_path / "metrics"
+    metrics.mkdir()
+    job = "02_training_analysis-Pendulum-v1"
+    row = {"job": [job], "wall_seconds": [72.0], "cpu_seconds": [72.0]}
+    pd.DataFrame({**row, "peak_mb": [300]}).to_csv(metrics / "job_times.csv", index=False)
+    pd.DataFrame({**row, "part": ["training"]}).to_csv(metrics / "part_times.csv", index=False)
+    (metrics / "summary_statistics.json").write_text(json.dumps({"preset": "smoke"}))
+    preset = load_preset("smoke")
+    work = preset_work(preset)
+    count = work[work["kind"] == "training"]["count"].sum()
+    units = work[["kind", "what"]].drop_duplicates().assign(seconds=36.0 / count)
+    page = "\n".join(_phases(tmp_path, {"cpu": units}))
+    assert "| 02_training_analysis | 1 | 0.020 | 0.020 | 0.020 | 0.010 | 2.00 | 300 |" in page
+    assert "| – | – | 300 |" in "\n".join(_phases(tmp_path, {})) and _phases(tmp_path / "none", {}) == []

@@ -1,5 +1,6 @@
 """Laws of the measures: what the exact flow, persistence and a fixed-step map must score, and where rows come from."""
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -17,6 +18,7 @@ from tdlib.evaluation import measures as registry
 from tdlib.evaluation.errors import auroc, mean_over, rank_correlation
 from tdlib.evaluation.measures import take as measures
 from tdlib.evaluation.measures.convergence import LEVELS, convergence_verdict
+from tdlib.evaluation.measures.velocity_field import equilibria
 from tdlib.evaluation.sets import rollout_sets
 from tdlib.evaluation.sets.gather import gather_pairs
 from tdlib.models import Context, Persistence, RecurrentRollout, RescaledIncrement, build_model
@@ -133,6 +135,67 @@ def test_only_a_field_that_is_good_at_its_own_step_passes_the_convergence_test(c
     assert (found["verdict"] == "poor").all() and found["error"].std() < 0.01  # as flat as a plateau can be
 
 
+class Damped:
+    """The true field of a pendulum with friction c that the truth lacks, stepped exactly enough at 20 Hz."""
+
+    train_delta_t = torch.tensor(0.05, dtype=torch.float64)
+
+    def __init__(self, friction=0.0):
+        self.friction = friction
+
+    def derivative(self, state, action):
+        rates = PENDULUM.derivative(state, PENDULUM.spec.held_input(action))
+        return rates - self.friction * torch.stack([torch.zeros_like(state[..., 1]), state[..., 1]], dim=-1)
+
+    def __call__(self, state, action, delta_t):
+        return integrate(lambda s: self.derivative(s, action), state, delta_t, substeps=4)
+
+
+@pytest.mark.parametrize("friction", [0.0, 0.4])
+def test_damping_that_the_truth_lacks_is_found_in_a_field(pendulum, friction):
+    found = evaluation.field_errors(Damped(friction), pendulum[0], PENDULUM)
+    errors, poles = found["field_errors"].iloc[0], found["field_poles"].set_index(["equilibrium", "pole"])
+    assert errors["divergence_error"] == pytest.approx(-friction, abs=1e-5)
+    assert errors["relative_error"] < 1e-6 if friction == 0 else errors["relative_error"] > 0.01
+    assert np.isnan(errors["relative_error_limit"])  # what a field can learn, its form decides
+    hanging, upright = poles.loc["theta=pi", 0], poles.loc["theta=0", 0]
+    natural = np.sqrt(15.0)  # 3g/2l
+    for what in ("", "_step"):  # r² + c r ± 3g/2l = 0
+        assert hanging[f"real{what}"] == pytest.approx(-friction / 2, abs=1e-3)
+        assert hanging[f"imag{what}"] == pytest.approx(np.sqrt(natural**2 - friction**2 / 4), rel=1e-3)
+        grown = -friction / 2 + np.sqrt(natural**2 + friction**2 / 4)
+        assert upright[f"real{what}"] == pytest.approx(grown, rel=1e-3)
+    assert hanging["real_true"] == pytest.approx(0, abs=1e-9) and upright["real_true"] == pytest.approx(natural)
+
+
+def test_the_field_of_the_exact_map_is_its_own_limit_and_its_steps_poles_are_true(pendulum):
+    class ExactMap:
+        train_delta_t = torch.tensor(0.05, dtype=torch.float64)
+
+        def __call__(self, state, action, delta_t):
+            free = dataclasses.replace(PENDULUM, state_limits=None)
+            return free.flow(state.double(), action.double(), delta_t.double())
+
+    found = evaluation.field_errors(ExactMap(), pendulum[0], PENDULUM)
+    errors, poles = found["field_errors"].iloc[0], found["field_poles"]
+    assert errors["relative_error"] > 0.05 and errors["relative_error"] == pytest.approx(
+        errors["relative_error_limit"], rel=1e-3
+    )
+    assert errors["divergence_error"] == pytest.approx(errors["divergence_error_limit"], abs=1e-3)
+    for part in ("real", "imag"):
+        assert np.allclose(poles[part], poles[f"{part}_limit"], atol=1e-3)  # of Euler's inverse modified equation
+        assert np.allclose(poles[f"{part}_step"], poles[f"{part}_true"], atol=1e-3)
+    swinging = poles[(poles["equilibrium"] == "theta=pi") & (poles["pole"] == 0)].iloc[0]
+    assert swinging["real"] < -0.3  # the map looks damped where the pendulum is not
+
+
+def test_a_field_without_an_equilibrium_in_its_box_has_no_poles():
+    assert list(equilibria(PENDULUM)) == ["theta=0", "theta=pi"]
+    assert list(equilibria(CARTPOLE)) == ["theta=0"]  # its task ends far from hanging
+    falling = dataclasses.replace(PENDULUM, equation=lambda x, u, p, m: (x[1], -1.0))
+    assert equilibria(falling) == {}
+
+
 def test_stack_equals_its_models_on_their_own_seeds(pendulum):
     models = [build_model("jump", PENDULUM.spec, seed=s, form="scaled_concat") for s in (3, 4)]
     members = [tables.arm_of(Arm("jump", "dt_conditioned", "scaled_concat", train_frequency="20"), s, "Pendulum-v1")
@@ -155,7 +218,7 @@ def test_evaluate_stack_gives_every_table(pendulum):
     stack = Stack([build_model("first_order_ode", PENDULUM.spec, seed=s) for s in (0, 1)])
     fields = evaluation.evaluate_stack(stack, arms, pendulum, PENDULUM, options={"points": {"num_points": 5}})
     assert set(fields) == {"one_step_errors", "rollout_errors", "energy_errors", "consistency_errors", "state_errors",
-                           "convergence_test", "skipped"}  # fmt: skip
+                           "convergence_test", "field_errors", "field_poles", "skipped"}  # fmt: skip
     ensembles = [build_model("ensemble", PENDULUM.spec, seed=s, form="scaled_concat", num_members=2) for s in (0, 1)]
     arms = [(Arm("ensemble", "dt_conditioned", "scaled_concat", train_frequency="20"), s) for s in (0, 1)]
     options = {"rollout": {"rates": ["20", "50"]}}
@@ -202,8 +265,9 @@ def test_what_a_measure_lacks_stands_in_a_table(pendulum):
     assert set(zip(skipped["measure"], skipped["reason"], strict=True)) == {
         ("convergence", "needs a field: a model with a derivative"),
         ("calibration", "needs a spread: an ensemble of several members"),
+        ("field", "needs a field: the model's step depends on more than the state"),
     }
-    assert list(skipped["seed"]) == [0, 1] * 2 and (skipped["model"] == "lstm").all()
+    assert list(skipped["seed"]) == [0, 1] * 3 and (skipped["model"] == "lstm").all()
     assert set(skipped["measure"].str.split(":").str[0]) <= set(evaluation.MEASURES)
     field = build_model("newtonian", PENDULUM.spec, seed=0)
     without = evaluation.evaluate_stack(field, None, pendulum[0], None, measures=["convergence", "consistency"])

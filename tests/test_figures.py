@@ -1,9 +1,11 @@
 """Figures from synthetic tables: nothing clipped, axes and captions complete, files whole, no pyplot, small videos."""
 
+import functools
 import json
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,7 @@ from tdlib.figures.conclusions import conclusion
 from tdlib.figures.save import png_bytes
 from tdlib.figures.selection import is_placed, key_arms, pick, shown_arms
 from tdlib.figures.style import state_label, state_plane
+from tdlib.study.analyses import analyze
 from tdlib.study.arms import all_arms
 from tdlib.systems import SYSTEMS
 
@@ -110,9 +113,18 @@ def state_errors(members):
 
 def velocity(members):
     shape = (len(members), 9)
-    names = ("x", "y", "dx", "dy", "dx_true", "dy_true")
+    names = ("x", "y", "dx", "dy", "dx_true", "dy_true", "dx_map", "dy_map")
     values = {name: numbers(shape, i) for i, name in enumerate(names)}
     return tidy(members, {"point": range(9)}, values).assign(horizontal="theta", vertical="theta_dot")
+
+
+def poles(members):
+    shape = (len(members), 2, 2)
+    parts = [f"{part}{what}" for part in ("real", "imag") for what in ("", "_true", "_limit", "_step")]
+    values = {name: numbers(shape, i, -1, 1) for i, name in enumerate(parts)}
+    values |= {"real_true": np.array([[3.9, -3.9], [0.0, 0.0]])}
+    values |= {"imag_true": np.array([[0.0, 0.0], [3.9, -3.9]])}
+    return tidy(members, {"equilibrium": ["theta=0", "theta=pi"], "pole": [0, 1]}, values)
 
 
 def curves(members):
@@ -156,6 +168,22 @@ def everywhere(table):
     return pd.concat([table.assign(env=env) for env in SYSTEMS], ignore_index=True)
 
 
+@functools.cache
+def analyses():
+    """Tables of the analyses over environments, from planted errors of every arm."""
+    table = everywhere(one_step(ALL)).query("test_frequency != 'irregular'")
+    both = pd.concat([table, table.assign(test_set="shift")], ignore_index=True)
+    forms = ("fixed_step", "rescaled", "interpolation scaled_concat")
+    known = [{"env": env, "limit": prefix + form, "train_frequency": train, "test_frequency": rate, "detail": "",
+              "seed": seed, "relative_error": 0.3, "n": 64}
+             for env in SYSTEMS for prefix in ("", "shift ") for form in forms for train in ("10", "20", "50", "mixed")
+             for rate in RATES[:-1] for seed in (0, 1)]  # fmt: skip
+    counts = {"n_tested": 100, "n_alarms": 20, "n_failures": 50, "n_missed": 40}
+    alarms = everywhere(calibration(ENSEMBLES)).assign(**counts)
+    tables = {"one_step_errors": both, "limits": pd.DataFrame(known), "ensemble_calibration": alarms}
+    return analyze(SimpleNamespace(save_table=lambda *_: None), tables)
+
+
 DRAWINGS = {
     "heatmaps": lambda: figures.draw_error_heatmaps(one_step(ALL[::3])),
     "heatmaps_mse": lambda: figures.draw_error_heatmaps(one_step(FEW[:6]), value="mse"),
@@ -170,11 +198,17 @@ DRAWINGS = {
     "control": lambda: figures.draw_control(control(ALL[::4])),
     "overview": lambda: figures.draw_training_overview(curves(FEW)),
     "velocity_field": lambda: figures.draw_velocity_field(velocity(FIELDS)),
+    "poles": lambda: figures.draw_poles(poles(ALL)),
     "returns": lambda: figures.draw_returns(data_table(time=10.0, episode_return=-100.0)),
     "coverage": lambda: figures.draw_coverage(data_table(theta=0.0, theta_dot=0.1).assign(source="ppo")),
     "plant_change": lambda: figures.draw_plant_change(plant_change()),
     "hold": lambda: figures.draw_zero_order_hold(SYSTEMS["Pendulum-v1"], frequencies=(10, 20, 50)),
     "contrasts": lambda: figures.draw_contrasts(contrasts()),
+    "shift": lambda: figures.draw_shift(analyses()["shift"]),
+    "excess_forms": lambda: figures.draw_excess_forms(analyses()["excess_forms"]),
+    "predictors": lambda: figures.draw_predictors(analyses()["failure"]),
+    "reliability": lambda: figures.draw_reliability(analyses()["reliability"]),
+    "alarm": lambda: figures.draw_alarm(analyses()["alarms"]),
     "figure1": lambda: figures.draw_figure1(everywhere(one_step(FEW[:8]))),
     "figure2": lambda: figures.draw_figure2(everywhere(rollouts(FEW[:6]))),
     "figure3": lambda: figures.draw_figure3(everywhere(control(FEW))),
@@ -213,6 +247,7 @@ SUMMARIES = {  # what is drawn of tables of every arm
     "state_space": lambda table: figures.draw_state_space(state_errors(table)),
     "consistency": lambda table: figures.draw_consistency(defects(table)),
     "convergence": lambda table: figures.draw_convergence(convergence([m for m in table if m["method"] == "ode"])),
+    "poles": lambda table: figures.draw_poles(poles(table)),
     "control": lambda table: figures.draw_control(control(table)),
     "overview": lambda table: figures.draw_training_overview(curves(table)),
     "figure1": lambda table: figures.draw_figure1(everywhere(one_step(table))),

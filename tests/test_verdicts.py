@@ -321,6 +321,7 @@ def test_measurements_of_other_test_sets_stand_beside_and_do_not_mix():
         ["one_step.relative_error", 0.1],
         ["one_step.ppo.relative_error", 0.2],
         ["one_step.contacts.relative_error", 0.3],
+        ["one_step.shift.relative_error", 0.4],
     ]
 
 

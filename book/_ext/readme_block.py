@@ -1,6 +1,7 @@
-"""Refreshes the findings in README.md from the published edition: `python book/_ext/readme_block.py [--check]`.
+"""Refreshes what README.md takes from elsewhere: `python book/_ext/readme_block.py [--check]`.
 
-Every number between the two markers comes from the tables in book/published/results/metrics.
+Every number between the markers of the findings comes from the tables in book/published/results/metrics, the BibTeX
+entry from CITATION.cff.
 """
 
 import argparse
@@ -10,10 +11,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import yaml
 from td_tables import PUBLISHED, QueryError, find, open_source, parse_query
 
 ROOT = Path(__file__).resolve().parents[2]
-BEGIN, END = "<!-- findings: begin (made by book/_ext/readme_block.py, do not edit) -->", "<!-- findings: end -->"
+BEGIN, END = "<!-- {}: begin (made by book/_ext/readme_block.py, do not edit) -->", "<!-- {}: end -->"
 FIGURES = PUBLISHED / "results/figures/limits"
 SYSTEMS = (
     ("Pendulum", "Pendulum-v1"),
@@ -145,26 +147,50 @@ def find_seeds(rows: list[dict[str, str]]) -> int:
     return max(counts, default=0)
 
 
-def replaced(readme: str, block: str) -> str:
-    """Put a new text between the markers.
+def citation(root: Path) -> str:
+    """Return CITATION.cff as a BibTeX entry, fenced."""
+    cited = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    fields = {
+        "title": f"{{{cited['title']}}}",
+        "author": " and ".join(f"{{{author['name']}}}" for author in cited["authors"]),
+        "version": cited["version"],
+        "license": cited["license"],
+    }
+    lines = [f"  {name} = {{{value}}}" for name, value in fields.items()]
+    return "```bibtex\n@software{tdlib,\n" + ",\n".join(lines) + "\n}\n```"
+
+
+BLOCKS = {"findings": findings, "citation": citation}  # name of the markers -> what stands between them
+
+
+def refreshed(readme: str, root: Path) -> str:
+    """Return README.md with every block made anew."""
+    for name, block in BLOCKS.items():
+        readme = replaced(readme, name, block(root))
+    return readme
+
+
+def replaced(readme: str, name: str, block: str) -> str:
+    """Put a new text between the markers of a name.
 
     Raises:
         ValueError: If the markers are not there once each, in order.
     """
-    if readme.count(BEGIN) != 1 or readme.count(END) != 1 or readme.index(BEGIN) > readme.index(END):
-        raise ValueError("README.md must hold the two markers of the findings once each, in order")
-    before, rest = readme.split(BEGIN)
-    return f"{before}{BEGIN}\n{block}\n{END}{rest.split(END)[1]}"
+    begin, end = BEGIN.format(name), END.format(name)
+    if readme.count(begin) != 1 or readme.count(end) != 1 or readme.index(begin) > readme.index(end):
+        raise ValueError(f"README.md must hold the two markers of its {name} once each, in order")
+    before, rest = readme.split(begin)
+    return f"{before}{begin}\n{block}\n{end}{rest.split(end)[1]}"
 
 
 def main() -> int:
-    """Write the block, or with --check only compare; the exit code says whether it was up to date."""
+    """Write the blocks, or with --check only compare; the exit code says whether they were up to date."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     options = parser.parse_args()
     path = ROOT / "README.md"
     old = path.read_text(encoding="utf-8")
-    new = replaced(old, findings(ROOT))
+    new = refreshed(old, ROOT)
     if options.check:
         return int(old != new)
     if old != new:

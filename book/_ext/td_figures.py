@@ -7,8 +7,9 @@
     ```
 
 The alt text and the end of the caption (n, interval) come from the JSON file beside the picture. The form for the dark
-theme, its data and the notebook that made it are found when the site is staged.
-A missing picture or alt text is a warning, and therefore an error in the strict build.
+theme, its data and the notebook that made it are found when the site is staged. Those of the reading path are numbered.
+A missing picture or alt text is a warning, and therefore an error in the strict build; with `:if-drawn:` a sentence
+stands in place of a picture that the run's tables, of older source, give no numbers for.
 """
 
 import functools
@@ -28,6 +29,7 @@ from sphinx.directives.patches import Figure
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from td_page import MEANING
+from td_path import path_of_site
 from td_tables import read_preset
 
 DARK = ".dark.png"  # written beside each figure when the site is staged
@@ -37,14 +39,23 @@ THEMED_IMAGE = re.compile(r'<img(?=[^>]*only-(?:light|dark))(?=[^>]*src="[^"]*_i
 ALT = re.compile(r"""\balt\s*=\s*("([^"]*)"|'([^']*)')""", re.IGNORECASE)
 
 
+class unnumbered_figure(nodes.figure):  # noqa: N801 (docutils finds what draws a node by the name of its class)
+    """A figure of the appendix: Sphinx numbers figures by their class."""
+
+
 class ResultFigure(Figure):
-    """A numbered figure whose alt text, caption tail, dark form and origin come from the files beside it."""
+    """A figure whose alt text, caption tail, dark form and origin come from the files beside it."""
+
+    option_spec = Figure.option_spec | {"if-drawn": directives.flag}
 
     def run(self) -> list[nodes.Node]:
         """Read the sidecar, build the figure in both themes, append caption tail and origin."""
         env = self.state.document.settings.env
         path = (Path(env.doc2path(env.docname)).parent / self.arguments[0]).resolve()
         words = sidecar_of(env, path)
+        if "if-drawn" in self.options and not path.exists():
+            return [nodes.paragraph("", "This figure is not among these results.", classes=["td-source"])]
+        self.options.pop("if-drawn", None)
         if words.get("alt"):
             self.options.setdefault("alt", words["alt"])
         if not self.content:
@@ -60,7 +71,10 @@ class ResultFigure(Figure):
         if caption is not None and words.get("caption"):
             caption += nodes.inline("", " " + words["caption"], classes=["td-tail"])
         figure += nodes.legend("", origin_line(env, path))
-        return result
+        if env.docname in path_of_site(Path(env.srcdir)):
+            return result
+        plain = unnumbered_figure("", *figure.children, **figure.attributes)
+        return [plain if node is figure else node for node in result]
 
 
 def sidecar_of(env: object, path: Path) -> dict[str, str]:
@@ -91,7 +105,9 @@ def origin_line(env: object, path: Path) -> nodes.paragraph:
     root = Path(env.srcdir).resolve()
     parts: list[list[nodes.Node]] = []
     if path.with_suffix(".csv").exists():
-        parts.append([data_link(env, path.with_suffix(".csv"))])
+        parts.append([file_link(env, path.with_suffix(".csv"), "Data (CSV)")])
+    if path.with_suffix(".pdf").exists():
+        parts.append([file_link(env, path.with_suffix(".pdf"), "Vector (PDF)")])
     notebook = read_origins(root).get(path.relative_to(root / "results").as_posix()) if root in path.parents else None
     if notebook and env.docname == f"notebooks/{notebook}":
         parts.append([nodes.Text("made by this notebook")])
@@ -116,11 +132,11 @@ def read_origins(root: Path) -> dict[str, str]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def data_link(env: object, table: Path) -> nodes.Node:
-    """Make a download link to the numbers behind a figure."""
-    target = "/" + table.relative_to(Path(env.srcdir).resolve()).as_posix()
+def file_link(env: object, file: Path, words: str) -> nodes.Node:
+    """Make a download link to a file beside a figure."""
+    target = "/" + file.relative_to(Path(env.srcdir).resolve()).as_posix()
     link = addnodes.download_reference("", "", reftarget=target, refdoc=env.docname)
-    link += nodes.Text("Data (CSV)")
+    link += nodes.Text(words)
     return link
 
 
@@ -203,8 +219,19 @@ def check_alt(app: Sphinx, doctree: nodes.document, docname: str) -> None:
                 LOG.warning("picture without alt text: %s", tag[:80], location=docname, type="td", subtype="alt")
 
 
+def visit_unnumbered(translator: nodes.NodeVisitor, node: unnumbered_figure) -> None:
+    """Begin it as any figure."""
+    translator.visit_figure(node)
+
+
+def depart_unnumbered(translator: nodes.NodeVisitor, node: unnumbered_figure) -> None:
+    """End it as any figure."""
+    translator.depart_figure(node)
+
+
 def setup(app: Sphinx) -> dict:
-    """Register both directives and the check."""
+    """Register both directives, the figures without a number, and the check."""
+    app.add_node(unnumbered_figure, html=(visit_unnumbered, depart_unnumbered))
     app.add_directive("result-figure", ResultFigure)
     app.add_directive("video", Video)
     app.connect("doctree-resolved", check_alt)

@@ -11,7 +11,7 @@ MEANING = {
     "smoke": "a test that everything runs; its numbers mean nothing.",
     "quick": "minutes of training and few seeds; it shows the method and settles little.",
     "full": "the whole study.",
-    "full_literal": "the seed document's own training budget.",
+    "full_literal": "the training budget of the founding question.",
 }
 
 

@@ -1,7 +1,7 @@
 """Read pages side by side: one extension of the tools does not say whether that is safe.
 
-`sphinx_multitoc_numbering` continues the numbers of chapters from part to part once all pages are read. Chapters of
-this book have no numbers, so it has nothing to do.
+`sphinx_multitoc_numbering` numbers the chapters once all pages are read, in the order of the table of contents; while
+they are read it keeps nothing.
 """
 
 from sphinx.application import Sphinx

@@ -7,6 +7,7 @@ was judged by: where the bound is another one now, the check is not in this run.
 
     ```{prediction} off-rate-formula     the statement, and since when it stands
     ```{verdict} off-rate-formula        a table of predicted and measured values; without a name: all predictions
+    {counts}`off-rate-formula`           in a sentence: how many of its checks came to which verdict
 """
 
 import csv
@@ -19,9 +20,9 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
-from td_results import make_table, number_cell, page_sources
+from td_results import NumberRole, make_table, number_cell, page_sources
 from td_tables import PREDICTIONS as TABLE
-from td_tables import Source, Value
+from td_tables import QueryError, Source, Value
 
 from tdlib.study.prediction_history import HISTORY
 from tdlib.study.predictions import Check, Prediction, load_predictions
@@ -102,24 +103,41 @@ class VerdictDirective(SphinxDirective):
         if set(names) - set(known):
             LOG.warning("no prediction %r", names[0], location=self.get_location())
             return []
-        places = page_sources(self.env)
-        judged, label = next(
-            ((rows, place.label) for place in places if (rows := read_judged(place))),
-            ({}, places[0].label if places else "no results"),
-        )
+        judged, label = judged_of(page_sources(self.env))
         wrapper = nodes.container(classes=["td-scroll", "td-verdicts"])
-        counts = dict.fromkeys((*VERDICTS, ABSENT), 0)
-        for name in names:
-            body = []
-            for check, row in rows_of(known[name], judged):
-                counts[row["verdict"] if row else ABSENT] += 1
-                body.append(_cells(check, row))
+        shown = {name: list(rows_of(known[name], judged)) for name in names}
+        for name, rows in shown.items():
+            body = [_cells(check, row) for check, row in rows]
             if len(names) > 1:
                 wrapper += nodes.rubric("", known[name].title)
             wrapper += make_table(["What", "Predicted", "Measured", "Verdict"], body)
-        total = ", ".join(f"{word} {count}" for word, count in counts.items() if count)
+        total = told([row for rows in shown.values() for _, row in rows])
         note = f"{total}. Brackets: 95 % interval over the n seeds. Source of the numbers: {label}."
         return [wrapper, nodes.paragraph("", note, classes=["td-source"])]
+
+
+class CountsRole(NumberRole):
+    """How many checks of one prediction came to which verdict, for a sentence: `consistent 4, open 2`."""
+
+    def number(self) -> str:
+        """Return the counts."""
+        known, name = load_known(self), self.text.strip()
+        if name not in known:
+            raise QueryError(f"a name must be one of {', '.join(known)}; got {name!r}")
+        judged, _ = judged_of(page_sources(self.env))
+        return told([row for _, row in rows_of(known[name], judged)])
+
+
+def judged_of(places: list[Source]) -> tuple[Judged, str]:
+    """Return the first table of verdicts that a page's sources have, and where it is from."""
+    found = ((rows, place.label) for place in places if (rows := read_judged(place)))
+    return next(found, ({}, places[0].label if places else "no results"))
+
+
+def told(rows: list[dict[str, str] | None]) -> str:
+    """Count verdicts in words: `holds 3, open 1`; a check without a row is not in this run."""
+    found = [row["verdict"] if row else ABSENT for row in rows]
+    return ", ".join(f"{word} {found.count(word)}" for word in (*VERDICTS, ABSENT) if word in found)
 
 
 def rows_of(prediction: Prediction, judged: Judged) -> Iterable[tuple[Check, dict[str, str] | None]]:
@@ -147,7 +165,7 @@ def _verdict_node(verdict: str, note: str) -> nodes.paragraph:
     return node
 
 
-def load_known(directive: SphinxDirective) -> dict[str, Prediction]:
+def load_known(directive: SphinxDirective | NumberRole) -> dict[str, Prediction]:
     """Read the predictions beside the page, and make the page depend on them."""
     path = Path(directive.env.srcdir) / PREDICTIONS
     directive.env.note_dependency(str(path))
@@ -161,7 +179,8 @@ def _load_history(directive: SphinxDirective) -> dict[str, dict]:
 
 
 def setup(app: Sphinx) -> dict:
-    """Register both directives."""
+    """Register both directives and the role."""
+    app.add_role("counts", CountsRole())
     app.add_directive("prediction", PredictionDirective)
     app.add_directive("verdict", VerdictDirective)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,4 +1,4 @@
-"""Reference tables made from files: the library's public names, and what became of every name in the seed documents."""
+"""Reference tables made from files: the library's public names, and what became of those in the founding documents."""
 
 import ast
 import importlib.util
@@ -128,7 +128,7 @@ class SeedTable(SphinxDirective):
             why = nodes.paragraph("", "", *[n for n in self._inline(entry["why"])])
             rows.append([seeds, seed, status, ours, why])
         wrapper = nodes.container(classes=["td-scroll", "td-seed"])
-        wrapper += make_table(["Seed", "Its name", "Here", "What takes its place", "Why"], rows)
+        wrapper += make_table(["Document", "Its name", "Here", "What takes its place", "Why"], rows)
         return [wrapper]
 
     def _inline(self, text: str) -> list[nodes.Node]:

@@ -42,6 +42,7 @@ from tdlib.study.presets import load_preset
 from tdlib.systems import SYSTEMS
 
 LOG = logging.getLogger(__name__)
+FEW = 4  # columns of numbers that a phone shows side by side
 
 
 def page_sources(env: object) -> list[Source]:
@@ -221,7 +222,7 @@ class ResultTable(SphinxDirective):
         if absent:
             note += f" Not in it: {', '.join(absent)}."
         note = nodes.paragraph("", note, classes=["td-source"])
-        wrapper = nodes.container(classes=["td-scroll"])
+        wrapper = nodes.container(classes=["td-scroll", "td-results", *(["td-few"] if len(columns) <= FEW else [])])
         wrapper += make_table(titles, body)
         return [wrapper, note]
 

@@ -108,6 +108,8 @@
     }
     reach();
     window.addEventListener("resize", reach);
+    var folded = box.closest("details");
+    if (folded) folded.addEventListener("toggle", reach); // closed, it has no width
     return box;
   }
   function start() {

@@ -14,6 +14,11 @@ ARM_COLUMNS = ("model", "method", "form", "size", "data", "train_frequency")  # 
 TRAIN_FREQUENCIES = tuple(float(rate) for rate in TRAIN_RATES)  # [Hz]
 NOMINAL_DELTA_T = {33.3: 0.03}  # a rate quoted with rounded digits stands for this exact interval [s]
 GOOD_AT_OWN_STEP = 0.1  # an error above a tenth of the true change at the own step: the field is not learned
+FAILURES = (
+    0.5,
+    1.0,
+)  # a relative error above one fails: half of the change missed; no better than predicting no change
+FALSE_ALARMS = 0.05  # share of known pairs on which an alarm is set to sound
 SPLIT_SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}  # of the episodes
 SEQUENCE_SHARES = {"train": 0.80, "val": 0.10, "test": 0.10}  # of sequences of one length
 CONTEXT_STEPS = 8  # true steps of past that a model with memory is given

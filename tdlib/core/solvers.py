@@ -4,6 +4,7 @@ The field is autonomous under a zero-order hold, so one interval is integrated a
 torchdiffeq enters the project here only, as an independent check (`odeint_reference`).
 """
 
+import cmath
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -171,6 +172,29 @@ def integrate(
     for _ in range(substeps):
         state = step(field, state, h)
     return state
+
+
+def learned_rate(rate: complex, train_delta_t: float, solver: str) -> complex:
+    """Return the rate λ̃ that a field trained with one solver step per sample learns instead of λ [1/s].
+
+    The trained step is exact, R(λ̃h) = e^{λh} with the solver's stability polynomial R: the inverse modified equation.
+    For Euler λ̃ = (e^{λh} − 1)/h, so a frequency is learned with damping, and a growth rate too large.
+
+    Raises:
+        ValueError: If the solver is unknown.
+
+    Source:
+        Zhu et al. (2022), On numerical integration in neural ordinary differential equations.
+    """
+    if solver not in TABLEAUS:
+        raise ValueError(f"solver must be one of {sorted(TABLEAUS)}, got {solver!r}")
+    coefficients = TABLEAUS[solver].stability
+    target, z = cmath.exp(rate * train_delta_t), complex(rate) * train_delta_t
+    for _ in range(50):  # Newton from the true rate, to which the learned one tends as h -> 0
+        value = sum(c * z**k for k, c in enumerate(coefficients)) - target
+        slope = sum(k * c * z ** (k - 1) for k, c in enumerate(coefficients) if k)
+        z = z - value / slope
+    return z / train_delta_t
 
 
 def odeint_reference(

@@ -22,7 +22,7 @@ from tdlib.evaluation.measures.ground_truth import plant_change_table
 from tdlib.evaluation.measures.one_step import one_step_errors
 from tdlib.evaluation.measures.points import pointwise_errors
 from tdlib.evaluation.measures.rollout import open_loop_rollout, rollout_errors
-from tdlib.evaluation.measures.velocity_field import velocity_field
+from tdlib.evaluation.measures.velocity_field import field_errors, velocity_field
 from tdlib.evaluation.sets.pairs import PairSet
 from tdlib.evaluation.sets.rollout_sets import RolloutSet
 from tdlib.evaluation.sets.test_sets import TestSet, build_test_set, flow_pairs
@@ -59,6 +59,7 @@ __all__ = [
     "ensemble_calibration",
     "evaluate_control",
     "evaluate_stack",
+    "field_errors",
     "flow_pairs",
     "load_episodes",
     "load_rollouts",

@@ -18,7 +18,7 @@ KEY_COLUMNS = ("env", *ARM_COLUMNS, "test_frequency", "seed")
 MEMBER_COLUMNS = (*ARM_COLUMNS, "seed")  # their values name a member of an environment
 TEXT_COLUMNS = (
     "env", *ARM_COLUMNS, "test_frequency", "test_set", "dimension", "verdict", "fine_frequency", "coarse_frequency",
-    "model_frequency", "control_frequency", "planner", "detail", "bin", "metric",
+    "model_frequency", "control_frequency", "planner", "detail", "bin", "metric", "equilibrium",
     "git_commit",
 )  # fmt: skip
 ARM_DEFAULTS = {

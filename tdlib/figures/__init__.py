@@ -1,17 +1,22 @@
 """Figures from tables: each `draw_...` takes a DataFrame and returns a drawing with caption, alt text and data."""
 
+from tdlib.figures.alarm import draw_alarm
 from tdlib.figures.beside import draw_beside
 from tdlib.figures.calibration import draw_calibration
 from tdlib.figures.consistency import draw_consistency, draw_convergence
 from tdlib.figures.control import draw_control
 from tdlib.figures.data import draw_coverage, draw_returns
+from tdlib.figures.excess_form import draw_excess_forms
+from tdlib.figures.failure import draw_predictors, draw_reliability
 from tdlib.figures.ground_truth import draw_plant_change, draw_zero_order_hold
 from tdlib.figures.heatmaps import draw_error_heatmaps
 from tdlib.figures.horizon import draw_error_vs_horizon
 from tdlib.figures.limits import draw_limits
 from tdlib.figures.paper import draw_figure1, draw_figure2, draw_figure3, draw_figure4, draw_figure5
+from tdlib.figures.poles import draw_poles, table_of_fields
 from tdlib.figures.pooled import draw_own_and_pooled
 from tdlib.figures.save import Drawing, SavedFigure, save_drawing, save_figure
+from tdlib.figures.shift import draw_shift
 from tdlib.figures.state_space import draw_state_space
 from tdlib.figures.statistics import draw_contrasts
 from tdlib.figures.training import draw_training_curves, draw_training_overview
@@ -25,6 +30,7 @@ __all__ = [
     "SavedFigure",
     "SavedVideo",
     "WholeTable",
+    "draw_alarm",
     "draw_beside",
     "draw_calibration",
     "draw_consistency",
@@ -34,6 +40,7 @@ __all__ = [
     "draw_coverage",
     "draw_error_heatmaps",
     "draw_error_vs_horizon",
+    "draw_excess_forms",
     "draw_figure1",
     "draw_figure2",
     "draw_figure3",
@@ -42,7 +49,11 @@ __all__ = [
     "draw_limits",
     "draw_own_and_pooled",
     "draw_plant_change",
+    "draw_poles",
+    "draw_predictors",
+    "draw_reliability",
     "draw_returns",
+    "draw_shift",
     "draw_state_space",
     "draw_training_curves",
     "draw_training_overview",
@@ -53,4 +64,5 @@ __all__ = [
     "save_figure",
     "save_rollout_video",
     "table_of_arms",
+    "table_of_fields",
 ]

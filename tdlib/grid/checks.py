@@ -11,11 +11,12 @@ from tdlib.core.facts import POOLED
 from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.evaluation import MEASURES
 from tdlib.evaluation.measures import SKIPPED
+from tdlib.evaluation.measures.velocity_field import equilibria
 from tdlib.evaluation.tables import ARM_COLUMNS, frequency_label
 from tdlib.figures.selection import key_arms, main_model
 from tdlib.grid.jobs import has_chapters
 from tdlib.grid.times import write_times
-from tdlib.models import find_family
+from tdlib.models import DynamicsModel, find_family
 from tdlib.study.arms import Arm
 from tdlib.study.contrasts import CONTRASTS
 from tdlib.study.presets import PresetError
@@ -29,6 +30,18 @@ Arms = Sequence[Arm]
 
 def _fields(arms: Arms) -> bool:
     return any(arm.method == "ode" for arm in arms)
+
+
+def _velocities(arms: Arms) -> bool:
+    return _fields(arms) or any(arm.model == main_model() and arm.method == "baseline" for arm in arms)
+
+
+def _maps(arms: Arms) -> bool:
+    return any(arm.source == arm and not _remembers(find_family(arm.model).model) for arm in arms)
+
+
+def _remembers(model: type) -> bool:
+    return issubclass(model, DynamicsModel) and model.remembers()
 
 
 def _ensembles(arms: Arms) -> bool:
@@ -71,7 +84,7 @@ FIGURES_OF_CHAPTERS = ("own/system", "own/form", "own/model", "own/log")  # only
 FIGURES_PER_ENVIRONMENT = {
     "data/{}-coverage": None,
     "training/{}-curves": None,
-    "training/{}-velocity_field": _fields,
+    "training/{}-velocity_field": _velocities,
     "error_heatmaps/{}-mse": None,
     "error_heatmaps/{}-relative": None,
     "limits/{}": _key_arms,
@@ -130,6 +143,7 @@ def check_tables(run: Run, tables: dict[str, pd.DataFrame]) -> list[str]:
         "rollout_errors": (everything, rates),
         "consistency_errors": (everything, None),
         "convergence_test": (fields, None),
+        "field_errors": (trained, None),
         "ensemble_calibration": ([arm for arm in trained if _has_spread(arm)], None),
         "control_performance": (acting, control_rates),
         "training_summary": (trained, None),
@@ -154,6 +168,9 @@ def check_figures(run: Run) -> list[str]:
         own = FIGURES_PER_ENVIRONMENT.items()
         names += [name.format(env) for name, needs in own if needs is None or needs(arms)]
     names += FIGURES_OF_CHAPTERS if has_chapters(run.preset) else ()
+    names += [
+        f"velocity_fields/{env}-poles" for env in run.preset.environments if _maps(arms) and equilibria(SYSTEMS[env])
+    ]
     names += [f"data/{env}-returns" for env in run.preset.environments if has_ppo(env)]
     return [f"figure {name}.png must exist" for name in names if not (run.layout.figures / f"{name}.png").is_file()]
 

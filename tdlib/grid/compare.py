@@ -34,9 +34,10 @@ KEYS = {  # whatever of these a table has identifies its rows; equal keys are to
     "env", "model", "method", "form", "size", "data", "train_frequency", "test_frequency", "seed", "test_set",
     "dimension", "time", "truncated", "fine_frequency", "coarse_frequency", "k", "bin", "limit", "policy",
     "control_frequency", "model_frequency", "planner", "duration", "episode", "metric", "detail", "name", "check",
+    "equilibrium", "pole",
 }  # fmt: skip
 NOT_RESULTS = {"seconds", "git_commit"}  # columns about the making of a row
-COSTS = {"job_times", "part_times"}  # tables about the making of a run
+COSTS = {"job_times", "part_times", "phase_times"}  # tables about the making of a run
 EPISODE_RETURN = "episode_return"  # a table with it holds episodes
 OF_EPISODES = "control."  # metrics of `statistics` that are computed from episodes
 CONFIDENCE = 0.95

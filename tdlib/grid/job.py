@@ -16,8 +16,11 @@ import time
 from importlib import import_module
 from pathlib import Path
 
+from tdlib.grid.cards import known_cards, take_card
+
 FOLDER = "TDLIB_PRELOAD"  # environment variable: folder of the preloaded process's socket
 STARTED = "TDLIB_STARTED"  # environment variable: when the job was started [s since 1970]
+CARD = "TDLIB_GPU"  # environment variable: whether the job is to have a graphics card of its own
 SOCKET = "socket"
 # read when a process starts. One thread: two jobs beat two threads at these sizes. Freed memory stays with the process
 # instead of going back to the system at every optimizer step.
@@ -35,6 +38,8 @@ LENGTH = struct.Struct("!I")
 def main(arguments: list[str] | None = None) -> int:
     """Run a module's `main` on the arguments that follow its name; return its exit code."""
     module, *rest = sys.argv[1:] if arguments is None else arguments
+    if os.environ.pop(CARD, "0") != "0":
+        take_card(Path(os.environ["TDLIB_LOGS"]) / "cards", known_cards())
     os.environ.setdefault(STARTED, repr(time.time()))
     folder = os.environ.pop(FOLDER, "")
     code = _ask(Path(folder), module, rest) if folder else None

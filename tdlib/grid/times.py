@@ -1,4 +1,7 @@
-"""What the jobs of a run cost, gathered from what each measured itself: `job_times.csv` and `part_times.csv`."""
+"""What the jobs of a run cost, gathered from what each measured itself, by job, by part of a job, and by phase.
+
+A job that ran again has the times of its last run.
+"""
 
 import json
 from pathlib import Path
@@ -6,16 +9,20 @@ from pathlib import Path
 import pandas as pd
 
 from tdlib.core.files import write_text
+from tdlib.grid.jobs import PHASES
+from tdlib.study.cost import KINDS
 from tdlib.study.run import Run
 
 JOB_COLUMNS = ("job", "wall_seconds", "cpu_seconds", "peak_mb")
 PART_COLUMNS = ("job", "part", "wall_seconds", "cpu_seconds")
+PHASE_COLUMNS = ("phase", "jobs", "wall_seconds", "cpu_seconds", "work_seconds", "peak_mb")
 REST = "process and kernel start"  # of a notebook: all that is outside its cells
+WORK = dict(zip(PHASES, KINDS, strict=True))  # notebook -> the part that is its work, one of those that are predicted
 WHOLE = {"preload": "imports", "checks": "checks", "book": "book"}  # jobs that are no notebooks are one part each
 
 
 def write_times(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Write and return the times of the jobs and of their parts; what is not measured yet has no row.
+    """Write the times of jobs, parts and phases, and return the first two; what is not measured yet has no row.
 
     The book is built after its pages are written, so its row is that of the build before.
     """
@@ -23,6 +30,7 @@ def write_times(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
     if len(jobs):
         write_text(run.layout.metrics / "job_times.csv", jobs.to_csv(index=False))
         write_text(run.layout.metrics / "part_times.csv", parts.to_csv(index=False))
+        write_text(run.layout.metrics / "phase_times.csv", phase_times(jobs, parts).to_csv(index=False))
     return jobs, parts
 
 
@@ -41,10 +49,38 @@ def gather_times(logs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.DataFrame(jobs, columns=list(JOB_COLUMNS)), pd.DataFrame(parts, columns=list(PART_COLUMNS))
 
 
+def phase_times(jobs: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
+    """Sum the jobs of every phase: those of one notebook, of all environments and cells.
+
+    Args:
+        jobs: Of `gather_times`.
+        parts: Of `gather_times`.
+
+    Returns:
+        Rows of phase (name of the notebook, or of another job), jobs (number), wall_seconds and cpu_seconds (sums over
+        jobs), work_seconds (CPU seconds in the part that the phase is for, of those that have one), peak_mb (of the
+        largest job).
+    """
+    names, phases = jobs["job"].map(_phase), parts["job"].map(_phase)
+    rows = []
+    for phase, own in jobs.groupby(names, sort=False):
+        work = parts[(phases == phase) & (parts["part"] == WORK.get(str(phase)))]["cpu_seconds"].sum()
+        rows.append({
+            "phase": phase, "jobs": len(own), "wall_seconds": own["wall_seconds"].sum(),
+            "cpu_seconds": own["cpu_seconds"].sum(), "work_seconds": work if phase in WORK else float("nan"),
+            "peak_mb": own["peak_mb"].max(),
+        })  # fmt: skip
+    return pd.DataFrame(rows, columns=list(PHASE_COLUMNS)).sort_values("phase").reset_index(drop=True).round(2)
+
+
 def split_of(parts: pd.DataFrame) -> pd.DataFrame:
     """Sum the parts over jobs, the largest first: part, wall_seconds, cpu_seconds, share of the CPU seconds."""
     total = parts.groupby("part")[["wall_seconds", "cpu_seconds"]].sum().sort_values("cpu_seconds", ascending=False)
     return total.assign(share=total["cpu_seconds"] / max(total["cpu_seconds"].sum(), 1e-9)).reset_index()
+
+
+def _phase(job: str) -> str:
+    return job.rpartition("/")[2].partition("-")[0]
 
 
 def _row(times: list[float]) -> dict[str, float]:

@@ -35,7 +35,7 @@ def own_contents(preset: Preset) -> dict[str, object]:
     pages = {
         caption: [f"notebooks/{name}" for name in names if name.startswith(first)] for caption, first in PARTS.items()
     }
-    pages["Results"].append("book/gallery")
+    pages["Results"] += ["book/gallery", "book/failures_gallery"]
     pages["Reference"] = list(ANY_RUN)
     parts = [{"caption": caption, "chapters": [{"file": file} for file in files]} for caption, files in pages.items()]
     return {"format": "jb-book", "root": COVER, "parts": parts}

@@ -20,7 +20,9 @@ from tdlib.grid.stamps import CONCLUSIONS
 from tdlib.publish.contents import write_own_contents
 from tdlib.publish.edition import PUBLISHED, copy_results, pack, unpack, write_stripped_notebook
 from tdlib.publish.examples import write_examples
+from tdlib.publish.failures_page import failures_page
 from tdlib.publish.pages import build_pages
+from tdlib.publish.scripts import write_scripts
 from tdlib.publish.speed_page import speed_page
 from tdlib.publish.staged_explorer import stage_explorer
 from tdlib.publish.staged_media import DARK, stage_media
@@ -57,8 +59,10 @@ def stage(notebooks: Path, results: Path, models: Path, seed: int, site: Path) -
     write_text(static / "theme.css", theme_css())
     stage_explorer(static, models, seed, site / "results" / "metrics" / "statistics.csv")
     write_text(site / "book" / "speed.md", speed_page(site / "results"))
+    write_scripts(site)
     stage_media(site)
     write_text(site / "book" / "gallery.md", gallery_page(site / "results" / "figures"))
+    write_text(site / "book" / "failures_gallery.md", failures_page(site / "results"))
     write_history(site / "book" / HISTORY, stored=PUBLISHED / HISTORY)
     for name in CONCLUSIONS:  # pages with conclusions read the published edition
         if (PUBLISHED / "results" / "metrics" / name).is_file():

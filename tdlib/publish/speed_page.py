@@ -10,7 +10,7 @@ import pandas as pd
 
 from tdlib.figures.save import Drawing, save_drawing
 from tdlib.figures.speed import draw_growth, draw_time_split
-from tdlib.grid.times import split_of
+from tdlib.grid.times import WORK, phase_times, split_of
 from tdlib.study.cost import KINDS, load_units, predict, predicted_hours
 from tdlib.study.presets import PRESET_FOLDER, Preset, load_preset
 
@@ -39,6 +39,7 @@ def speed_page(results: Path) -> str:
     sections = [
         _opening(),
         _time_split(_read_table(metrics / "part_times.csv"), figures),
+        _phases(results, load_units(metrics / "scaling.json")),
         _jobs(_read_table(metrics / "job_times.csv")),
         _benchmarks(_read_json(metrics / "bench.json") or []),
         _growth(growth, figures),
@@ -80,6 +81,48 @@ def _time_split(parts: pd.DataFrame | None, figures: Path) -> list[str]:
         "",
         *_figure(draw_time_split(parts), figures / "time_split.png", "Where the time went."),
     ]
+
+
+def _phases(results: Path, units: dict[str, pd.DataFrame]) -> list[str]:
+    """Set what every phase took beside what was predicted for its work from the preset alone."""
+    jobs, parts = (_read_table(results / "metrics" / f"{name}_times.csv") for name in ("job", "part"))
+    if jobs is None or parts is None:
+        return []
+    predicted = _predicted_work(results, units)
+    table = phase_times(jobs, parts)
+    rows = []
+    for r in table.itertuples():
+        expected = predicted.get(WORK.get(r.phase, ""), math.nan)
+        ratio = r.work_seconds / 3600 / expected if expected > 0 else math.nan
+        rows.append([
+            r.phase, str(r.jobs), _hours(r.wall_seconds / 3600), _hours(r.cpu_seconds / 3600),
+            _hours(r.work_seconds / 3600), _hours(expected), "–" if math.isnan(ratio) else f"{ratio:.2f}",
+            f"{r.peak_mb:.0f}",
+        ])  # fmt: skip
+    header = ["phase", "jobs", "wall [h]", "CPU [h]", "its work [CPU h]", "predicted [CPU h]", "of the prediction",
+              "peak memory [MB]"]  # fmt: skip
+    whole, done = sum(predicted.values()), table["work_seconds"].sum() / 3600
+    ratio = f" All work together took {done / whole:.2f} times what was predicted." if whole > 0 else ""
+    return [
+        "## Every phase, beside its prediction",
+        "",
+        "Wall and CPU hours are summed over the jobs of a phase, which run side by side; "
+        f"{_hours(table['cpu_seconds'].sum() / 3600)} CPU hours in all. The prediction counts the preset's work times "
+        "unit costs that `make bench` measured, and is of the work alone, without figures and the start of kernels. A "
+        f"job that was run again counts with its last time.{ratio}",
+        "",
+        *_table(header, rows),
+    ]
+
+
+def _predicted_work(results: Path, units: dict[str, pd.DataFrame]) -> dict[str, float]:
+    """Return the predicted CPU hours of every kind of work of the run's preset; nothing without unit costs."""
+    summary = _read_json(results / "metrics" / "summary_statistics.json") or {}
+    name = str(summary.get("preset", ""))
+    if not units or not (PRESET_FOLDER / f"{name}.yaml").is_file():
+        return {}
+    table = predict(load_preset(name), next(iter(units.values())))
+    return dict(table.groupby("kind")["cpu_seconds"].apply(lambda seconds: seconds.sum(skipna=False)) / 3600)
 
 
 def _jobs(jobs: pd.DataFrame | None) -> list[str]:

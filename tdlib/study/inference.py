@@ -54,7 +54,7 @@ class PairedTest:
 def t_intervals(values: np.ndarray, confidence: float = CONFIDENCE) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Means over seeds with Student's t intervals, mean ± t(n − 1) s / √n, for many measures at once.
 
-    Two seeds leave one degree of freedom, and an interval 9 times as wide as the two values lie apart.
+    Two seeds leave one degree of freedom, and an interval 12.7 times as wide as the two values lie apart.
 
     Args:
         values: (G, S) one row per measure, one column per seed, finite.

@@ -5,7 +5,6 @@ the error of the method alone. Measured error minus limit is what training, data
 limits are left out, since transitions that touch them are left out of the tests too.
 """
 
-import cmath
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tdlib.core.facts import MIXED, TRAIN_FREQUENCIES
-from tdlib.core.solvers import TABLEAUS
+from tdlib.core.solvers import learned_rate
 from tdlib.core.specs import uniform_actions
 from tdlib.core.time_grid import delta_t_of
 from tdlib.models.derived import NewtonIncrement
@@ -231,29 +230,6 @@ def linear_rates(system: System, state: Tensor, inputs: Tensor) -> list[complex]
     """Return the eigenvalues [1/s] of the vector field at one state (D,) and inputs (m,), largest real part first."""
     jacobian = torch.func.jacrev(lambda s: system.derivative(s, inputs.double()))(state.double())
     return sorted((complex(x) for x in torch.linalg.eigvals(jacobian)), key=lambda x: (-x.real, -x.imag))
-
-
-def learned_rate(rate: complex, train_delta_t: float, solver: str) -> complex:
-    """Return the rate λ̃ that a field trained with one solver step per sample learns instead of λ [1/s].
-
-    The trained step is exact, R(λ̃h) = e^{λh} with the solver's stability polynomial R: the inverse modified equation.
-    For Euler λ̃ = (e^{λh} − 1)/h, so a frequency is learned with damping, and a growth rate too large.
-
-    Raises:
-        ValueError: If the solver is unknown.
-
-    Source:
-        Zhu et al. (2022), On numerical integration in neural ordinary differential equations.
-    """
-    if solver not in TABLEAUS:
-        raise ValueError(f"solver must be one of {sorted(TABLEAUS)}, got {solver!r}")
-    coefficients = TABLEAUS[solver].stability
-    target, z = cmath.exp(rate * train_delta_t), complex(rate) * train_delta_t
-    for _ in range(50):  # Newton from the true rate, to which the learned one tends as h -> 0
-        value = sum(c * z**k for k, c in enumerate(coefficients)) - target
-        slope = sum(k * c * z ** (k - 1) for k, c in enumerate(coefficients) if k)
-        z = z - value / slope
-    return z / train_delta_t
 
 
 def modified_equation(system: System, train_delta_t: float, solver: str) -> dict[str, float]:

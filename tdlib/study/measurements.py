@@ -12,9 +12,13 @@ KEYS = ["metric", *ARM_AT_RATE, "detail"]  # identify one number, up to the seed
 COLUMNS = [*KEYS, "seed", "value", "n"]
 ROLLOUT_TIMES = (0.5, 1.0)  # [s]
 SUCCESS = "control.success"  # the one measure that is a share of episodes
-BESIDE = ("ppo", "contacts")  # test sets that are quoted beside the pooled one
+OF_PAIRS = ("ensemble.alarms", "ensemble.missed")  # shares of pairs, which can be 0 and then have no logarithm
+BESIDE = ("ppo", "contacts", "shift")  # test sets that are quoted beside the pooled one
 LIMIT = "limit."  # begins the names of what perfect learning would score
-BELOW_ZERO = ("one_step.excess", "control.return", "control.regret")  # of the rest, an interval ends at 0
+BELOW_ZERO = (  # of the rest, an interval ends at 0
+    "one_step.excess", "control.return", "control.regret",
+    "field.divergence_error", "field.growth", "field.step_growth",
+)  # fmt: skip
 
 
 def measure(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -30,8 +34,10 @@ def measure(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         *_one_step(tables.get("one_step_errors"), tables.get("limits")),
         *_rollouts(tables.get("rollout_errors")),
         *_consistency(tables.get("consistency_errors")),
+        *_fields(tables.get("field_errors"), tables.get("field_poles")),
         *_control(tables.get("control_performance")),
         *_limits(tables.get("limits")),
+        *_alarms(tables.get("ensemble_calibration")),
     ]
     parts = [part for part in parts if len(part)]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
@@ -84,6 +90,20 @@ def _consistency(errors: pd.DataFrame | None) -> list[pd.DataFrame]:
     return [_long(errors, f"consistency.{name}", name) for name in ("defect", "relative_error")]
 
 
+def _fields(errors: pd.DataFrame | None, poles: pd.DataFrame | None) -> list[pd.DataFrame]:
+    """Errors of velocity fields, and how far the fastest growing pole of each equilibrium is off [1/s]."""
+    parts = []
+    if errors is not None:
+        parts += [
+            _long(errors.assign(detail=""), f"field.{name}", name) for name in ("relative_error", "divergence_error")
+        ]
+    if poles is not None:
+        first = poles[poles["pole"] == 0].assign(detail=lambda table: table["equilibrium"], n=1)
+        for name, column in (("growth", "real"), ("step_growth", "real_step")):
+            parts.append(_long(first.assign(off=first[column] - first["real_true"]), f"field.{name}", "off"))
+    return parts
+
+
 def _control(episodes: pd.DataFrame | None) -> list[pd.DataFrame]:
     """Mean over the episodes of each seed, the planner's and model's steps as the main comparison has them."""
     if episodes is None:
@@ -108,3 +128,17 @@ def _limits(limits: pd.DataFrame | None) -> list[pd.DataFrame]:
     names = {**nowhere, "method": "exact", "detail": detail, "metric": LIMIT + limits["limit"]}
     named = limits.assign(**names)
     return [named.rename(columns={"relative_error": "value"})[COLUMNS]]
+
+
+def _alarms(table: pd.DataFrame | None) -> list[pd.DataFrame]:
+    """Share of an ensemble's alarms, and of the failing pairs that raise none; not in tables of older source."""
+    if table is None or "n_alarms" not in table:
+        return []
+    every = table[(table["bin"] == "all") & (table["n_tested"] > 0)].assign(detail="")
+    parts = []
+    for name, count, of in (("alarms", "n_alarms", "n_tested"), ("missed", "n_missed", "n_failures")):
+        rows = every[every[of] > 0]
+        parts.append(
+            _long(rows.assign(n=rows[of].astype(int), share=rows[count] / rows[of]), f"ensemble.{name}", "share")
+        )
+    return parts

@@ -21,7 +21,7 @@ import yaml
 
 from tdlib.study.arms import DEFAULT_SIZE
 from tdlib.study.layout import ROOT
-from tdlib.study.measurements import SUCCESS
+from tdlib.study.measurements import OF_PAIRS, SUCCESS
 from tdlib.study.verdicts import Claim
 
 PREDICTIONS = ROOT / "book" / "predictions.yaml"
@@ -86,7 +86,7 @@ class Check:
     @property
     def logarithmic(self) -> bool:
         """Whether mean and interval are those of the logarithm: errors and their ratios, which are positive."""
-        return not self.share and self.minus is None
+        return not self.share and self.minus is None and self.left["metric"] not in OF_PAIRS
 
 
 @dataclass(frozen=True)

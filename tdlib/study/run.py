@@ -16,6 +16,8 @@ from tdlib.study.layout import RunLayout
 from tdlib.study.presets import Preset, PresetError, load_preset
 from tdlib.study.provenance import commit_of_memory, produced
 
+SUFFIXES = (".png", ".json", ".csv")  # of the files of a figure
+
 
 @dataclass(frozen=True)
 class Missing:
@@ -74,16 +76,17 @@ class Run:
         """
         folder = self.layout.figures if not part else self.layout.figure_parts / part
         path = folder / family / f"{name}.png"
+        path.with_suffix(".pdf").unlink(missing_ok=True)  # the report's vector of an earlier drawing
         with clock.part("figures"):
             try:
                 if any(table is None or isinstance(table, pd.DataFrame) and table.empty for table in tables):
                     raise NothingToDrawError("no row of what it shows is among what was chosen")
                 saved = save_drawing(draw(*tables, **options), path)
             except NothingToDrawError as reason:
-                for suffix in (".png", ".json", ".csv"):  # of another time, when there was something to draw
+                for suffix in SUFFIXES:  # of another time, when there was something to draw
                     path.with_suffix(suffix).unlink(missing_ok=True)
                 return Missing(f"no figure {family}/{name}: {reason}")
-        produced(*(file for file in map(saved.path.with_suffix, (".png", ".json", ".csv")) if file.is_file()))
+        produced(*(file for file in map(saved.path.with_suffix, SUFFIXES) if file.is_file()))
         return saved
 
     def save_table(self, name: str, table: pd.DataFrame) -> Path:

@@ -89,9 +89,16 @@ def missing_contrasts(run: Run, contrasts: pd.DataFrame) -> pd.DataFrame:
 
 
 @part("statistics")
-def evaluate_predictions(run: Run, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Set every prediction beside what was measured; write and return `predictions.csv`, see `judge_predictions`."""
-    table = judge_predictions(measure(tables), predictions.load_predictions())
+def evaluate_predictions(run: Run, tables: dict[str, pd.DataFrame], scores: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Set every prediction beside what was measured; write and return `predictions.csv`, see `judge_predictions`.
+
+    Args:
+        run: Preset and folders.
+        tables: Merged result tables.
+        scores: Numbers of the analyses (`analyze`), which predictions speak about too.
+    """
+    measured = measure(tables) if scores is None else pd.concat([measure(tables), scores], ignore_index=True)
+    table = judge_predictions(measured, predictions.load_predictions())
     run.save_table(predictions.TABLE, table)
     return table
 

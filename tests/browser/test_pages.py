@@ -17,7 +17,8 @@ THEME = [
 ]  # fmt: skip
 CHECKED = [
     "book/intro.html", "book/explorer.html", "notebooks/07_explorer.html", "book/theory.html", "book/ground_truth.html",
-    "book/rollouts.html", "book/gallery.html", "book/speed.html", "book/statistics.html",
+    "book/rollouts.html", "book/gallery.html", "book/speed.html", "book/statistics.html", "book/answers.html",
+    "book/recommendations.html", "book/related_work.html",
 ]  # fmt: skip
 TABLES = "book/predictions.html"
 WIDTHS = {"phone": 375, "tablet": 768, "desk": 1440}

@@ -7,6 +7,7 @@ from tdlib.evaluation.measures.measure import NEEDS, SKIPPED, Measure, Skipped, 
 from tdlib.evaluation.measures.one_step import ONE_STEP
 from tdlib.evaluation.measures.points import POINTS
 from tdlib.evaluation.measures.rollout import ROLLOUT
+from tdlib.evaluation.measures.velocity_field import FIELDS
 
 MEASURES: dict[str, Measure] = {
     "rollout": ROLLOUT,
@@ -15,6 +16,7 @@ MEASURES: dict[str, Measure] = {
     "points": POINTS,
     "convergence": CONVERGENCE,
     "calibration": CALIBRATION,
+    "field": FIELDS,
 }
 
 

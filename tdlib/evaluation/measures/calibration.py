@@ -1,7 +1,8 @@
-"""Does the spread of an ensemble warn of a rate it was not trained on, and does it grow with the error?
+"""Does the spread of an ensemble warn of a rate it was not trained on, does it grow with the error, and as an alarm?
 
 The score of a prediction is its spread over the ensemble's members relative to the RMS true change at that rate, and
-the error is measured in the same unit, so that an honest spread lies on the diagonal.
+the error is measured in the same unit, so that an honest spread lies on the diagonal. The alarm sounds where the score
+is above a threshold that half of the pairs at known rates set; the other half says how often it sounds there in vain.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from tdlib.core.facts import TRAIN_RATES
+from tdlib.core.facts import FAILURES, FALSE_ALARMS, TRAIN_RATES
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.evaluation.errors import auroc, rank_correlation, squared_error
 from tdlib.evaluation.measures.measure import Measure, Subject
@@ -22,6 +23,7 @@ from tdlib.speed.predict import MAX_ROWS, Model
 from tdlib.speed.structure import num_members, num_models
 
 NUM_BINS = 10
+ALARM_COUNTS = ("n_tested", "n_alarms", "n_failures", "n_missed")
 
 
 def ensemble_calibration(
@@ -46,7 +48,9 @@ def ensemble_calibration(
     Returns:
         Rows of key columns, bin ("all", or "1" ... "10" by rising spread), spread and error (RMS in the bin, relative
         to the RMS true change), correlation (Spearman, over pairs) and auroc (probability that a pair at this rate has
-        a larger spread than one at a known rate, nan where none is known) in the rows "all", n.
+        a larger spread than one at a known rate, nan where none is known) in the rows "all", n. There too, of the
+        second half of the pairs: n_tested, n_alarms (score above the threshold that 5 % of the first half of the known
+        ones exceed), n_failures (error of half the RMS true change or more), n_missed (failures without an alarm).
 
     Raises:
         ValueError: If the model has no members.
@@ -64,16 +68,20 @@ def ensemble_calibration(
     columns = {name: _per_bin(values, bins) for name, values in (("spread", score), ("error", error))}
     shape = error.shape[:2]
     correlation, alarm = np.full((*shape, NUM_BINS + 1), np.nan), np.full((*shape, NUM_BINS + 1), np.nan)
+    sounded = {name: np.full((*shape, NUM_BINS + 1), np.nan) for name in ALARM_COUNTS}
     for k, member in enumerate(members):
         rate = str(member.get("train_frequency", ""))
         own = [i for i, r in enumerate(pairs.rates) if r == rate or (rate not in pairs.rates and r in TRAIN_RATES)]
         known = score[k, own].flatten()
+        if own:
+            for name, values in _count_alarms(score[k], error[k], own).items():
+                sounded[name][k, :, 0] = values
         for r in range(shape[1]):
             correlation[k, r, 0] = rank_correlation(score[k, r], error[k, r])
             alarm[k, r, 0] = auroc(score[k, r], known) if own else np.nan
     counts = np.array([error.shape[-1]] + [size] * NUM_BINS)
     axes = {"test_frequency": pairs.rates, "bin": ["all", *map(str, range(1, NUM_BINS + 1))]}
-    return tidy(members, axes, {**columns, "correlation": correlation, "auroc": alarm, "n": counts})
+    return tidy(members, axes, {**columns, "correlation": correlation, "auroc": alarm, **sounded, "n": counts})
 
 
 def ask(subject: Subject, *, num_pairs: int = 1024) -> Iterator[Question[pd.DataFrame]]:
@@ -106,6 +114,15 @@ def _predict(model: Model, inputs: Sequence[Tensor], device: torch.device | str)
             parts.append((predictions.mean(dim=axis), predictions.std(dim=axis)))
     mean, spread = (torch.cat(x, dim=1).clone() for x in zip(*parts, strict=True))
     return mean, spread
+
+
+def _count_alarms(score: Tensor, error: Tensor, own: Sequence[int]) -> dict[str, Tensor | int]:
+    """Counts of `ALARM_COUNTS` at every rate, from scores and errors (R, N) and the places of the known rates."""
+    half = score.shape[-1] // 2
+    threshold = score[own, :half].flatten().quantile(1 - FALSE_ALARMS)
+    alarms, failures = score[:, half:] > threshold, error[:, half:] > FAILURES[0]
+    counts = (alarms.sum(dim=-1), failures.sum(dim=-1), (failures & ~alarms).sum(dim=-1))
+    return dict(zip(ALARM_COUNTS, (alarms.shape[-1], *counts), strict=True))
 
 
 def _per_bin(values: Tensor, bins: Tensor) -> np.ndarray:

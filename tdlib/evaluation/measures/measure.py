@@ -15,7 +15,8 @@ from tdlib.core.specs import EnvironmentSpec
 from tdlib.evaluation.measures.take import Question
 from tdlib.evaluation.sets.test_sets import TestSet
 from tdlib.evaluation.tables import Member
-from tdlib.speed import Model, has_memory
+from tdlib.models import DynamicsModel
+from tdlib.speed import Model, Stack, has_memory
 from tdlib.speed.structure import num_members
 from tdlib.systems import System
 
@@ -140,6 +141,16 @@ def _system(subject: Subject) -> str | None:
     return None if subject.system is not None else "needs the system: its equation"
 
 
+def _rates(subject: Subject) -> str | None:
+    if _field(subject) is None:
+        return None
+    if subject.remembers:
+        return "needs a field: the model's step depends on more than the state"
+    if isinstance(getattr(subject.structure, "model", None), Stack | DynamicsModel):
+        return "needs a field: at its own step it is the model that it reads"
+    return None if hasattr(subject.model, "train_delta_t") else "needs a field: a model with a step of its own"
+
+
 def _pairs(subject: Subject) -> str | None:
     for test_set in subject.test_sets.values():
         pairs = test_set.pairs.get(test_set.main)
@@ -161,6 +172,7 @@ NEEDS: dict[str, Callable[[Subject], str | None]] = {  # name -> why a subject l
     "variance": _predicted("variance"),
     "image": _predicted("image"),
     "field": _field,
+    "rates": _rates,
     "spread": _spread,
     "truth": _truth,
     "system": _system,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tdlib.core.facts import FINEST, MIXED
+from tdlib.core.facts import FINEST, MIXED, TRANSITIONS
 from tdlib.data import DatasetError, load_dataset, split_path
 from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.evaluation import (
@@ -27,7 +27,7 @@ from tdlib.evaluation.tables import frequency_label
 from tdlib.figures.selection import MAIN_RATE, main_model
 from tdlib.figures.style import METHOD_LABELS
 from tdlib.figures.videos import SavedVideo, save_rollout_video
-from tdlib.study.arms import rates_of
+from tdlib.study.arms import DEFAULT_SIZE, rates_of
 from tdlib.study.clock import part
 from tdlib.study.parts import ensure_members, member_name, rows_of
 from tdlib.study.phases.collect import data_hashes, main_dataset_path, random_dataset_path
@@ -137,13 +137,18 @@ def example_rollouts(run: Run, env: str, chosen: Selection | None = None) -> pd.
 
 
 def load_velocity_fields(run: Run, env: str, chosen: Selection | None = None) -> pd.DataFrame:
-    """Evaluate the chosen fields of the middle training rate and the first seed on a plane of states.
+    """Evaluate the chosen fields, and the main model's map, of the middle training rate and the first seed on a plane.
 
-    Beside them stands the true field. Without a field among what was chosen the table is empty.
+    Beside them stand the true field and the exact map's. Without any of them among what was chosen the table is empty.
     """
     chosen = (chosen or everything(run)).on(env)
-    wanted = ("ode", "rk4", main_rate(run))
-    arms = [arm for arm in chosen.arms if (arm.method, arm.form, arm.train_frequency) == wanted]
+    wanted = {("ode", "rk4"), ("baseline", "none")}
+    arms = [
+        arm
+        for arm in chosen.arms
+        if (arm.method, arm.form) in wanted and (arm.method == "ode" or arm.model == main_model())
+        if (arm.train_frequency, arm.size, arm.data) == (main_rate(run), DEFAULT_SIZE, TRANSITIONS)
+    ]
     tables = [
         velocity_field(stack.dynamics, SYSTEMS[env], stack.keys, device=run.device)
         for stack in load_stacks(run, env, [(arm, seed) for arm in arms for seed in chosen.seeds_of(arm)[:1]])

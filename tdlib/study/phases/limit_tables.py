@@ -29,6 +29,7 @@ from tdlib.study.run import Run
 from tdlib.systems import SYSTEMS, System
 
 NEWTON_ORDERS = (2, 3)
+Limit = tuple[str, str, str, str, float, int]  # limit, train and test rate, detail, value, number of pairs
 INTERPOLATING_FORMS = ("concat", "scaled", "scaled_concat", *LOG_FORMS)
 
 
@@ -41,9 +42,10 @@ def limit_curves(run: Run, env: str, seeds: Sequence[int] = ()) -> pd.DataFrame:
         seeds: Some of the preset's seeds; empty for all.
 
     Returns:
-        Rows of env, limit ("fixed_step", "rescaled", "newton_<order>", "interpolation <form>", "defect fixed_step",
-        "defect rescaled"), train_frequency, test_frequency, detail (the two rates of a defect), seed, relative_error, n
-        (pairs; those that touch a limit of the state on the way are left out).
+        Rows of env, limit ("fixed_step", "rescaled", "newton_<order>", "interpolation <form>"; these with "shift"
+        before them on the states of another policy, where there are; "defect fixed_step", "defect rescaled"),
+        train_frequency, test_frequency, detail (the two rates of a defect), seed, relative_error, n (pairs; those that
+        touch a limit of the state on the way are left out).
     """
     env, seeds = run.select_environment(env), run.select_seeds(seeds)
     path = run.layout.part("limits", env)
@@ -76,8 +78,11 @@ def limit_curves(run: Run, env: str, seeds: Sequence[int] = ()) -> pd.DataFrame:
 def _curves(run: Run, env: str, seeds: Sequence[int]) -> pd.DataFrame:
     rows = []
     for seed in seeds:
-        pairs = load_test_set(run, env, seed).pairs["pooled"]
-        for limit, train, test, detail, value, count in _limits(run, SYSTEMS[env], pairs):
+        sets = load_test_set(run, env, seed).pairs
+        found = [*_limits(run, SYSTEMS[env], sets["pooled"]), *_defects(run, SYSTEMS[env], sets["pooled"])]
+        if "shift" in sets:
+            found += [(f"shift {row[0]}", *row[1:]) for row in _limits(run, SYSTEMS[env], sets["shift"])]
+        for limit, train, test, detail, value, count in found:
             rows.append(
                 {
                     "env": env,
@@ -93,9 +98,8 @@ def _curves(run: Run, env: str, seeds: Sequence[int]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _limits(run: Run, system: System, pairs: PairSet) -> Iterator[tuple[str, str, str, str, float, int]]:
-    """Yield limit, train and test rate, detail, value and number of pairs."""
-    rates = [(frequency_label(rate), delta_t_of(rate)) for rate in run.preset.train_frequencies]
+def _limits(run: Run, system: System, pairs: PairSet) -> Iterator[Limit]:
+    rates = _trained_rates(run)
     trained = [h for _, h in rates]
     for test in run.preset.test_frequencies:
         label, delta_t = frequency_label(test), delta_t_of(test)
@@ -109,6 +113,10 @@ def _limits(run: Run, system: System, pairs: PairSet) -> Iterator[tuple[str, str
         for form in INTERPOLATING_FORMS if len(trained) > 1 else ():
             value = interpolation_limit(system, state, action, delta_t, form, trained)
             yield f"interpolation {form}", MIXED, label, "", value, len(state)
+
+
+def _defects(run: Run, system: System, pairs: PairSet) -> Iterator[Limit]:
+    rates = _trained_rates(run)
     for fine, coarse in FREQUENCY_PAIRS:
         if fine not in pairs.rates or coarse not in pairs.rates:
             continue
@@ -119,6 +127,11 @@ def _limits(run: Run, system: System, pairs: PairSet) -> Iterator[tuple[str, str
             for name, rescaled in (("fixed_step", False), ("rescaled", True)):
                 value = defect_limit(system, state, action, h, delta_t, count, rescaled=rescaled)
                 yield f"defect {name}", train, coarse, f"{fine}->{coarse}", value, len(state)
+
+
+def _trained_rates(run: Run) -> list[tuple[str, float]]:
+    """Labels and steps [s] of the training rates."""
+    return [(frequency_label(rate), delta_t_of(rate)) for rate in run.preset.train_frequencies]
 
 
 def _smooth(pairs: PairSet, label: str, count: int | None = None) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,119 @@
+"""The book read in a browser: where "Next" leads, what figures are called, scripts to download, a phone's columns."""
+
+import re
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import pytest
+import yaml
+from conftest import LAYOUT
+from test_pages import ready
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+from td_path import pages_of, reading_path  # noqa: E402
+
+CONTENTS = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+PATH = reading_path(CONTENTS)
+APPENDIX = pages_of(CONTENTS["parts"][-1]["chapters"])
+NUMBERS = "Array.from(document.querySelectorAll('figcaption .caption-number')).map(node => node.textContent.trim())"
+OWN_RATE = "50 Hz"  # of the robot that the page speaks to
+
+
+def test_next_walks_through_the_path_and_nothing_else(html, new_page):
+    page = new_page((html / f"{PATH[0]}.html").as_uri())
+    walked = [PATH[0]]
+    while page.locator(".prev-next-footer a.right-next").count():
+        page.locator(".prev-next-footer a.right-next").click()
+        page.wait_for_load_state()
+        walked.append(Path(url2pathname(urlsplit(page.url).path)).relative_to(html).with_suffix("").as_posix())
+        assert len(walked) <= len(PATH)
+    assert walked == PATH
+    page.goto((html / f"{APPENDIX[0]}.html").as_uri())
+    assert page.locator(".prev-next-footer a").count() == 0
+
+
+def test_figures_are_numbered_by_chapter_and_once(html, new_page):
+    page, chapter, found = new_page((html / f"{PATH[0]}.html").as_uri()), 0, []
+    for name in PATH[1:]:
+        page.goto((html / f"{name}.html").as_uri())
+        number = re.match(r"(\d+)\.", page.locator(".bd-article h1").inner_text())
+        chapter = int(number[1]) if number else chapter  # a page inside a chapter goes on with its numbers
+        numbers = page.evaluate(NUMBERS)
+        assert all(re.fullmatch(rf"Fig\. {chapter}\.\d+", each) for each in numbers), (name, numbers)
+        found += numbers
+    assert len(found) == len(set(found)) > 40
+    for name in ("book/gallery", "book/run_results", "notebooks/05_statistics"):
+        page.goto((html / f"{name}.html").as_uri())
+        assert page.locator("figure").count() and page.evaluate(NUMBERS) == []
+
+
+SCRIPT = "Download this page as a script"
+WITH_CODE = ["book/one_step", "book/data", "notebooks/04_control-CartPole-v1", "notebooks/07_explorer"]
+
+
+def check_script(name: str, file: str, script: str) -> None:
+    if name.startswith("notebooks/"):
+        source = ROOT / f"{name.partition('-')[0]}.py"
+        assert (file, script) == (source.name, source.read_text(encoding="utf-8"))
+    else:
+        assert file == f"{Path(name).name}.py" and "# %%" in script and "from tdlib" in script
+    compile(script, name, "exec")
+
+
+@pytest.mark.parametrize("name", WITH_CODE)
+def test_a_page_offers_its_code_as_a_script(html, new_page, serve, name):
+    server = serve(html)
+    page = new_page(f"{server}/{name}.html", server=server)
+    with page.expect_download() as downloading:
+        page.get_by_role("link", name=SCRIPT).click()
+    script = Path(downloading.value.path()).read_text(encoding="utf-8")
+    check_script(name, downloading.value.suggested_filename, script)
+
+
+def test_from_disk_the_script_opens(html, new_page):
+    """A browser does not download from one file to another; it shows the script, to be saved."""
+    for name in WITH_CODE:
+        page = new_page((html / f"{name}.html").as_uri())
+        page.get_by_role("link", name=SCRIPT).click()
+        page.wait_for_url("**/*.py")
+        check_script(name, page.url.rpartition("/")[2], page.evaluate("document.body.textContent"))
+
+
+def test_a_phone_shows_the_deployment_rate_of_every_remedy(html, new_page):
+    page = new_page((html / "book/recommendations.html").as_uri(), width=375, height=740)
+    ready(page)
+    table = page.locator(".td-results table:visible").first
+    heads = table.evaluate("table => Array.from(table.tHead.rows[0].cells).map(cell => cell.textContent)")
+    column = next(i for i, head in enumerate(heads) if head.startswith(OWN_RATE))
+    seen = table.evaluate(
+        """(table, column) => Array.from(table.rows).map(row => {
+          var box = row.cells[column].getBoundingClientRect();
+          return [box.left, box.right, row.cells[column].scrollWidth - row.cells[column].clientWidth];
+        })""",
+        column,
+    )
+    assert len(seen) > 5
+    assert all(0 <= left < right <= 375 and hidden <= 0 for left, right, hidden in seen), seen
+    folder = LAYOUT.root / "screenshots"
+    folder.mkdir(exist_ok=True)
+    table.scroll_into_view_if_needed()
+    assert len(page.screenshot(path=folder / "recommendations-375-light.png")) > 20_000
+
+
+def test_a_wide_table_keeps_its_labels_on_a_phone(html, new_page):
+    page = new_page((html / "book/one_step.html").as_uri(), width=375, height=740)
+    ready(page)
+    box = page.locator(".td-results:not(.td-few):visible").first
+    moved = box.evaluate(
+        """box => {
+          var scroller = box.querySelector(".pst-scrollable-table-container") || box;
+          scroller.scrollLeft = 300;
+          var label = box.querySelector("tbody td"), frame = scroller.getBoundingClientRect();
+          return [scroller.scrollLeft, label.getBoundingClientRect().left - frame.left];
+        }"""
+    )
+    assert moved[0] > 100 and moved[1] == pytest.approx(0, abs=2)
