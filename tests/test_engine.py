@@ -37,7 +37,7 @@ ENVIRONMENTS = list(SYSTEMS)
 REGULAR = [0.1] * 10
 IRREGULAR = [0.005, 0.2, 0.03, 0.0125, 0.1, 0.05, 0.18, 0.02, 0.0625, 0.1, 0.04, 0.1, 0.1]  # [s]; 1 s in all
 FINE = [0.005] * 200
-FIELDS = ("first_order_ode", "newtonian", "velocity", "port_hamiltonian")
+FIELDS = ("first_order_ode", "newtonian", "velocity", "port_hamiltonian", "separable_hamiltonian", "mass_matrix")
 
 
 class Engine:
@@ -69,7 +69,7 @@ def seeded_model(arm: Arm, env: str):
     delta_t = torch.full((500,), 0.05, dtype=torch.float64)
     model.fit_scales(Transitions(state, action, system.flow(state, action, delta_t), delta_t))
     with torch.no_grad():
-        for values in model.parameters():
+        for values in () if arm.model == "mass_matrix" else model.parameters():  # whose forces grow with speed squared
             values.mul_(1 + torch.rand(values.shape, generator=generator))
     return describe(model, {**arm.keys(), "seed": 0})
 
@@ -138,7 +138,9 @@ def test_200_steps_of_5_ms_equal_torch(env, name):
 def test_the_reader_chooses_solver_and_substeps_of_a_field(env, family):
     engine, models = loaded(env)
     name = f"{family}/ode_euler_20hz"
-    for solver, substeps in (("euler", 1), ("euler", 5), ("midpoint", 2), ("rk4", 1), ("rk4", 3)):
+    choices = (("euler", 1), ("euler", 5), ("midpoint", 2), ("rk4", 1), ("rk4", 3), ("leapfrog", 2),
+               ("symplectic_euler", 1), ("implicit_midpoint", 2))  # fmt: skip
+    for solver, substeps in choices:
         model = models[name].with_solver(solver, substeps)
         assert_rollout(engine, env, name, model, REGULAR, solver=solver, substeps=substeps)
 
@@ -154,7 +156,7 @@ def test_learned_fields_equal_torch(env, family):
         expected = models[name].derivative(states, actions).numpy()
     found = [engine(".field", env, name, s.tolist(), a) for s, a in zip(states, plain(actions, env), strict=True)]
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
-    if family == "port_hamiltonian":
+    if hasattr(models[name].field, "energy"):
         with torch.no_grad():
             energy = models[name].field.energy(states).numpy()
         learned = [engine(".energy", env, name, s.tolist()) for s in states]

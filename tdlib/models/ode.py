@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from torch import Tensor, nn
 
 from tdlib.core.facts import LOG_UNIFORM, MIXED, TRAIN_RATES
-from tdlib.core.solvers import integrate, solver_step
+from tdlib.core.solvers import SOLVERS, integrate, solver_step
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.contract import DynamicsModel, Needs
 from tdlib.models.encoders import ActionEncoder
@@ -74,6 +74,7 @@ class TrajectoryMatchingModel(DynamicsModel):
         self.field = field
         self.action_encoder = ActionEncoder(spec, action_embedding_dim)
         self.solver, self.substeps = _checked(solver, substeps)
+        solver_step(solver, spec.velocity_dims)  # some need velocities
 
     def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
         state, action, delta_t = self.broadcast(state, action, delta_t)
@@ -167,7 +168,8 @@ def field_family(
 
 
 def _checked(solver: str, substeps: int) -> tuple[str, int]:
-    solver_step(solver)
+    if solver not in SOLVERS:
+        raise ValueError(f"solver must be one of {sorted(SOLVERS)}, got {solver!r}")
     if isinstance(substeps, bool) or not isinstance(substeps, int) or substeps < 1:
         raise ValueError(f"substeps must be a whole number >= 1, got {substeps!r}")
     return solver, substeps

@@ -18,7 +18,7 @@ class TrueField(DynamicsModel):
 
     def __init__(self, system: System, solver: str = "euler", substeps: int = 1):
         super().__init__(system.spec, own_scales=False)
-        solver_step(solver)  # names the solvers there are if this is none
+        solver_step(solver, system.spec.velocity_dims)  # names the solvers there are if this is none
         self.system, self.solver, self.substeps = system, solver, substeps
 
     def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:

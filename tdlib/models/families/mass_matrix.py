@@ -12,14 +12,15 @@ from tdlib.models.ode import field_family
 from tdlib.models.pairs import Pairs
 
 LEAST = 0.05  # of every eigenvalue of the mass matrix
+GAIN = 0.1  # of the network of masses: without it they run ahead of the forces and are wrong with them
 
 
 class MassMatrixModel(nn.Module):
     """M(q) u' = ½ ∂(uᵀ M u)/∂y − M' u − ρ (∂V/∂y + D u − G e), with y' = u the velocities in units of σ_q.
 
     The equation of Hamilton with p = M(q) u, and that of Euler and Lagrange with L = ½ uᵀ M u − V, written for (q, v):
-    one flow, whichever of the two it is read from. M = L Lᵀ + ε 1 with L = 1 + a lower triangle that a softplus network
-    learns from the positions, V another network; ρ is the typical acceleration in units of the typical velocity. Where
+    one flow, whichever of the two it is read from. M = L Lᵀ + ε 1, row i of L being a learned factor times that of 1 + a lower
+    triangle, which a softplus network learns from the positions, V another network; ρ is the typical acceleration in units of the typical velocity. Where
     `PortHamiltonianModel` must take the velocity for the momentum, this one learns how they differ.
 
     Args:
@@ -42,6 +43,9 @@ class MassMatrixModel(nn.Module):
         self._num_features = len(owners)
         self.root = mlp(len(self._placed), widths, len(self._lower), activation=nn.Softplus)
         self.potential = mlp(len(self._placed), widths, 1, activation=nn.Softplus)
+        self.log_root = nn.Parameter(
+            torch.zeros(count)
+        )  # masses of different size are found by this, not by the network
         self.log_damping = nn.Parameter(torch.full((count,), -3.0))
         self.port = nn.Linear(action_embedding_dim, count, bias=False)
 
@@ -70,19 +74,20 @@ class MassMatrixModel(nn.Module):
         turned = [sum(root[i][j] * u[i] for i in range(j, len(u))) for j in range(len(u))]  # Lᵀ u
 
         moved = pushed_forward(self.root, slopes, self._feature_rate(state, velocity)).unbind(dim=-1)
-        rate = {pair: moved[k] for k, pair in enumerate(self._lower)}  # L'
+        factor = self.log_root.exp().unbind()
+        rate = {(i, j): GAIN * factor[i] * moved[k] for k, (i, j) in enumerate(self._lower)}  # L'
         turned_rate = [sum(rate[i, j] * u[i] for i in range(j, len(u))) for j in range(len(u))]  # L'ᵀ u
         growth = [
             sum(rate[i, j] * turned[j] + root[i][j] * turned_rate[j] for j in range(i + 1)) for i in range(len(u))
         ]  # M' u = L' (Lᵀ u) + L (L'ᵀ u)
 
-        cotangent = torch.stack([u[i] * turned[j] for i, j in self._lower], dim=-1)  # of ½ uᵀ M u by L
+        cotangent = torch.stack([GAIN * factor[i] * u[i] * turned[j] for i, j in self._lower], dim=-1)  # of ½ uᵀ M u by L
         gradient = pulled_back(self.root, slopes, cotangent)
         _, potential_slopes = hidden_slopes(self.potential, features)
         push = pulled_back(self.potential, potential_slopes, torch.ones_like(scaled[..., :1]))
         stiffness = self._stiffness()
         pulled = scale * self._positions_gradient(state, gradient - stiffness * push)
-        force = stiffness * (self.port(action_emb) - self.log_damping.exp() * scaled)
+        force = stiffness * self.port(action_emb) - self.log_damping.exp() * scaled
         total = (pulled + force).unbind(dim=-1)
         matrix = [[_dot(a, b) + (LEAST if i == j else 0.0) for j, b in enumerate(root)] for i, a in enumerate(root)]
         solved = TORCH.solve(matrix, [a - b for a, b in zip(total, growth, strict=True)])
@@ -96,10 +101,11 @@ class MassMatrixModel(nn.Module):
     def _rows(self, entries: Tensor) -> list[list[Tensor]]:
         """Rows of L, each as long as its triangle: (..., n (n + 1) / 2) -> n lists."""
         rows: list[list[Tensor]] = []
+        factor = self.log_root.exp().unbind()
         for (i, j), entry in zip(self._lower, entries.unbind(dim=-1), strict=True):
             if j == 0:
                 rows.append([])
-            rows[-1].append(entry + 1.0 if i == j else entry)
+            rows[-1].append(factor[i] * (GAIN * entry + 1.0 if i == j else GAIN * entry))
         return rows
 
     def _feature_rate(self, state: Tensor, velocity: Tensor) -> Tensor:
