@@ -55,7 +55,7 @@ def exact(system):
     return lambda state, action, delta_t: system.flow(state.double(), action.double(), delta_t.double())
 
 
-@pytest.mark.parametrize("name", list(SYSTEMS))
+@pytest.mark.parametrize("name", [name for name, system in SYSTEMS.items() if not system.spec.parameter_names])
 def test_exact_flow_scores_zero_everywhere(name):
     system = SYSTEMS[name]
     test_set = make_test_set(system, num_context_pairs=0)

@@ -146,7 +146,7 @@ def test_the_flow_is_that_of_the_formula_by_hand(name, by_hand, generator):
 @pytest.mark.parametrize("system", [*SYSTEMS.values(), SPRING], ids=lambda s: s.spec.name)
 def test_energy_changes_by_the_power_of_the_input(system, generator):
     state = torch.randn(32, system.spec.state_dim, generator=generator, dtype=torch.float64)
-    inputs = 3 * torch.randn(32, 1, generator=generator, dtype=torch.float64)
+    inputs = 3 * torch.randn(32, system.spec.input_dim, generator=generator, dtype=torch.float64)
     change = torch.func.jvp(system.total_energy, (state,), (system.derivative(state, inputs),))[1]
     assert torch.allclose(change, system.input_power(state, inputs), atol=1e-12)
 

@@ -19,9 +19,10 @@ class MassMatrixModel(nn.Module):
     """M(q) u' = ½ ∂(uᵀ M u)/∂y − M' u − ρ (∂V/∂y + D u − G e), with y' = u the velocities in units of σ_q.
 
     The equation of Hamilton with p = M(q) u, and that of Euler and Lagrange with L = ½ uᵀ M u − V, written for (q, v):
-    one flow, whichever of the two it is read from. M = L Lᵀ + ε 1, row i of L being a learned factor times that of 1 + a lower
-    triangle, which a softplus network learns from the positions, V another network; ρ is the typical acceleration in units of the typical velocity. Where
-    `PortHamiltonianModel` must take the velocity for the momentum, this one learns how they differ.
+    one flow, whichever of the two it is read from. M = L Lᵀ + ε 1; row i of L is a learned factor times that of 1 + a
+    lower triangle, which a softplus network learns from the positions, and V is another network. ρ is the typical
+    acceleration in units of the typical velocity. Where `PortHamiltonianModel` must take the velocity for the momentum,
+    this one learns how they differ.
 
     Args:
         spec: State sizes, and which dimensions are positions and velocities.
@@ -81,7 +82,9 @@ class MassMatrixModel(nn.Module):
             sum(rate[i, j] * turned[j] + root[i][j] * turned_rate[j] for j in range(i + 1)) for i in range(len(u))
         ]  # M' u = L' (Lᵀ u) + L (L'ᵀ u)
 
-        cotangent = torch.stack([GAIN * factor[i] * u[i] * turned[j] for i, j in self._lower], dim=-1)  # of ½ uᵀ M u by L
+        cotangent = torch.stack(
+            [GAIN * factor[i] * u[i] * turned[j] for i, j in self._lower], dim=-1
+        )  # of ½ uᵀ M u by L
         gradient = pulled_back(self.root, slopes, cotangent)
         _, potential_slopes = hidden_slopes(self.potential, features)
         push = pulled_back(self.potential, potential_slopes, torch.ones_like(scaled[..., :1]))
