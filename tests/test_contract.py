@@ -306,6 +306,30 @@ def test_parameter_groups_are_those_of_one_optimizer(num_steps):
         torch.testing.assert_close(own, theirs, rtol=0, atol=1e-9)
 
 
+class Late(Linear):
+    def parameter_groups(self):
+        return [ParameterGroup(("inside",), begins=0.5)]
+
+
+def test_a_group_begins_when_it_is_its_turn():
+    """Nothing moves it in the first half of training, the second half does; the others move all the time."""
+    moved = {}
+    for num_steps in (20, 40):
+        budget = Budget(40, 1e-2, batch_size=32, num_validations=2)
+        one = trial(Late, 0)
+        one.model.fit_scales(TRAIN[20.0])
+        before = {name: x.detach().clone() for name, x in one.model.named_parameters()}
+        run = StackRun([Learner(one, one.model, torch_generator(0, "a"), torch_generator(0, "b"))], budget, "cpu")
+        run.draw(40)
+        run.prepare()
+        for step in range(num_steps):
+            run.train_step(step, step)
+        run._step.weights.write_back(one.model, run._step.weights.flat[0], [])
+        moved[num_steps] = {name: not torch.equal(x, before[name]) for name, x in one.model.named_parameters()}
+    assert all(changed == name.startswith("outside") for name, changed in moved[20].items())
+    assert all(moved[40].values())
+
+
 class Curriculum(Linear):
     """A loss of its own with noise from the batch and a weight that grows with progress."""
 

@@ -52,6 +52,7 @@ class ParameterGroup:
         weight_decay: Part of a weight taken off per step and unit of the learning rate (decoupled, as in AdamW).
         clip: Largest norm of this group's gradient; None for no limit beside the budget's on all together.
         frozen: Whether they stay as they are.
+        begins: Share of training before which losses do not move them: others are to find their place first.
     """
 
     prefixes: tuple[str, ...] = ("",)
@@ -59,6 +60,7 @@ class ParameterGroup:
     weight_decay: float = 0.0
     clip: float | None = None
     frozen: bool = False
+    begins: float = 0.0
 
 
 class DynamicsModel(nn.Module):

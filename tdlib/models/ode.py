@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from tdlib.core.facts import LOG_UNIFORM, MIXED, TRAIN_RATES
 from tdlib.core.solvers import SOLVERS, integrate, solver_step
 from tdlib.core.specs import EnvironmentSpec
-from tdlib.models.contract import DynamicsModel, Needs
+from tdlib.models.contract import DynamicsModel, Needs, ParameterGroup
 from tdlib.models.encoders import ActionEncoder
 from tdlib.models.family import Arms, Family, Shown
 from tdlib.models.options import NetworkOptions, Options
@@ -87,6 +87,12 @@ class TrajectoryMatchingModel(DynamicsModel):
         state, action, _ = self.broadcast(state, action, None)
         return self.field(0.0, state, self.action_encoder(action))
 
+    def parameter_groups(self) -> list[ParameterGroup]:
+        own: list[ParameterGroup] = getattr(self.field, "parameter_groups", list)()
+        return [replace(group, prefixes=tuple(f"field.{name}" for name in group.prefixes)) for group in own] + [
+            ParameterGroup()
+        ]
+
     def with_solver(self, solver: str, substeps: int = 1) -> "TrajectoryMatchingModel":
         """Return a model that shares this field and integrates it by another solver."""
         other = copy.copy(self)
@@ -125,6 +131,10 @@ class TrajectoryShootingModel(DynamicsModel):
 
     def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
         return self.matching(state, action, delta_t)
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        own = self.matching.parameter_groups()
+        return [replace(group, prefixes=tuple(f"matching.{name}" for name in group.prefixes)) for group in own]
 
     def window_predictions(self, states: Tensor, actions: Tensor, delta_t: Tensor) -> Tensor:
         """Return what training compares with the true next states: (..., T, D), from the first state alone."""

@@ -148,16 +148,19 @@ class Groups:
         self._rate = spread([0.0 if g.frozen else g.learning_rate for g in chosen])
         self._decay = spread([0.0 if g.frozen else g.learning_rate * g.weight_decay for g in chosen])
         self._frozen = spread([float(g.frozen) for g in chosen]).bool() if any(g.frozen for g in chosen) else None
+        self._begins = spread([g.begins for g in chosen]) if any(g.begins for g in chosen) else None
         self._clips = [
             (spread([float(owner == i) for owner in owners]).bool(), g.clip)
             for i, g in enumerate(groups)
             if g.clip is not None
         ]
 
-    def shape_gradient(self, gradient: Tensor) -> Tensor:
-        """Take frozen parameters out and shorten each group to its own clip: (K, P) -> (K, P)."""
+    def shape_gradient(self, gradient: Tensor, progress: Tensor) -> Tensor:
+        """Take out what is frozen or has not begun and shorten each group to its own clip: (K, P), () -> (K, P)."""
         if self._frozen is not None:
             gradient = gradient.masked_fill(self._frozen, 0.0)
+        if self._begins is not None:
+            gradient = gradient.masked_fill(self._begins > progress, 0.0)
         for own, clip in self._clips:
             shortened, _ = clip_rows(gradient.masked_fill(~own, 0.0), clip)
             gradient = torch.where(own, shortened, gradient)

@@ -58,7 +58,7 @@ class StackedStep:
             flat = flat.detach().requires_grad_()
             losses, changed = self.weights.losses(flat, buffers, self.batch(drawn, unit), progress)
             (gradient,) = torch.autograd.grad(losses.sum(), flat)  # models do not mix: block diagonal
-        clipped, norms = clip_rows(self.weights.groups.shape_gradient(gradient), self._clip)
+        clipped, norms = clip_rows(self.weights.groups.shape_gradient(gradient, progress), self._clip)
         return torch.stack([losses.detach(), norms]), clipped, *changed
 
     def prepare(self, num_steps: int, key: tuple, recordings: Recordings, drawn: Drawn, progress: Tensor) -> None:

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from tdlib.core.namespace import TORCH
 from tdlib.core.specs import EnvironmentSpec
+from tdlib.models.contract import ParameterGroup
 from tdlib.models.encoders import Scales, mlp
 from tdlib.models.energies import hidden_slopes, pulled_back, pushed_forward
 from tdlib.models.family import Shown
@@ -12,7 +13,7 @@ from tdlib.models.ode import field_family
 from tdlib.models.pairs import Pairs
 
 LEAST = 0.05  # of every eigenvalue of the mass matrix
-GAIN = 0.1  # of the network of masses: without it they run ahead of the forces and are wrong with them
+GAIN = 0.1  # of the network of masses, so that they begin near one
 
 
 class MassMatrixModel(nn.Module):
@@ -49,6 +50,10 @@ class MassMatrixModel(nn.Module):
         )  # masses of different size are found by this, not by the network
         self.log_damping = nn.Parameter(torch.full((count,), -3.0))
         self.port = nn.Linear(action_embedding_dim, count, bias=False)
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """Masses wait for the forces: learned together from the start, both end where they are wrong together."""
+        return [ParameterGroup(("root", "log_root"), begins=0.3)]
 
     def mass(self, state: Tensor) -> Tensor:
         """Return M in units of the typical velocities: (..., D) -> (..., n, n)."""
