@@ -19,6 +19,10 @@ from tdlib.envs import (
     make_environment,
     register_system,
 )
+from tdlib.study.phases.collect import ensure_collected, random_dataset_path
+from tdlib.study.presets import PresetError
+from tdlib.study.run import open_run
+from tdlib.study.selection import arms_of
 
 ENVS = {
     "oscillator": (ForcedOscillator, 2, 3),
@@ -146,3 +150,29 @@ def test_a_sequence_that_goes_to_infinity_enters_no_set():
     assert np.isfinite(collect_sequences(system, 5, 10, 0).next_state).all()
     with pytest.raises(DatasetError, match="sequences of runaway must stay finite .* 0 of 25 did"):
         collect_sequences(system, 5, 10, 0, delta_t=400.0)
+
+
+def test_a_preset_collects_sequences_and_keeps_some_arms(tmp_path, monkeypatch):
+    monkeypatch.setenv("TDLIB_RUNS", str(tmp_path / "runs"))
+    preset = tmp_path / "waves.yaml"
+    preset.write_text(
+        "name: waves\ndescription: some\nenvironments: [oscillator]\nseeds: [0]\nmodels: [jump, newtonian]\n"
+        "methods: [baseline, ode]\nforms: [none, rk4]\ntrain_frequencies: [5, 10]\ntest_frequencies: [2, 5, 10]\n"
+        "collection: {num_transitions: 300, num_random_transitions: 300, sequence_length: 10}\n"
+        "training: {num_steps: 4, learning_rate: 0.003}\nchecks: {max_own_rate_error: 2.0}\n"
+        "control: {frequencies: [5, 10], replan_seconds: 0.2}\n"
+    )
+    run = open_run(preset)
+    arms = arms_of(run.preset, "oscillator")
+    assert {(arm.method, arm.form) for arm in arms} == {("persistence", "none"), ("baseline", "none"), ("ode", "rk4")}
+    ensure_collected(run, "oscillator")
+    dataset = load_dataset(random_dataset_path(run, "oscillator", 5, 0))
+    assert dataset.num_episodes == 30 and (dataset.episode_lengths == 10).all() and dataset.delta_t[0] == 0.2
+    text = preset.read_text()
+    for changed, message in (
+        (text.replace("length: 10", "length: 7"), "must be a multiple of sequence_length = 7, got 300"),
+        (text.replace("[none, rk4]", "[rk4]"), "must leave an arm of every model, jump has"),
+    ):
+        preset.write_text(changed)
+        with pytest.raises(PresetError, match=message):
+            open_run(preset)

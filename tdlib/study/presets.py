@@ -52,7 +52,18 @@ class Collection(_Section):
 
     num_transitions: PositiveInt  # PPO transitions per (environment, rate, seed)
     num_random_transitions: PositiveInt  # random-input transitions per (environment, rate, seed)
+    # random actions in sequences of so many intervals, parameters drawn for each; None: episodes that last for seconds
+    sequence_length: PositiveInt | None = None
     require_gain: bool = False  # replace agents whose return does not rise; fail the data check if several are left
+
+    @model_validator(mode="after")
+    def _whole_sequences(self) -> "Collection":
+        if self.sequence_length is not None and self.num_random_transitions % self.sequence_length:
+            raise ValueError(
+                f"num_random_transitions must be a multiple of sequence_length = {self.sequence_length}, got "
+                f"{self.num_random_transitions}"
+            )
+        return self
 
 
 class Training(_Section):
@@ -162,6 +173,8 @@ class Preset(_Section):
     environments: Annotated[tuple[str, ...], Field(min_length=1)]
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     models: Annotated[tuple[str, ...], Field(min_length=1)]
+    methods: tuple[str, ...] = ()  # of the models' arms; empty: all there are
+    forms: tuple[str, ...] = ()  # the same; `none` is that of a map without Δt, a solver that of a field
     sizes: Annotated[tuple[Literal["hidden64", "small", "medium", "large"], ...], Field(min_length=1)] = ("hidden64",)
     train_frequencies: Annotated[tuple[Rate, ...], Field(min_length=1)] = TRAIN_FREQUENCIES
     test_frequencies: Annotated[tuple[Rate, ...], Field(min_length=1)]
@@ -185,12 +198,26 @@ class Preset(_Section):
     def _known_models(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(_model_name(name) for name in names)
 
+    def keeps(self, method: str, form: str) -> bool:
+        """Whether arms of a method and form belong to the run."""
+        return (not self.methods or method in self.methods) and (not self.forms or form in self.forms)
+
     def seeds_of(self, arm: Arm) -> tuple[int, ...]:
         """Return the seeds that an arm has: all, or the first ones."""
         count = next((rule.num_seeds for rule in self.fewer_seeds if rule.concerns(arm)), len(self.seeds))
         return self.seeds[:count]
 
-    @field_validator("environments", "seeds", "models", "sizes", "train_frequencies", "test_frequencies", "amounts")
+    @field_validator(
+        "environments",
+        "seeds",
+        "models",
+        "methods",
+        "forms",
+        "sizes",
+        "train_frequencies",
+        "test_frequencies",
+        "amounts",
+    )
     @classmethod
     def _no_repeats(cls, values: tuple) -> tuple:
         if len(set(values)) < len(values):
@@ -219,6 +246,10 @@ class Preset(_Section):
             for label in map(frequency_label, self.test_frequencies):
                 hold_of(label, self.evaluation.hold)
         for name in self.models:
+            declared = find_family(name).arms
+            if not any(self.keeps(arms.method, arms.form) for arms in declared):
+                found = sorted({(arms.method, arms.form) for arms in declared})
+                raise ValueError(f"methods and forms must leave an arm of every model, {name} has {found}")
             windows_per_batch(self.training.batch_size, find_family(name).needs.window)
         for name in self.environments:
             horizon = SYSTEMS[name].planning.horizon

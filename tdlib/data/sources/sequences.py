@@ -68,8 +68,8 @@ def write_sequences(
     sequence_length: int,
     seed: int,
     path: Path | str,
-    *,
     delta_t: float | None = None,
+    *,
     val_split: float = SEQUENCE_SHARES["val"],
     test_split: float = SEQUENCE_SHARES["test"],
 ) -> Path:

@@ -21,7 +21,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from tdlib.core.solvers import learned_rate
+from tdlib.core.solvers import TABLEAUS, learned_rate
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.evaluation.errors import mean_over, over_dimensions, relative_error
 from tdlib.evaluation.measures.convergence import own_step
@@ -204,11 +204,12 @@ def _poles(subject: Subject, system: System, h: Tensor, name: str, equilibrium: 
     rate = _jacobian(step_field(subject.model, action, h, subject.device), state)[:, 0].double()
     step = torch.eye(spec.state_dim, dtype=torch.float64) + h.view(-1, 1, 1) * rate  # ∂Φ_h/∂x
     solver, substeps = _solver(subject) or EULER, getattr(subject.structure, "substeps", 1)
-    rows = np.empty((4, count, len(true)), dtype=complex)
+    rows = np.full((4, count, len(true)), complex(np.nan, np.nan))
     for k in range(count):
         rows[1, k] = true
-        rows[2, k] = [learned_rate(rate, float(h[k]) / substeps, solver) for rate in true]
-        rows[0, k] = _matched(own[k], rows[2, k])
+        if solver in TABLEAUS:  # the step of another solver is no function of the rate alone
+            rows[2, k] = [learned_rate(rate, float(h[k]) / substeps, solver) for rate in true]
+        rows[0, k] = _matched(own[k], rows[2, k] if solver in TABLEAUS else true)
         with np.errstate(divide="ignore"):
             rows[3, k] = np.log(_matched(step[k], np.exp(true * float(h[k])))) / float(h[k])
     values: dict[str, np.ndarray] = {}

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tdlib.core.facts import env_folder
-from tdlib.core.time_grid import rate_label
+from tdlib.core.time_grid import delta_t_of, rate_label
 from tdlib.data import (
     TransitionDataset,
     load_dataset,
@@ -20,6 +20,7 @@ from tdlib.data import (
     write_random,
 )
 from tdlib.data.sources.ppo_settings import has_ppo
+from tdlib.data.sources.sequences import write_sequences
 from tdlib.data.splits import SPLITS
 from tdlib.data.verify import short_share
 from tdlib.study.clock import part
@@ -198,7 +199,7 @@ def _collections(
     """
     rates, collection = run.preset.train_frequencies, run.preset.collection
     count, num_random = collection.num_transitions, collection.num_random_transitions
-    makers = ("sources.ppo", "sources.random", "sources.branched", "splits")
+    makers = ("sources.ppo", "sources.random", "sources.sequences", "sources.branched", "splits")
     sources = {name: sources_of(f"tdlib.data.{name}", system=env) for name in makers}
     for place, (seed, rate) in enumerate((seed, rate) for seed in seeds for rate in rates):
         what = {"env": env, "rate": rate, "seed": seed}
@@ -213,8 +214,15 @@ def _collections(
             yield result, folder, partial(_collect_ppo, env, rate, seed, count, folder, told, gain)
         report((place + 1) * count)
         folder = run.layout.random_folder(env, rate_label(rate), seed)
-        result = Result(folder / STAMP, sources=sources["sources.random"], **what, count=num_random)
-        yield result, folder, partial(write_random, env, rate, seed, num_random, folder)
+        if (length := collection.sequence_length) is None:
+            result = Result(folder / STAMP, sources=sources["sources.random"], **what, count=num_random)
+            yield result, folder, partial(write_random, env, rate, seed, num_random, folder)
+        else:
+            made_by = sources["sources.sequences"]
+            result = Result(folder / STAMP, sources=made_by, **what, count=num_random, sequence_length=length)
+            path = random_dataset_path(run, env, rate, seed)
+            sequences = partial(write_sequences, env, num_random // length, length, delta_t=delta_t_of(rate))
+            yield result, folder, partial(sequences, seed=seed, path=path)
     for seed in seeds:
         folder = run.layout.branched_folder(env, seed)
         data = {split: data_hashes(run, env, [seed], split) for split in SPLITS}
