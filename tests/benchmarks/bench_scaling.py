@@ -170,8 +170,7 @@ def evaluate_seconds(
     sets = {seed: build_test_set(system, list(data_sets(seed).values()), seed=seed, **size) for seed in range(seeds)}
     stack = Stack(models(arm, count)).to(clock.device)
     members = [(arm, number % seeds) for number in range(count)]
-    with torch.no_grad():
-        seconds = clock.seconds(lambda: evaluate_stack(stack, members, sets, system, device=clock.device))
+    seconds = clock.seconds(lambda: evaluate_stack(stack, members, sets, system, device=clock.device))
     one = sum(part.state.shape[0] * part.state.shape[1] for part in sets[0].pairs.values())
     one += sum(part.states.shape[0] * (part.states.shape[1] - 1) for part in sets[0].rollouts.values())
     return seconds, count * one

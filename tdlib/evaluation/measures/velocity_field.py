@@ -252,9 +252,10 @@ def _divergence(field: Field, state: Tensor) -> Tensor:
 
 def _jacobian(field: Field, state: Tensor) -> Tensor:
     """Derivative of a field by the state: (K, N, D) -> (K, N, D, D) [1/s]; a state's rates depend on it alone."""
-    state = state.detach().clone().requires_grad_()
-    rates = field(state)
-    rows = [torch.autograd.grad(rates[..., i].sum(), state, retain_graph=True)[0] for i in range(rates.shape[-1])]
+    with torch.enable_grad():  # an evaluation is often asked for under `no_grad`
+        state = state.detach().clone().requires_grad_()
+        rates = field(state)
+        rows = [torch.autograd.grad(rates[..., i].sum(), state, retain_graph=True)[0] for i in range(rates.shape[-1])]
     return torch.stack(rows, dim=-2)
 
 
