@@ -168,6 +168,13 @@ def test_damping_that_the_truth_lacks_is_found_in_a_field(pendulum, friction):
     assert hanging["real_true"] == pytest.approx(0, abs=1e-9) and upright["real_true"] == pytest.approx(natural)
 
 
+def test_a_field_is_scored_under_no_grad_too(pendulum):
+    with torch.no_grad():
+        quiet = evaluation.field_errors(Damped(0.4), pendulum[0], PENDULUM)
+    for name, table in evaluation.field_errors(Damped(0.4), pendulum[0], PENDULUM).items():
+        pd.testing.assert_frame_equal(table, quiet[name])
+
+
 def test_the_field_of_the_exact_map_is_its_own_limit_and_its_steps_poles_are_true(pendulum):
     class ExactMap:
         train_delta_t = torch.tensor(0.05, dtype=torch.float64)

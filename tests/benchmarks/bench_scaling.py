@@ -61,6 +61,7 @@ STACK = 4  # models that are evaluated and planned with together
 PLANNER = CEM()
 REPLAN = 0.1  # [s] between plans
 REPEATS = 1
+LONGER_ON_CARD = 40  # times as many steps: the first are not captured yet, and capturing takes as long as many steps
 
 
 def rows(device: str = "cpu", quick: bool = False) -> list[Row]:
@@ -88,16 +89,20 @@ class Clock:
     def __init__(self, device: str, repeats: int):
         self.device, self.repeats = device, repeats
 
+    @property
+    def on_card(self) -> bool:
+        """Whether models are on a card."""
+        return self.device.startswith("cuda")
+
     def seconds(self, program: Callable[[], object]) -> float:
         """Seconds of the best run."""
         return min(self._once(program) for _ in range(self.repeats + 1))
 
     def _once(self, program: Callable[[], object]) -> float:
-        on_card = self.device.startswith("cuda")
-        now = time.perf_counter if on_card else time.process_time
+        now = time.perf_counter if self.on_card else time.process_time
         started = now()
         program()
-        if on_card:
+        if self.on_card:
             torch.cuda.synchronize()
         return now() - started
 
@@ -109,8 +114,7 @@ def unit_costs(clock: Clock) -> Iterator[tuple[str, str, float]]:
             yield "collection", "PPO transitions", _slope(lambda n: _ppo(clock, n, folder), 2048, 6144)
         yield "collection", "random transitions", _slope(lambda n: _random(clock, n), 2000, 12_000)
     for arm, count, steps in TRAINED:
-        seconds = _slope(lambda n, a=arm, k=count: train_seconds(clock, a, k, n), steps // 3, steps)
-        yield "training", family(arm), max(seconds, 0.0) / count
+        yield "training", family(arm), max(step_seconds(clock, arm, count, steps), 0.0) / count
     for arm, _, _ in TRAINED:
         count, sizes = (STACK, (128, 1024)) if arm.size == "hidden64" else (1, (32, 256))
         small, large = (evaluate_seconds(clock, arm, count, pairs) for pairs in sizes)
@@ -128,10 +132,7 @@ def growth(clock: Clock) -> Iterator[dict]:
     """Yield how seconds grow with models, seeds, transitions and rates."""
     jump, field = TRAINED[0][0], TRAINED[5][0]
     for arm, counts, steps in ((jump, (1, 2, 4, 8, 16, 32), 90), (field, (1, 2, 4, 8, 16), 30)):
-        per_step = [
-            max(1e-6, _slope(lambda n, a=arm, k=count: train_seconds(clock, a, k, n), steps // 3, steps))
-            for count in counts
-        ]
+        per_step = [max(1e-6, step_seconds(clock, arm, count, steps)) for count in counts]
         yield _series(f"training step, {family(arm)}", "models in the stack", counts, per_step)
     seeds = (1, 2, 4, 8)
     yield _series("evaluation, jump", "seeds", seeds, [evaluate_seconds(clock, jump, n, 512, n)[0] for n in seeds])
@@ -143,6 +144,12 @@ def growth(clock: Clock) -> Iterator[dict]:
     rates = (2, 3, 5, 8)
     found = [evaluate_seconds(clock, jump, 2, 2048, rates=TEST_RATES[:n])[0] for n in rates]
     yield _series("evaluation, jump", "test rates", rates, found)
+
+
+def step_seconds(clock: Clock, arm: Arm, count: int, steps: int) -> float:
+    """Seconds of one optimizer step of `count` models, from a run of `steps` and one of a third (more on a card)."""
+    steps *= LONGER_ON_CARD if clock.on_card else 1
+    return _slope(lambda n: train_seconds(clock, arm, count, n), steps // 3, steps)
 
 
 def train_seconds(clock: Clock, arm: Arm, count: int, steps: int) -> float:
@@ -170,8 +177,7 @@ def evaluate_seconds(
     sets = {seed: build_test_set(system, list(data_sets(seed).values()), seed=seed, **size) for seed in range(seeds)}
     stack = Stack(models(arm, count)).to(clock.device)
     members = [(arm, number % seeds) for number in range(count)]
-    with torch.no_grad():
-        seconds = clock.seconds(lambda: evaluate_stack(stack, members, sets, system, device=clock.device))
+    seconds = clock.seconds(lambda: evaluate_stack(stack, members, sets, system, device=clock.device))
     one = sum(part.state.shape[0] * part.state.shape[1] for part in sets[0].pairs.values())
     one += sum(part.states.shape[0] * (part.states.shape[1] - 1) for part in sets[0].rollouts.values())
     return seconds, count * one
