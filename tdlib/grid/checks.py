@@ -3,7 +3,7 @@
 import argparse
 import itertools
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
@@ -14,10 +14,11 @@ from tdlib.evaluation.measures import SKIPPED
 from tdlib.evaluation.measures.velocity_field import equilibria
 from tdlib.evaluation.tables import ARM_COLUMNS, frequency_label
 from tdlib.figures.selection import key_arms, main_model
-from tdlib.grid.jobs import has_chapters
+from tdlib.grid.jobs import fills_the_book
 from tdlib.grid.times import write_times
 from tdlib.models import DynamicsModel, find_family
 from tdlib.study.arms import Arm
+from tdlib.study.chapters import STUDY
 from tdlib.study.contrasts import CONTRASTS
 from tdlib.study.presets import PresetError
 from tdlib.study.run import Run, open_run
@@ -70,7 +71,8 @@ def _contrasts(arms: Arms) -> bool:
     return any(set(both) <= known for both in sides)
 
 
-FIGURES = {  # name -> of which arms a preset must have some; None: it shows what any preset has
+Expected = dict[str, Callable[[Arms], bool] | None]
+FIGURES: Expected = {  # name -> of which arms a preset must have some; None: it shows what any preset has
     "ground_truth/plant_change": None,
     "ground_truth/zero_order_hold": None,
     "statistics/contrasts": _contrasts,
@@ -80,8 +82,8 @@ FIGURES = {  # name -> of which arms a preset must have some; None: it shows wha
     "paper_figures/figure4_state_space": _key_arms,
     "paper_figures/figure5_ablations": _main_model,
 }
-FIGURES_OF_CHAPTERS = ("own/system", "own/form", "own/model", "own/log")  # only where a run has the chapters
-FIGURES_PER_ENVIRONMENT = {
+FIGURES_OF_USE = ("own/system", "own/form", "own/model", "own/log")  # only where a run fills the book
+FIGURES_PER_ENVIRONMENT: Expected = {
     "data/{}-coverage": None,
     "training/{}-curves": None,
     "training/{}-velocity_field": _velocities,
@@ -96,6 +98,19 @@ FIGURES_PER_ENVIRONMENT = {
     "consistency/{}-convergence": _fields,
     "ensemble/{}-calibration": _ensembles,
     "control/{}": None,
+}
+FIGURES_OF: dict[str, tuple[Expected, Expected]] = {  # chapter -> of all systems, of each
+    STUDY: (FIGURES, FIGURES_PER_ENVIRONMENT),
+    "physics": (
+        {"physics/priors": None, "physics/energy": None},
+        {
+            "training/{}-curves": None,
+            "physics/{}-rollout": None,
+            "physics/{}-energy": None,
+            "physics/{}-dt_generalization": None,
+            "limits/{}": None,
+        },
+    ),
 }
 
 
@@ -145,9 +160,12 @@ def check_tables(run: Run, tables: dict[str, pd.DataFrame]) -> list[str]:
         "convergence_test": (fields, None),
         "field_errors": (trained, None),
         "ensemble_calibration": ([arm for arm in trained if _has_spread(arm)], None),
-        "control_performance": (acting, control_rates),
         "training_summary": (trained, None),
     }
+    if preset.chapter == STUDY:
+        wanted["control_performance"] = acting, control_rates
+    else:
+        wanted |= {"energy_drift": (everything, rates), "dt_generalization": (everything, None)}
     problems = []
     for name, (arms, frequencies) in wanted.items():
         arms = list(arms)
@@ -163,15 +181,15 @@ def check_tables(run: Run, tables: dict[str, pd.DataFrame]) -> list[str]:
 def check_figures(run: Run) -> list[str]:
     """Every figure named by the book must have been drawn, of those whose arms the preset has."""
     arms = arms_of(run.preset)
-    names = [name for name, needs in FIGURES.items() if needs is None or needs(arms)]
+    whole, each = FIGURES_OF[run.preset.chapter]
+    names = [name for name, needs in whole.items() if needs is None or needs(arms)]
     for env in run.preset.environments:
-        own = FIGURES_PER_ENVIRONMENT.items()
-        names += [name.format(env) for name, needs in own if needs is None or needs(arms)]
-    names += FIGURES_OF_CHAPTERS if has_chapters(run.preset) else ()
-    names += [
-        f"velocity_fields/{env}-poles" for env in run.preset.environments if _maps(arms) and equilibria(SYSTEMS[env])
-    ]
-    names += [f"data/{env}-returns" for env in run.preset.environments if has_ppo(env)]
+        names += [name.format(env) for name, needs in each.items() if needs is None or needs(arms)]
+    if run.preset.chapter == STUDY:
+        names += FIGURES_OF_USE if fills_the_book(run.preset) else ()
+        with_poles = [env for env in run.preset.environments if _maps(arms) and equilibria(SYSTEMS[env])]
+        names += [f"velocity_fields/{env}-poles" for env in with_poles]
+        names += [f"data/{env}-returns" for env in run.preset.environments if has_ppo(env)]
     return [f"figure {name}.png must exist" for name in names if not (run.layout.figures / f"{name}.png").is_file()]
 
 

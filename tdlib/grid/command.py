@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from tdlib.core.files import parse_yaml
-from tdlib.grid.jobs import Job, cells_of_seeds, grid_jobs
+from tdlib.grid.jobs import Job, cells_of_seeds, grid_jobs, runs_of
 from tdlib.grid.preload import preloaded
 from tdlib.grid.stamps import BOOK, job_names, job_result
 from tdlib.study.layout import ROOT, RunLayout, runs_root
@@ -43,7 +43,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         preset = load_preset(options.preset)
-        jobs = cells_of_seeds(preset, options.seeds) if options.seeds else grid_jobs(preset)
+        runs = [preset] if options.seeds else runs_of(preset)
+        jobs = {run.name: grid_jobs(run) for run in runs}
+        if options.seeds:
+            jobs = {preset.name: cells_of_seeds(preset, options.seeds)}
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -56,14 +59,15 @@ def main(arguments: list[str] | None = None) -> int:
         "--rerun-incomplete", "--keep-going", "--nocolor", "--show-failed-logs",
     ]  # fmt: skip
     command += ["--profile", options.profile] if options.profile else ["--cores", str(options.cores)]
+    logs = [RunLayout.of(run.name).logs for run in runs]
     layout.root.mkdir(parents=True, exist_ok=True)
     here = {"TDLIB_RUNS": str(runs_root())}  # a relative folder means another one where a job starts
     if options.dry_run:
-        return _dry_run(command, preset, jobs, target, options.cores, {**os.environ, **here})
+        return _dry_run(command, runs, jobs, target, options.cores, {**os.environ, **here})
     if _runs_elsewhere(options.profile):
-        return _run(command, layout, target, {**os.environ, **here})
+        return _run(command, layout, logs, target, {**os.environ, **here})
     with preloaded(layout.root / f".preload-{os.getpid()}", layout.logs) as environment:
-        return _run(command, layout, target, {**environment, **here})
+        return _run(command, layout, logs, target, {**environment, **here})
 
 
 def _name_anywhere(preset: str) -> str:
@@ -79,7 +83,12 @@ def _runs_elsewhere(profile: str | None) -> bool:
 
 
 def _dry_run(
-    command: list[str], preset: Preset, jobs: list[Job], target: str, cores: int, environment: dict[str, str]
+    command: list[str],
+    runs: list[Preset],
+    jobs: dict[str, list[Job]],
+    target: str,
+    cores: int,
+    environment: dict[str, str],
 ) -> int:
     quiet = [*command, "--dry-run", "--quiet", "rules"]
     result = subprocess.run(quiet, capture_output=True, text=True, env=environment)
@@ -87,20 +96,23 @@ def _dry_run(
         sys.stderr.write(result.stdout + result.stderr)
         return result.returncode
     then = "" if target == CELLS else ", then the checks and the book"
-    print(f"{len(jobs)} notebook jobs of preset {preset.name}{then}:")
-    for job in jobs:
-        print(f"  {job.name}  {json.dumps(job.parameters)}")
-    wanted = [name for name in job_names(preset) if name != BOOK or target == BOOK]
-    wanted = [job.name for job in jobs] if target == CELLS else wanted
-    reasons = {name: job_result(preset, name).reasons() for name in wanted}
-    for name, why in reasons.items():
-        if why:
-            print(f"{name} runs: {', '.join(why[:SHOWN_REASONS])}{' …' if len(why) > SHOWN_REASONS else ''}")
-    if not any(reasons.values()):
-        print("all of them are up to date")
-    else:
-        print("and the jobs that wait for these")
-    for line in _predictions(preset, cores):
+    any_runs = False
+    for preset in runs:
+        own = jobs[preset.name]
+        print(f"{len(own)} notebook jobs of preset {preset.name}{then}:")
+        for job in own:
+            print(f"  {job.name}  {json.dumps(job.parameters)}")
+        book = target == BOOK and preset == runs[0]
+        wanted = [name for name in job_names(preset) if name != BOOK or book]
+        wanted = [job.name for job in own] if target == CELLS else wanted
+        reasons = {name: job_result(preset, name).reasons() for name in wanted}
+        for name, why in reasons.items():
+            if why:
+                print(f"{name} runs: {', '.join(why[:SHOWN_REASONS])}{' …' if len(why) > SHOWN_REASONS else ''}")
+        any_runs = any_runs or any(reasons.values())
+        then = ""
+    print("and the jobs that wait for these" if any_runs else "all of them are up to date")
+    for line in _predictions(runs[0], cores):
         print(line)
     return 0
 
@@ -120,12 +132,13 @@ def _predictions(preset: Preset, cores: int) -> list[str]:
     return lines or ["how long it takes: unknown until `make bench` has measured this machine's unit costs"]
 
 
-def _run(command: list[str], layout: RunLayout, target: str, environment: dict[str, str]) -> int:
+def _run(command: list[str], layout: RunLayout, logs: list[Path], target: str, environment: dict[str, str]) -> int:
     if any((layout.root / ".snakemake" / "locks").glob("*")):  # an interrupted run leaves its lock behind
         subprocess.run([*command, "--unlock"], capture_output=True)
-    for stale in layout.logs.glob("*.progress"):
-        stale.unlink()
-    status = _Status(layout)
+    for folder in logs:
+        for stale in folder.glob("*.progress"):
+            stale.unlink()
+    status = _Status(logs)
     log = layout.root / "grid.log"
     started = time.monotonic()
     nothing_to_do = False
@@ -149,7 +162,7 @@ def _run(command: list[str], layout: RunLayout, target: str, environment: dict[s
     status.close()
     page = layout.html / "index.html"
     if code:
-        print(f"failed: see {log} and the job's own file in {layout.logs}", file=sys.stderr)
+        print(f"failed: see {log} and the job's own file in {', '.join(map(str, logs))}", file=sys.stderr)
         sys.stderr.write(_failures(log))
         return code
     seconds = time.monotonic() - started
@@ -169,8 +182,8 @@ def _failures(log: Path) -> str:
 class _Status:
     """Reads Snakemake's lines and shows jobs done of jobs, with the bars of the long jobs that run now."""
 
-    def __init__(self, layout: RunLayout):
-        self.layout = layout
+    def __init__(self, logs: list[Path]):
+        self.logs = logs  # of the run and of its chapters
         self.done, self.total = 0, 0
         self._jobs: dict[str, tuple[str, float]] = {}  # Snakemake's job id -> (name, start)
         self._output = ""
@@ -189,7 +202,8 @@ class _Status:
         elif match := FINISHED.match(line):
             name, start = self._jobs.get(match[1], (f"job {match[1]}", time.monotonic()))
             self._finished = f"{name} ({time.monotonic() - start:.0f} s)"
-            (self.layout.logs / f"{name}.progress").unlink(missing_ok=True)
+            for folder in self.logs:
+                (folder / f"{name}.progress").unlink(missing_ok=True)
         elif match := STEPS.match(line):
             self.done, self.total = int(match[1]), int(match[2])
             self._write(f"[{self.done:2d}/{self.total} jobs] {self._finished}\n")
@@ -209,7 +223,7 @@ class _Status:
 
     def _bars(self) -> str:
         bars = []
-        for path in sorted(self.layout.logs.glob("**/*.progress")):
+        for path in sorted(path for folder in self.logs for path in folder.glob("**/*.progress")):
             try:
                 stage = json.loads(path.read_text(encoding="utf-8"))
             except (OSError, json.JSONDecodeError):  # being replaced right now

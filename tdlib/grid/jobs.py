@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tdlib.study.arms import DEFAULT_SIZE, PERSISTENCE
+from tdlib.study.chapters import CHAPTERS, STUDY
 from tdlib.study.layout import ROOT, WORKED
 from tdlib.study.predictions import PREDICTIONS
 from tdlib.study.presets import Preset, load_preset
@@ -19,7 +20,7 @@ AFTER = {  # open loop and closed loop need the models, not each other
 }
 OWN = "08_bring_your_own"
 Larger = dict[str, dict[tuple[str, str], tuple[int, ...]]]
-CHAPTERS = "quick"  # the preset whose systems, models and rates the book's chapters speak of
+WHOLE_BOOK = "quick"  # the preset whose systems, models and rates the book speaks of
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,31 @@ class Job:
     reads: str = ""
 
 
+def runs_of(preset: Preset) -> list[Preset]:
+    """Return a preset and those of the chapters that run and are shown with it."""
+    return [preset, *map(load_preset, preset.chapters)]
+
+
 def grid_jobs(preset: Preset) -> list[Job]:
-    """List every job of a preset.
+    """List every job of a preset, without those of its chapters."""
+    return _study_jobs(preset) if preset.chapter == STUDY else _chapter_jobs(preset)
+
+
+def _chapter_jobs(preset: Preset) -> list[Job]:
+    """List the jobs of a chapter: its notebooks of each system one after the other, then those of all of them."""
+    chapter, jobs = CHAPTERS[preset.chapter], []
+    for env in preset.environments:
+        names = [f"{notebook}-{env}" for notebook in chapter.each]
+        jobs += [
+            Job(name, notebook, {"env": env}, tuple(names[i - 1 : i]))
+            for i, (name, notebook) in enumerate(zip(names, chapter.each, strict=True))
+        ]
+    done = tuple(f"{chapter.each[-1]}-{env}" for env in preset.environments)
+    return jobs + [Job(notebook, notebook, {}, done) for notebook in chapter.whole]
+
+
+def _study_jobs(preset: Preset) -> list[Job]:
+    """List every job of the main study.
 
     A preset with `seeds_per_cell` runs cells first: collection once per seed, the later phases once per model and so
     many seeds, larger networks once per size, method and seed. The notebook of the whole environment then finds their
@@ -60,17 +84,22 @@ def grid_jobs(preset: Preset) -> list[Job]:
     jobs.append(Job("05_statistics", "05_statistics", {}, last, reads=PREDICTIONS.relative_to(ROOT).as_posix()))
     jobs.append(Job("06_paper_figures", "06_paper_figures", {}, last))
     jobs.append(Job("07_explorer", "07_explorer", {"env": first}, (f"{PHASES[1]}-{first}",)))
-    if has_chapters(preset):
+    if fills_the_book(preset):
         jobs.append(Job(OWN, OWN, {"env": first}, (f"{PHASES[2]}-{first}",), reads=WORKED))
     return jobs
 
 
-def has_chapters(preset: Preset) -> bool:
-    """Whether a preset runs all that the book's chapters speak of, at any size and with any number of seeds."""
-    spoken_of = load_preset(CHAPTERS)
+def fills_the_book(preset: Preset) -> bool:
+    """Whether a preset and its chapters run all that the book speaks of, at any size and with any number of seeds."""
+    spoken_of, there = ({run.chapter: run for run in runs_of(one)} for one in (load_preset(WHOLE_BOOK), preset))
+    return all(name in there and _holds(there[name], run) for name, run in spoken_of.items())
+
+
+def _holds(preset: Preset, other: Preset) -> bool:
+    """Whether a preset runs all that another one does."""
     names = ("environments", "models", "sizes", "train_frequencies", "test_frequencies")
-    there = all(set(getattr(spoken_of, name)) <= set(getattr(preset, name)) for name in names)
-    return there and set(spoken_of.control.frequencies) <= set(preset.control.frequencies)
+    there = all(set(getattr(other, name)) <= set(getattr(preset, name)) for name in names)
+    return there and set(other.control.frequencies) <= set(preset.control.frequencies)
 
 
 def cells_of_seeds(preset: Preset, seeds: Collection[int]) -> list[Job]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from tdlib.core.files import write_text
 from tdlib.core.sources import module_path, source_hash
 from tdlib.evaluation import MEASURES
-from tdlib.grid.jobs import Job, grid_jobs
+from tdlib.grid.jobs import Job, grid_jobs, runs_of
 from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.presets import Preset, PresetError, load_preset
 from tdlib.study.provenance import (
@@ -42,7 +42,7 @@ INJECTED = "injected-parameters"  # tag of the cell that papermill adds
 
 
 def job_names(preset: Preset) -> list[str]:
-    """Return the names of all jobs of a preset: notebooks, checks, book."""
+    """Return the names of all jobs of a preset without its chapters: notebooks, checks, book."""
     return [*(job.name for job in grid_jobs(preset)), CHECKS, BOOK]
 
 
@@ -71,11 +71,13 @@ def job_result(preset: Preset, name: str) -> Result:
         after = list(jobs) if name == CHECKS else [CHECKS]
     if name == BOOK:
         more["pages"] = _hash_of_files(_book_files())
+        beside = {run.name: stamp_path(RunLayout.of(run.name), CHECKS) for run in runs_of(preset)[1:]}
+        more["chapters"] = {run: file_hash(path) for run, path in beside.items()}
     return Result(
         stamp_path(layout, name),
         sources=source_hash(*job_roots(preset, name)),
         job=name,
-        preset=preset.model_dump(mode="json"),
+        preset=preset.model_dump(mode="json", exclude={"chapters"}),  # what runs beside it changes none of its jobs
         after={before: file_hash(stamp_path(layout, before)) for before in after},
         **more,
     )

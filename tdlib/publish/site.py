@@ -1,7 +1,7 @@
 """The book: stage a run's notebooks and results beside the prose, build it, and make or build the edition in git.
 
     python -m tdlib.publish.site build quick        stage runs/quick and build its book
-    python -m tdlib.publish.site edition quick      take runs/quick into book/published
+    python -m tdlib.publish.site edition quick      take runs/quick into book/published; a chapter's run into its folder
     python -m tdlib.publish.site published          build the edition in git
 
 Everything is staged into one folder, so that one `_toc.yml` serves every preset that the chapters speak of; another one
@@ -11,11 +11,15 @@ gets its own (`tdlib.publish.contents`).
 import argparse
 import shutil
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+
+import pandas as pd
 
 from tdlib.core.files import write_text
 from tdlib.figures.theme import theme_css
-from tdlib.grid.jobs import grid_jobs, has_chapters
+from tdlib.grid.jobs import fills_the_book, grid_jobs, runs_of
 from tdlib.grid.stamps import CONCLUSIONS
 from tdlib.publish.contents import write_own_contents
 from tdlib.publish.edition import PUBLISHED, copy_results, pack, unpack, write_stripped_notebook
@@ -26,49 +30,105 @@ from tdlib.publish.scripts import write_scripts
 from tdlib.publish.speed_page import speed_page
 from tdlib.publish.staged_explorer import stage_explorer
 from tdlib.publish.staged_media import DARK, stage_media
+from tdlib.study.chapters import CHAPTERS, STUDY
 from tdlib.study.layout import ROOT, RunLayout, runs_root
 from tdlib.study.prediction_history import HISTORY, write_history
 from tdlib.study.presets import load_preset, preset_path
 
-EDITION_LIMIT = 25_000_000  # [bytes]
+EDITION_LIMIT, CHAPTER_LIMIT = 25_000_000, 4_000_000  # [bytes] of the main study, and of a chapter beside it
+STATISTICS = Path("metrics") / "statistics.csv"
 BENCH_FILES = ("bench.json", "scaling.json")
 
 
-def stage(notebooks: Path, results: Path, models: Path, seed: int, site: Path) -> None:
-    """Lay out a book's sources in an empty folder.
+@dataclass(frozen=True)
+class Finished:
+    """What a finished run left for readers.
 
     Args:
         notebooks: Folder of executed notebooks.
         results: Folder with `metrics`, `figures` and `videos`.
         models: Folder of checkpoints.
+    """
+
+    notebooks: Path
+    results: Path
+    models: Path
+
+
+def stage(study: Finished, seed: int, site: Path, chapters: Mapping[str, Finished] | None = None) -> None:
+    """Lay out a book's sources in an empty folder.
+
+    Args:
+        study: The main study's run.
         seed: Seed of the models that the explorer carries.
         site: Folder to fill; what it held is removed.
+        chapters: Runs of chapters beside it, by the chapter's name.
     """
     shutil.rmtree(site, ignore_errors=True)
     site.mkdir(parents=True)
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy2(ROOT / name, site / name)
     shutil.copytree(ROOT / "book", site / "book", ignore=shutil.ignore_patterns("published", "__pycache__"))
-    for path in sorted(notebooks.glob("*.ipynb")):
+    for path in sorted(study.notebooks.glob("*.ipynb")):
         write_stripped_notebook(path, site / "notebooks" / path.name)
-    copy_results(results, site / "results")
+    copy_results(study.results, site / "results")
+    for name, run in (chapters or {}).items():
+        stage_chapter(name, run, site)
     for name in BENCH_FILES:
         if (runs_root() / "bench" / name).is_file() and not (site / "results" / "metrics" / name).exists():
             shutil.copy2(runs_root() / "bench" / name, site / "results" / "metrics" / name)
     static = site / "book" / "_static"
     write_text(static / "theme.css", theme_css())
-    stage_explorer(static, models, seed, site / "results" / "metrics" / "statistics.csv")
+    stage_explorer(static, study.models, seed, site / "results" / "metrics" / "statistics.csv")
     write_text(site / "book" / "speed.md", speed_page(site / "results"))
     write_scripts(site)
     stage_media(site)
     write_text(site / "book" / "gallery.md", gallery_page(site / "results" / "figures"))
     write_text(site / "book" / "failures_gallery.md", failures_page(site / "results"))
     write_history(site / "book" / HISTORY, stored=PUBLISHED / HISTORY)
+    published = site / "book" / "published" / "results"
     for name in CONCLUSIONS:  # pages with conclusions read the published edition
         if (PUBLISHED / "results" / "metrics" / name).is_file():
-            target = site / "book" / "published" / "results" / "metrics" / name
+            target = published / "metrics" / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PUBLISHED / "results" / "metrics" / name, target)
+    for name in published_chapters():
+        add_statistics(PUBLISHED / name / "results", published)
+
+
+def stage_chapter(name: str, run: Finished, site: Path) -> None:
+    """Lay a chapter's pages, figures and tables beside the study's; pages look up all statistics in one table.
+
+    Systems tell the figures of a chapter from others of the same kind. Its own tables lie in a folder of its name.
+
+    Args:
+        name: The chapter's name.
+        run: Its run.
+        site: Folder that holds the study's pages and results; of the chapter's notebooks those of its contents are shown.
+    """
+    contents = (site / "_toc.yml").read_text(encoding="utf-8")
+    for path in sorted(run.notebooks.glob("*.ipynb")):
+        if f"notebooks/{path.stem}\n" in contents:
+            write_stripped_notebook(path, site / "notebooks" / path.name)
+    copy_results(run.results, site / "results" / name)
+    for kind in ("figures", "videos"):
+        if (site / "results" / name / kind).is_dir():
+            shutil.copytree(site / "results" / name / kind, site / "results" / kind, dirs_exist_ok=True)
+            shutil.rmtree(site / "results" / name / kind)
+    add_statistics(run.results, site / "results")
+
+
+def add_statistics(chapter: Path, study: Path) -> None:
+    """Add the rows of a chapter's `statistics.csv` to those of the study, where both have some."""
+    paths = [folder / STATISTICS for folder in (study, chapter)]
+    if all(path.is_file() for path in paths):
+        tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths]
+        write_text(paths[0], pd.concat(tables).fillna("").to_csv(index=False))
+
+
+def published_chapters() -> list[str]:
+    """Return the chapters that the edition in git has a folder of."""
+    return [name for name in CHAPTERS if (PUBLISHED / name / "notebooks").is_dir()]
 
 
 def gallery_page(figures: Path) -> str:
@@ -94,10 +154,10 @@ def gallery_page(figures: Path) -> str:
 
 
 def make_edition(preset_name: str) -> int:
-    """Copy a finished run into `book/published`; return the number of bytes it takes.
+    """Copy a finished run into `book/published`, a chapter's into its folder there; return the bytes it takes.
 
     Raises:
-        ValueError: If the run is not finished, or the edition would be larger than 25 MB.
+        ValueError: If the run is not finished, or the edition would be larger than 25 MB, a chapter's than 4 MB.
     """
     preset = load_preset(preset_name)
     layout = RunLayout.of(preset.name)
@@ -107,21 +167,27 @@ def make_edition(preset_name: str) -> int:
     staged = layout.root / "edition"
     shutil.rmtree(staged, ignore_errors=True)
     pack(layout.notebooks, layout.root / "results", staged)
-    write_examples(layout.trajectories, staged / "results" / "trajectories", preset)
-    copy_benchmarks(staged / "results" / "metrics")
+    study = preset.chapter == STUDY
+    if study:
+        write_examples(layout.trajectories, staged / "results" / "trajectories", preset)
+        copy_benchmarks(staged / "results" / "metrics")
+        write_history(staged / HISTORY, stored=PUBLISHED / HISTORY)
     seed = preset.seeds[0]
     for checkpoint in sorted(layout.models.glob(f"*/*/*/seed{seed}")):
-        target = staged / "models" / checkpoint.relative_to(layout.models)
-        target.mkdir(parents=True)
+        copied = staged / "models" / checkpoint.relative_to(layout.models)
+        copied.mkdir(parents=True)
         for name in ("model.pt", "config.yaml"):
-            shutil.copy2(checkpoint / name, target / name)
+            shutil.copy2(checkpoint / name, copied / name)
     shutil.copy2(preset_path(preset_name), staged / "preset.yaml")
-    write_history(staged / HISTORY, stored=PUBLISHED / HISTORY)
     size = sum(path.stat().st_size for path in staged.rglob("*") if path.is_file())
-    if size > EDITION_LIMIT:
-        raise ValueError(f"edition must be at most {EDITION_LIMIT} bytes in all, got {size}")
-    shutil.rmtree(PUBLISHED, ignore_errors=True)
-    shutil.move(staged, PUBLISHED)
+    limit, target = (EDITION_LIMIT, PUBLISHED) if study else (CHAPTER_LIMIT, PUBLISHED / preset.chapter)
+    if size > limit:
+        raise ValueError(f"edition of {preset.name} must be at most {limit} bytes in all, got {size}")
+    for chapter in published_chapters() if study else ():  # they are replaced by their own runs
+        shutil.move(PUBLISHED / chapter, staged / chapter)
+    shutil.rmtree(target, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(staged, target)
     return size
 
 
@@ -132,6 +198,10 @@ def copy_benchmarks(target: Path) -> None:
         newest = next(filter(Path.is_file, measured), None)
         if newest is not None:
             shutil.copy2(newest, target / name)
+
+
+def _finished(layout: RunLayout) -> Finished:
+    return Finished(layout.notebooks, layout.root / "results", layout.models)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -151,15 +221,22 @@ def main(arguments: list[str] | None = None) -> int:
             if not (PUBLISHED / "notebooks").is_dir():
                 raise ValueError("published edition must exist: make it with `make edition PRESET=quick`")
             layout = RunLayout.of("published")
-            shutil.rmtree(layout.root / "unpacked", ignore_errors=True)
-            unpack(PUBLISHED, layout.root / "unpacked")
             unpacked, seed = layout.root / "unpacked", load_preset(PUBLISHED / "preset.yaml").seeds[0]
-            stage(unpacked / "notebooks", unpacked / "results", PUBLISHED / "models", seed, layout.site)
+            shutil.rmtree(unpacked, ignore_errors=True)
+            found = {"": PUBLISHED, **{name: PUBLISHED / name for name in published_chapters()}}
+            for name, folder in found.items():
+                unpack(folder, unpacked / name)
+            runs = {
+                n: Finished(unpacked / n / "notebooks", unpacked / n / "results", f / "models")
+                for n, f in found.items()
+            }
+            stage(runs.pop(""), seed, layout.site, runs)
         else:
             preset = load_preset(options.preset)
             layout = RunLayout.of(preset.name)
-            stage(layout.notebooks, layout.root / "results", layout.models, preset.seeds[0], layout.site)
-            if not has_chapters(preset):
+            beside = {run.chapter: _finished(RunLayout.of(run.name)) for run in runs_of(preset)[1:]}
+            stage(_finished(layout), preset.seeds[0], layout.site, beside)
+            if not fills_the_book(preset):
                 write_own_contents(layout.site, preset)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -24,6 +24,7 @@ from tdlib.evaluation.tables import frequency_label
 from tdlib.models import find_family, register_model
 from tdlib.planning import CEM, build_planner, inputs_of
 from tdlib.study.arms import Arm
+from tdlib.study.chapters import CHAPTERS, STUDY
 from tdlib.study.layout import ROOT
 from tdlib.systems import SYSTEMS, System
 from tdlib.training.budget import windows_per_batch
@@ -175,6 +176,9 @@ class Preset(_Section):
     models: Annotated[tuple[str, ...], Field(min_length=1)]
     methods: tuple[str, ...] = ()  # of the models' arms; empty: all there are
     forms: tuple[str, ...] = ()  # the same; `none` is that of a map without Δt, a solver that of a field
+    data: tuple[
+        Literal["transitions", "seconds", "pooled", "contacts"], ...
+    ] = ()  # what arms are trained on; empty: all
     sizes: Annotated[tuple[Literal["hidden64", "small", "medium", "large"], ...], Field(min_length=1)] = ("hidden64",)
     train_frequencies: Annotated[tuple[Rate, ...], Field(min_length=1)] = TRAIN_FREQUENCIES
     test_frequencies: Annotated[tuple[Rate, ...], Field(min_length=1)]
@@ -187,6 +191,8 @@ class Preset(_Section):
     fewer_seeds: tuple[FewerSeeds, ...] = ()  # the first that concerns an arm says how many seeds it has
     seeds_per_cell: PositiveInt | None = None  # jobs of so many seeds and one model each; None: one job per phase
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    chapter: str = STUDY  # whose notebooks are run
+    chapters: tuple[str, ...] = ()  # presets of other chapters, which run and are shown with this one
 
     @field_validator("environments")
     @classmethod
@@ -198,9 +204,29 @@ class Preset(_Section):
     def _known_models(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(_model_name(name) for name in names)
 
-    def keeps(self, method: str, form: str) -> bool:
-        """Whether arms of a method and form belong to the run."""
-        return (not self.methods or method in self.methods) and (not self.forms or form in self.forms)
+    @field_validator("chapter")
+    @classmethod
+    def _known_chapter(cls, name: str) -> str:
+        if name not in (STUDY, *CHAPTERS):
+            raise ValueError(f"chapter must be one of {[STUDY, *CHAPTERS]}, got {name!r}")
+        return name
+
+    @field_validator("chapters")
+    @classmethod
+    def _other_chapters(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        found = [load_preset(name) for name in names]
+        for preset in found:
+            if preset.chapter == STUDY or preset.chapters:
+                raise ValueError(f"chapters must be presets of one chapter other than {STUDY}, got {preset.name}")
+        told = [preset.chapter for preset in found]
+        if len(set(told)) < len(told):
+            raise ValueError(f"chapters must tell of different ones, got {told}")
+        return names
+
+    def keeps(self, method: str, form: str, data: str) -> bool:
+        """Whether arms of a method, form and kind of data belong to the run."""
+        asked = ((self.methods, method), (self.forms, form), (self.data, kind_and_share(data)[0]))
+        return all(not chosen or value in chosen for chosen, value in asked)
 
     def seeds_of(self, arm: Arm) -> tuple[int, ...]:
         """Return the seeds that an arm has: all, or the first ones."""
@@ -213,6 +239,7 @@ class Preset(_Section):
         "models",
         "methods",
         "forms",
+        "data",
         "sizes",
         "train_frequencies",
         "test_frequencies",
@@ -247,9 +274,9 @@ class Preset(_Section):
                 hold_of(label, self.evaluation.hold)
         for name in self.models:
             declared = find_family(name).arms
-            if not any(self.keeps(arms.method, arms.form) for arms in declared):
-                found = sorted({(arms.method, arms.form) for arms in declared})
-                raise ValueError(f"methods and forms must leave an arm of every model, {name} has {found}")
+            if not any(self.keeps(arms.method, arms.form, arms.data) for arms in declared):
+                found = sorted({(arms.method, arms.form, arms.data) for arms in declared})
+                raise ValueError(f"methods, forms and data must leave an arm of every model, {name} has {found}")
             windows_per_batch(self.training.batch_size, find_family(name).needs.window)
         for name in self.environments:
             horizon = SYSTEMS[name].planning.horizon
