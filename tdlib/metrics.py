@@ -10,7 +10,8 @@ from tdlib.evaluation.errors import (
 from tdlib.evaluation.measures.calibration import ensemble_calibration
 from tdlib.evaluation.measures.consistency import consistency_error
 from tdlib.evaluation.measures.convergence import convergence_test
-from tdlib.evaluation.measures.generalization import dt_generalization_test
+from tdlib.evaluation.measures.energy import energy_drift
+from tdlib.evaluation.measures.generalization import dt_generalization, dt_generalization_test
 from tdlib.evaluation.measures.one_step import one_step_errors
 from tdlib.evaluation.measures.rollout import open_loop_rollout, rollout_errors
 
@@ -18,7 +19,9 @@ __all__ = [
     "auroc",
     "consistency_error",
     "convergence_test",
+    "dt_generalization",
     "dt_generalization_test",
+    "energy_drift",
     "ensemble_calibration",
     "mse_over_horizon",
     "one_step_errors",

@@ -28,6 +28,7 @@ NAMED_ELSEWHERE = {  # file -> whom it names, and why it may
         "CartPole-v1",
         "CartPoleContinuous-v1",
     },
+    "tdlib/systems/bouncing_ball.py": {"velocity"},  # a state has the name of a family
 }
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 

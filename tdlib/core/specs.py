@@ -169,6 +169,14 @@ def uniform_actions(spec: EnvironmentSpec, unit: Tensor) -> Tensor:
     return low + (high - low) * unit
 
 
+def least_action(spec: EnvironmentSpec) -> Tensor:
+    """Return the action (A,) float64 whose input is least: none, or of a table the first of the smallest."""
+    if spec.action_table is None:
+        return torch.zeros(spec.action_dim, dtype=torch.float64)
+    every = torch.arange(len(spec.action_table), dtype=torch.float64).unsqueeze(-1)
+    return every[spec.held_input(every).norm(dim=-1).argmin()]
+
+
 def shared_bound(values: tuple[float, ...], like: Tensor) -> float | Tensor:
     """Return bounds (m,) as a tensor, or as one number where all inputs share it, which is the faster call."""
     return values[0] if len(set(values)) == 1 else torch.tensor(values, dtype=like.dtype, device=like.device)

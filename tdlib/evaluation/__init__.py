@@ -17,7 +17,8 @@ from tdlib.evaluation.measures import MEASURES, Measure, Skipped, Subject, regis
 from tdlib.evaluation.measures.calibration import ensemble_calibration
 from tdlib.evaluation.measures.consistency import FREQUENCY_PAIRS, consistency_error
 from tdlib.evaluation.measures.convergence import convergence_test
-from tdlib.evaluation.measures.generalization import dt_generalization_test
+from tdlib.evaluation.measures.energy import energy_drift
+from tdlib.evaluation.measures.generalization import dt_generalization, dt_generalization_test
 from tdlib.evaluation.measures.ground_truth import plant_change_table
 from tdlib.evaluation.measures.one_step import one_step_errors
 from tdlib.evaluation.measures.points import pointwise_errors
@@ -55,7 +56,9 @@ __all__ = [
     "control_starts",
     "convergence_test",
     "diagnose",
+    "dt_generalization",
     "dt_generalization_test",
+    "energy_drift",
     "ensemble_calibration",
     "evaluate_control",
     "evaluate_stack",

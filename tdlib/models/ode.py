@@ -1,6 +1,7 @@
 """Fields made into dynamics models: integrate over the interval of each sample with the action held."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 from torch import Tensor, nn
@@ -87,6 +88,11 @@ class TrajectoryMatchingModel(DynamicsModel):
         state, action, _ = self.broadcast(state, action, None)
         return self.field(0.0, state, self.action_encoder(action))
 
+    @property
+    def energy(self) -> Callable[[Tensor], Tensor]:
+        """The field's learned energy up to an affine scale, (..., D) -> (...); fields without one have no attribute."""
+        return self.field.energy
+
     def parameter_groups(self) -> list[ParameterGroup]:
         own: list[ParameterGroup] = getattr(self.field, "parameter_groups", list)()
         return [replace(group, prefixes=tuple(f"field.{name}" for name in group.prefixes)) for group in own] + [
@@ -128,6 +134,11 @@ class TrajectoryShootingModel(DynamicsModel):
     def field(self) -> nn.Module:
         """The trained field."""
         return self.matching.field
+
+    @property
+    def energy(self) -> Callable[[Tensor], Tensor]:
+        """The field's learned energy, as that of the one-interval model."""
+        return self.matching.energy
 
     def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
         return self.matching(state, action, delta_t)

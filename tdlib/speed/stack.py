@@ -110,6 +110,11 @@ class Stack:
         self._tensors = {name: x.to(device) for name, x in self._tensors.items()}
         return self
 
+    def double(self) -> "Stack":
+        """Make the weights double precision in place and return the stack."""
+        self._tensors = {name: x.double() if x.is_floating_point() else x for name, x in self._tensors.items()}
+        return self
+
     def with_solver(self, solver: str, substeps: int = 1) -> "Stack":
         """Return a stack of the same fields integrated by another solver."""
         other = copy.copy(self)
@@ -138,6 +143,10 @@ class Stack:
     def derivative(self, state: Tensor, action: Tensor) -> Tensor:
         """Learned ds/dt of stacked fields: (K|1, ..., D), (K|1, ..., A) -> (K, ..., D) [unit/s]."""
         return self._call("derivative", state, action)
+
+    def energy(self, state: Tensor) -> Tensor:
+        """Learned energies of fields that have one, each up to an affine scale: (K|1, ..., D) -> (K, ...)."""
+        return self._mean(self._call("energy", state))
 
     def predict_sequence(
         self, state: Tensor, actions: Tensor, delta_t: Tensor | float | None = None, context: Context | None = None

@@ -92,6 +92,7 @@ BOUNCING_BALL = System(
     parameter_ranges={"restitution": (0.6, 0.9)},
     energy=energy,
     power=lambda x, u, p, m: u[0] * x[1],
+    lossless={"restitution": 1 - 1e-8},  # at one there would be infinitely many flights of one length
     exact_flow=exact_flow,
     contact=contact,
     max_substep=1000.0,  # [s]; one step of the exact flow is the interval

@@ -156,6 +156,7 @@ CARTPOLE = System(
     parameters={"gravity": 9.8, "cart_mass": 1.0, "pole_mass": 0.1, "half_length": 0.5},  # [m/s²], [kg], [kg], [m]
     energy=energy,
     power=lambda x, u, p, m: u[0] * x[1],
+    lossless={},
     # Gymnasium's bounds: twice the limits of position and angle, no bound on speeds
     observation_limits=tuple((-high, high) for high in (2 * X_LIMIT, math.inf, 2 * THETA_LIMIT, math.inf)),
     task=_TASK,

@@ -106,6 +106,7 @@ DOUBLE_CART_POLE = System(
     },
     energy=energy,
     power=power,
+    lossless={"cart_damping": 0.0, "pole_damping": 0.0},
     max_substep=0.005,
     task=Task(
         reset_low=tuple(-x for x in WIDEST),

@@ -56,6 +56,7 @@ HANGING_PENDULUM = System(
     parameter_ranges={"damping": (0.05, 0.5)},
     energy=energy,
     power=power,
+    lossless={"damping": 0.0},
     task=Task(reset_low=tuple(-x for x in WIDEST), reset_high=WIDEST),
     collection=Collection(random_inputs=RandomInputs(WIDEST, 0.2, 0.5, 0.75, (0.0, 0.0))),
     views=Views(

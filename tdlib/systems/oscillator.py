@@ -69,6 +69,7 @@ OSCILLATOR = System(
     parameter_ranges={"damping": (0.1, 1.0)},
     energy=energy,
     power=power,
+    lossless={"damping": 0.0},
     exact_flow=exact_flow,
     max_substep=1000.0,  # [s]; one step of the exact flow is the interval
     task=Task(reset_low=(-WIDEST,) * 2, reset_high=(WIDEST,) * 2),

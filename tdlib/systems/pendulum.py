@@ -100,6 +100,7 @@ PENDULUM = System(
     parameters={"gravity": 10.0, "mass": 1.0, "length": 1.0},  # [m/s²], [kg], [m]
     energy=energy,
     power=lambda x, u, p, m: u[0] * x[1],
+    lossless={},
     observe=lambda x, p, m: (m.cos(x[0]), m.sin(x[0]), x[1]),
     observed_state=lambda y, m: (m.atan2(y[1], y[0]), y[2]),
     observation_limits=((-1.0, 1.0), (-1.0, 1.0), (-MAX_SPEED, MAX_SPEED)),

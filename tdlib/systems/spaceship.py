@@ -81,6 +81,7 @@ SPACESHIP = System(
     parameters={"gravity": 1.0, "star_mass": STAR, "softening": 0.05},  # [m³/(kg s²)], [kg], [m]
     energy=energy,
     power=lambda x, u, p, m: u[0] * x[2] + u[1] * x[3],
+    lossless={},
     task=Task(reset_low=tuple(-x for x in WIDEST), reset_high=WIDEST),
     collection=Collection(random_inputs=RandomInputs(on_ellipses, 0.2, 0.5, 0.75, ((0.0, 0.0),) * 4)),
     views=Views(

@@ -6,6 +6,7 @@ RK4 with n = ceil(Δt / 10 ms) equal substeps per sample, unless a system says o
 from Pendulum's speed limit. Limits of the state act after each substep, as Gymnasium's own act after each of its steps.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -58,6 +59,8 @@ class System:
             `spec.parameter_names`.
         energy: (x, p, m) -> energy [J].
         power: (x, u, p, m) -> rate at which inputs and losses change the energy [W].
+        lossless: Values of parameters with which nothing is lost, so that without input the energy stays; empty where
+            nothing ever is, None where there are no such values or no energy.
         observe: (x, p, m) -> what a sensor sees, one component per `spec.observation_names`; the state if None.
         observed_state: (y, m) -> D components, the inverse of `observe`, as exact as the sensor; None if there is none.
         observation_limits: Bounds (low, high) of every observation; unbounded if None.
@@ -81,6 +84,7 @@ class System:
     parameter_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     energy: Callable[[Components, Parameters, Namespace], Number] | None = None
     power: Callable[[Components, Components, Parameters, Namespace], Number] | None = None
+    lossless: Mapping[str, float] | None = None
     observe: Callable[[Components, Parameters, Namespace], Components] | None = None
     observed_state: Callable[[Components, Namespace], Components] | None = None
     observation_limits: tuple[tuple[float, float], ...] | None = None
@@ -105,6 +109,13 @@ class System:
                 f"parameter_ranges of {name} must name spec.parameter_names = {drawn} in order, with "
                 f"nominal values among parameters {list(self.parameters)}, got {list(self.parameter_ranges)}"
             )
+        if self.lossless is not None:
+            object.__setattr__(self, "lossless", MappingProxyType(dict(self.lossless)))
+            if self.energy is None or not set(self.lossless) <= set(self.parameters):
+                raise ValueError(
+                    f"lossless of {name} must name some of parameters {list(self.parameters)} of a system with an "
+                    f"energy, got {dict(self.lossless)}"
+                )
         if not (math.isfinite(self.max_substep) and self.max_substep > 0):
             raise ValueError(f"max_substep of {name} must be positive and finite [s], got {self.max_substep}")
         for argument, count in (
@@ -188,6 +199,28 @@ class System:
         if self.observed_state is None:
             raise ValueError(f"observation of {self.spec.name} must tell the state, its sensor sees {names}")
         return _stacked(self.observed_state(observation.unbind(-1), TORCH), observation)
+
+    def without_losses(self) -> "System":
+        """Return the system that loses nothing: its losses gone and drawn no longer, no limits that cut the state.
+
+        Raises:
+            ValueError: If the system does not say which parameters lose energy.
+        """
+        if self.lossless is None:
+            raise ValueError(f"system must declare lossless, {self.spec.name} does not")
+        ranges = {name: ends for name, ends in self.parameter_ranges.items() if name not in self.lossless}
+        return dataclasses.replace(
+            self,
+            spec=dataclasses.replace(self.spec, parameter_names=tuple(ranges)),
+            parameters={**self.parameters, **self.lossless},
+            parameter_ranges=ranges,
+            state_limits=None,
+        )
+
+    def drawn_without_losses(self, parameters: Tensor | None) -> Tensor | None:
+        """Return those of drawn parameters that `without_losses` still draws: (..., P) -> (..., P'); None for none."""
+        kept = [i for i, name in enumerate(self.spec.parameter_names) if name not in (self.lossless or {})]
+        return None if parameters is None or not kept else parameters[..., kept]
 
     @property
     def clips(self) -> bool:

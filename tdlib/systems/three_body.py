@@ -84,6 +84,7 @@ THREE_BODY = System(
     parameters={"gravity": 1.0, "mass_1": 1.0, "mass_2": 1.0, "mass_3": 1.0, "softening": 0.1},
     energy=energy,
     power=lambda x, u, p, m: p.mass_1 * (u[0] * x[6] + u[1] * x[7]),
+    lossless={},
     max_substep=0.0025,
     task=Task(reset_low=tuple(-x for x in WIDEST), reset_high=WIDEST),
     collection=Collection(random_inputs=RandomInputs(at_rest_together, 0.2, 0.5, 0.75, ((0.0, 0.0),) * 12)),

@@ -3,6 +3,8 @@
 from tdlib.evaluation.measures.calibration import CALIBRATION
 from tdlib.evaluation.measures.consistency import CONSISTENCY
 from tdlib.evaluation.measures.convergence import CONVERGENCE
+from tdlib.evaluation.measures.energy import ENERGY
+from tdlib.evaluation.measures.generalization import DT_GENERALIZATION
 from tdlib.evaluation.measures.measure import NEEDS, SKIPPED, Measure, Skipped, Subject
 from tdlib.evaluation.measures.one_step import ONE_STEP
 from tdlib.evaluation.measures.points import POINTS
@@ -17,6 +19,8 @@ MEASURES: dict[str, Measure] = {
     "convergence": CONVERGENCE,
     "calibration": CALIBRATION,
     "field": FIELDS,
+    "energy": ENERGY,
+    "dt_generalization": DT_GENERALIZATION,
 }
 
 

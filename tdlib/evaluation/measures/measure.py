@@ -141,6 +141,16 @@ def _system(subject: Subject) -> str | None:
     return None if subject.system is not None else "needs the system: its equation"
 
 
+def _energy(subject: Subject) -> str | None:
+    declared = subject.system is not None and subject.system.energy is not None
+    return None if declared else "needs a system that declares an energy"
+
+
+def _sequences(subject: Subject) -> str | None:
+    known = all(test_set.sequences is not None for test_set in subject.test_sets.values())
+    return None if known else "needs sequences at several intervals: the truth beyond what was recorded"
+
+
 def _rates(subject: Subject) -> str | None:
     if _field(subject) is None:
         return None
@@ -176,6 +186,8 @@ NEEDS: dict[str, Callable[[Subject], str | None]] = {  # name -> why a subject l
     "spread": _spread,
     "truth": _truth,
     "system": _system,
+    "energy": _energy,
+    "sequences": _sequences,
     "pairs": _pairs,
     "rollouts": _rollouts,
 }

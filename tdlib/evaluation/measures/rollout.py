@@ -16,10 +16,8 @@ from tdlib.evaluation.sets.rollout_sets import RolloutSet
 from tdlib.evaluation.tables import Member, tidy
 from tdlib.models import Context
 from tdlib.speed import Model, Query, has_memory, predict_queries
-from tdlib.systems import System
 
 TIMES_PER_SECOND = 10  # errors are kept at the steps nearest to these times, so that tables stay small at 200 Hz
-Tables = dict[str, pd.DataFrame]
 Keep = Callable[[str, Sequence[Member], Tensor, RolloutSet], None]  # (rate, members, predicted (K, S, T, D), the truth)
 
 
@@ -81,25 +79,24 @@ def rollout_errors(
         no row), n_starts.
     """
     members = members_of(model, test_sets, spec.name, members)
-    questions = _questions(test_sets, spec, members, has_memory(model), rates, None, None)
-    found = take(model, questions, len(members), device=device)
-    return pd.concat([tables["rollout_errors"] for tables in found], ignore_index=True)
+    questions = _questions(test_sets, spec, members, has_memory(model), rates, None)
+    return pd.concat(take(model, questions, len(members), device=device), ignore_index=True)
 
 
 def ask(
     subject: Subject, *, rates: Sequence[str] | None = None, keep: Keep | None = None
-) -> Iterator[Question[Tables]]:
-    """Put `rollout_errors` as questions, one per rate, with `energy_errors` where the system declares an energy.
+) -> Iterator[Question[pd.DataFrame]]:
+    """Put `rollout_errors` as questions, one per rate.
 
     Args:
         subject: Models and what they are asked about.
         rates: Rates to use, by default all of the test sets.
         keep: Given every prediction, for example to store it.
     """
-    return _questions(subject.test_sets, subject.spec, subject.members, subject.remembers, rates, keep, subject.system)
+    return _questions(subject.test_sets, subject.spec, subject.members, subject.remembers, rates, keep)
 
 
-ROLLOUT = Measure("rollout", ("rollout_errors", "energy_errors"), frozenset({"state", "rollouts"}), ask)
+ROLLOUT = Measure("rollout", ("rollout_errors",), frozenset({"state", "rollouts"}), ask)
 
 
 def _questions(
@@ -109,10 +106,9 @@ def _questions(
     with_context: bool,
     rates: Sequence[str] | None,
     keep: Keep | None,
-    system: System | None,
-) -> Iterator[Question[Tables]]:
+) -> Iterator[Question[pd.DataFrame]]:
     for rate in rates or tuple(first_of(test_sets, members).rollouts):
-        yield _rollouts(test_sets, spec, members, rate, with_context, keep, system)
+        yield _rollouts(test_sets, spec, members, rate, with_context, keep)
 
 
 def _rollouts(
@@ -122,52 +118,12 @@ def _rollouts(
     rate: str,
     with_context: bool,
     keep: Keep | None,
-    system: System | None,
-) -> Question[Tables]:
+) -> Question[pd.DataFrame]:
     rollouts = gather_rollouts(test_sets, members, rate, with_context=with_context)
     (predicted,) = yield [Query(rollouts.state, rollouts.actions, rollouts.delta_t, rollouts.context)]
     if keep is not None:
         keep(rate, members, predicted, rollouts)
-    tables = {"rollout_errors": _error_table(predicted, rollouts, spec, members, rate)}
-    if system is not None and system.energy is not None:
-        tables["energy_errors"] = energy_errors(predicted, rollouts, system, members, rate)
-    return tables
-
-
-def energy_errors(
-    predicted: Tensor, rollouts: RolloutSet, system: System, members: Sequence[Member], rate: str
-) -> pd.DataFrame:
-    """Score the energy along rollouts, with the parameters of each.
-
-    The truth's own energy changes, by inputs and losses: a drift of the prediction means something beside the truth's.
-
-    Args:
-        predicted: (K, S, T, D) states.
-        rollouts: The truth.
-        system: Declares the energy.
-        members: K mappings with the key columns of each model.
-        rate: Label of the rate.
-
-    Returns:
-        Key columns, time [s], energy_error (RMS over starts of predicted less true energy), drift and true_drift (mean
-        change since the start, in size), scale (standard deviation of the starts' energies) [J], and n starts.
-    """
-    steps = torch.from_numpy(kept_steps(rollouts.times.numpy()))
-    drawn = rollouts.parameters
-    along = None if drawn is None else drawn.unsqueeze(2)
-    start = system.total_energy(rollouts.state, drawn).unsqueeze(2)  # (K|1, S, 1)
-    found, truth = (system.total_energy(x[:, :, steps], along) for x in (predicted, rollouts.states))
-    values = {
-        "energy_error": (found - truth).square().mean(dim=1).sqrt(),
-        "drift": (found - start).abs().mean(dim=1),
-        "true_drift": (truth - start).abs().mean(dim=1),
-        "scale": start.std(dim=1),
-        "n": torch.tensor(start.shape[1]),
-    }
-    axes = {"test_frequency": [rate], "time": np.round(rollouts.times[steps].numpy(), 6)}
-    return tidy(
-        members, axes, {name: x.numpy() if x.ndim == 0 else x.unsqueeze(1).numpy() for name, x in values.items()}
-    )
+    return _error_table(predicted, rollouts, spec, members, rate)
 
 
 def kept_steps(times: np.ndarray) -> np.ndarray:

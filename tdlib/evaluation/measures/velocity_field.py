@@ -22,7 +22,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from tdlib.core.solvers import TABLEAUS, learned_rate
-from tdlib.core.specs import EnvironmentSpec
+from tdlib.core.specs import least_action
 from tdlib.evaluation.errors import mean_over, over_dimensions, relative_error
 from tdlib.evaluation.measures.convergence import own_step
 from tdlib.evaluation.measures.measure import Measure, Subject
@@ -198,7 +198,7 @@ def _poles(subject: Subject, system: System, h: Tensor, name: str, equilibrium: 
     """Poles of the K models at one state under the input nearest to none, in the order of the true ones."""
     spec, count = system.spec, len(h)
     state = equilibrium.expand(count, 1, -1)
-    action = _least_action(spec).expand(1, 1, -1)
+    action = least_action(spec).expand(1, 1, -1)
     true = torch.linalg.eigvals(_jacobian(_true_field(system, action), state)[0, 0]).numpy()
     true = true[np.lexsort((-true.imag, -true.real.round(9)))]
     own = _jacobian(learned_field(subject.model, action, h, subject.device), state)[:, 0].double()
@@ -276,11 +276,3 @@ def _has_derivative(model: Model) -> bool:
 def _solver(subject: Subject) -> str | None:
     """Name the solver that a field is trained through; None for a map."""
     return getattr(subject.structure, "solver", None) if _has_derivative(subject.model) else None
-
-
-def _least_action(spec: EnvironmentSpec) -> Tensor:
-    """Return the action (A,) whose input is least: none, or of a table the first of the smallest."""
-    if spec.action_table is None:
-        return torch.zeros(spec.action_dim, dtype=torch.float64)
-    every = torch.arange(len(spec.action_table), dtype=torch.float64).unsqueeze(-1)
-    return every[spec.held_input(every).norm(dim=-1).argmin()]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from tdlib.evaluation.sets.rollout_sets import RolloutSet
+from tdlib.evaluation.sets.sequences import Sequences
 from tdlib.evaluation.sets.test_sets import PairSet, TestSet
 from tdlib.evaluation.tables import ARM_DEFAULTS, Member
 from tdlib.models import Context
@@ -86,7 +87,37 @@ def gather_rollouts(
 
     Where sets differ in size (logs), all are cut to the smallest.
     """
-    own = _by_seed(test_sets, members, lambda test_set: test_set.rollouts[rate])
+    return _stack_rollouts(
+        _by_seed(test_sets, members, lambda test_set: test_set.rollouts[rate]), members, with_context
+    )
+
+
+def gather_sequences(
+    test_sets: TestSets,
+    members: Sequence[Member],
+    rates: tuple[str, ...],
+    num_steps: int,
+    *,
+    with_context: bool = False,
+) -> list[Sequences]:
+    """Stack the members' test sequences, one for every protocol and rate: every field (K|1, S, ...)."""
+
+    def of(test_set: TestSet) -> tuple[Sequences, ...]:
+        assert test_set.sequences is not None  # a log has none, and is not asked
+        return test_set.sequences(rates, num_steps)
+
+    own = _by_seed(test_sets, members, of)
+    found = []
+    for several in zip(*own.values(), strict=True):
+        of_seed = dict(zip(own, several, strict=True))
+        rollouts = _stack_rollouts({seed: one.rollouts for seed, one in of_seed.items()}, members, with_context)
+        of_members = _of_members(own, members)
+        unaware = {rate: of_members(torch.stack([one.unaware[rate] for one in several])) for rate in several[0].unaware}
+        found.append(Sequences(several[0].protocol, several[0].rate, rollouts, unaware))
+    return found
+
+
+def _stack_rollouts(own: dict[int, RolloutSet], members: Sequence[Member], with_context: bool) -> RolloutSet:
     num_starts, num_steps = (min(rollouts.delta_t.shape[axis] for rollouts in own.values()) for axis in (0, 1))
     own = {seed: rollouts.cut(num_starts, num_steps) for seed, rollouts in own.items()}
     first = next(iter(own.values()))

@@ -7,7 +7,8 @@ and a few of them decide the numbers. `contacts` are pooled pairs as they come. 
 A set without a system has the one pair set `log`. Everything is decided by the seed.
 """
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +23,7 @@ from tdlib.evaluation.sets.log_sets import log_sets
 from tdlib.evaluation.sets.pairs import PairSet
 from tdlib.evaluation.sets.rollout_sets import RolloutSet, build_rollouts
 from tdlib.evaluation.sets.schedules import pair_intervals, past_intervals
+from tdlib.evaluation.sets.sequences import Sequences, build_sequences
 from tdlib.evaluation.tables import frequency_label
 from tdlib.models import Context
 from tdlib.systems import System
@@ -40,6 +42,8 @@ class TestSet:
             "log".
         rollouts: Rollouts by rate label.
         truth: Whether the truth is known at every interval, not only at the recorded ones.
+        sequences: (rates, number of steps) -> test sequences at several intervals from the same starts, built when they
+            are first asked for; None of a log.
     """
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
@@ -49,6 +53,7 @@ class TestSet:
     pairs: Mapping[str, PairSet]
     rollouts: Mapping[str, RolloutSet]
     truth: bool = True
+    sequences: Callable[[tuple[str, ...], int], tuple[Sequences, ...]] | None = None
 
     @property
     def env(self) -> str:
@@ -125,7 +130,14 @@ def build_test_set(
     origin = sample_origins(datasets, num_starts, stream("starts"))
     drawn = stream("rollouts")
     rollouts = build_rollouts(system, origin, labels, horizon, drawn, with_context=num_context_pairs > 0, hold=hold)
-    return TestSet(system.spec, seed, pairs, rollouts)
+
+    @functools.cache
+    def sequences(rates: tuple[str, ...], num_steps: int) -> tuple[Sequences, ...]:
+        return build_sequences(system, rollouts, rates, trained, num_steps, stream("sequences", num_steps))
+
+    found = [dataset.control_frequency for dataset in datasets]
+    trained = tuple(frequency_label(rate) for rate in found if rate is not None)
+    return TestSet(system.spec, seed, pairs, rollouts, sequences=sequences)
 
 
 def flow_pairs(

@@ -1,0 +1,193 @@
+"""Energy and intervals of physics systems: planted losses, exact flows and lost predictions are told apart."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from tdlib import evaluation
+from tdlib.core.specs import least_action
+from tdlib.data.sources.sequences import collect_sequences
+from tdlib.evaluation.measures.energy import lacks_unforced, learned_energy
+from tdlib.evaluation.sets.sequences import FIXED_STEPS, FIXED_TIME
+from tdlib.models import Persistence, build_model
+from tdlib.speed import Stack
+from tdlib.systems import SYSTEMS
+
+OSCILLATOR = SYSTEMS["oscillator"]
+RATES = (20, 10, 5, 2)
+
+
+@pytest.fixture(scope="module")
+def test_set():
+    data = [collect_sequences(OSCILLATOR, 60, 24, seed=0)]
+    return evaluation.build_test_set(OSCILLATOR, data, seed=0, rates=RATES, num_pairs=16, num_starts=32, horizon=1.0)
+
+
+def exact(system, parameters=None, *, delta_t=None):
+    """The true flow as a model, of the parameters of every start where they are given; of one interval if asked."""
+
+    def model(state, action, asked):
+        drawn = None if parameters is None else parameters.expand(*state.shape[:-1], parameters.shape[-1])
+        return system.flow(state.double(), action.double(), asked.double() if delta_t is None else delta_t, drawn)
+
+    return model
+
+
+# --- energy -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_exact_flow_drifts_as_the_truth_does(test_set):
+    drawn = test_set.rollouts["10"].parameters
+    table = evaluation.energy_drift(exact(OSCILLATOR, drawn), test_set, OSCILLATOR, kinds=["driven"])
+    assert set(table["test_frequency"]) == {"20", "10", "5", "2"} and (table["n"] == 32).all()
+    assert (table["true_drift"] > 0.01).all() and (table["n_diverged"] == 0).all()
+    assert table["energy_error"].max() < 1e-5
+    for name in ("drift", "relative_drift", "change"):
+        assert np.allclose(table[name], table[f"true_{name}"], atol=1e-4, rtol=1e-4)
+    scale = OSCILLATOR.total_energy(test_set.rollouts["10"].state, drawn).std()
+    assert np.allclose(table["scale"], float(scale)) and table["learned_drift"].isna().all()
+    assert np.allclose(table["scaled_drift"] * table["scale"], table["drift"])
+    average = evaluation.energy_drift(exact(OSCILLATOR), test_set, OSCILLATOR, kinds=["driven"])
+    assert (average["energy_error"] > 0.01).any()  # of one damping for all sequences
+
+
+def test_without_losses_a_model_that_keeps_the_energy_is_told_from_one_that_loses_it(test_set):
+    def last(model):
+        table = evaluation.energy_drift(model, test_set, OSCILLATOR, rates=["10"], kinds=["unforced"])
+        return table[table["time"] == table["time"].max()].iloc[0]
+
+    kept, lost = last(exact(OSCILLATOR.without_losses())), last(exact(OSCILLATOR))
+    assert kept["drift"] < 1e-5 and kept["true_drift"] == 0
+    energy = OSCILLATOR.total_energy(test_set.rollouts["10"].state)
+    mass, damping = OSCILLATOR.parameters["mass"], OSCILLATOR.parameters["damping"]
+    assert lost["change"] < 0 and lost["drift"] == pytest.approx(-lost["change"], rel=1e-6)
+    # over one period or so a weakly damped oscillator keeps exp(−c t / m) of its energy
+    assert lost["drift"] == pytest.approx(float(energy.mean()) * (1 - math.exp(-damping / mass)), rel=0.25)
+    assert lost["energy_error"] > lost["drift"] and lost["relative_drift"] == pytest.approx(0.18, abs=0.05)
+
+
+def test_energy_that_is_no_number_is_counted_and_not_left_out(test_set):
+    def lost(state, action, delta_t):
+        moved = OSCILLATOR.flow(state.double(), action.double(), delta_t.double())
+        return torch.where(state[..., :1] > 0.5, torch.full_like(moved, torch.nan), moved)
+
+    table = evaluation.energy_drift(lost, test_set, OSCILLATOR, rates=["10"], kinds=["driven"])
+    row = table[table["time"] == 0.1].iloc[0]
+    assert row["n_diverged"] == int((test_set.rollouts["10"].state[:, 0] > 0.5).sum()) > 0
+    assert row["n"] == 32 and np.isinf(row["drift"]) and np.isinf(row["energy_error"])
+
+
+def test_learned_energies_are_known_up_to_an_affine_scale(test_set):
+    models = [build_model("port_hamiltonian", OSCILLATOR.spec, seed=seed) for seed in (0, 1)]
+    stack, state = Stack(models), test_set.rollouts["10"].state.unsqueeze(0)
+    found = learned_energy(stack)(state)
+    assert found.shape == (2, 32) and found.dtype == torch.float64
+    for k, model in enumerate(models):
+        assert torch.allclose(found[k].float(), model.energy(state[0].float()), atol=1e-5)
+    assert learned_energy(Stack([build_model("jump", OSCILLATOR.spec, seed=0)])) is None
+    assert learned_energy(Stack([build_model("newtonian", OSCILLATOR.spec, seed=0)])) is None
+
+    before = evaluation.energy_drift(stack, test_set, OSCILLATOR, rates=["10"])
+    with torch.no_grad():  # ten times the energy, and the constant of the last layer shifted: the same drift
+        for model in models:
+            last = model.field.network[-1]
+            last.bias.add_(3.0)
+    shifted = evaluation.energy_drift(Stack(models), test_set, OSCILLATOR, rates=["10"])
+    assert (before["learned_drift"] > 0).all()
+    assert np.allclose(before["learned_drift"], shifted["learned_drift"], rtol=1e-6)
+
+
+def test_a_system_without_an_idle_action_has_driven_rollouts_only():
+    system = SYSTEMS["CartPole-v1"]
+    assert lacks_unforced(system) == "needs an action without input"
+    assert lacks_unforced(SYSTEMS["CartPoleContinuous-v1"]) is None
+    assert "loses" in lacks_unforced(dataclasses.replace(OSCILLATOR, lossless=None))
+    spinning = SYSTEMS["spaceship"].spec
+    assert not spinning.held_input(least_action(spinning)).any()
+
+
+def test_a_leapfrog_field_without_damping_keeps_its_learned_energy(test_set):
+    model = build_model("separable_hamiltonian", OSCILLATOR.spec, seed=0, solver="leapfrog")
+    with torch.no_grad():
+        model.field.log_damping.fill_(-40.0)
+        model.field.port.weight.zero_()
+    damped = build_model("separable_hamiltonian", OSCILLATOR.spec, seed=0, solver="leapfrog")
+    with torch.no_grad():
+        damped.field.log_damping.fill_(1.0)
+        damped.field.port.weight.zero_()
+    drifts = {}
+    for name, own in (("kept", model), ("lost", damped)):
+        table = evaluation.energy_drift(Stack([own]), test_set, OSCILLATOR, rates=["20"], kinds=["unforced"])
+        drifts[name] = table["learned_drift"].max()
+    assert drifts["kept"] < 0.1 * drifts["lost"] and drifts["lost"] > 0.02  # of an untrained field, slow still
+
+
+# --- intervals --------------------------------------------------------------------------------------------------------
+
+
+def test_sequences_ask_the_same_of_every_interval(test_set):
+    every = test_set.sequences(("20", "10", "5", "2"), 10)
+    assert every is test_set.sequences(("20", "10", "5", "2"), 10)  # truth is followed once
+    steps = {one.rate: one.rollouts for one in every if one.protocol == FIXED_STEPS}
+    timed = {one.rate: one.rollouts for one in every if one.protocol == FIXED_TIME}
+    assert set(steps) == set(timed) == {"20", "10", "5", "2"}
+    assert all(torch.equal(one.actions, steps["20"].actions) for one in steps.values())
+    assert {one.states.shape for one in steps.values()} == {(32, 10, 2)}
+    for one in timed.values():
+        assert float(one.times[-1]) == pytest.approx(1.0)
+        assert torch.allclose(one.states[:, -1], timed["20"].states[:, -1], atol=1e-9)  # equal forces, equal ends
+    with pytest.raises(ValueError, match=r"rates must be some of the test set's .*'50'"):
+        test_set.sequences(("50",), 10)
+
+
+def test_an_exact_model_errs_at_no_interval_and_no_change_scores_one(test_set):
+    drawn = test_set.rollouts["10"].parameters
+    members = [{"env": "oscillator", "model": "exact", "seed": 0, "train_frequency": "10"}]
+    table = evaluation.dt_generalization(exact(OSCILLATOR, drawn), test_set, OSCILLATOR.spec, members)
+    assert len(table) == 8 and (table["n"] == 32).all() and (table["n_diverged"] == 0).all()
+    assert sorted(set(table["delta_t"])) == [0.05, 0.1, 0.2, 0.5]
+    assert np.allclose(table.loc[table["protocol"] == FIXED_STEPS, "horizon"], 50 * table["delta_t"].unique())
+    assert np.allclose(table.loc[table["protocol"] == FIXED_TIME, "horizon"], 5.0)
+    assert table["mse"].max() < 1e-8 and (table["no_change_mse"] > 0.1).all()
+    still = evaluation.dt_generalization(Persistence(OSCILLATOR.spec), test_set, OSCILLATOR.spec)
+    assert np.allclose(still["relative_error"], 1.0, atol=1e-4)
+    assert np.allclose(still["mse"], still["no_change_mse"], rtol=1e-4) and still["unaware_mse"].isna().all()
+
+
+def test_a_map_that_ignores_delta_t_scores_its_limit(test_set):
+    drawn = test_set.rollouts["10"].parameters
+    members = [{"env": "oscillator", "model": "map", "seed": 0, "train_frequency": "10"}]
+    fixed = exact(OSCILLATOR, drawn, delta_t=0.1)
+    table = evaluation.dt_generalization(fixed, test_set, OSCILLATOR.spec, members, num_steps=20)
+    own = table["delta_t"] == 0.1
+    assert np.allclose(table["mse"], table["unaware_mse"], rtol=1e-3, atol=1e-9)
+    assert table.loc[own, "relative_error"].max() < 1e-4
+    assert table.loc[~own, "unaware_error"].min() > 0.1
+
+
+def test_lost_predictions_are_counted_and_not_left_out(test_set):
+    def lost(state, action, delta_t):
+        moved = OSCILLATOR.flow(state.double(), action.double(), delta_t.double())
+        return torch.where(moved[..., :1] > 1.5, 1e3 * moved, moved)
+
+    table = evaluation.dt_generalization(lost, test_set, OSCILLATOR.spec, num_steps=20)
+    assert (table["n_diverged"] > 0).any() and (table["n_diverged"] < table["n"]).any() and (table["n"] == 32).all()
+
+    def no_number(state, action, delta_t):
+        return torch.full_like(state, torch.nan)
+
+    table = evaluation.dt_generalization(no_number, test_set, OSCILLATOR.spec, num_steps=3)
+    assert (table["n_diverged"] == 32).all() and np.isinf(table["mse"]).all()
+
+
+def test_a_test_set_without_the_intervals_is_told_so(test_set):
+    data = [collect_sequences(OSCILLATOR, 12, 12, seed=0)]
+    fine = evaluation.build_test_set(OSCILLATOR, data, seed=0, rates=(50, 100), num_pairs=4, num_starts=4, horizon=0.2)
+    with pytest.raises(ValueError, match=r"test_sets must have one of the rates"):
+        evaluation.dt_generalization(Persistence(OSCILLATOR.spec), fine, OSCILLATOR.spec)
+    found = evaluation.evaluate_stack(Persistence(OSCILLATOR.spec), None, fine, OSCILLATOR,
+                                      measures=["dt_generalization", "energy"])  # fmt: skip
+    assert "dt_generalization" not in found and "20, 10, 5, 2" in found["skipped"]["reason"].iloc[0]
