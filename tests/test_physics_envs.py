@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from tdlib.data import DatasetError, load_dataset
-from tdlib.data.sources.sequences import collect_sequences, write_sequences
+from tdlib.data import (
+    DatasetError,
+    PrecomputedDataset,
+    SequenceDataset,
+    SequenceTorchDataset,
+    collect_random,
+    collect_sequences,
+    load_dataset,
+    write_sequences,
+)
 from tdlib.data.verify import verify_dataset
 from tdlib.envs import (
     SYSTEMS,
@@ -148,8 +156,75 @@ def test_a_sequence_that_goes_to_infinity_enters_no_set():
     runaway = PhysicsControlEnv(SYSTEMS["oscillator"], name="runaway", damping=-1.0, variable_params={})
     system = runaway.system
     assert np.isfinite(collect_sequences(system, 5, 10, 0).next_state).all()
-    with pytest.raises(DatasetError, match="sequences of runaway must stay finite .* 0 of 25 did"):
+    with pytest.raises(DatasetError, match="sequences of runaway must stay finite .* 0 of 10 did"):
         collect_sequences(system, 5, 10, 0, delta_t=400.0)
+
+
+def test_lost_sequences_are_drawn_anew_and_counted_up_to_one_half():
+    """Sequences of more damping than zero stay finite, the others go to infinity within 4000 s."""
+    counts = {}
+    for share in (0.3, 0.8):  # of those that are lost
+        bounds = {"damping": (-share, 1 - share)}
+        system = PhysicsControlEnv(SYSTEMS["oscillator"], name="some_run_away", variable_params=bounds).system
+        try:
+            dataset = collect_sequences(system, 200, 10, 0, delta_t=4000.0)
+            assert dataset.parameters.min() > -0.1 and np.isfinite(dataset.next_state).all()
+            counts[share] = dataset.attributes["drawn_again"]
+        except DatasetError as error:
+            counts[share] = str(error)
+    assert 40 < counts[0.3] < 150 and "some_run_away must stay finite" in counts[0.8]
+
+
+# --- torch datasets by the founding documents' names ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ENVS)
+def test_items_are_sequences_that_the_system_repeats(name):
+    system = SYSTEMS[name]
+    dataset = SequenceDataset(name, n_seqs=20, seq_len=6, dtype=torch.float64)
+    assert len(dataset) == 16 and dataset.dt == system.delta_t
+    for i in (0, 7, 15):
+        item = dataset[i]
+        count = len(system.spec.parameter_names)
+        assert item["states"].shape == (7, system.spec.state_dim) and item["actions"].shape == (6,)
+        assert item["parameters"].shape == (count,) and torch.equal(item["targets"], item["states"][1:])
+        state = item["states"][0]
+        for action, target in zip(item["actions"], item["targets"], strict=True):
+            drawn = item["parameters"] if count else None
+            state = system.flow(state, action.double().unsqueeze(0), dataset.dt, drawn)
+            assert torch.allclose(state, target, atol=1e-9)  # angles that turn over included
+    batch = next(iter(torch.utils.data.DataLoader(dataset, batch_size=5)))
+    assert batch["states"].shape == (5, 7, system.spec.state_dim) and batch["actions"].dtype == torch.int64
+
+
+def test_angles_of_sequences_run_on_where_rows_are_wrapped():
+    dataset = SequenceDataset("pendulum", n_seqs=30, seq_len=40, dtype=torch.float64)
+    assert dataset.states[..., 0].abs().max() > 2 * math.pi
+    rates = dataset.states[..., 0].diff(dim=1) / dataset.dt
+    assert rates.abs().max() < 1.05 * dataset.states[..., 1].abs().max()
+
+
+def test_a_precomputed_set_is_the_one_collected_on_the_fly(tmp_path):
+    write_sequences("oscillator", 40, 5, 3, tmp_path / "oscillator" / "first.h5", 0.05, val_split=0.2)
+    hashes = set()
+    for split, size in (("train", 28), ("val", 8), ("test", 4)):
+        precomputed = PrecomputedDataset("oscillator/first", split, data_root=tmp_path)
+        fresh = SequenceDataset("oscillator", 40, 5, 0.05, split=split, val_split=0.2, seed=3)
+        assert len(precomputed) == len(fresh) == size and precomputed.dt == 0.05
+        assert all(torch.equal(precomputed[i][key], fresh[i][key]) for i in range(size) for key in fresh[i])
+        assert precomputed.content_hash == fresh.content_hash
+        again = PrecomputedDataset(tmp_path / "oscillator" / "first.h5", split)
+        assert again.content_hash == precomputed.content_hash
+        hashes.add(precomputed.content_hash)
+    assert len(hashes) == 3
+    with pytest.raises(ValueError, match="one of \\['oscillator/first'\\] below .*, got 'oscillator/second'"):
+        PrecomputedDataset("oscillator/second", data_root=tmp_path)
+    with pytest.raises(ValueError, match="split must be one of .*'val', 'test'.*, got 'eval'"):
+        PrecomputedDataset("oscillator/first", "eval", data_root=tmp_path)
+    with pytest.raises(ValueError, match="split must be one of .*, got 'eval'"):
+        SequenceDataset("oscillator", 40, 5, split="eval")
+    with pytest.raises(DatasetError, match="dataset must hold sequences of one length"):
+        SequenceTorchDataset(collect_random("CartPole-v1", 10, 0, 100))
 
 
 def test_a_preset_collects_sequences_and_keeps_some_arms(tmp_path, monkeypatch):

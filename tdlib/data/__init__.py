@@ -16,6 +16,7 @@ from tdlib.data.schema import (
 from tdlib.data.sources import SOURCES, Source, find_source
 from tdlib.data.sources.branched import branched_set, draw_pairs, log_uniform_set, write_branched
 from tdlib.data.sources.random import collect_random, write_random
+from tdlib.data.sources.sequences import collect_sequences, write_sequences
 from tdlib.data.splits import (
     load_splits,
     split_episodes,
@@ -27,14 +28,23 @@ from tdlib.data.splits import (
     write_splits,
 )
 from tdlib.data.storage import check_rate, load_dataset, read_attributes, save_dataset
-from tdlib.data.torch_dataset import TransitionTorchDataset
+from tdlib.data.torch_dataset import (
+    PrecomputedDataset,
+    SequenceDataset,
+    SequenceTorchDataset,
+    TransitionTorchDataset,
+    dataset_path,
+)
 
 __all__ = [
     "FIELDS",
     "SCHEMA_VERSION",
     "SOURCES",
     "DatasetError",
+    "PrecomputedDataset",
     "RateError",
+    "SequenceDataset",
+    "SequenceTorchDataset",
     "Source",
     "TransitionDataset",
     "TransitionTorchDataset",
@@ -42,7 +52,9 @@ __all__ = [
     "check_dataset",
     "check_rate",
     "collect_random",
+    "collect_sequences",
     "continue_angles",
+    "dataset_path",
     "draw_pairs",
     "find_source",
     "load_dataset",
@@ -60,5 +72,6 @@ __all__ = [
     "write_branched",
     "write_normalization_stats",
     "write_random",
+    "write_sequences",
     "write_splits",
 ]

@@ -18,7 +18,7 @@ from tdlib.data.splits import write_splits
 from tdlib.data.storage import save_dataset
 from tdlib.systems import System, get_system
 
-MOST_DRAWS = 5  # times as many sequences as are wanted, before a system is said not to have them
+MOST_DRAWS = 2  # times as many sequences as are wanted: a system is refused if more than half of them are lost
 
 
 def collect_sequences(
@@ -78,14 +78,24 @@ def write_sequences(
     Raises:
         ValueError: If a share is not in (0, 1), or nothing is left to train on.
     """
-    shares = {"train": 1 - val_split - test_split, "val": val_split, "test": test_split}
-    if not all(0 < share < 1 for share in shares.values()):
-        raise ValueError(f"val_split and test_split must be in (0, 1) and leave a rest, got {val_split}, {test_split}")
+    shares = sequence_shares(val_split, test_split)
     dataset = collect_sequences(system, num_sequences, sequence_length, seed, delta_t)
     settings = f"{dataset.spec.name}, {num_sequences} sequences of {sequence_length} intervals, seed {seed}"
     dataset = dataset.with_attributes(settings=settings)
     write_splits(dataset, path, seed, shares)
     return save_dataset(dataset, path)
+
+
+def sequence_shares(val_split: float, test_split: float) -> dict[str, float]:
+    """Return the share of every split.
+
+    Raises:
+        ValueError: If a share is not in (0, 1), or nothing is left to train on.
+    """
+    shares = {"train": 1 - val_split - test_split, "val": val_split, "test": test_split}
+    if not all(0 < share < 1 for share in shares.values()):
+        raise ValueError(f"val_split and test_split must be in (0, 1) and leave a rest, got {val_split}, {test_split}")
+    return shares
 
 
 def _batch(
