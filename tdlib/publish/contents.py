@@ -16,8 +16,8 @@ COVER = "book/cover"
 ANY_RUN = ("book/notation", "book/data_format", "book/model_architecture", "book/api")  # pages that need no result
 PARTS = {  # caption -> beginnings of the names of its notebooks
     "Ground truth and data": ("00", "01"),
-    "Models and training": ("02",),
-    "Results": ("03", "04", "05", "06"),
+    "Models and training": ("02", "10"),
+    "Results": ("03", "04", "05", "06", "11", "12", "13"),
     "Use it": ("07",),
 }
 FIRST_FIGURE = "limits/{}.png"  # of every environment, where the run has it: errors against what theory says
