@@ -20,8 +20,8 @@ from pathlib import Path
 
 from tdlib.core.files import write_text
 from tdlib.core.sources import module_path, source_hash
-from tdlib.evaluation import MEASURES
 from tdlib.grid.jobs import Job, grid_jobs, runs_of
+from tdlib.study.chapters import measures_of
 from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.presets import Preset, PresetError, load_preset
 from tdlib.study.provenance import (
@@ -96,7 +96,7 @@ def job_roots(preset: Preset, name: str) -> list[str]:
     code = "\n".join(cell["source"] for cell in read_cells(_notebook(job)) if cell["cell_type"] == "code")
     envs = [job.parameters["env"]] if "env" in job.parameters else preset.environments
     models = job.parameters.get("models") or preset.models
-    written = [thing.__module__ for env in envs for thing in written_for(env, models, list(MEASURES))]
+    written = [thing.__module__ for env in envs for thing in written_for(env, models, measures_of(preset.chapter))]
     return list(dict.fromkeys([*_imported(code), *written]))
 
 

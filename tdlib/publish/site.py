@@ -104,7 +104,7 @@ def stage_chapter(name: str, run: Finished, site: Path) -> None:
     Args:
         name: The chapter's name.
         run: Its run.
-        site: Folder of the study's pages and results; of the chapter's notebooks those of the book's contents are shown.
+        site: Folder of the study's pages and results; of the chapter's notebooks those in the contents are shown.
     """
     contents = (site / "_toc.yml").read_text(encoding="utf-8")
     for path in sorted(run.notebooks.glob("*.ipynb")):

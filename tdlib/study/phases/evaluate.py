@@ -11,7 +11,6 @@ from tdlib.core.facts import FINEST, MIXED, TRANSITIONS
 from tdlib.data import DatasetError, load_dataset, split_path
 from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.evaluation import (
-    MEASURES,
     RolloutFile,
     TestSet,
     build_test_set,
@@ -28,6 +27,7 @@ from tdlib.figures.selection import MAIN_RATE, main_model
 from tdlib.figures.style import METHOD_LABELS
 from tdlib.figures.videos import SavedVideo, save_rollout_video
 from tdlib.study.arms import DEFAULT_SIZE, rates_of
+from tdlib.study.chapters import measures_of
 from tdlib.study.clock import part
 from tdlib.study.parts import ensure_members, member_name, rows_of
 from tdlib.study.phases.collect import data_hashes, main_dataset_path, random_dataset_path
@@ -58,7 +58,7 @@ def evaluate_environment(run: Run, env: str, chosen: Selection | None = None) ->
     kept = {model: RolloutFile(rollouts_path(run, env, model), SYSTEMS[env].spec) for model in models}
 
     def make(missing: dict[str, list[Member]]) -> dict[str, dict[str, pd.DataFrame]]:
-        system, made = SYSTEMS[env], {}
+        system, made, measures = SYSTEMS[env], {}, measures_of(run.preset.chapter)
         progress = Progress(f"evaluating {env}")
         progress(0, len(missing) + 1)
         rates = [frequency_label(rate) for rate in run.preset.train_frequencies]
@@ -70,7 +70,9 @@ def evaluate_environment(run: Run, env: str, chosen: Selection | None = None) ->
             shown: dict[str, dict[str, object]] = {"points": {"rates": rates}, "rollout": {"keep": kept[model].add}}
             made[model] = merge_tables(
                 [
-                    evaluate_stack(stack.dynamics, stack.members, own, system, options=shown, device=run.device)
+                    evaluate_stack(
+                        stack.dynamics, stack.members, own, system, measures=measures, options=shown, device=run.device
+                    )
                     for stack in load_stacks(run, env, members)
                 ]
             )
@@ -226,7 +228,7 @@ def _save(run: Run, env: str, model: str, tables: dict[str, pd.DataFrame]) -> li
 def _result(run: Run, env: str, model: str) -> tuple[Result, dict[str, object]]:
     """Return the tables of one model as a result, and what each of its members depends on."""
     paths = {"main": main_dataset_path, "random": random_dataset_path}
-    models, measures = [] if model == NO_MODEL else [model], list(MEASURES)
+    models, measures = [] if model == NO_MODEL else [model], measures_of(run.preset.chapter)
     roots = (__name__, "tdlib.study.phases.stacks", "tdlib.study.arms")
     result = Result(
         run.layout.part("evaluation", f"{env}-{model}").with_suffix(".yaml"),
