@@ -54,6 +54,31 @@ def increment(system: System, state: Tensor, action: Tensor, delta_t: float) -> 
     return dataclasses.replace(system, state_limits=None).flow(state, action, delta_t) - state
 
 
+def typical(system: System) -> System:
+    """Return the system at the mean of every parameter that is drawn anew for each sequence."""
+    mean = {name: (low + high) / 2 for name, (low, high) in system.parameter_ranges.items()}
+    return dataclasses.replace(system, parameters={**system.parameters, **mean}) if mean else system
+
+
+def hidden_parameter_limit(
+    system: System, state: Tensor, action: Tensor, delta_t: float, truth: Tensor, scale: Tensor | None = None
+) -> float:
+    """Relative error of the exact flow at the mean of the parameters that a sequence draws and no model sees.
+
+    It knows the equation and the mean, and is what a model that cannot infer the parameters is to be measured by; one
+    that knows them errs by 0.
+
+    Args:
+        system: Exact dynamics.
+        state: (N, D).
+        action: (N, A), held.
+        delta_t: Δ [s].
+        truth: (N, D) true increments under the drawn parameters.
+        scale: As in `relative_size`.
+    """
+    return relative_size(increment(typical(system), state, action, delta_t) - truth, truth, scale)
+
+
 def relative_size(error: Tensor, true_increment: Tensor, scale: Tensor | None = None) -> float:
     """Size of errors relative to true changes: 1 is as bad as predicting no change.
 

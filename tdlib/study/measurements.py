@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from tdlib.evaluation.tables import ARM_COLUMNS, ARM_DEFAULTS, at_time
+from tdlib.evaluation.tables import ARM_COLUMNS, ARM_DEFAULTS, at_time, frequency_label
 from tdlib.study.limits import limit_of
 
 ARM_AT_RATE = ["env", *ARM_COLUMNS, "test_frequency"]
@@ -38,6 +38,8 @@ def measure(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         *_control(tables.get("control_performance")),
         *_limits(tables.get("limits")),
         *_alarms(tables.get("ensemble_calibration")),
+        *_energy(tables.get("energy_drift")),
+        *_sequences(tables.get("dt_generalization")),
     ]
     parts = [part for part in parts if len(part)]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
@@ -118,6 +120,23 @@ def _control(episodes: pd.DataFrame | None) -> list[pd.DataFrame]:
         means = means.rename(columns={"mean": "value", "size": "n"}).reset_index()
         parts.append(means.assign(metric=f"control.{name}")[COLUMNS])
     return parts
+
+
+def _energy(drifts: pd.DataFrame | None) -> list[pd.DataFrame]:
+    """Drifts at the end of rollouts, in standard deviations of the starts' energies; `driven` or `unforced`."""
+    if drifts is None:
+        return []
+    last = drifts[drifts["time"] == drifts.groupby(["env", "test_frequency"])["time"].transform("max")]
+    named = last.assign(detail=last["kind"], energy_error=last["energy_error"] / last["scale"])
+    return [_long(named, f"energy.{name}", name) for name in ("scaled_drift", "energy_error")]
+
+
+def _sequences(errors: pd.DataFrame | None) -> list[pd.DataFrame]:
+    """Open-loop errors over as many steps, or over as much time, at every interval."""
+    if errors is None:
+        return []
+    named = errors.assign(test_frequency=(1 / errors["delta_t"]).map(frequency_label), detail=errors["protocol"])
+    return [_long(named, f"sequences.{name}", name) for name in ("mse", "relative_error")]
 
 
 def _limits(limits: pd.DataFrame | None) -> list[pd.DataFrame]:

@@ -18,9 +18,11 @@ from tdlib.evaluation.tables import frequency_label, read_table
 from tdlib.study.limits import (
     defect_limit,
     fixed_step_limit,
+    hidden_parameter_limit,
     interpolation_limit,
     newton_limit,
     rescaled_limit,
+    typical,
 )
 from tdlib.study.phases.collect import data_hashes
 from tdlib.study.phases.evaluate import load_test_set
@@ -42,9 +44,9 @@ def limit_curves(run: Run, env: str, seeds: Sequence[int] = ()) -> pd.DataFrame:
         seeds: Some of the preset's seeds; empty for all.
 
     Returns:
-        Rows of env, limit ("fixed_step", "rescaled", "newton_<order>", "interpolation <form>"; these with "shift"
-        before them on the states of another policy, where there are; "defect fixed_step", "defect rescaled"),
-        train_frequency, test_frequency, detail (the two rates of a defect), seed, relative_error, n (pairs; those that
+        Rows of env, limit ("fixed_step", "rescaled", "newton_<order>", "interpolation <form>", of systems whose
+        parameters are drawn "hidden_parameters", the others then at their mean; these with "shift" before them on the
+        states of another policy, where there are; "defect fixed_step", "defect rescaled"), train_frequency, test_frequency, detail (the two rates of a defect), seed, relative_error, n (pairs; those that
         touch a limit of the state on the way are left out).
     """
     env, seeds = run.select_environment(env), run.select_seeds(seeds)
@@ -79,7 +81,7 @@ def _curves(run: Run, env: str, seeds: Sequence[int]) -> pd.DataFrame:
     rows = []
     for seed in seeds:
         sets = load_test_set(run, env, seed).pairs
-        found = [*_limits(run, SYSTEMS[env], sets["pooled"]), *_defects(run, SYSTEMS[env], sets["pooled"])]
+        found = [*_limits(run, SYSTEMS[env], sets["pooled"]), *_defects(run, typical(SYSTEMS[env]), sets["pooled"])]
         if "shift" in sets:
             found += [(f"shift {row[0]}", *row[1:]) for row in _limits(run, SYSTEMS[env], sets["shift"])]
         for limit, train, test, detail, value, count in found:
@@ -101,9 +103,15 @@ def _curves(run: Run, env: str, seeds: Sequence[int]) -> pd.DataFrame:
 def _limits(run: Run, system: System, pairs: PairSet) -> Iterator[Limit]:
     rates = _trained_rates(run)
     trained = [h for _, h in rates]
+    drawn, system = system, typical(system)
     for test in run.preset.test_frequencies:
         label, delta_t = frequency_label(test), delta_t_of(test)
         state, action = _smooth(pairs, label)
+        if drawn.parameter_ranges:
+            place = pairs.rates.index(label)
+            truth = pairs.increment[place][~pairs.limit_hit[place]]
+            value = hidden_parameter_limit(drawn, state, action, delta_t, truth)
+            yield "hidden_parameters", "", label, "", value, len(state)
         for train, h in rates:
             yield "fixed_step", train, label, "", fixed_step_limit(system, state, action, h, delta_t), len(state)
             yield "rescaled", train, label, "", rescaled_limit(system, state, action, h, delta_t), len(state)
