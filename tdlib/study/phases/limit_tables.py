@@ -44,10 +44,11 @@ def limit_curves(run: Run, env: str, seeds: Sequence[int] = ()) -> pd.DataFrame:
         seeds: Some of the preset's seeds; empty for all.
 
     Returns:
-        Rows of env, limit ("fixed_step", "rescaled", "newton_<order>", "interpolation <form>", of systems whose
+        Rows of env, limit ("fixed_step", "rescaled", "newton_<order>", "interpolation <form>"; of systems whose
         parameters are drawn "hidden_parameters", the others then at their mean; these with "shift" before them on the
-        states of another policy, where there are; "defect fixed_step", "defect rescaled"), train_frequency, test_frequency, detail (the two rates of a defect), seed, relative_error, n (pairs; those that
-        touch a limit of the state on the way are left out).
+        states of another policy, where there are; "defect fixed_step", "defect rescaled"), train_frequency,
+        test_frequency, detail (the two rates of a defect), seed, relative_error, n (pairs; those that touch a limit
+        that a simulator clips at are left out, as in the tests).
     """
     env, seeds = run.select_environment(env), run.select_seeds(seeds)
     path = run.layout.part("limits", env)
@@ -106,10 +107,10 @@ def _limits(run: Run, system: System, pairs: PairSet) -> Iterator[Limit]:
     drawn, system = system, typical(system)
     for test in run.preset.test_frequencies:
         label, delta_t = frequency_label(test), delta_t_of(test)
-        state, action = _smooth(pairs, label)
+        state, action = _kept(system, pairs, label)
         if drawn.parameter_ranges:
             place = pairs.rates.index(label)
-            truth = pairs.increment[place][~pairs.limit_hit[place]]
+            truth = pairs.increment[place][_keeps(system, pairs, label)]
             value = hidden_parameter_limit(drawn, state, action, delta_t, truth)
             yield "hidden_parameters", "", label, "", value, len(state)
         for train, h in rates:
@@ -128,7 +129,7 @@ def _defects(run: Run, system: System, pairs: PairSet) -> Iterator[Limit]:
     for fine, coarse in FREQUENCY_PAIRS:
         if fine not in pairs.rates or coarse not in pairs.rates:
             continue
-        state, action = _smooth(pairs, coarse, NUM_PAIRS)
+        state, action = _kept(system, pairs, coarse, NUM_PAIRS)
         delta_t = delta_t_of(float(coarse))
         count = num_steps(delta_t, delta_t_of(float(fine)))
         for train, h in rates:
@@ -142,8 +143,13 @@ def _trained_rates(run: Run) -> list[tuple[str, float]]:
     return [(frequency_label(rate), delta_t_of(rate)) for rate in run.preset.train_frequencies]
 
 
-def _smooth(pairs: PairSet, label: str, count: int | None = None) -> tuple[Tensor, Tensor]:
-    """States and inputs of the pairs, the first `count`, that touch no limit of the state within one interval."""
-    place = pairs.rates.index(label)
-    kept = ~pairs.limit_hit[place, :count]
+def _kept(system: System, pairs: PairSet, label: str, count: int | None = None) -> tuple[Tensor, Tensor]:
+    """States and inputs of the pairs, the first `count`, that count."""
+    place, kept = pairs.rates.index(label), _keeps(system, pairs, label, count)
     return pairs.state[place, :count][kept], pairs.action[place, :count][kept]
+
+
+def _keeps(system: System, pairs: PairSet, label: str, count: int | None = None) -> Tensor:
+    """Whether a pair counts: where a simulator clips, those that touch no limit within one interval; impacts count."""
+    hit = pairs.limit_hit[pairs.rates.index(label), :count]
+    return ~hit if system.clips else hit.new_ones(hit.shape)
