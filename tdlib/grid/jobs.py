@@ -19,6 +19,7 @@ AFTER = {  # open loop and closed loop need the models, not each other
     PHASES[3]: PHASES[1:2],
 }
 OWN = "08_bring_your_own"
+PREDICTED = PREDICTIONS.relative_to(ROOT).as_posix()
 Larger = dict[str, dict[tuple[str, str], tuple[int, ...]]]
 WHOLE_BOOK = "quick"  # the preset whose systems, models and rates the book speaks of
 
@@ -62,7 +63,7 @@ def _chapter_jobs(preset: Preset) -> list[Job]:
             for i, (name, notebook) in enumerate(zip(names, chapter.each, strict=True))
         ]
     done = tuple(f"{chapter.each[-1]}-{env}" for env in preset.environments)
-    return jobs + [Job(notebook, notebook, {}, done) for notebook in chapter.whole]
+    return jobs + [Job(notebook, notebook, {}, done, reads=PREDICTED) for notebook in chapter.whole]
 
 
 def _study_jobs(preset: Preset) -> list[Job]:
@@ -81,7 +82,7 @@ def _study_jobs(preset: Preset) -> list[Job]:
             jobs += [*parts, Job(f"{phase}-{env}", phase, {"env": env}, before + tuple(part.name for part in parts))]
     first = preset.environments[0]
     last = tuple(f"{phase}-{env}" for phase in PHASES[-2:] for env in preset.environments)
-    jobs.append(Job("05_statistics", "05_statistics", {}, last, reads=PREDICTIONS.relative_to(ROOT).as_posix()))
+    jobs.append(Job("05_statistics", "05_statistics", {}, last, reads=PREDICTED))
     jobs.append(Job("06_paper_figures", "06_paper_figures", {}, last))
     jobs.append(Job("07_explorer", "07_explorer", {"env": first}, (f"{PHASES[1]}-{first}",)))
     if fills_the_book(preset):

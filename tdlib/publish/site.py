@@ -36,7 +36,7 @@ from tdlib.study.prediction_history import HISTORY, write_history
 from tdlib.study.presets import load_preset, preset_path
 
 EDITION_LIMIT, CHAPTER_LIMIT = 25_000_000, 4_000_000  # [bytes] of the main study, and of a chapter beside it
-STATISTICS = Path("metrics") / "statistics.csv"
+LOOKED_UP = ("statistics.csv", "predictions.csv")  # pages look for the rows of all chapters in the study's table
 BENCH_FILES = ("bench.json", "scaling.json")
 
 
@@ -93,7 +93,7 @@ def stage(study: Finished, seed: int, site: Path, chapters: Mapping[str, Finishe
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PUBLISHED / "results" / "metrics" / name, target)
     for name in published_chapters():
-        add_statistics(PUBLISHED / name / "results", published)
+        add_rows(PUBLISHED / name / "results", published)
 
 
 def stage_chapter(name: str, run: Finished, site: Path) -> None:
@@ -115,15 +115,16 @@ def stage_chapter(name: str, run: Finished, site: Path) -> None:
         if (site / "results" / name / kind).is_dir():
             shutil.copytree(site / "results" / name / kind, site / "results" / kind, dirs_exist_ok=True)
             shutil.rmtree(site / "results" / name / kind)
-    add_statistics(run.results, site / "results")
+    add_rows(run.results, site / "results")
 
 
-def add_statistics(chapter: Path, study: Path) -> None:
-    """Add the rows of a chapter's `statistics.csv` to those of the study, where both have some."""
-    paths = [folder / STATISTICS for folder in (study, chapter)]
-    if all(path.is_file() for path in paths):
-        tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths]
-        write_text(paths[0], pd.concat(tables).fillna("").to_csv(index=False))
+def add_rows(chapter: Path, study: Path) -> None:
+    """Add the rows of a chapter's statistics and verdicts to those of the study, where both have some."""
+    for name in LOOKED_UP:
+        paths = [folder / "metrics" / name for folder in (study, chapter)]
+        if all(path.is_file() for path in paths):
+            tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths]
+            write_text(paths[0], pd.concat(tables).fillna("").to_csv(index=False))
 
 
 def published_chapters() -> list[str]:

@@ -13,7 +13,7 @@ A query names columns of the table of measurements; size and data are those of t
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from tdlib.study.arms import DEFAULT_SIZE
 from tdlib.study.layout import ROOT
 from tdlib.study.measurements import OF_PAIRS, SUCCESS
 from tdlib.study.verdicts import Claim
+from tdlib.systems import SYSTEMS
 
 PREDICTIONS = ROOT / "book" / "predictions.yaml"
 TABLE = "predictions"  # name of the table of verdicts
@@ -133,6 +134,15 @@ def load_predictions(path: Path = PREDICTIONS) -> dict[str, Prediction]:
             raise ValueError(f"checks of prediction {name!r} must differ in what they say or in their env")
         result[name] = Prediction(name, item["title"], item["statement"], item["source"], checks)
     return result
+
+
+def predictions_on(environments: Collection[str]) -> dict[str, Prediction]:
+    """Return the predictions of which at least one check speaks of some environments, or compares several."""
+    return {
+        name: found
+        for name, found in load_predictions().items()
+        if any(check.env in environments or check.env not in SYSTEMS for check in found.checks)
+    }
 
 
 def _check(name: str, env: str, raw: Mapping, pair: tuple | None) -> Check:

@@ -90,7 +90,7 @@ def missing_contrasts(run: Run, contrasts: pd.DataFrame) -> pd.DataFrame:
 
 @part("statistics")
 def evaluate_predictions(run: Run, tables: dict[str, pd.DataFrame], scores: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Set every prediction beside what was measured; write and return `predictions.csv`, see `judge_predictions`.
+    """Set every prediction on the run's systems beside what was measured; write and return `predictions.csv`.
 
     Args:
         run: Preset and folders.
@@ -98,7 +98,7 @@ def evaluate_predictions(run: Run, tables: dict[str, pd.DataFrame], scores: pd.D
         scores: Numbers of the analyses (`analyze`), which predictions speak about too.
     """
     measured = measure(tables) if scores is None else pd.concat([measure(tables), scores], ignore_index=True)
-    table = judge_predictions(measured, predictions.load_predictions())
+    table = judge_predictions(measured, predictions.predictions_on(run.preset.environments))
     run.save_table(predictions.TABLE, table)
     return table
 
