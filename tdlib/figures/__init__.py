@@ -13,6 +13,12 @@ from tdlib.figures.heatmaps import draw_error_heatmaps
 from tdlib.figures.horizon import draw_error_vs_horizon
 from tdlib.figures.limits import draw_limits
 from tdlib.figures.paper import draw_figure1, draw_figure2, draw_figure3, draw_figure4, draw_figure5
+from tdlib.figures.physics import (
+    draw_dt_generalization,
+    draw_energy,
+    draw_mse_over_horizon,
+    draw_sequence,
+)
 from tdlib.figures.poles import draw_poles, table_of_fields
 from tdlib.figures.pooled import draw_own_and_pooled
 from tdlib.figures.save import Drawing, SavedFigure, save_drawing, save_figure
@@ -38,6 +44,8 @@ __all__ = [
     "draw_control",
     "draw_convergence",
     "draw_coverage",
+    "draw_dt_generalization",
+    "draw_energy",
     "draw_error_heatmaps",
     "draw_error_vs_horizon",
     "draw_excess_forms",
@@ -47,12 +55,14 @@ __all__ = [
     "draw_figure4",
     "draw_figure5",
     "draw_limits",
+    "draw_mse_over_horizon",
     "draw_own_and_pooled",
     "draw_plant_change",
     "draw_poles",
     "draw_predictors",
     "draw_reliability",
     "draw_returns",
+    "draw_sequence",
     "draw_shift",
     "draw_state_space",
     "draw_training_curves",

@@ -76,6 +76,16 @@ class RunLayout:
         return self.root / "results" / "videos"
 
     @property
+    def evaluations(self) -> Path:
+        """Evaluations of single checkpoints, one folder each."""
+        return self.root / "results" / "evaluations"
+
+    @property
+    def reports(self) -> Path:
+        """Comparisons of checkpoints, one folder for every time one was written."""
+        return self.root / "reports"
+
+    @property
     def notebooks(self) -> Path:
         """Executed notebooks."""
         return self.root / "notebooks"

@@ -1,7 +1,7 @@
 """Training: trials (a model, an arm, a seed, its data), many at once; checkpoints."""
 
 from tdlib.training.budget import Budget, windows_per_batch
-from tdlib.training.checkpoint import check_rate, load_checkpoint, save_checkpoint
+from tdlib.training.checkpoint import check_rate, load_checkpoint, rebuild_env, rebuild_model, save_checkpoint
 from tdlib.training.fit import fit
 from tdlib.training.trials import CURVE_COLUMNS, FitResult, Trial, delta_t_support
 from tdlib.training.unfinished import UnfinishedFit, fit_key
@@ -17,6 +17,8 @@ __all__ = [
     "fit",
     "fit_key",
     "load_checkpoint",
+    "rebuild_env",
+    "rebuild_model",
     "save_checkpoint",
     "windows_per_batch",
 ]

@@ -16,6 +16,7 @@ from tdlib.core.time_grid import delta_t_of
 from tdlib.models import DynamicsModel, describe
 from tdlib.models.build import build_family, find_family, import_path, known_family
 from tdlib.models.record import Record
+from tdlib.systems import System, get_system
 
 MODEL_FILE, CONFIG_FILE, CURVES_FILE = "model.pt", "config.yaml", "training_curves.csv"
 CHECKPOINT_VERSION = 2
@@ -106,6 +107,20 @@ def load_checkpoint(
     except RuntimeError as error:
         raise ValueError(f"{folder / MODEL_FILE} must hold the weights {CONFIG_FILE} describes: {error}") from error
     return describe(model, config).to(device).eval()
+
+
+def rebuild_model(path: Path | str, device: torch.device | str = "cpu") -> DynamicsModel:
+    """Return the model of a checkpoint, as `load_checkpoint` does: the founding documents' name for it."""
+    return load_checkpoint(path, device)
+
+
+def rebuild_env(path: Path | str) -> System:
+    """Return the system that a checkpoint was trained on; `PhysicsControlEnv(rebuild_env(path))` steps it.
+
+    Raises:
+        ValueError: If the checkpoint cannot be read, or names a system that is not registered.
+    """
+    return get_system(str(load_checkpoint(path).record.get("env", "")))
 
 
 def check_rate(model: DynamicsModel, control_frequency: float, allow_other_rate: bool = False) -> None:
