@@ -10,8 +10,9 @@ from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
+from tdlib.core.odeint import odeint_reference
 from tdlib.core.seeding import derive_seed, torch_generator
-from tdlib.core.solvers import SOLVERS, integrate, odeint_reference
+from tdlib.core.solvers import SOLVERS, integrate
 from tdlib.core.specs import state_difference, state_features, wrap_angle
 from tdlib.core.time_grid import delta_t_of, num_steps, rate_label, steps_within, time_grid
 from tdlib.envs import ENVIRONMENTS, FixedFrequencyWrapper, make_environment

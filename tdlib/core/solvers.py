@@ -1,7 +1,7 @@
 """Explicit one-step solvers whose step length may differ for every sample of a batch.
 
 The field is autonomous under a zero-order hold, so one interval is integrated as ds/dτ = Δt f(s), τ in [0, 1].
-torchdiffeq enters the project here only, as an independent check (`odeint_reference`).
+Further ones are torchdiffeq's, in `tdlib.core.odeint`.
 """
 
 import cmath
@@ -195,24 +195,3 @@ def learned_rate(rate: complex, train_delta_t: float, solver: str) -> complex:
         slope = sum(k * c * z ** (k - 1) for k, c in enumerate(coefficients) if k)
         z = z - value / slope
     return z / train_delta_t
-
-
-def odeint_reference(
-    field: Field, state: Tensor, delta_t: float, method: str = "dopri5", rtol: float = 1e-9, atol: float = 1e-9
-) -> Tensor:
-    """Integrate the whole batch over one common interval with torchdiffeq; a check, never a source of results.
-
-    Its adaptive step is shared by the batch, so a sample's value depends on its neighbors within the tolerance.
-
-    Args:
-        field: Autonomous vector field, (..., D) -> (..., D).
-        state: (..., D) start.
-        delta_t: Interval common to all samples [s].
-        method: Any torchdiffeq method.
-        rtol: Relative tolerance of adaptive methods.
-        atol: Absolute tolerance of adaptive methods.
-    """
-    from torchdiffeq import odeint  # heavy import, needed by checks only
-
-    times = torch.tensor([0.0, delta_t], dtype=state.dtype, device=state.device)
-    return odeint(lambda t, x: field(x), state, times, method=method, rtol=rtol, atol=atol)[-1]

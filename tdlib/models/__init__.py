@@ -13,8 +13,9 @@ from tdlib.models.families.port_hamiltonian import PortHamiltonianModel
 from tdlib.models.families.velocity import VelocityDynamicsModel
 from tdlib.models.family import Arms, Family
 from tdlib.models.forms import FORMS, StepForm, form_coefficients
-from tdlib.models.ode import TrajectoryMatchingModel, TrajectoryShootingModel, field_family
+from tdlib.models.ode import TrajectoryMatchingModel, field_family
 from tdlib.models.options import SIZES, NetworkOptions, Options, layer_widths
+from tdlib.models.trajectories import TrajectoryShootingModel
 
 __all__ = [
     "DERIVATIONS",

@@ -219,6 +219,16 @@ class DynamicsModel(nn.Module):
         else:
             predicted = self.window_predictions(batch.state, batch.action, batch.delta_t)
             error = state_difference(predicted, batch.next_state, self.spec)  # free-running angles may be turns away
+        found, added = self.mean_square(error, batch), self.penalty(batch)
+        return found if added is None else found + added
+
+    def penalty(self, batch: Batch) -> Tensor | None:
+        """Return what the loss adds to errors of prediction, (), or None."""
+        del batch
+        return None
+
+    def mean_square(self, error: Tensor, batch: Batch) -> Tensor:
+        """Mean of (error/(Δt·σ))² over the steps that count and over dimensions: (..., D) -> ()."""
         unit = batch.delta_t.unsqueeze(-1) * self.rate_scale if batch.unit is None else batch.unit
         squared = (error / unit).square().mean(dim=-1)
         if batch.valid is None:

@@ -119,6 +119,7 @@ class Stack:
         """Return a stack of the same fields integrated by another solver."""
         other = copy.copy(self)
         other._template = MethodCall(self._template.model.with_solver(solver, substeps))
+        other.branches_on_values = not other._template.model.stacks
         return other
 
     def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:

@@ -43,6 +43,7 @@ class Ensemble(DynamicsModel):
             raise ValueError("members must share class, sizes and precision")
         super().__init__(members[0].spec, members[0].options, own_scales=False)
         self.members = nn.ModuleList(members)
+        self.needs = members[0].needs
 
     def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
         return self.member_predictions(state, action, delta_t).mean(dim=0)
@@ -64,7 +65,7 @@ class Ensemble(DynamicsModel):
 
 def of_jumps(spec: EnvironmentSpec, options: EnsembleOptions) -> Ensemble:
     """Build an ensemble of jump models."""
-    return Ensemble([jump.JumpModel(spec, options) for _ in range(options.num_members)])
+    return Ensemble([jump.jump_model(spec, options) for _ in range(options.num_members)])
 
 
 ARMS = (

@@ -11,11 +11,11 @@ from tdlib.models.contract import DynamicsModel
 from tdlib.models.encoders import ActionEncoder, mlp
 from tdlib.models.family import Arms, Family, Shown
 from tdlib.models.forms import StepForm
-from tdlib.models.options import NetworkOptions
+from tdlib.models.trajectories import TrajectoryOptions, in_trajectory
 
 
 @dataclass(frozen=True)
-class JumpOptions(NetworkOptions):
+class JumpOptions(TrajectoryOptions):
     """Options of the jump model.
 
     Args:
@@ -55,6 +55,11 @@ class JumpModel(DynamicsModel):
         return state + step * self.scales.rate_scale * self.network(inputs)
 
 
+def jump_model(spec: EnvironmentSpec, options: JumpOptions) -> DynamicsModel:
+    """Build a jump model, to be trained on single intervals or on windows."""
+    return in_trajectory(JumpModel(spec, options), options)
+
+
 MAIN = ("20",)  # the rate at which sizes are compared
 ALL_FORMS = ("concat", "scaled", "scaled_concat", *LOG_FORMS)
 ARMS = (
@@ -72,4 +77,4 @@ ARMS = (
     Arms("multi_resolution", "scaled_concat", (MIXED,), data=POOLED),
     Arms("baseline", rates=("20",), data=CONTACTS),
 )
-FAMILY = Family(JumpModel, JumpModel, JumpOptions, ARMS, label="jump (MLP)", shown=Shown("maps"))
+FAMILY = Family(JumpModel, jump_model, JumpOptions, ARMS, label="jump (MLP)", shown=Shown("maps"))
