@@ -12,6 +12,7 @@ from tdlib.figures.ground_truth import draw_plant_change, draw_zero_order_hold
 from tdlib.figures.heatmaps import draw_error_heatmaps
 from tdlib.figures.horizon import draw_error_vs_horizon
 from tdlib.figures.limits import draw_limits
+from tdlib.figures.priors import draw_energy_beside_error, draw_priors
 from tdlib.figures.paper import draw_figure1, draw_figure2, draw_figure3, draw_figure4, draw_figure5
 from tdlib.figures.physics import (
     draw_dt_generalization,
@@ -55,6 +56,8 @@ __all__ = [
     "draw_figure4",
     "draw_figure5",
     "draw_limits",
+    "draw_energy_beside_error",
+    "draw_priors",
     "draw_mse_over_horizon",
     "draw_own_and_pooled",
     "draw_plant_change",

@@ -23,7 +23,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from tdlib.core.facts import ARM_COLUMNS
+from tdlib.core.facts import ARM_COLUMNS, MIXED, TRANSITIONS
 from tdlib.core.files import write_text
 from tdlib.evaluation import dt_generalization, mse_over_horizon, write_table
 from tdlib.evaluation.measures.energy import (
@@ -44,6 +44,7 @@ from tdlib.evaluation.sets.sequences import FIXED_STEPS
 from tdlib.evaluation.sets.test_sets import TestSet
 from tdlib.evaluation.tables import frequency_label
 from tdlib.figures.physics import draw_dt_generalization, draw_energy, draw_mse_over_horizon, draw_sequence
+from tdlib.figures.priors import SHOWN
 from tdlib.figures.save import Drawing, save_drawing
 from tdlib.figures.selection import main_model, name_arms
 from tdlib.figures.style import model_label
@@ -53,6 +54,7 @@ from tdlib.study.inference import t_intervals
 from tdlib.study.layout import runs_root
 from tdlib.study.phases.evaluate import load_test_set, main_rate
 from tdlib.study.run import Run
+from tdlib.study.selection import Selection, everything
 from tdlib.systems import SYSTEMS, System
 from tdlib.training.checkpoint import CURVES_FILE, MODEL_FILE, load_checkpoint
 
@@ -121,6 +123,32 @@ class CheckpointReport:
             unaware=("unaware_error", "mean"), no_change_mse=("no_change_mse", "mean"), n_diverged=("n_diverged", "sum")
         ).reset_index()
         return found.merge(mse[[*keys, "mse", "mse_low", "mse_high"]], on=keys).merge(beside, on=keys)
+
+
+def main_checkpoints(run: Run, env: str, chosen: Selection | None = None) -> list[Path]:
+    """Return the checkpoints that the chapter compares: one arm of several rates per model, and the map of one rate.
+
+    Args:
+        run: Preset and folders.
+        env: One of its systems.
+        chosen: A part of the grid; None for all of it. All of its checkpoints if none of them is among those.
+    """
+    chosen = (chosen or everything(run)).on(env)
+    members = [(arm, seed) for arm, seed in chosen.trained_members if arm.data == TRANSITIONS]
+    main = [
+        (arm, seed)
+        for arm, seed in members
+        if (arm.train_frequency == MIXED and arm.form == SHOWN.get(arm.method))
+        or (arm.model, arm.method, arm.train_frequency) == (main_model(), "baseline", main_rate(run))
+    ]
+    return [run.layout.model_folder(env, arm.model, arm.folder, seed) for arm, seed in main or members]
+
+
+def compared_rates(run: Run) -> tuple[str, tuple[str, str]]:
+    """Return the middle training rate, and the coarsest and finest test rates [Hz]."""
+    inside = sorted(run.preset.train_frequencies)[(len(run.preset.train_frequencies) - 1) // 2]
+    coarse, fine = min(run.preset.test_frequencies), max(run.preset.test_frequencies)
+    return frequency_label(inside), (frequency_label(coarse), frequency_label(fine))
 
 
 def find_checkpoints(run: Run, names: Sequence[str | os.PathLike]) -> dict[str, Path]:

@@ -1,0 +1,84 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Which inductive bias carries across Δt?
+#
+# Everything that the chapter's runs came to, over systems and seeds. Predictions were written before; a seed is its own data,
+# split and weights, and intervals are Student's t over seeds,
+#
+# $$\bar r \pm t_{0.975,\,m-1}\, s / \sqrt m .$$
+
+# %% tags=["parameters", "remove-cell"]
+preset: str = "physics_smoke"  # name of a preset of the physics chapter in params/, or a path
+checkpoints: list = []  # folders or short names to compare, of one system; empty for the main ones of every system
+
+# %% tags=["part:imports"]
+from tdlib import figures
+from tdlib.study.checkpoint_report import (
+    compared_rates,
+    console_tables,
+    evaluate_checkpoints,
+    main_checkpoints,
+    write_report,
+)
+from tdlib.study.run import open_run
+from tdlib.study.statistics import evaluate_predictions, merge_parts, summarize
+
+run = open_run(preset)
+tables = merge_parts(run)
+{name: len(table) for name, table in tables.items()}
+
+# %% [markdown]
+# ## Intervals
+
+# %%
+statistics = summarize(run, tables)
+inside, outside = compared_rates(run)
+run.save_figure("physics", "priors", figures.draw_priors, statistics, inside=inside, outside=outside)
+
+# %% [markdown]
+# ## Does the prediction gain what the energy gains?
+
+# %%
+run.save_figure("physics", "energy", figures.draw_energy_beside_error, statistics, rate=inside)
+
+# %% [markdown]
+# ## Predictions
+
+# %%
+predictions = evaluate_predictions(run, tables)
+predictions[predictions["verdict"] != ""][["prediction", "env", "what", "expected", "value", "verdict"]]
+
+# %% [markdown]
+# ## A report of checkpoints
+#
+# `summary.csv`, `dt_generalization.csv` and four figures in a folder of their own below `reports/`, with one folder per
+# checkpoint. A second report goes to a second folder.
+
+# %%
+compared = [checkpoints] if checkpoints else [main_checkpoints(run, env) for env in run.preset.environments]
+for names in compared:
+    report = evaluate_checkpoints(run, names)
+    print(console_tables(report), end="\n\n")
+    if checkpoints:
+        print("written to", write_report(run, report))
+
+# %% [markdown]
+# ## Finding, limits, next
+#
+# * Read an arm's error beside that of the exact flow at the mean of the hidden parameter: none can be far below.
+# * Equal steps, equal width, equal data. A prior could still pay with fewer data; the number of sequences is a parameter.
+# * Next: `13_physics_visualize`, the sequences themselves.
