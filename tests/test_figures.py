@@ -21,6 +21,7 @@ from tdlib.figures.conclusions import conclusion
 from tdlib.figures.save import png_bytes
 from tdlib.figures.selection import is_placed, key_arms, pick, shown_arms
 from tdlib.figures.style import state_label, state_plane
+from tdlib.models import MODELS
 from tdlib.study.analyses import analyze
 from tdlib.study.arms import all_arms
 from tdlib.systems import SYSTEMS
@@ -184,6 +185,16 @@ def analyses():
     return analyze(SimpleNamespace(save_table=lambda *_: None), tables)
 
 
+def checkpoints(**axes):
+    """A report's table of eight arms: every column that one of its figures reads."""
+    models = list(MODELS)[:8]
+    place = pd.MultiIndex.from_product([models, *axes.values()], names=["model", *axes]).to_frame(index=False)
+    mean = numbers(len(place))
+    table = place.assign(env="Pendulum-v1", arm=place["model"] + ", 10 Hz", seed=0, start=0, mean=mean, unaware=0.3)
+    table = table.assign(low=mean / 2, high=2 * mean, seeds=5, bad=0, n=32, energy=mean, energy_true=0.2)
+    return table.assign(energy_learned=mean, theta=mean, theta_true=np.sin(mean), omega=-mean, omega_true=0.1)
+
+
 DRAWINGS = {
     "heatmaps": lambda: figures.draw_error_heatmaps(one_step(ALL[::3])),
     "heatmaps_mse": lambda: figures.draw_error_heatmaps(one_step(FEW[:6]), value="mse"),
@@ -214,6 +225,12 @@ DRAWINGS = {
     "figure3": lambda: figures.draw_figure3(everywhere(control(FEW))),
     "figure4": lambda: figures.draw_figure4(state_errors(FEW)),
     "figure5": lambda: figures.draw_figure5(everywhere(one_step([m for m in ALL if m["model"] == "jump"]))),
+    "sequence": lambda: figures.draw_sequence(checkpoints(time=np.linspace(0, 5, 51))),
+    "energy": lambda: figures.draw_energy(checkpoints(kind=["driven", "unforced"], time=np.linspace(0, 5, 51))),
+    "dt_generalization": lambda: figures.draw_dt_generalization(
+        checkpoints(protocol=["fixed_steps", "fixed_time"], delta_t=[0.05, 0.1, 0.2, 0.5])
+    ),
+    "mse_over_horizon": lambda: figures.draw_mse_over_horizon(checkpoints(time=np.linspace(0.1, 5, 50))),
     "figure5_amounts": lambda: figures.draw_figure5(everywhere(one_step(SHARES))),
 }
 
@@ -304,6 +321,20 @@ def test_a_figures_sentence_turns_with_its_table():
     for value, text in turned.items():
         for drawn in (figures.draw_error_heatmaps, lambda rows: figures.draw_limits(rows, limits())):
             assert text in drawn(table.assign(relative_error=table["relative_error"].mask(field, value))).caption
+
+
+def test_the_sentence_of_a_report_orders_arms_only_where_their_intervals_part():
+    table = checkpoints(time=[0.1]).assign(mean=1.0, low=0.5, high=2.0)
+    null = figures.draw_mse_over_horizon(table.assign(mean=np.linspace(1, 1.1, 8))).caption
+    assert "their intervals overlap, so no order is seen (Pendulum-v1)." in null
+    best = table["model"].eq("jump")
+    parted = table.assign(mean=table["mean"].mask(best, 0.01), high=table["high"].mask(best, 0.02))
+    said = figures.draw_mse_over_horizon(parted).caption
+    assert "least for jump, 10 Hz (0.01)" in said and "their intervals do not overlap (Pendulum-v1)." in said
+    single = figures.draw_mse_over_horizon(parted.assign(low=np.nan, high=np.nan, seeds=1)).caption
+    assert "one seed is no evidence of an order" in single and "one seed has no interval" in single
+    lost = parted.assign(mean=parted["mean"].mask(best), bad=best.astype(int), seeds=5 - best.astype(int))
+    assert "(Pendulum-v1; 1 not finite)." in figures.draw_mse_over_horizon(lost).caption
 
 
 def test_what_is_not_finite_is_counted_and_marked_and_what_is_missing_too():

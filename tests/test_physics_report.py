@@ -1,11 +1,16 @@
 """Energy and intervals of physics systems: planted losses, exact flows and lost predictions are told apart."""
 
 import dataclasses
+import json
 import math
+import re
+import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+import yaml
 
 from tdlib import evaluation
 from tdlib.core.specs import least_action
@@ -14,7 +19,12 @@ from tdlib.evaluation.measures.energy import lacks_unforced, learned_energy
 from tdlib.evaluation.sets.sequences import FIXED_STEPS, FIXED_TIME
 from tdlib.models import Persistence, build_model
 from tdlib.speed import Stack
+from tdlib.study import checkpoint_report
+from tdlib.study.checkpoint_report import console_tables, evaluate_checkpoints, find_checkpoints
+from tdlib.study.phases.train import ensure_trained
+from tdlib.study.run import open_run
 from tdlib.systems import SYSTEMS
+from tdlib.training import load_checkpoint, rebuild_env, rebuild_model
 
 OSCILLATOR = SYSTEMS["oscillator"]
 RATES = (20, 10, 5, 2)
@@ -191,3 +201,152 @@ def test_a_test_set_without_the_intervals_is_told_so(test_set):
     found = evaluation.evaluate_stack(Persistence(OSCILLATOR.spec), None, fine, OSCILLATOR,
                                       measures=["dt_generalization", "energy"])  # fmt: skip
     assert "dt_generalization" not in found and "20, 10, 5, 2" in found["skipped"]["reason"].iloc[0]
+
+
+# --- the report -------------------------------------------------------------------------------------------------------
+
+PRESET = {
+    "name": "tiny",
+    "description": "A report's trial.",
+    "environments": ["oscillator", "spaceship"],
+    "seeds": [0, 1],
+    "models": ["jump", "port_hamiltonian"],
+    "methods": ["baseline", "ode"],
+    "forms": ["none", "rk4"],
+    "train_frequencies": [10],
+    "test_frequencies": [20, 10, 5, 2],
+    "collection": {"num_transitions": 400, "num_random_transitions": 400, "sequence_length": 10},
+    "training": {"num_steps": 20, "learning_rate": 0.003},
+    "evaluation": {"num_pairs": 16, "num_starts": 32},
+    "control": {"frequencies": [10], "episodes_per_seed": 1, "replan_seconds": 0.5},
+    "checks": {"max_own_rate_error": 2.0},
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    path = root / "tiny.yaml"
+    path.write_text(yaml.safe_dump(PRESET))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TDLIB_RUNS", str(root))
+        run = open_run(path)
+        ensure_trained(run, "oscillator")
+        yield run
+
+
+@pytest.fixture(scope="module")
+def report(run):
+    return evaluate_checkpoints(run, ["oscillator/jump/baseline_10hz", "oscillator/port_hamiltonian"], horizon=10)
+
+
+def test_checkpoints_are_found_by_every_name_and_once(run, tmp_path):
+    short = "oscillator/jump/baseline_10hz/seed0"
+    folder = run.layout.models / short
+    for name in (short, folder, folder / "model.pt", f"tiny/{short}"):
+        assert find_checkpoints(run, [name]) == {short: folder.resolve()}
+    assert list(find_checkpoints(run, [short, folder, short])) == [short]
+    (tmp_path / "link").symlink_to(folder)
+    assert list(find_checkpoints(run, [short, tmp_path / "link"])) == [short]
+    assert len(find_checkpoints(run, ["oscillator/jump"])) == 4  # two arms, two seeds
+    with pytest.raises(ValueError, match=r"checkpoints must lead to a model.pt, 'nowhere' does not: looked in .*tiny"):
+        find_checkpoints(run, ["nowhere"])
+    with pytest.raises(ValueError, match="at least one"):
+        evaluate_checkpoints(run, [])
+
+
+def test_checkpoints_of_two_systems_are_refused(run):
+    folder = run.layout.models / "oscillator/jump/baseline_10hz/seed0"
+    other = run.layout.models / "elsewhere/seed0"
+    shutil.copytree(folder, other)
+    config = (other / "config.yaml").read_text().replace("env: oscillator", "env: spaceship")
+    (other / "config.yaml").write_text(config)
+    with pytest.raises(
+        ValueError, match=r"checkpoints must be of one system, got oscillator .*, spaceship \(elsewhere"
+    ):
+        evaluate_checkpoints(run, [folder, "elsewhere"])
+    shutil.rmtree(other.parent)
+
+
+def test_a_report_says_of_every_checkpoint_what_the_measures_say(run, report):
+    assert list(report.folders) == [
+        *(f"oscillator/jump/baseline_10hz/seed{seed}" for seed in (0, 1)),
+        *(f"oscillator/port_hamiltonian/ode_rk4_10hz/seed{seed}" for seed in (0, 1)),
+    ]
+    numbers = report.checkpoints.set_index("checkpoint")
+    assert (numbers["n"] == 32).all() and numbers[["train_loss", "val_loss"]].notna().all().all()
+    steps = report.dt_generalization
+    own = steps[(steps["protocol"] == FIXED_STEPS) & (steps["delta_t"] == 0.1)].set_index("checkpoint")
+    assert np.allclose(numbers["open_loop_mse"], own.loc[numbers.index, "mse"], rtol=1e-6)
+    assert np.allclose(report.horizons.groupby("checkpoint")["mse"].mean()[numbers.index], numbers["open_loop_mse"])
+    drift = report.energy_drift
+    last = drift[(drift["kind"] == "driven") & np.isclose(drift["time"], 1.0)].set_index("checkpoint")
+    assert np.allclose(numbers["energy_drift"], last.loc[numbers.index, "drift"])
+    learned = report.energies.groupby("model")["energy_learned"].count()
+    assert learned["jump"] == 0 and learned["port_hamiltonian"] > 0
+    begun = report.energies[report.energies["time"] == 0.0]
+    assert np.allclose(begun["energy"], begun["energy_true"])
+    # one at a time they score as in a stack
+    alone = evaluate_checkpoints(run, ["oscillator/port_hamiltonian/ode_rk4_10hz/seed1"], horizon=10)
+    name = alone.checkpoints["checkpoint"].iloc[0]
+    assert alone.checkpoints["open_loop_mse"].iloc[0] == pytest.approx(numbers.loc[name, "open_loop_mse"], rel=1e-4)
+
+
+def test_runs_of_one_model_stay_apart(run):
+    first, other = "oscillator/jump/baseline_10hz/seed0", run.layout.models / "again/baseline_10hz/seed0"
+    shutil.copytree(run.layout.models / first, other)
+    both = evaluate_checkpoints(run, [first, other], horizon=5)
+    shutil.rmtree(other.parents[1])
+    assert len(both.checkpoints) == 2 and both.checkpoints["arm"].nunique() == 2
+    assert all("baseline_10hz)" in arm for arm in both.checkpoints["arm"])
+    assert both.checkpoints["open_loop_mse"].nunique() == 1
+
+
+def test_a_report_is_written_whole_and_beside_an_earlier_one(run, report):
+    folder = checkpoint_report.write_report(run, report, "now")
+    assert folder == run.layout.reports / "now"
+    pictures = ("rollout_comparison", "energy_comparison", "dt_generalization", "mse_over_horizon")
+    assert all((folder / f"{name}.png").is_file() for name in pictures)
+    for name in pictures:
+        words = json.loads((folder / f"{name}.json").read_text())
+        assert re.search(r"oscillator[^.]*\)\.$", words["caption"]) and words["alt"].endswith(".")
+    summary = pd.read_csv(folder / "summary.csv")
+    assert list(summary["n"]) == [64, 64] and (summary["n_checkpoints"] == 2).all()
+    for name in ("open_loop_mse", "energy_drift", "relative_energy_drift", "unforced_drift"):
+        assert (summary[f"{name}_low"] <= summary[name]).all() and (summary[name] <= summary[f"{name}_high"]).all()
+    assert len(pd.read_csv(folder / "dt_generalization.csv")) == 2 * 2 * 4
+    small = evaluate_checkpoints(run, ["oscillator/jump/baseline_10hz/seed0"], horizon=2)
+    assert checkpoint_report.write_report(run, small, "now").name == "now_2"
+
+
+def test_an_evaluation_of_one_checkpoint_is_written_with_all_its_numbers(run, report):
+    own = checkpoint_report.write_evaluation(run, report, "oscillator/jump/baseline_10hz/seed0")
+    assert own == run.layout.evaluations / "oscillator--jump--baseline_10hz--seed0"
+    assert {path.name for path in own.glob("*.png")} == {"rollout.png", "energy.png", "dt_generalization.png"}
+    metrics = json.loads((own / "eval_metrics.json").read_text())
+    assert metrics["n"] == 32 and len(metrics["mse_over_horizon"]) == 10 and len(metrics["dt_generalization"]) == 8
+    assert metrics["mse_over_horizon"][-1]["time"] == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="checkpoint must be one of"):
+        checkpoint_report.write_evaluation(run, report, "other")
+
+
+def test_tables_for_the_console_hold_every_arm_and_interval(report):
+    text = console_tables(report)
+    assert all(text.count(arm) == 3 for arm in set(report.checkpoints["arm"]))
+    assert text.count("Δt = 0.5 s") == 2 and "2 × 32" in text
+
+
+def test_means_over_checkpoints_count_what_is_not_finite():
+    table = pd.DataFrame({"arm": ["a"] * 3 + ["b"], "mse": [1.0, 4.0, np.inf, np.nan], "n": 32})
+    plain = checkpoint_report.over_checkpoints(table, "mse", ["arm"]).set_index("arm")
+    assert plain.loc["a", "mean"] == 2.5 and plain.loc["a", "low"] == 0 and plain.loc["a", "bad"] == 1
+    assert np.isnan(plain.loc["b", "mean"]) and plain.loc["b", "bad"] == 1
+    geometric = checkpoint_report.over_checkpoints(table, "mse", ["arm"], logarithmic=True).set_index("arm")
+    assert geometric.loc["a", "mean"] == pytest.approx(2.0) and geometric.loc["a", "low"] > 0
+
+
+def test_a_checkpoint_rebuilds_its_model_and_system(run):
+    folder = run.layout.models / "oscillator/jump/baseline_10hz/seed0"
+    assert rebuild_env(folder) is OSCILLATOR
+    rebuilt, loaded = rebuild_model(folder).state_dict(), load_checkpoint(folder).state_dict()
+    assert all(torch.equal(rebuilt[name], loaded[name]) for name in loaded)

@@ -1,7 +1,7 @@
 """Checkpoints of one system side by side: a sequence, its energy, the error against time and against Δt.
 
-Tables come with a column `arm`, a name of what is compared; means over seeds bring their 95 % t intervals as `low` and
-`high`, which one seed does not have. A color stands for a model, in the order of the registry.
+Tables come with a column `arm`, a name of what is compared; geometric means over seeds bring the 95 % t intervals of
+their logarithms as `low` and `high`, which one seed does not have. A color stands for a model, in the registry's order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +20,7 @@ from tdlib.figures.style import (
     bad_text,
     known_models,
     new_figure,
+    plain_log_axis,
     shared_legend,
     state_label,
     style,
@@ -28,7 +29,16 @@ from tdlib.figures.words import number_text, seeds_text
 
 COLORS = [
     METHOD_COLORS[name]
-    for name in ("baseline", "multi_resolution", "ode", "dt_conditioned", "rescaled", "newton_2", "recurrent_rollout")
+    for name in (
+        "baseline",
+        "multi_resolution",
+        "ode",
+        "newton_2",
+        "persistence",
+        "dt_conditioned",
+        "rescaled",
+        "recurrent_rollout",
+    )
 ]
 TITLES = {
     "driven": "under inputs and losses",
@@ -142,6 +152,7 @@ def draw_dt_generalization(table: pd.DataFrame) -> Drawing:
                       label="exact map that ignores Δt")  # fmt: skip
             no_change_line(axis)
             axis.set_yscale("log")
+            plain_log_axis(axis.yaxis)
             low = own["mean"].min()
             axis.set_ylim(bottom=0.5 * low if np.isfinite(low) and low > 0 else None)
             axis.set(title=TITLES[protocol], ylabel="relative error")
@@ -179,15 +190,16 @@ def draw_mse_over_horizon(table: pd.DataFrame) -> Drawing:
         for arm, rows in table.groupby("arm", sort=False):
             rows = rows.sort_values("time")
             axis.plot(rows["time"], rows["mean"], **_line(looks[arm]), label=arm)
-            floor = np.maximum(rows["low"], 0.05 * rows["mean"])  # an interval may reach zero, a logarithm not
-            axis.fill_between(rows["time"], floor, rows["high"], color=looks[arm]["color"], alpha=0.13, linewidth=0)
+            axis.fill_between(
+                rows["time"], rows["low"], rows["high"], color=looks[arm]["color"], alpha=0.13, linewidth=0
+            )
         axis.set_yscale("log")
         axis.set(xlabel="time [s]", ylabel="mean squared error")
         shared_legend(figure, axes)
     end = table[np.isclose(table["time"], table.groupby("arm")["time"].transform("max"))]
     caption = (
         f"{env}: mean squared error of open-loop predictions over all state dimensions, each arm at its own step, "
-        f"{_n_text(table)}; bands are the intervals, cut where they reach zero.{bad_text(table)} "
+        f"{_n_text(table)}; bands are the intervals.{bad_text(table, 'a gap')} "
         f"{_compared(end, env, 'At the last step the error is')}"
     )
     alt = f"Mean squared error on {env} against time for {len(looks)} arms, logarithmic."
@@ -223,8 +235,12 @@ def _draw_bars(axis: Axes, rows: pd.DataFrame, shift: float, look: Mapping, labe
     """Draw means with their intervals; a cross at the upper edge where no seed has a finite value."""
     rows = rows.sort_values("delta_t")
     x, mean = rows["delta_t"] * shift, rows["mean"].clip(upper=CEILING)
-    low = np.maximum(rows["low"], 0.05 * mean).clip(upper=mean)
-    spread = np.stack([(mean - low).fillna(0), (rows["high"].clip(upper=CEILING) - mean).clip(lower=0).fillna(0)])
+    spread = np.stack(
+        [
+            (mean - rows["low"]).clip(lower=0).fillna(0),
+            (rows["high"].clip(upper=CEILING) - mean).clip(lower=0).fillna(0),
+        ]
+    )
     axis.errorbar(x, mean, yerr=spread, **look, label=label, elinewidth=0.9, capsize=2, markersize=4.5)
     for place in x[~np.isfinite(rows["mean"])]:
         axis.plot(place, 0.97, "x", color=look["color"], transform=axis.get_xaxis_transform(), zorder=5)
@@ -241,9 +257,9 @@ def _shown_dims(names: Sequence[str], env: str) -> list[str]:
 
 
 def _around(truth: pd.Series) -> tuple[float, float]:
-    """Range that a panel of energies may show: that of the truth, three times as wide to either side."""
-    width = max(float(truth.max() - truth.min()), 0.1 * abs(float(truth.iloc[0])), 1e-3)
-    return float(truth.min()) - 3 * width, float(truth.max()) + 3 * width
+    """Range that a panel of energies may show: the truth's, and to either side as much again, or as its start has."""
+    width = max(float(truth.max() - truth.min()), abs(float(truth.iloc[0])), 1e-3)
+    return float(truth.min()) - width, float(truth.max()) + width
 
 
 def _limit_to(axis: Axes, values: pd.Series, share: float) -> None:
@@ -257,7 +273,11 @@ def _n_text(table: pd.DataFrame) -> str:
     low, high = (int(end(table["seeds"] + table["bad"])) for end in (min, max))
     seeds = seeds_text(high) if low == high else f"{low}–{high} seeds"
     counted = f"n = {seeds}, {int(table['n'].min())} sequences each"
-    return f"{counted}, means with 95 % t intervals over seeds" if high > 1 else f"{counted}; one seed has no interval"
+    return (
+        f"{counted}, geometric means with 95 % t intervals over seeds"
+        if high > 1
+        else f"{counted}; one seed has no interval"
+    )
 
 
 def _compared(rows: pd.DataFrame, env: str, place: str, unit: str = "") -> str:

@@ -6,7 +6,7 @@ writes what belongs to one checkpoint, `write_report` what compares several:
 
     results/evaluations/<checkpoint>/  rollout.png energy.png dt_generalization.png eval_metrics.json
     reports/<time>/  summary.csv checkpoints.csv dt_generalization.csv rollout_comparison.png energy_comparison.png
-                     dt_generalization.png mse_over_horizon.png, and a folder as above for every checkpoint
+                     dt_generalization.png mse_over_horizon.png
 
 The founding documents write `eval_metrics.pt`: a pickle, which runs code when it is read; JSON holds the same numbers.
 """
@@ -50,7 +50,7 @@ from tdlib.figures.selection import main_model, name_arms
 from tdlib.figures.style import model_label
 from tdlib.models import DynamicsModel
 from tdlib.speed import Stack, predict_queries
-from tdlib.study.inference import t_intervals
+from tdlib.study.inference import t_interval
 from tdlib.study.layout import runs_root
 from tdlib.study.phases.evaluate import load_test_set, main_rate
 from tdlib.study.run import Run
@@ -67,6 +67,7 @@ SUMMARY = {  # column of the summary -> column of a checkpoint's numbers
     "relative_energy_drift": "relative_energy_drift",
     "unforced_drift": "unforced_drift",
 }
+ERRORS = ("train_loss", "open_loop_mse")  # whose means are geometric
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,10 @@ class CheckpointReport:
 
     @property
     def summary(self) -> pd.DataFrame:
-        """One row per arm: means over its checkpoints with their 95 % t intervals, n checkpoints and sequences."""
+        """One row per arm: means over its checkpoints (of errors geometric) with their 95 % t intervals, n of both."""
         parts = None
         for name, column in SUMMARY.items():
-            found = over_checkpoints(self.checkpoints, column, ["env", "arm", *ARM_COLUMNS])
+            found = over_checkpoints(self.checkpoints, column, ["env", "arm", *ARM_COLUMNS], logarithmic=name in ERRORS)
             named = {"mean": name, "low": f"{name}_low", "high": f"{name}_high", "bad": f"{name}_not_finite"}
             found = found.rename(columns=named).drop(columns=["n", "seeds"])
             parts = found if parts is None else parts.merge(found, on=["env", "arm", *ARM_COLUMNS])
@@ -114,8 +115,8 @@ class CheckpointReport:
     def intervals(self) -> pd.DataFrame:
         """`dt_generalization` over checkpoints: one row per arm, protocol and interval."""
         keys = ["env", "arm", *ARM_COLUMNS, "protocol", "delta_t"]
-        found = over_checkpoints(self.dt_generalization, "relative_error", keys)
-        mse = over_checkpoints(self.dt_generalization, "mse", keys).rename(
+        found = over_checkpoints(self.dt_generalization, "relative_error", keys, logarithmic=True)
+        mse = over_checkpoints(self.dt_generalization, "mse", keys, logarithmic=True).rename(
             columns={"mean": "mse", "low": "mse_low", "high": "mse_high"}
         )
         grouped = self.dt_generalization.groupby(keys, sort=False)
@@ -213,14 +214,13 @@ def evaluate_checkpoints(
     return CheckpointReport(env, horizon, folders, checkpoints=numbers, **tables)
 
 
-def write_evaluation(run: Run, report: CheckpointReport, checkpoint: str, folder: Path | None = None) -> Path:
+def write_evaluation(run: Run, report: CheckpointReport, checkpoint: str) -> Path:
     """Write rollout.png, energy.png, dt_generalization.png and eval_metrics.json of one checkpoint; return the folder.
 
     Args:
         run: Whose `results/evaluations` they go to.
         report: Of `evaluate_checkpoints`.
         checkpoint: Short name.
-        folder: Another place.
 
     Raises:
         ValueError: If the report has no such checkpoint.
@@ -228,7 +228,7 @@ def write_evaluation(run: Run, report: CheckpointReport, checkpoint: str, folder
     if checkpoint not in report.folders:
         raise ValueError(f"checkpoint must be one of {list(report.folders)}, got {checkpoint!r}")
     own = _only(report, checkpoint)
-    folder = run.layout.evaluations / _folder_name(checkpoint) if folder is None else folder
+    folder = run.layout.evaluations / checkpoint.strip("/").replace("/", "--")
     save_drawing(draw_sequence(own.sequences), folder / "rollout.png")
     if len(own.energies):
         save_drawing(draw_energy(own.energies), folder / "energy.png")
@@ -256,8 +256,6 @@ def write_report(run: Run, report: CheckpointReport, time: str | None = None) ->
     write_table(folder / "dt_generalization.csv", report.intervals)
     for file, drawing in drawings(report).items():
         save_drawing(drawing, folder / file)
-    for checkpoint in report.folders:
-        write_evaluation(run, report, checkpoint, folder / "checkpoints" / _folder_name(checkpoint))
     return folder
 
 
@@ -272,7 +270,7 @@ def drawings(report: CheckpointReport) -> dict[str, Drawing]:
         shared = table[table["checkpoint"].isin(firsts.values())]
         return shared[shared["seed"] == shared["seed"].iloc[0]] if len(shared) else shared
 
-    horizons = over_checkpoints(report.horizons, "mse", ["env", "arm", "model", "time"])
+    horizons = over_checkpoints(report.horizons, "mse", ["env", "arm", "model", "time"], logarithmic=True)
     found = {
         "rollout_comparison.png": draw_sequence(of_firsts(report.sequences)),
         "dt_generalization.png": draw_dt_generalization(report.intervals),
@@ -291,7 +289,9 @@ def console_tables(report: CheckpointReport) -> str:
                         ("relative", "relative_energy_drift"), ("unforced [J]", "unforced_drift")):  # fmt: skip
         shown[title] = [_with_interval(row, name) for _, row in summary.iterrows()]
     shown["n"] = [f"{row['n_checkpoints']} × {row['n'] // row['n_checkpoints']}" for _, row in summary.iterrows()]
-    lines = [f"{report.env}: {report.horizon} steps open loop; mean [95 % t interval over checkpoints]"]
+    lines = [
+        f"{report.env}: {report.horizon} steps open loop; mean (of errors geometric) [95 % t interval over checkpoints]"
+    ]
     lines.append(shown.to_string(index=False))
     for protocol, rows in report.intervals.groupby("protocol", sort=False):
         wide = rows.pivot(index="arm", columns="delta_t", values="mse").loc[list(summary["arm"])].map("{:.3g}".format)
@@ -300,19 +300,28 @@ def console_tables(report: CheckpointReport) -> str:
     return "\n".join(lines)
 
 
-def over_checkpoints(table: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:
+def over_checkpoints(table: pd.DataFrame, value: str, by: Sequence[str], *, logarithmic: bool = False) -> pd.DataFrame:
     """Mean over checkpoints with its 95 % t interval: mean, low, high, seeds (finite ones), bad (others), n.
 
-    Ends are cut at 0; one finite value has no interval, none has no mean.
+    Args:
+        table: Rows of single checkpoints.
+        value: Column of the values, none of them negative; ends are cut at 0.
+        by: Columns of what is told apart.
+        logarithmic: Take mean and interval of the logarithms, as for errors, where all values are positive.
+
+    Returns:
+        One row each; one finite value has no interval, none has no mean.
     """
     rows = []
     for key, group in table.groupby(list(by), sort=False):
         values = group[value].to_numpy(dtype=float)
         finite = values[np.isfinite(values)]
-        mean, low, high = (float(end[0]) for end in t_intervals(finite[None])) if len(finite) else (np.nan,) * 3
+        found = {"mean": np.nan, "low": np.nan, "high": np.nan}
+        if len(finite):
+            interval = t_interval(finite, logarithmic=logarithmic and bool((finite > 0).all()))
+            found = {"mean": interval.mean, "low": np.maximum(interval.ci_low, 0.0), "high": interval.ci_high}
         counts = {"seeds": len(finite), "bad": len(values) - len(finite), "n": int(group["n"].min())}
-        rows.append({**dict(zip(by, key, strict=True)), "mean": mean, "low": max(low, 0.0) if low == low else low,
-                     "high": high, **counts})  # fmt: skip
+        rows.append({**dict(zip(by, key, strict=True)), **found, **counts})
     return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "seeds", "bad", "n"])
 
 
@@ -333,11 +342,6 @@ def _short_name(run: Run, folder: Path) -> str:
         first, *rest = folder.relative_to(runs).parts
         return Path(first, *rest[1:]).as_posix() if rest[:1] == ["models"] else Path(first, *rest).as_posix()
     return folder.as_posix()
-
-
-def _folder_name(checkpoint: str) -> str:
-    """Name a folder by a checkpoint's short name: one level, no root."""
-    return checkpoint.strip("/").replace("/", "--")
 
 
 def _seed(model: DynamicsModel) -> int:
