@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from tdlib.core.facts import TRAIN_FREQUENCIES, kind_and_share
+from tdlib.core.facts import TRAIN_FREQUENCIES, kind_and_share, method_and_mode
 from tdlib.core.files import parse_yaml
 from tdlib.core.imports import import_object, importable, is_import_path
 from tdlib.core.time_grid import delta_t_of, num_steps
@@ -22,6 +22,8 @@ from tdlib.evaluation.control.plans import knot_clock
 from tdlib.evaluation.sets.schedules import hold_of
 from tdlib.evaluation.tables import frequency_label
 from tdlib.models import find_family, register_model
+from tdlib.models.ode import FieldOptions
+from tdlib.models.trajectories import WINDOW
 from tdlib.planning import CEM, build_planner, inputs_of
 from tdlib.study.arms import Arm
 from tdlib.study.layout import ROOT
@@ -175,6 +177,11 @@ class Preset(_Section):
     models: Annotated[tuple[str, ...], Field(min_length=1)]
     methods: tuple[str, ...] = ()  # of the models' arms; empty: all there are
     forms: tuple[str, ...] = ()  # the same; `none` is that of a map without Δt, a solver that of a field
+    # how models are trained: on single intervals, on windows, with a penalty on flows that do not run back
+    training_modes: Annotated[tuple[Literal["matching", "shooting", "reversible"], ...], Field(min_length=1)] = (
+        "matching",
+    )
+    solvers: tuple[str, ...] = ()  # that fields are trained through, beside those of their arms
     sizes: Annotated[tuple[Literal["hidden64", "small", "medium", "large"], ...], Field(min_length=1)] = ("hidden64",)
     train_frequencies: Annotated[tuple[Rate, ...], Field(min_length=1)] = TRAIN_FREQUENCIES
     test_frequencies: Annotated[tuple[Rate, ...], Field(min_length=1)]
@@ -198,9 +205,18 @@ class Preset(_Section):
     def _known_models(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(_model_name(name) for name in names)
 
+    @field_validator("solvers")
+    @classmethod
+    def _known_solvers(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            FieldOptions(solver=name)
+        return names
+
     def keeps(self, method: str, form: str) -> bool:
         """Whether arms of a method and form belong to the run."""
-        return (not self.methods or method in self.methods) and (not self.forms or form in self.forms)
+        name, mode = method_and_mode(method)
+        known = not self.methods or name in self.methods or method in self.methods
+        return known and mode in self.training_modes and (not self.forms or form in (*self.forms, *self.solvers))
 
     def seeds_of(self, arm: Arm) -> tuple[int, ...]:
         """Return the seeds that an arm has: all, or the first ones."""
@@ -213,6 +229,8 @@ class Preset(_Section):
         "models",
         "methods",
         "forms",
+        "training_modes",
+        "solvers",
         "sizes",
         "train_frequencies",
         "test_frequencies",
@@ -251,6 +269,8 @@ class Preset(_Section):
                 found = sorted({(arms.method, arms.form) for arms in declared})
                 raise ValueError(f"methods and forms must leave an arm of every model, {name} has {found}")
             windows_per_batch(self.training.batch_size, find_family(name).needs.window)
+        if "shooting" in self.training_modes:
+            windows_per_batch(self.training.batch_size, WINDOW)
         for name in self.environments:
             horizon = SYSTEMS[name].planning.horizon
             if self.control.replan_seconds > horizon:
