@@ -9,6 +9,8 @@ PLANT_RATES = ("5", "10", "20", "50", "100", "200")  # those at which chapter 0 
 TRANSITIONS, SECONDS, POOLED, CONTACTS = "transitions", "seconds", "pooled", "contacts"  # what arms are trained on
 PERCENT = "pct"  # ends the name of a part of the data: `transitions_10pct`
 LOG_FORMS = ("log_tau", "log_tau_scaled")  # forms whose step is logarithmic in Δt: as published, and input scaled
+MODES = ("matching", "shooting", "reversible")  # how a model is trained: the last two end the name of an arm's method
+REVERSAL_WEIGHT = 1.0  # of the penalty on flows that do not run back, in the mode named for it: as much as the error
 ARM_COLUMNS = ("model", "method", "form", "size", "data", "train_frequency")  # of every table, in this order
 
 TRAIN_FREQUENCIES = tuple(float(rate) for rate in TRAIN_RATES)  # [Hz]
@@ -37,6 +39,12 @@ def kind_and_share(data: str) -> tuple[str, float]:
     if not kind or not amount.endswith(PERCENT):
         return data, 1.0
     return kind, float(amount.removesuffix(PERCENT)) / 100
+
+
+def method_and_mode(method: str) -> tuple[str, str]:
+    """Split the name of a method: `ode_shooting` -> (`ode`, `shooting`); what names no mode is of the first one."""
+    name, _, mode = method.rpartition("_")
+    return (name, mode) if name and mode in MODES else (method, MODES[0])
 
 
 def env_folder(name: str) -> str:

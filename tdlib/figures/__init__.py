@@ -12,7 +12,6 @@ from tdlib.figures.ground_truth import draw_plant_change, draw_zero_order_hold
 from tdlib.figures.heatmaps import draw_error_heatmaps
 from tdlib.figures.horizon import draw_error_vs_horizon
 from tdlib.figures.limits import draw_limits
-from tdlib.figures.priors import draw_energy_beside_error, draw_priors
 from tdlib.figures.paper import draw_figure1, draw_figure2, draw_figure3, draw_figure4, draw_figure5
 from tdlib.figures.physics import (
     draw_dt_generalization,
@@ -22,6 +21,7 @@ from tdlib.figures.physics import (
 )
 from tdlib.figures.poles import draw_poles, table_of_fields
 from tdlib.figures.pooled import draw_own_and_pooled
+from tdlib.figures.priors import draw_energy_beside_error, draw_priors
 from tdlib.figures.save import Drawing, SavedFigure, save_drawing, save_figure
 from tdlib.figures.shift import draw_shift
 from tdlib.figures.state_space import draw_state_space

@@ -16,12 +16,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
+from tdlib.core.facts import MODES, method_and_mode
 from tdlib.figures.theme import THEME
 
 if TYPE_CHECKING:
     from tdlib.models import Family
 
-METHOD_COLORS: dict[str, str] = THEME["light"]["method"]
+METHOD_COLORS: dict[str, str] = dict(THEME["light"]["method"])
 RATE_COLORS: dict[str, str] = THEME["light"]["rate"]
 METHOD_LABELS = {
     "baseline": "baseline",
@@ -36,6 +37,11 @@ METHOD_LABELS = {
     "oracle": "oracle (true system)",
     "random": "random actions",
 }
+MODE_LINES = {"shooting": (0, (1, 1)), "reversible": (0, (4, 1, 1, 1, 1, 1))}
+for _mode in MODES[1:]:  # a mode of training has the color of its method, and a line of its own
+    for _method in ("baseline", "dt_conditioned", "multi_resolution", "ode"):
+        METHOD_LABELS[f"{_method}_{_mode}"] = f"{METHOD_LABELS[_method]}, {_mode}"
+        METHOD_COLORS[f"{_method}_{_mode}"] = METHOD_COLORS[_method]
 FORM_MARKERS = {
     "none": "o", "concat": "s", "scaled": "^", "scaled_concat": "D", "log_tau": "v", "log_tau_scaled": "<", "rk4": "P",
     "euler": "X",
@@ -90,13 +96,14 @@ def new_figure(
 
 
 def method_style(method: str, form: str = "none", train_frequency: str = "") -> dict[str, object]:
-    """Color by method, marker and line by form; an ODE of several rates has hollow markers. For `Axes.plot`."""
+    """Color by method, marker by form, line by form or mode; an ODE of several rates has hollow markers."""
+    name, mode = method_and_mode(method)
     look: dict[str, object] = {
         "color": METHOD_COLORS.get(method, NEUTRAL["muted"]),
         "marker": FORM_MARKERS.get(form, "o"),
-        "linestyle": FORM_LINES.get(form, "-"),
+        "linestyle": MODE_LINES.get(mode, FORM_LINES.get(form, "-")),
     }
-    several = method == "ode" and train_frequency in ("mixed", "loguniform")
+    several = name == "ode" and train_frequency in ("mixed", "loguniform")
     return {**look, "markerfacecolor": NEUTRAL["background"]} if several else look
 
 
@@ -124,7 +131,11 @@ def arm_label(row: pd.Series, *, with_model: bool = False, with_rate: bool = Tru
     """Name an arm in words, for example `multi-resolution scaled_concat, mixed`."""
     method, model = METHOD_LABELS.get(row["method"], row["method"]), model_label(row["model"])
     named = with_model and row["model"] != "none"
-    text = model if named and row["method"] == "ode" else f"{model}: {method}" if named else method
+    name, mode = method_and_mode(row["method"])
+    if named and name == "ode":
+        text = model if mode == MODES[0] else f"{model}, {mode}"
+    else:
+        text = f"{model}: {method}" if named else method
     if row["form"] != "none":
         text += f" {row['form']}"
     if with_rate and row["train_frequency"]:

@@ -9,19 +9,26 @@ from tdlib.core.facts import (
     FINEST,
     LOG_UNIFORM,
     MIXED,
+    MODES,
     REFERENCE_DELTA_T,
+    REVERSAL_WEIGHT,
     SECONDS,
     TRAIN_RATES,
     TRANSITIONS,
+    method_and_mode,
     part_of_data,
 )
 from tdlib.core.seeding import derive_seed
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.core.time_grid import delta_t_of
-from tdlib.models import DERIVATIONS, MODELS, SIZES, DynamicsModel, build_model, find_family
+from tdlib.models import DERIVATIONS, MODELS, SIZES, Arms, DynamicsModel, build_model, find_family
 from tdlib.systems import System
 
 DEFAULT_SIZE = "hidden64"
+MODE_OPTIONS: dict[str, dict[str, object]] = {  # what a family must know to be trained so
+    "shooting": {"trajectory": "shooting"},
+    "reversible": {"reversal": REVERSAL_WEIGHT},
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,8 @@ class Arm:
 
     Args:
         model: Key in `MODELS` or import path of a class, or `none`.
-        method: What the family calls it; for derived arms a key of `DERIVATIONS`, or persistence.
+        method: What the family calls it, followed by the mode of training unless that is `matching`: `ode`,
+            `ode_shooting`, `ode_reversible`; for derived arms a key of `DERIVATIONS`, or persistence.
         form: Value of the family's `form_option`: a name in `FORMS`; for the method `ode` its solver.
         size: Key in `SIZES`.
         data: `transitions` (equally many in every arm, those of each rate from its own agent), `seconds` (equally many
@@ -55,7 +63,7 @@ class Arm:
         rate = self.train_frequency
         parts = [self.method] + ([self.form] if self.form != "none" else [])
         if rate == MIXED:
-            parts += [rate] if self.method == "ode" else []
+            parts += [rate] if method_and_mode(self.method)[0] == "ode" else []
         elif rate:
             parts += [rate if rate == LOG_UNIFORM else f"{rate}hz"]
         parts += [self.size] if self.size != DEFAULT_SIZE else []
@@ -109,6 +117,7 @@ def build_arm(arm: Arm, spec: EnvironmentSpec, seed: int) -> DynamicsModel:
     family = find_family(arm.model)
     chosen = {family.form_option: arm.form, "size": arm.size, "train_delta_t": arm.train_delta_t}
     options = {name: value for name, value in chosen.items() if family.has_option(name)}
+    options |= MODE_OPTIONS.get(method_and_mode(arm.method)[1], {})
     return build_model(arm.model, spec, seed=derive_seed(seed, spec.name, arm.model, arm.size, "weights"), **options)
 
 
@@ -117,6 +126,8 @@ def trained_arms(
     sizes: Sequence[str] = (DEFAULT_SIZE,),
     rates: Sequence[str] = TRAIN_RATES,
     amounts: Sequence[float] = (),
+    modes: Sequence[str] = MODES[:1],
+    solvers: Sequence[str] = (),
 ) -> list[Arm]:
     """Every trained arm of the study.
 
@@ -125,15 +136,20 @@ def trained_arms(
         sizes: Sizes; those beyond hidden64 add the arms that a family trains larger.
         rates: Training rates there are data of; see `rates_of`.
         amounts: Shares of the data on which a family trains some arms too.
+        modes: How models are trained; beyond `matching` they add arms of the families that know how, but not on
+            log-uniform Δt, whose intervals do not follow each other.
+        solvers: Solvers that fields are trained through at one rate each, beside those that their families declare.
 
     Raises:
         ValueError: If a name is unknown; the message lists the valid ones.
     """
+    if unknown := [mode for mode in modes if mode not in MODES]:
+        raise ValueError(f"modes must be among {list(MODES)}, got {unknown}")
     unknown = [size for size in sizes if size not in SIZES]
     if unknown:
         raise ValueError(f"sizes must be among {list(SIZES)}, got {unknown}")
     names = [*MODELS] if models is None else sorted(models, key=_place)
-    found = {name: find_family(name).arms for name in names}
+    found = {name: (*find_family(name).arms, *_further_arms(name, modes, solvers)) for name in names}
     matrix = [(name, arms) for name, several in found.items() for arms in several]
     first = DEFAULT_SIZE in sizes
     return [
@@ -177,14 +193,29 @@ def derived_arms(models: Sequence[str] | None = None, rates: Sequence[str] = TRA
     ]
 
 
+def _further_arms(name: str, modes: Sequence[str], solvers: Sequence[str]) -> list[Arms]:
+    """Arms that a family does not declare: of further solvers, and its own in the modes that it knows."""
+    family = find_family(name)
+    fields = [Arms("ode", solver) for solver in solvers] if family.form_option == "solver" else []
+    known = [mode for mode in modes if mode in MODE_OPTIONS and all(map(family.has_option, MODE_OPTIONS[mode]))]
+    return fields + [
+        Arms(f"{arms.method}_{mode}", arms.form, rates, data=arms.data)
+        for mode in known
+        for arms in (*family.arms, *fields)
+        if (rates := tuple(rate for rate in arms.rates if rate != LOG_UNIFORM))
+    ]
+
+
 def all_arms(
     models: Sequence[str] | None = None,
     sizes: Sequence[str] = (DEFAULT_SIZE,),
     rates: Sequence[str] = TRAIN_RATES,
     amounts: Sequence[float] = (),
+    modes: Sequence[str] = MODES[:1],
+    solvers: Sequence[str] = (),
 ) -> list[Arm]:
     """Trained arms and the derived arms whose source is among them; persistence is always there."""
-    trained = trained_arms(models, sizes, rates, amounts)
+    trained = trained_arms(models, sizes, rates, amounts, modes, solvers)
     return [arm for arm in derived_arms(models, rates) if arm.source is None or arm.source in trained] + trained
 
 

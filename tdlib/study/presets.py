@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from tdlib.core.facts import TRAIN_FREQUENCIES, kind_and_share
+from tdlib.core.facts import TRAIN_FREQUENCIES, kind_and_share, method_and_mode
 from tdlib.core.files import parse_yaml
 from tdlib.core.imports import import_object, importable, is_import_path
 from tdlib.core.time_grid import delta_t_of, num_steps
@@ -22,6 +22,8 @@ from tdlib.evaluation.control.plans import knot_clock
 from tdlib.evaluation.sets.schedules import hold_of
 from tdlib.evaluation.tables import frequency_label
 from tdlib.models import find_family, register_model
+from tdlib.models.ode import FieldOptions
+from tdlib.models.trajectories import WINDOW
 from tdlib.planning import CEM, build_planner, inputs_of
 from tdlib.study.arms import Arm
 from tdlib.study.chapters import CHAPTERS, STUDY
@@ -179,6 +181,11 @@ class Preset(_Section):
     data: tuple[
         Literal["transitions", "seconds", "pooled", "contacts"], ...
     ] = ()  # what arms are trained on; empty: all
+    # how models are trained: on single intervals, on windows, with a penalty on flows that do not run back
+    training_modes: Annotated[tuple[Literal["matching", "shooting", "reversible"], ...], Field(min_length=1)] = (
+        "matching",
+    )
+    solvers: tuple[str, ...] = ()  # that fields are trained through, beside those of their arms
     sizes: Annotated[tuple[Literal["hidden64", "small", "medium", "large"], ...], Field(min_length=1)] = ("hidden64",)
     train_frequencies: Annotated[tuple[Rate, ...], Field(min_length=1)] = TRAIN_FREQUENCIES
     test_frequencies: Annotated[tuple[Rate, ...], Field(min_length=1)]
@@ -223,10 +230,21 @@ class Preset(_Section):
             raise ValueError(f"chapters must tell of different ones, got {told}")
         return names
 
+    @field_validator("solvers")
+    @classmethod
+    def _known_solvers(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            FieldOptions(solver=name)
+        return names
+
     def keeps(self, method: str, form: str, data: str) -> bool:
         """Whether arms of a method, form and kind of data belong to the run."""
-        asked = ((self.methods, method), (self.forms, form), (self.data, kind_and_share(data)[0]))
-        return all(not chosen or value in chosen for chosen, value in asked)
+        name, mode = method_and_mode(method)
+        known = not self.methods or name in self.methods or method in self.methods
+        formed = not self.forms or form in (*self.forms, *self.solvers)
+        return (
+            known and mode in self.training_modes and formed and (not self.data or kind_and_share(data)[0] in self.data)
+        )
 
     def seeds_of(self, arm: Arm) -> tuple[int, ...]:
         """Return the seeds that an arm has: all, or the first ones."""
@@ -240,6 +258,8 @@ class Preset(_Section):
         "methods",
         "forms",
         "data",
+        "training_modes",
+        "solvers",
         "sizes",
         "train_frequencies",
         "test_frequencies",
@@ -278,6 +298,8 @@ class Preset(_Section):
                 found = sorted({(arms.method, arms.form, arms.data) for arms in declared})
                 raise ValueError(f"methods, forms and data must leave an arm of every model, {name} has {found}")
             windows_per_batch(self.training.batch_size, find_family(name).needs.window)
+        if "shooting" in self.training_modes:
+            windows_per_batch(self.training.batch_size, WINDOW)
         for name in self.environments:
             horizon = SYSTEMS[name].planning.horizon
             if self.control.replan_seconds > horizon:

@@ -74,7 +74,7 @@ class Selection:
 def arms_of(preset: Preset, env: str | None = None) -> list[Arm]:
     """Every arm of a preset, or those of one environment: persistence first, then derived and trained ones."""
     rates = [frequency_label(rate) for rate in preset.train_frequencies]
-    arms = all_arms(preset.models, preset.sizes, rates, preset.amounts)
+    arms = all_arms(preset.models, preset.sizes, rates, preset.amounts, preset.training_modes, preset.solvers)
     kept = [arm for arm in arms if arm == PERSISTENCE or preset.keeps(arm.method, arm.form, arm.data)]
     return [arm for arm in kept if env is None or arm.applies_to(SYSTEMS[env])]
 
