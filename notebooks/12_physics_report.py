@@ -23,7 +23,7 @@
 
 # %% tags=["parameters", "remove-cell"]
 preset: str = "physics_smoke"  # name of a preset of the physics chapter in params/, or a path
-checkpoints: list = []  # folders or short names to compare, of one system; empty for the main ones of every system
+checkpoints: list = []  # folders or short names to compare, of one system; empty for the main ones of the first system
 
 # %% tags=["part:imports"]
 from tdlib import figures
@@ -60,7 +60,7 @@ run.save_figure("physics", "energy", figures.draw_energy_beside_error, statistic
 
 # %%
 predictions = evaluate_predictions(run, tables)
-predictions[predictions["verdict"] != ""][["prediction", "env", "what", "expected", "value", "verdict"]]
+predictions[["prediction", "env", "what", "expected", "measured", "ci_low", "ci_high", "n_seeds", "verdict"]].round(3)
 
 # %% [markdown]
 # ## A report of checkpoints
@@ -69,12 +69,12 @@ predictions[predictions["verdict"] != ""][["prediction", "env", "what", "expecte
 # checkpoint. A second report goes to a second folder.
 
 # %%
-compared = [checkpoints] if checkpoints else [main_checkpoints(run, env) for env in run.preset.environments]
-for names in compared:
-    report = evaluate_checkpoints(run, names)
-    print(console_tables(report), end="\n\n")
-    if checkpoints:
-        print("written to", write_report(run, report))
+report = evaluate_checkpoints(run, checkpoints or main_checkpoints(run, run.preset.environments[0]))
+print(console_tables(report))
+
+# %%
+if checkpoints:  # asked for by hand: the grid's own run leaves no folder with a time in its name
+    print("written to", write_report(run, report).relative_to(run.layout.root))
 
 # %% [markdown]
 # ## Finding, limits, next

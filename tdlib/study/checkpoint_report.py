@@ -140,7 +140,7 @@ def main_checkpoints(run: Run, env: str, chosen: Selection | None = None) -> lis
         (arm, seed)
         for arm, seed in members
         if (arm.train_frequency == MIXED and arm.form == SHOWN.get(arm.method))
-        or (arm.model, arm.method, arm.train_frequency) == (main_model(), "baseline", main_rate(run))
+        or (arm.model, arm.method, arm.train_frequency) == (main_model(), "baseline", compared_rates(run)[0])
     ]
     return [run.layout.model_folder(env, arm.model, arm.folder, seed) for arm, seed in main or members]
 

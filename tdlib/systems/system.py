@@ -178,6 +178,17 @@ class System:
             raise ValueError(f"system must declare a power, {self.spec.name} has none")
         return self._number(self.power, state, inputs, parameters)
 
+    def sketched(self, state: Tensor, parameters: Tensor | None = None) -> Tensor:
+        """Place the points of the system's sketch [m]: (..., D) -> (..., points, 2).
+
+        Raises:
+            ValueError: If the system has no sketch.
+        """
+        if self.views.sketch is None:
+            raise ValueError(f"system must have a sketch, {self.spec.name} has none")
+        points = self.views.sketch.points(state.unbind(-1), self._named(parameters), TORCH)
+        return _stacked([_filled(x, state) for x in points], state).unflatten(-1, (-1, 2))
+
     def observation(self, state: Tensor, parameters: Tensor | None = None) -> Tensor:
         """What the sensor sees: (..., D) -> (..., O); the state itself where the system says nothing else."""
         if self.observe is None:
