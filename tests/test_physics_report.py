@@ -21,6 +21,7 @@ from tdlib.models import Persistence, build_model
 from tdlib.speed import Stack
 from tdlib.study import checkpoint_report
 from tdlib.study.checkpoint_report import console_tables, evaluate_checkpoints, find_checkpoints
+from tdlib.study.phases.evaluate import load_test_set
 from tdlib.study.phases.train import ensure_trained
 from tdlib.study.run import open_run
 from tdlib.systems import SYSTEMS
@@ -210,7 +211,7 @@ PRESET = {
     "description": "A report's trial.",
     "environments": ["oscillator", "spaceship"],
     "seeds": [0, 1],
-    "models": ["jump", "port_hamiltonian"],
+    "models": ["jump", "lstm", "port_hamiltonian"],
     "methods": ["baseline", "ode"],
     "forms": ["none", "rk4"],
     "train_frequencies": [10],
@@ -292,13 +293,26 @@ def test_a_report_says_of_every_checkpoint_what_the_measures_say(run, report):
     assert alone.checkpoints["open_loop_mse"].iloc[0] == pytest.approx(numbers.loc[name, "open_loop_mse"], rel=1e-4)
 
 
+def test_a_model_that_remembers_is_given_its_past(run):
+    found = evaluate_checkpoints(run, ["oscillator/lstm"], horizon=10)
+    assert len(found.folders) == 2 and np.isfinite(found.checkpoints["open_loop_mse"]).all()
+    name, folder = next(iter(found.folders.items()))
+    rollouts = load_test_set(run, "oscillator", 0).sequences(("20", "10", "5", "2"), 10)[2].rollouts
+    forgetful = evaluation.open_loop_rollout(
+        load_checkpoint(folder), rollouts.state, rollouts.actions, rollouts.delta_t, context=None
+    )
+    without = evaluation.squared_error(forgetful, rollouts.states, OSCILLATOR.spec).mean()
+    with_past = found.checkpoints.set_index("checkpoint").loc[name, "open_loop_mse"]
+    assert rollouts.context is not None and float(without) != pytest.approx(with_past, rel=1e-3)
+
+
 def test_runs_of_one_model_stay_apart(run):
     first, other = "oscillator/jump/baseline_10hz/seed0", run.layout.models / "again/baseline_10hz/seed0"
     shutil.copytree(run.layout.models / first, other)
     both = evaluate_checkpoints(run, [first, other], horizon=5)
     shutil.rmtree(other.parents[1])
     assert len(both.checkpoints) == 2 and both.checkpoints["arm"].nunique() == 2
-    assert all("baseline_10hz)" in arm for arm in both.checkpoints["arm"])
+    assert all(arm.endswith("baseline_10hz)") for arm in both.checkpoints["arm"])
     assert both.checkpoints["open_loop_mse"].nunique() == 1
 
 
