@@ -21,9 +21,10 @@ from tdlib.models import Persistence, build_model
 from tdlib.speed import Stack
 from tdlib.study import checkpoint_report
 from tdlib.study.checkpoint_report import console_tables, evaluate_checkpoints, find_checkpoints
-from tdlib.study.phases.evaluate import load_test_set
+from tdlib.study.phases.evaluate import evaluate_environment, load_test_set
 from tdlib.study.phases.train import ensure_trained
 from tdlib.study.run import open_run
+from tdlib.study.selection import select_arms
 from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint, rebuild_env, rebuild_model
 
@@ -218,7 +219,7 @@ PRESET = {
     "test_frequencies": [20, 10, 5, 2],
     "collection": {"num_transitions": 400, "num_random_transitions": 400, "sequence_length": 10},
     "training": {"num_steps": 20, "learning_rate": 0.003},
-    "evaluation": {"num_pairs": 16, "num_starts": 32},
+    "evaluation": {"num_pairs": 16, "num_starts": 32, "num_steps": 4},
     "control": {"frequencies": [10], "episodes_per_seed": 1, "replan_seconds": 0.5},
     "checks": {"max_own_rate_error": 2.0},
 }
@@ -239,6 +240,14 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def report(run):
     return evaluate_checkpoints(run, ["oscillator/jump/baseline_10hz", "oscillator/port_hamiltonian"], horizon=10)
+
+
+def test_a_preset_says_how_long_its_sequences_are(run):
+    chosen = select_arms(run, models=["jump"], seeds=[0])
+    tables = evaluate_environment(run, "oscillator", chosen)
+    steps = tables["dt_generalization"].query("protocol == 'fixed_steps'")
+    assert np.allclose(steps["horizon"], 4 * steps["delta_t"]) and set(steps["model"]) == {"none", "jump"}
+    assert set(tables["energy_drift"]["kind"]) == {"driven", "unforced"}
 
 
 def test_checkpoints_are_found_by_every_name_and_once(run, tmp_path):
