@@ -21,8 +21,10 @@ from tdlib.models import Persistence, build_model
 from tdlib.speed import Stack
 from tdlib.study import checkpoint_report
 from tdlib.study.checkpoint_report import console_tables, evaluate_checkpoints, find_checkpoints
+from tdlib.study.phases.evaluate import evaluate_environment, load_test_set
 from tdlib.study.phases.train import ensure_trained
 from tdlib.study.run import open_run
+from tdlib.study.selection import select_arms
 from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint, rebuild_env, rebuild_model
 
@@ -210,14 +212,14 @@ PRESET = {
     "description": "A report's trial.",
     "environments": ["oscillator", "spaceship"],
     "seeds": [0, 1],
-    "models": ["jump", "port_hamiltonian"],
+    "models": ["jump", "lstm", "port_hamiltonian"],
     "methods": ["baseline", "ode"],
     "forms": ["none", "rk4"],
     "train_frequencies": [10],
     "test_frequencies": [20, 10, 5, 2],
     "collection": {"num_transitions": 400, "num_random_transitions": 400, "sequence_length": 10},
     "training": {"num_steps": 20, "learning_rate": 0.003},
-    "evaluation": {"num_pairs": 16, "num_starts": 32},
+    "evaluation": {"num_pairs": 16, "num_starts": 32, "num_steps": 4},
     "control": {"frequencies": [10], "episodes_per_seed": 1, "replan_seconds": 0.5},
     "checks": {"max_own_rate_error": 2.0},
 }
@@ -238,6 +240,14 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def report(run):
     return evaluate_checkpoints(run, ["oscillator/jump/baseline_10hz", "oscillator/port_hamiltonian"], horizon=10)
+
+
+def test_a_preset_says_how_long_its_sequences_are(run):
+    chosen = select_arms(run, models=["jump"], seeds=[0])
+    tables = evaluate_environment(run, "oscillator", chosen)
+    steps = tables["dt_generalization"].query("protocol == 'fixed_steps'")
+    assert np.allclose(steps["horizon"], 4 * steps["delta_t"]) and set(steps["model"]) == {"none", "jump"}
+    assert set(tables["energy_drift"]["kind"]) == {"driven", "unforced"}
 
 
 def test_checkpoints_are_found_by_every_name_and_once(run, tmp_path):
@@ -292,13 +302,26 @@ def test_a_report_says_of_every_checkpoint_what_the_measures_say(run, report):
     assert alone.checkpoints["open_loop_mse"].iloc[0] == pytest.approx(numbers.loc[name, "open_loop_mse"], rel=1e-4)
 
 
+def test_a_model_that_remembers_is_given_its_past(run):
+    found = evaluate_checkpoints(run, ["oscillator/lstm"], horizon=10)
+    assert len(found.folders) == 2 and np.isfinite(found.checkpoints["open_loop_mse"]).all()
+    name, folder = next(iter(found.folders.items()))
+    rollouts = load_test_set(run, "oscillator", 0).sequences(("20", "10", "5", "2"), 10)[2].rollouts
+    forgetful = evaluation.open_loop_rollout(
+        load_checkpoint(folder), rollouts.state, rollouts.actions, rollouts.delta_t, context=None
+    )
+    without = evaluation.squared_error(forgetful, rollouts.states, OSCILLATOR.spec).mean()
+    with_past = found.checkpoints.set_index("checkpoint").loc[name, "open_loop_mse"]
+    assert rollouts.context is not None and float(without) != pytest.approx(with_past, rel=1e-3)
+
+
 def test_runs_of_one_model_stay_apart(run):
     first, other = "oscillator/jump/baseline_10hz/seed0", run.layout.models / "again/baseline_10hz/seed0"
     shutil.copytree(run.layout.models / first, other)
     both = evaluate_checkpoints(run, [first, other], horizon=5)
     shutil.rmtree(other.parents[1])
     assert len(both.checkpoints) == 2 and both.checkpoints["arm"].nunique() == 2
-    assert all("baseline_10hz)" in arm for arm in both.checkpoints["arm"])
+    assert all(arm.endswith("baseline_10hz)") for arm in both.checkpoints["arm"])
     assert both.checkpoints["open_loop_mse"].nunique() == 1
 
 

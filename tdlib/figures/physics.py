@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from tdlib.figures.lines import DASHES, MARKERS, no_change_line
@@ -47,6 +48,7 @@ TITLES = {
     "fixed_time": "equal time, equal forces",
 }
 MOST_DIMS = 4  # panels of states
+LONGEST_BESIDE = 26  # letters of an arm's name where two fit beside each other
 DODGE = 0.025  # of the decade between arms at one interval
 CEILING = 1e3  # relative errors above are drawn here
 
@@ -73,7 +75,7 @@ def draw_sequence(table: pd.DataFrame) -> Drawing:
             _limit_to(axis, truth[f"{name}_true"], 0.4)
             axis.set_ylabel(state_label(name, env))
         axes[-1, 0].set_xlabel("time [s]")
-        shared_legend(figure, axes)
+        _legend(figure, axes, looks)
     end = table[np.isclose(table["time"], table.groupby("arm")["time"].transform("max"))]
     off = ((end[names].to_numpy() - end[[f"{name}_true" for name in names]].to_numpy()) ** 2).mean(axis=1) ** 0.5
     ends = end.assign(mean=off)
@@ -110,17 +112,18 @@ def draw_energy(table: pd.DataFrame) -> Drawing:
                 axis.plot(rows["time"], rows["energy"], **_line(looks[arm]), linewidth=1.2, label=arm)
                 if rows["energy_learned"].notna().any():
                     axis.plot(rows["time"], rows["energy_learned"], color=looks[arm]["color"], linestyle=":")
-            _limit_to(axis, pd.concat([truth["energy_true"], own["energy"]]).clip(*_around(truth["energy_true"])), 0.15)
+            every = pd.concat([truth["energy_true"], own["energy"], own["energy_learned"].dropna()])
+            _limit_to(axis, every.clip(*_around(truth["energy_true"])), 0.15)
             axis.set(title=TITLES[kind], ylabel="energy [J]")
         axes[-1, 0].set_xlabel("time [s]")
-        shared_legend(figure, axes)
+        _legend(figure, axes, looks)
     last = table[table["kind"] == kinds[-1]]
     last = last[np.isclose(last["time"], last.groupby("arm")["time"].transform("max"))]
     ends = last.assign(mean=(last["energy"] - last["energy_true"]).abs())
     dotted = " Dotted: the learned energy, known up to an affine scale and drawn in that of the starts." * bool(learned)
     caption = (
         f"{env}: energy along one test sequence of seed {_listed(table['seed'])} (start {_listed(table['start'])}, "
-        f"n = 1), predicted open loop, and of the truth.{dotted} "
+        f"n = 1), predicted open loop, and of the truth; lines may leave the axes.{dotted} "
         f"{_compared(ends, env, f'At the end, {TITLES[kinds[-1]]}, the energy is off by', ' J')}"
     )
     alt = f"Energy of {env} against time, the truth in black and predictions of {len(looks)} arms."
@@ -161,7 +164,7 @@ def draw_dt_generalization(table: pd.DataFrame) -> Drawing:
             axis.xaxis.set_minor_locator(NullLocator())
             axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes[-1, 0].set_xlabel("Δt [s]")
-        shared_legend(figure, axes)
+        _legend(figure, axes, looks)
     longest = table[(table["protocol"] == protocols[-1]) & (table["delta_t"] == steps[-1])]
     caption = (
         f"{env}: relative error of whole open-loop sequences (RMS error over RMS true change since the start, all "
@@ -187,19 +190,20 @@ def draw_mse_over_horizon(table: pd.DataFrame) -> Drawing:
     with style():
         figure, axes = new_figure(height=3.7)
         axis = axes[0, 0]
-        for arm, rows in table.groupby("arm", sort=False):
+        for i, (arm, rows) in enumerate(table.groupby("arm", sort=False)):
             rows = rows.sort_values("time")
             axis.plot(rows["time"], rows["mean"], **_line(looks[arm]), label=arm)
-            axis.fill_between(
-                rows["time"], rows["low"], rows["high"], color=looks[arm]["color"], alpha=0.13, linewidth=0
-            )
+            at = rows.iloc[_marks(len(rows), i, len(looks))]
+            ends = [(at["mean"] - at["low"]).clip(lower=0).fillna(0), (at["high"] - at["mean"]).clip(lower=0).fillna(0)]
+            axis.errorbar(at["time"], at["mean"], yerr=ends, linestyle="none", color=looks[arm]["color"],
+                          marker=looks[arm]["marker"], elinewidth=0.9, capsize=2, markersize=4.5)  # fmt: skip
         axis.set_yscale("log")
         axis.set(xlabel="time [s]", ylabel="mean squared error")
-        shared_legend(figure, axes)
+        _legend(figure, axes, looks)
     end = table[np.isclose(table["time"], table.groupby("arm")["time"].transform("max"))]
     caption = (
         f"{env}: mean squared error of open-loop predictions over all state dimensions, each arm at its own step, "
-        f"{_n_text(table)}; bands are the intervals.{bad_text(table, 'a gap')} "
+        f"{_n_text(table)}; bars are the intervals.{bad_text(table, 'a gap')} "
         f"{_compared(end, env, 'At the last step the error is')}"
     )
     alt = f"Mean squared error on {env} against time for {len(looks)} arms, logarithmic."
@@ -225,6 +229,17 @@ def _looks(table: pd.DataFrame) -> dict[str, dict]:
             "marker": MARKERS[(place + again) % len(MARKERS)],
         }
     return looks
+
+
+def _legend(figure: Figure, axes: np.ndarray, looks: Mapping[str, Mapping]) -> None:
+    """Put the arms below the panels, side by side where their names are short enough."""
+    shared_legend(figure, axes, columns=2 if max(map(len, looks)) <= LONGEST_BESIDE else 1)
+
+
+def _marks(count: int, arm: int, arms: int) -> np.ndarray:
+    """Steps of `count` at which an arm has its bars: five, apart from those of the others, the last step among them."""
+    apart = max(1, count // (5 * (arms + 1)))
+    return np.unique(np.clip(np.linspace(count / 5, count, 5).round().astype(int) - 1 - apart * arm, 0, count - 1))
 
 
 def _line(look: Mapping) -> dict[str, object]:

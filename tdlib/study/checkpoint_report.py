@@ -42,12 +42,11 @@ from tdlib.evaluation.sets.gather import gather_sequences
 from tdlib.evaluation.sets.rollout_sets import RolloutSet
 from tdlib.evaluation.sets.sequences import FIXED_STEPS
 from tdlib.evaluation.sets.test_sets import TestSet
-from tdlib.evaluation.tables import frequency_label
+from tdlib.evaluation.tables import ARM_DEFAULTS, frequency_label
 from tdlib.figures.physics import draw_dt_generalization, draw_energy, draw_mse_over_horizon, draw_sequence
 from tdlib.figures.priors import SHOWN
 from tdlib.figures.save import Drawing, save_drawing
-from tdlib.figures.selection import main_model, name_arms
-from tdlib.figures.style import model_label
+from tdlib.figures.style import METHOD_LABELS, model_label
 from tdlib.models import DynamicsModel
 from tdlib.speed import Stack, predict_queries
 from tdlib.study.inference import t_interval
@@ -352,13 +351,26 @@ def _labels(models: Mapping[str, DynamicsModel], folders: Mapping[str, Path]) ->
     """Key columns and arm in words of every checkpoint; arms of several runs that are called alike name their place."""
     keys = [{name: str(model.record[name]) for name in ARM_COLUMNS} for model in models.values()]
     table = pd.DataFrame(keys).assign(checkpoint=list(models), seed=[_seed(model) for model in models.values()])
-    named = name_arms(table)
     place = [Path(name).parent.as_posix() for name in models]
-    alike = named.assign(place=place).groupby("arm")["place"].transform("nunique") > 1
-    shown = [f"{model_label(main)}: " if main == main_model() else "" for main in named["model"]]
-    named["arm"] = [f"{model}{arm}" + f" ({where})" * also for model, arm, where, also in
-                    zip(shown, named["arm"], place, alike, strict=True)]  # fmt: skip
-    return named
+    table["arm"] = _words(table)
+    alike = table.assign(place=place).groupby("arm")["place"].transform("nunique") > 1
+    table["arm"] = [f"{arm} ({where})" if also else arm for arm, where, also in
+                    zip(table["arm"], place, alike, strict=True)]  # fmt: skip
+    return table
+
+
+def _words(table: pd.DataFrame) -> list[str]:
+    """Name arms by their models, and by no more of the rest than tells them apart."""
+    rates = table["train_frequency"].nunique() > 1
+    kinds = table.groupby("model")[["method", "form"]].transform(lambda column: column.nunique() > 1).any(axis=1)
+    words = []
+    for (_, row), also in zip(table.iterrows(), kinds, strict=True):
+        kind = [METHOD_LABELS.get(row["method"], row["method"]), row["form"]] if also else []
+        rate = row["train_frequency"]
+        rest = [f"{rate} Hz" if rate[:1].isdigit() else rate] if rates else []
+        rest += [row[name] for name in ("size", "data") if row[name] != ARM_DEFAULTS[name]]
+        words.append(", ".join([model_label(row["model"]), *(x for x in kind if x != "none"), *rest]))
+    return words
 
 
 def _named(table: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:

@@ -101,6 +101,7 @@ class Evaluation(_Section):
     num_starts: PositiveInt = 50  # open-loop starts per seed
     horizon: PositiveFloat = 1.0  # [s]
     hold: PositiveFloat | None = None  # how long one input of a rollout is held [s]; None: as in the study
+    num_steps: PositiveInt | None = None  # steps of the sequences of dt_generalization; None: 50
 
 
 class Control(_Section):

@@ -68,6 +68,8 @@ def evaluate_environment(run: Run, env: str, chosen: Selection | None = None) ->
             progress(i + 1, len(missing) + 1)
             own = {seed: test_sets[seed] for seed in dict.fromkeys(seed for _, seed in members)}
             shown: dict[str, dict[str, object]] = {"points": {"rates": rates}, "rollout": {"keep": kept[model].add}}
+            if (steps := run.preset.evaluation.num_steps) is not None:
+                shown["dt_generalization"] = {"num_steps": steps}
             made[model] = merge_tables(
                 [
                     evaluate_stack(
