@@ -17,6 +17,8 @@ from tdlib.models.ode import TrajectoryMatchingModel, field_family
 from tdlib.models.options import SIZES, NetworkOptions, Options, layer_widths
 from tdlib.models.trajectories import TrajectoryShootingModel
 
+FirstOrderODENet = FirstOrderODE  # by the name of seeds 002 and 003
+
 __all__ = [
     "DERIVATIONS",
     "DISCRETE",
@@ -31,6 +33,7 @@ __all__ = [
     "Ensemble",
     "Family",
     "FirstOrderODE",
+    "FirstOrderODENet",
     "JumpModel",
     "LSTMModel",
     "Needs",
