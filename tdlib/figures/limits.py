@@ -22,7 +22,8 @@ from tdlib.figures.style import (
 )
 
 CROWDED = (16.0, 25.0, 33.3)  # [Hz] no room for their ticks
-LIMIT_LINES = {"fixed_step": "-", "rescaled": "--", "interpolation": ":"}
+LIMIT_LINES = {"fixed_step": "-", "rescaled": "--", "interpolation": ":", "hidden_parameters": (0, (1.2, 2.4))}
+HIDDEN = "hidden_parameters"  # what the exact flow misses that knows no more than the mean of a parameter
 
 
 def draw_limits(table: pd.DataFrame, limits: pd.DataFrame) -> Drawing:
@@ -51,7 +52,7 @@ def draw_limits(table: pd.DataFrame, limits: pd.DataFrame) -> Drawing:
         for axis, (title, rows, names) in zip(axes.ravel(), panels, strict=True):
             rows = chosen.merge(rows[ARM].drop_duplicates())
             draw_lines(axis, rows, "rate", "relative_error", looks, legend="full" if axis is axes[0, 0] else False)
-            _draw_limits(axis, limits, names, set(rows["form"]), floor)
+            _draw_limits(axis, limits, (*names, HIDDEN), set(rows["form"]), floor)
             no_change_line(axis)
             axis.set_title(title)
             axis.set_yscale("log")
@@ -61,11 +62,12 @@ def draw_limits(table: pd.DataFrame, limits: pd.DataFrame) -> Drawing:
         shared_legend(figure, axes)
     rate = main_test_rate(summary["test_frequency"])
     wanted = [arm for _, arms, _ in limit_panels() for arm in arms]
+    hidden = " Of hidden parameters: the exact flow at their mean." if HIDDEN in set(limits["limit"]) else ""
     caption = (
         f"{env}: relative one-step error against test rate; arms of one rate were trained at {main} Hz. Colored lines: "
         f"means over seeds, bars span the seeds; {counts_text(chosen)}. Gray curves: what an exact model of that form "
         f"scores on these states; of a fixed-step map that is |1 − h/Δt| to first order. Where a curve leaves the axis "
-        f"it goes to 0. The line at 1 is predicting no change.{forms_text(chosen, wanted)}"
+        f"it goes to 0.{hidden} The line at 1 is predicting no change.{forms_text(chosen, wanted)}"
         f"{bad_text(summary)} "
         f"{conclusion(summary[summary['test_frequency'] == rate], place=f'At {rate} Hz')}"
     )

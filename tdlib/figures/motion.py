@@ -92,7 +92,7 @@ def _draw_sketch(
 ) -> None:
     half_width, half_height = sketch.reach
     ink, color = NEUTRAL["text"], METHOD_COLORS["ode"]
-    axis.plot(*way, color=NEUTRAL["grid"], linewidth=1.0, zorder=1)
+    axis.plot(*way, color=NEUTRAL["muted"], linewidth=0.8, zorder=1)
     if sketch.ground is not None:
         axis.axhline(sketch.ground, color=NEUTRAL["muted"], linewidth=1.0)
     for i, j in sketch.rods:
@@ -109,6 +109,7 @@ def _draw_sketch(
     axis.set_aspect("equal")
     axis.set_xticks([])
     axis.set_yticks([])
+    axis.spines[["left", "bottom"]].set_visible(False)
 
 
 def _origin(table: pd.DataFrame) -> str:

@@ -68,7 +68,7 @@ def draw_sequence(table: pd.DataFrame) -> Drawing:
     with style():
         figure, axes = new_figure(len(names), 1, height=1.45 * len(names) + 1.1, sharex=True)
         for axis, name in zip(axes[:, 0], names, strict=True):
-            truth = next(rows for _, rows in table.groupby("arm", sort=False))
+            truth = _longest(table)
             axis.plot(truth["time"], truth[f"{name}_true"], color="black", linewidth=2.6, alpha=0.75, label="truth")
             for arm, rows in table.groupby("arm", sort=False):
                 axis.plot(rows["time"], rows[name], **_line(looks[arm]), linewidth=1.2, label=arm)
@@ -106,7 +106,7 @@ def draw_energy(table: pd.DataFrame) -> Drawing:
         figure, axes = new_figure(len(kinds), 1, height=1.9 * len(kinds) + 1.2, sharex=True)
         for axis, kind in zip(axes[:, 0], kinds, strict=True):
             own = table[table["kind"] == kind]
-            truth = next(rows for _, rows in own.groupby("arm", sort=False))
+            truth = _longest(own)
             axis.plot(truth["time"], truth["energy_true"], color="black", linewidth=2.6, alpha=0.75, label="truth")
             for arm, rows in own.groupby("arm", sort=False):
                 axis.plot(rows["time"], rows["energy"], **_line(looks[arm]), linewidth=1.2, label=arm)
@@ -208,6 +208,11 @@ def draw_mse_over_horizon(table: pd.DataFrame) -> Drawing:
     )
     alt = f"Mean squared error on {env} against time for {len(looks)} arms, logarithmic."
     return Drawing(figure, caption, alt, table)
+
+
+def _longest(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the arm that goes furthest in time, whose truth is that of the others too."""
+    return max((rows for _, rows in table.groupby("arm", sort=False)), key=lambda rows: rows["time"].max())
 
 
 def _env(table: pd.DataFrame) -> str:

@@ -62,7 +62,7 @@ def draw_priors(statistics: pd.DataFrame, inside: str, outside: tuple[str, str])
             _draw_models(axis, chosen[chosen["env"] == env], models, rates)
             axis.axvline(1.0, color=NEUTRAL["reference"], linewidth=0.8, zorder=0)
             axis.set_title(env)
-        axes[0, 0].set_yticks(range(len(models)), [model_label(name, short=True) for name in models])
+        axes[0, 0].set_yticks(range(len(models)), [_name(name) for name in models])
         axes[0, 0].set_ylim(len(models) - 0.4, -0.6)
         axes[-1, 0].set_xscale("log")
         plain_log_axis(axes[-1, 0].xaxis)
@@ -106,6 +106,7 @@ def draw_energy_beside_error(statistics: pd.DataFrame, rate: str) -> Drawing:
         figure, axes = new_figure(rows, columns, height=2.2 * rows + 0.9)
         for axis in axes.ravel()[len(systems) :]:
             axis.set_axis_off()
+            axis.set_xlabel("")
         for axis, env in zip(axes.ravel(), systems, strict=False):
             for _, row in both[both["env"] == env].iterrows():
                 x, y = (float(np.clip(row[name], FLOOR, CEILING)) for name in ("mean_error", "mean"))
@@ -118,9 +119,11 @@ def draw_energy_beside_error(statistics: pd.DataFrame, rate: str) -> Drawing:
             axis.set(title=env, xscale="log", yscale="log")
             plain_log_axis(axis.xaxis)
             plain_log_axis(axis.yaxis)
-        figure.supxlabel(f"relative error after 1 s, driven, {rate} Hz", fontsize="medium")
-        figure.supylabel("drift of the energy, unforced [σ of the starts]", fontsize="medium")
-        keys = [Line2D([], [], linestyle="", **_look(name), label=model_label(name, short=True)) for name in models]
+        for axis in axes[-1]:
+            axis.set_xlabel("error after 1 s, driven")
+        for axis in axes[:, 0]:
+            axis.set_ylabel("energy drift [σ], unforced")
+        keys = [Line2D([], [], linestyle="", **_look(name), label=_name(name)) for name in models]
         figure.legend(handles=keys, loc="outside lower center", ncols=3)
     caption = (
         f"Drift of the energy without input and losses, in standard deviations of the starts' energies, against the "
@@ -130,6 +133,11 @@ def draw_energy_beside_error(statistics: pd.DataFrame, rate: str) -> Drawing:
     )
     alt = f"Energy drift against prediction error: {len(models)} models, a panel for each of {len(systems)} systems."
     return Drawing(figure, caption, alt, both)
+
+
+def _name(model: str) -> str:
+    """Short name of a model; that of the main one, which other figures leave out, too."""
+    return model_label(model, short=True) or model
 
 
 def _look(model: str) -> dict[str, str]:
@@ -157,7 +165,7 @@ def _best(rows: pd.DataFrame, inside: str, outside: tuple[str, str]) -> str:
             continue
         first = fields.loc[fields["mean"].idxmin()]
         parts.append(
-            f"on {env} {model_label(first['model'], short=True)} errs least of the others, "
+            f"on {env} {_name(first['model'])} errs least of the others, "
             f"{interval_text(first, 'mean', 'ci')} beside {interval_text(network.iloc[0], 'mean', 'ci')} of the network"
         )
     return f"At {outside[0]} Hz, {'; '.join(parts)} ({seeds_text(rows['n_seeds'].max())})." if parts else ""
@@ -170,6 +178,6 @@ def _least(both: pd.DataFrame) -> str:
         if not (np.isfinite(own["mean"]).any() and np.isfinite(own["mean_error"]).any()):
             continue
         calm, right = own.loc[own["mean"].idxmin(), "model"], own.loc[own["mean_error"].idxmin(), "model"]
-        words = "errs least too" if calm == right else f"{model_label(right, short=True)} errs least"
-        parts.append(f"on {env} the energy of {model_label(calm, short=True)} drifts least and {words}")
+        words = "errs least too" if calm == right else f"{_name(right)} errs least"
+        parts.append(f"on {env} the energy of {_name(calm)} drifts least and {words}")
     return f"By their means, {'; '.join(parts)} ({seeds_text(both['n_seeds'].max())})." if parts else ""

@@ -46,6 +46,7 @@ from tdlib.evaluation.tables import ARM_DEFAULTS, frequency_label
 from tdlib.figures.physics import draw_dt_generalization, draw_energy, draw_mse_over_horizon, draw_sequence
 from tdlib.figures.priors import SHOWN
 from tdlib.figures.save import Drawing, save_drawing
+from tdlib.figures.selection import main_model
 from tdlib.figures.style import METHOD_LABELS, model_label
 from tdlib.models import DynamicsModel
 from tdlib.speed import Stack, predict_queries

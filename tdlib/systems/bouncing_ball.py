@@ -88,8 +88,8 @@ def above_ground(unit: Tensor) -> Tensor:
 BOUNCING_BALL = System(
     spec=SPEC,
     equation=equation,
-    parameters={"gravity": 9.81, "mass": 1.0, "restitution": 0.8},  # [m/s²], [kg], 1
-    parameter_ranges={"restitution": (0.6, 0.9)},
+    parameters={"gravity": 9.81, "mass": 1.0, "restitution": 0.95},  # [m/s²], [kg], 1
+    parameter_ranges={"restitution": (0.9, 0.99)},
     energy=energy,
     power=lambda x, u, p, m: u[0] * x[1],
     lossless={"restitution": 1 - 1e-8},  # at one there would be infinitely many flights of one length
