@@ -138,7 +138,7 @@ def trained_arms(
         amounts: Shares of the data on which a family trains some arms too.
         modes: How models are trained; beyond `matching` they add arms of the families that know how, but not on
             log-uniform Δt, whose intervals do not follow each other.
-        solvers: Solvers that fields are trained through at one rate each, beside those that their families declare.
+        solvers: Solvers that fields are trained through, on single intervals, beside those that their families declare.
 
     Raises:
         ValueError: If a name is unknown; the message lists the valid ones.
@@ -201,7 +201,7 @@ def _further_arms(name: str, modes: Sequence[str], solvers: Sequence[str]) -> li
     return fields + [
         Arms(f"{arms.method}_{mode}", arms.form, rates, data=arms.data)
         for mode in known
-        for arms in (*family.arms, *fields)
+        for arms in family.arms
         if (rates := tuple(rate for rate in arms.rates if rate != LOG_UNIFORM))
     ]
 
