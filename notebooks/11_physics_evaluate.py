@@ -32,7 +32,7 @@ forms: list = []  # for example [scaled_concat]; of fields, their solvers
 train_frequencies: list = []  # for example [10, mixed]
 seeds: list = []  # some of the preset's seeds
 checkpoints: list = []  # folders or short names to show; empty for one arm of several rates per model, and the map of one
-horizon: int = 50  # steps of the open-loop sequences
+horizon: int = 0  # steps of the open-loop sequences; 0 for those of the preset
 
 # %% tags=["part:imports"]
 from tdlib import figures
@@ -72,7 +72,7 @@ figures.table_of_arms(
 # Every checkpoint begins at the held-out starts of its own seed and is fed its own predictions.
 
 # %%
-report = evaluate_checkpoints(run, checkpoints or main_checkpoints(run, env, chosen), horizon=horizon)
+report = evaluate_checkpoints(run, checkpoints or main_checkpoints(run, env, chosen), horizon=horizon or None)
 drawn = drawings(report)
 print(console_tables(report))
 
@@ -85,7 +85,7 @@ run.save_figure("physics", f"{env}-horizon", lambda: drawn["mse_over_horizon.png
 # %% [markdown]
 # ## Other intervals
 #
-# Fifty steps are more time at a longer interval. Equal time under the same force is the fairer question; both are shown.
+# As many steps are more time at a longer interval. Equal time under the same force is the fairer question; both are shown.
 
 # %%
 run.save_figure("physics", f"{env}-dt_generalization", lambda: drawn["dt_generalization.png"], **part)

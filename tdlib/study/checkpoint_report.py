@@ -181,14 +181,14 @@ def find_checkpoints(run: Run, names: Sequence[str | os.PathLike]) -> dict[str, 
 
 
 def evaluate_checkpoints(
-    run: Run, checkpoints: Sequence[str | os.PathLike], *, horizon: int = HORIZON
+    run: Run, checkpoints: Sequence[str | os.PathLike], *, horizon: int | None = None
 ) -> CheckpointReport:
     """Evaluate checkpoints of one system on the run's held-out sequences of their own seeds.
 
     Args:
         run: Its test sets are used, and its models are where short names begin.
         checkpoints: See `find_checkpoints`.
-        horizon: Steps of the open-loop sequences.
+        horizon: Steps of the open-loop sequences; None: those of the preset, else 50.
 
     Raises:
         ValueError: If there is none, one is not found, or they are of different systems.
@@ -201,17 +201,17 @@ def evaluate_checkpoints(
     if len(set(envs.values())) > 1:
         firsts = ", ".join(f"{env} ({next(n for n in envs if envs[n] == env)})" for env in dict.fromkeys(envs.values()))
         raise ValueError(f"checkpoints must be of one system, got {firsts}")
-    env = next(iter(envs.values()))
+    env, steps = next(iter(envs.values())), horizon or run.preset.evaluation.num_steps or HORIZON
     system, labels = SYSTEMS[run.select_environment(env)], _labels(models, folders)
     sets = {seed: load_test_set(run, env, seed) for seed in sorted({_seed(model) for model in models.values()})}
     parts: list[dict[str, pd.DataFrame]] = []
     for names in _alike(run, models, system):
-        parts.append(_evaluate(run, {name: models[name] for name in names}, sets, system, horizon))
+        parts.append(_evaluate(run, {name: models[name] for name in names}, sets, system, steps))
     tables = {key: _named(pd.concat([part[key] for part in parts], ignore_index=True), labels) for key in parts[0]}
     numbers = tables.pop("checkpoints")
     losses = pd.DataFrame([{"checkpoint": name, **_losses(models[name], folders[name])} for name in folders])
     numbers = numbers.merge(losses, on="checkpoint")
-    return CheckpointReport(env, horizon, folders, checkpoints=numbers, **tables)
+    return CheckpointReport(env, steps, folders, checkpoints=numbers, **tables)
 
 
 def write_evaluation(run: Run, report: CheckpointReport, checkpoint: str) -> Path:

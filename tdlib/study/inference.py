@@ -93,7 +93,8 @@ def t_interval(values: Values, n: int | None = None, *, logarithmic: bool = Fals
     if logarithmic and not (x > 0).all():
         raise ValueError(f"values must be positive to take their logarithms, got {values}")
     ends = t_intervals((np.log(x) if logarithmic else x)[None])
-    mean, low, high = (math.exp(end[0]) if logarithmic else float(end[0]) for end in ends)
+    with np.errstate(over="ignore"):  # two seeds of which one diverged: an end beyond what a float holds is infinite
+        mean, low, high = (float(np.exp(end[0]) if logarithmic else end[0]) for end in ends)
     return Interval(mean, low, high, len(x), len(x) if n is None else n)
 
 
