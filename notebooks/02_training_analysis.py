@@ -34,7 +34,9 @@ sizes: list = []  # some of the preset's sizes
 seeds: list = []  # some of the preset's seeds
 
 # %% tags=["part:imports"]
+from tdlib.explorer.python.choices import live
 from tdlib.figures import WholeTable, draw_training_overview, draw_velocity_field
+from tdlib.figures.live import live_curve
 from tdlib.study.phases.evaluate import load_velocity_fields
 from tdlib.study.phases.train import load_curves, train_environment, training_means
 from tdlib.study.run import open_run
@@ -68,6 +70,16 @@ run.save_figure("training", f"{env}-curves", draw_training_overview, curves, par
 # %%
 fields = load_velocity_fields(run, env, chosen)
 run.save_figure("training", f"{env}-velocity_field", draw_velocity_field, fields, part=chosen.label)
+
+# %% [markdown]
+# ## Choose an arm and a seed
+#
+# Both losses of one model, on the axes of all.
+# In JupyterLab every choice draws this small figure again; a page shows the first one, and its
+# [explorer](../book/explorer.md) follows any Δt.
+
+# %%
+live(run, f"{env}-curve", live_curve, curves, part=chosen.label, arm="baseline, 20 Hz", seed=0)
 
 # %% [markdown]
 # ## Finding, limits, next

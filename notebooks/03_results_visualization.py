@@ -37,6 +37,8 @@ seeds: list = []  # some of the preset's seeds
 from IPython.display import display
 
 from tdlib import figures
+from tdlib.explorer.python.choices import live
+from tdlib.figures.live import live_rollout
 from tdlib.study.phases.evaluate import evaluate_environment, example_rollouts, record_videos
 from tdlib.study.phases.limit_tables import limit_curves
 from tdlib.study.phases.train import ensure_trained
@@ -57,11 +59,10 @@ tables = evaluate_environment(run, env, chosen)
 
 # %%
 errors, part = tables.get("one_step_errors"), {"part": chosen.label}
-run.save_figure("error_heatmaps", f"{env}-mse", figures.draw_error_heatmaps, errors, value="mse", **part)
-
-# %%
-run.save_figure(
-    "error_heatmaps", f"{env}-relative", figures.draw_error_heatmaps, errors, value="relative_error", **part
+draw = figures.draw_error_heatmaps
+display(
+    run.save_figure("error_heatmaps", f"{env}-mse", draw, errors, value="mse", **part),
+    run.save_figure("error_heatmaps", f"{env}-relative", draw, errors, value="relative_error", **part),
 )
 
 # %% [markdown]
@@ -111,7 +112,18 @@ figures.table_of_arms(
 )
 
 # %%
-run.save_figure("trajectory_rollouts", env, figures.draw_trajectories, example_rollouts(run, env, chosen), **part)
+rollouts = example_rollouts(run, env, chosen)
+run.save_figure("trajectory_rollouts", env, figures.draw_trajectories, rollouts, **part)
+
+# %% [markdown]
+# ### Choose an arm, a rate, a seed and a start
+#
+# One prediction beside the truth. In JupyterLab every choice draws this small figure again; a page shows the first one, and
+# its [explorer](../book/explorer.md) follows any Δt.
+
+# %%
+first = {"arm": "baseline, 20 Hz", "test_frequency": "50", "seed": 0, "start": 0}
+live(run, f"{env}-rollout", live_rollout, rollouts, **part, **first)
 
 # %% [markdown]
 # ## Where in the state space is the error?

@@ -33,7 +33,9 @@ sizes: list = []  # some of the preset's sizes
 seeds: list = []  # some of the preset's seeds
 
 # %% tags=["part:imports"]
+from tdlib.explorer.python.choices import live
 from tdlib.figures import WholeTable, draw_control
+from tdlib.figures.live import live_returns
 from tdlib.study.phases.control import control_environment, control_summary
 from tdlib.study.phases.control_film import film_control
 from tdlib.study.phases.train import ensure_trained
@@ -60,6 +62,17 @@ run.save_figure("control", env, draw_control, control, part=chosen.label)
 
 # %%
 film_control(run, env, chosen)
+
+# %% [markdown]
+# ## Choose an arm and a control rate
+#
+# Every episode beside the oracle's from the same start; on the line they are alike.
+# In JupyterLab every choice draws this small figure again; a page shows the first one, and its
+# [explorer](../book/explorer.md) follows any Δt.
+
+# %%
+own = control.query("method not in ('oracle', 'random') and planner != 'mppi' and model_frequency == control_frequency")
+live(run, f"{env}-returns", live_returns, own, part=chosen.label, arm="baseline, 20 Hz", control_frequency="50")
 
 # %% [markdown]
 # ## Finding, limits, next

@@ -29,11 +29,14 @@ preset: str = "smoke"  # name of a preset in params/, or a path
 
 # %% tags=["part:imports"]
 from tdlib import figures
+from tdlib.explorer.python.choices import live
+from tdlib.figures.live import live_intervals
 from tdlib.study.analyses import analyze
 from tdlib.study.run import open_run
 from tdlib.study.statistics import (
     evaluate_contrasts,
     evaluate_predictions,
+    intervals_by_seeds,
     merge_parts,
     missing_contrasts,
     summarize,
@@ -51,6 +54,17 @@ tables = merge_parts(run)
 statistics = summarize(run, tables)
 shown = statistics.query("metric == 'one_step.relative_error' and test_frequency == '50' and train_frequency == '20'")
 shown.set_index(["env", "model", "method", "form"])[["mean", "ci_low", "ci_high", "n_seeds"]].round(3)
+
+# %% [markdown]
+# ## Choose a system, an arm and a test rate
+#
+# What one seed after another does to mean and interval.
+# In JupyterLab every choice draws this small figure again; a page shows the first one, and its
+# [explorer](../book/explorer.md) has every seed that it carries.
+
+# %%
+first = {"env": run.preset.environments[0], "arm": "baseline, 20 Hz", "test_frequency": "50"}
+live(run, "intervals", live_intervals, intervals_by_seeds(tables.get("one_step_errors")), **first)
 
 # %% [markdown]
 # ## Declared contrasts

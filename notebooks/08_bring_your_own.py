@@ -31,7 +31,9 @@ own: str = ""  # a preset beside files of one's own; the book's, in book/own, if
 import pandas as pd
 from IPython.display import Markdown
 
+from tdlib.explorer.python.choices import live
 from tdlib.figures import draw_beside
+from tdlib.figures.live import errors_by_rate, live_errors
 from tdlib.study.phases.beside import errors_beside, import_beside, log_errors, open_beside
 from tdlib.study.phases.evaluate import evaluate_environment
 from tdlib.study.phases.train import ensure_trained
@@ -76,6 +78,16 @@ run.save_figure("own", "form", draw_beside, errors, own=form, arms=[jump, *mixed
 
 # %%
 run.save_figure("own", "model", draw_beside, errors, own=model, arms=[jump, newtonian])
+
+# %% [markdown]
+# ## Choose an arm and a seed
+#
+# One's own models among ours.
+# In JupyterLab every choice draws this small figure again; a page shows the first one, and its
+# [explorer](../book/explorer.md) follows any Δt.
+
+# %%
+live(run, "own", live_errors, errors_by_rate(errors.iloc[::-1]), arm="damped_map: baseline, 20 Hz", seed=0)
 
 # %% [markdown]
 # ## A log

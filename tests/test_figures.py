@@ -16,8 +16,9 @@ from matplotlib.text import Text
 from tdlib import figures
 from tdlib.core.facts import RATES
 from tdlib.evaluation.tables import arm_of, tidy
-from tdlib.figures import dark, heatmaps, style, theme
+from tdlib.figures import dark, heatmaps, live, style, theme
 from tdlib.figures.conclusions import conclusion
+from tdlib.figures.live import LivePicture
 from tdlib.figures.save import png_bytes
 from tdlib.figures.selection import is_placed, key_arms, pick, shown_arms
 from tdlib.figures.style import state_label, state_plane
@@ -214,6 +215,10 @@ DRAWINGS = {
     "figure3": lambda: figures.draw_figure3(everywhere(control(FEW))),
     "figure4": lambda: figures.draw_figure4(state_errors(FEW)),
     "figure5": lambda: figures.draw_figure5(everywhere(one_step([m for m in ALL if m["model"] == "jump"]))),
+    "live_rollout": lambda: LivePicture(
+        live.live_rollout, trajectories(FEW), arm="baseline, 20 Hz", test_frequency="50", seed=0, start=0
+    ).still(),
+    "live_errors": lambda: LivePicture(live.live_errors, live.errors_by_rate(one_step(ALL)), env=ENV, arm="").still(),
     "figure5_amounts": lambda: figures.draw_figure5(everywhere(one_step(SHARES))),
 }
 
