@@ -31,8 +31,7 @@ import pandas as pd
 
 from tdlib.evaluation import plant_change_table, plant_motions
 from tdlib.explorer.python.choices import live
-from tdlib.figures import draw_plant_change, draw_zero_order_hold
-from tdlib.figures.live import live_plant
+from tdlib.figures import draw_plant_change, draw_zero_order_hold, live_plant
 from tdlib.study.run import open_run
 from tdlib.systems import SYSTEMS
 

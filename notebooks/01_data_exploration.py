@@ -30,8 +30,7 @@ seeds: list = []  # some of the preset's seeds; empty for all
 
 # %% tags=["part:imports"]
 from tdlib.explorer.python.choices import live
-from tdlib.figures import draw_coverage, draw_returns
-from tdlib.figures.live import live_states
+from tdlib.figures import draw_coverage, draw_returns, live_states
 from tdlib.study.phases.collect import collect_environment, load_coverage, load_returns
 from tdlib.study.phases.data_check import check_data, load_attempts
 from tdlib.study.run import open_run

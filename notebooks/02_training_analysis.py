@@ -35,8 +35,7 @@ seeds: list = []  # some of the preset's seeds
 
 # %% tags=["part:imports"]
 from tdlib.explorer.python.choices import live
-from tdlib.figures import WholeTable, draw_training_overview, draw_velocity_field
-from tdlib.figures.live import live_curve
+from tdlib.figures import WholeTable, draw_training_overview, draw_velocity_field, live_curve
 from tdlib.study.phases.evaluate import load_velocity_fields
 from tdlib.study.phases.train import load_curves, train_environment, training_means
 from tdlib.study.run import open_run

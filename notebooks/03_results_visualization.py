@@ -38,7 +38,6 @@ from IPython.display import display
 
 from tdlib import figures
 from tdlib.explorer.python.choices import live
-from tdlib.figures.live import live_rollout
 from tdlib.study.phases.evaluate import evaluate_environment, example_rollouts, record_videos
 from tdlib.study.phases.limit_tables import limit_curves
 from tdlib.study.phases.train import ensure_trained
@@ -48,9 +47,6 @@ from tdlib.study.selection import select_arms
 run = open_run(preset)
 parts = {"models": models, "methods": methods, "forms": forms, "sizes": sizes, "seeds": seeds}
 chosen = select_arms(run, train_frequencies=train_frequencies, **parts)
-ensure_trained(run, env, chosen)
-tables = evaluate_environment(run, env, chosen)
-{name: len(table) for name, table in tables.items()}
 
 # %% [markdown]
 # ## One step: train rate × test rate
@@ -58,6 +54,8 @@ tables = evaluate_environment(run, env, chosen)
 # Raw error orders rates by the length of the step, because long steps move further. The relative error does not.
 
 # %%
+ensure_trained(run, env, chosen)
+tables = evaluate_environment(run, env, chosen)
 errors, part = tables.get("one_step_errors"), {"part": chosen.label}
 draw = figures.draw_error_heatmaps
 display(
@@ -123,7 +121,7 @@ run.save_figure("trajectory_rollouts", env, figures.draw_trajectories, rollouts,
 
 # %%
 first = {"arm": "baseline, 20 Hz", "test_frequency": "50", "seed": 0, "start": 0}
-live(run, f"{env}-rollout", live_rollout, rollouts, **part, **first)
+live(run, f"{env}-rollout", figures.live_rollout, rollouts, **part, **first)
 
 # %% [markdown]
 # ## Where in the state space is the error?

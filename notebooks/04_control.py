@@ -34,8 +34,7 @@ seeds: list = []  # some of the preset's seeds
 
 # %% tags=["part:imports"]
 from tdlib.explorer.python.choices import live
-from tdlib.figures import WholeTable, draw_control
-from tdlib.figures.live import live_returns
+from tdlib.figures import WholeTable, draw_control, live_returns
 from tdlib.study.phases.control import control_environment, control_summary
 from tdlib.study.phases.control_film import film_control
 from tdlib.study.phases.train import ensure_trained

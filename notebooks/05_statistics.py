@@ -30,7 +30,6 @@ preset: str = "smoke"  # name of a preset in params/, or a path
 # %% tags=["part:imports"]
 from tdlib import figures
 from tdlib.explorer.python.choices import live
-from tdlib.figures.live import live_intervals
 from tdlib.study.analyses import analyze
 from tdlib.study.run import open_run
 from tdlib.study.statistics import (
@@ -44,13 +43,12 @@ from tdlib.study.statistics import (
 )
 
 run = open_run(preset)
-tables = merge_parts(run)
-{name: len(table) for name, table in tables.items()}
 
 # %% [markdown]
 # ## Intervals
 
 # %%
+tables = merge_parts(run)
 statistics = summarize(run, tables)
 shown = statistics.query("metric == 'one_step.relative_error' and test_frequency == '50' and train_frequency == '20'")
 shown.set_index(["env", "model", "method", "form"])[["mean", "ci_low", "ci_high", "n_seeds"]].round(3)
@@ -64,7 +62,7 @@ shown.set_index(["env", "model", "method", "form"])[["mean", "ci_low", "ci_high"
 
 # %%
 first = {"env": run.preset.environments[0], "arm": "baseline, 20 Hz", "test_frequency": "50"}
-live(run, "intervals", live_intervals, intervals_by_seeds(tables.get("one_step_errors")), **first)
+live(run, "intervals", figures.live_intervals, intervals_by_seeds(tables.get("one_step_errors")), **first)
 
 # %% [markdown]
 # ## Declared contrasts

@@ -29,7 +29,6 @@ from IPython.display import display
 
 from tdlib import figures
 from tdlib.explorer.python.choices import live
-from tdlib.figures.live import errors_by_rate, live_errors
 from tdlib.study.phases.evaluate import load_parts
 from tdlib.study.phases.failure_films import film_failures
 from tdlib.study.run import open_run
@@ -63,7 +62,7 @@ run.save_figure("paper_figures", "figure5_ablations", figures.draw_figure5, tabl
 
 # %%
 first = {"env": run.preset.environments[0], "arm": "baseline, 20 Hz"}
-live(run, "errors", live_errors, errors_by_rate(tables.get("one_step_errors")), **first)
+live(run, "errors", figures.live_errors, figures.errors_by_rate(tables.get("one_step_errors")), **first)
 
 # %% [markdown]
 # ## How it fails

@@ -32,8 +32,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from tdlib.explorer.python.choices import live
-from tdlib.figures import draw_beside
-from tdlib.figures.live import errors_by_rate, live_errors
+from tdlib.figures import draw_beside, errors_by_rate, live_errors
 from tdlib.study.phases.beside import errors_beside, import_beside, log_errors, open_beside
 from tdlib.study.phases.evaluate import evaluate_environment
 from tdlib.study.phases.train import ensure_trained

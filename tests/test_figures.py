@@ -568,3 +568,17 @@ def test_shares_of_the_data_stand_in_order_and_end_with_all_of_it():
     assert [text.get_text() for text in axis.get_xticklabels()] == ["1 %", "10 %", "100 %"]
     rows = drawing.data.query("arm == 'baseline at 50 Hz, transitions' and env == 'Pendulum-v1'")
     assert list(rows["data"]) == ["transitions_1pct", "transitions_10pct", "transitions"]
+
+
+def test_captions_of_the_data_say_which_rate_is_most_and_which_least():
+    table = data_table(time=10.0, episode_return=-100.0)
+    skilled = table.assign(episode_return=table["episode_return"] + table["train_frequency"].eq("50") * 40)
+    said = figures.draw_returns(skilled).caption
+    assert "over the last tenth of the episodes the agent at 10 Hz (and 1 more) returns -93.0, the lowest" in said
+    assert "the agent at 50 Hz returns -53.0, the highest (CartPole-v1, 2 seeds)." in said
+    assert "all 3 arms alike: each returns -93.0" in figures.draw_returns(table).caption
+    states = data_table(theta=0.0, theta_dot=0.0).assign(source="ppo")
+    assert "visited: as much everywhere (CartPole-v1)." in figures.draw_coverage(states).caption
+    still = {name: states[name].where(states["train_frequency"] != "20", 0.0) for name in ("theta", "theta_dot")}
+    narrow = states.assign(**still)
+    assert re.search(r"visited: most at \d+ Hz by ppo, least at 20 Hz by ppo", figures.draw_coverage(narrow).caption)

@@ -124,7 +124,9 @@ def test_values_that_are_not_finite_are_said():
 def test_intervals_are_those_of_the_first_seeds():
     table = planted.one_step(planted.FEW).assign(relative_error=lambda rows: 1.0 + 0.2 * rows["seed"])
     table = pd.concat([table, table.assign(seed=table["seed"] + 2, relative_error=1.1)], ignore_index=True)
-    found = intervals_by_seeds(table).query("test_frequency == '50' and method == 'baseline'")
+    found = intervals_by_seeds(table).query(
+        "test_frequency == '50' and method == 'baseline' and size == 'hidden64' and data == 'transitions'"
+    )
     assert found["n_seeds"].tolist() == [1, 2, 3, 4] and found["value"].tolist() == pytest.approx([1.0, 1.2, 1.1, 1.1])
     assert found["mean"].tolist() == pytest.approx([1.0, 1.1, 1.1, 1.1]) and np.isnan(found["ci_low"].iloc[0])
     half = 12.706205 * 0.1  # Student's t of one degree of freedom
