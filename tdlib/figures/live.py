@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import FuncFormatter, NullLocator
 from PIL import Image
 
 from tdlib.core.facts import PLANT_RATES
@@ -162,7 +162,7 @@ def live_curve(axis: Axes, rows: pd.DataFrame, table: pd.DataFrame) -> str:
     axis.set(xlabel="optimizer step", ylabel="loss [σ²]", yscale="log", xlim=(0, table["step"].max()))
     if len(known):
         axis.set_ylim(0.5 * known.min(), 2 * known.max())
-    axis.yaxis.set_minor_locator(NullLocator())
+    _decades(axis)
     axis.legend()
     env, finite = rows["env"].iloc[0], rows[np.isfinite(rows["val_loss"])]
     if finite.empty:
@@ -279,7 +279,7 @@ def live_errors(axis: Axes, rows: pd.DataFrame, table: pd.DataFrame) -> str:
         axis.plot(line["rate"], line["relative_error"].clip(upper=LARGEST), "o-", color=color, alpha=0.8)
     no_change_line(axis)
     axis.set(xlabel="test rate [Hz]", ylabel="relative one-step error", yscale="log")
-    axis.yaxis.set_minor_locator(NullLocator())  # a third of the time to draw
+    _decades(axis)
     log_rate_axis(axis, TICKS)
     found = rows.groupby("rate")["relative_error"].mean()
     least, most = found.idxmin(), found.idxmax()
@@ -288,6 +288,12 @@ def live_errors(axis: Axes, rows: pd.DataFrame, table: pd.DataFrame) -> str:
         f"{number_text(found[most])}; 1 is predicting no change ({env}, n = {seeds_text(rows['seed'].nunique())}; "
         f"gray: {len(lines)} other arms)."
     )
+
+
+def _decades(axis: Axes) -> None:
+    """Label the decades of a logarithmic y in plain numbers: powers would need mathtext, and minor ticks a while."""
+    axis.yaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _in_order(values: pd.Series) -> list[Hashable]:
