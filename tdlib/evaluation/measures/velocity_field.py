@@ -185,9 +185,10 @@ def _errors(subject: Subject, system: System, h: Tensor, num_states: int) -> pd.
         return over_dimensions(error, relative)[1][:, -1], mean_over(off.unsqueeze(-1), kept, dim=-1)[:, 0]
 
     error, divergence = score(learned_field(subject.model, action, h, subject.device))
-    limit, limit_divergence = score(_map_field(system, action, h))
     if _has_derivative(subject.model):  # what form a field has decides what it can learn
-        limit, limit_divergence = (torch.full_like(x, torch.nan) for x in (limit, limit_divergence))
+        limit, limit_divergence = (torch.full_like(x, torch.nan) for x in (error, divergence))
+    else:
+        limit, limit_divergence = score(_map_field(system, action, h))
     values = {"relative_error": error, "divergence_error": divergence, "relative_error_limit": limit,
               "divergence_error_limit": limit_divergence, "n": kept.sum(dim=1)}  # fmt: skip
     return tidy(subject.members, {"test_frequency": [""]}, {k: x.unsqueeze(1).numpy() for k, x in values.items()})
