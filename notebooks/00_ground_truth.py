@@ -30,8 +30,8 @@ preset: str = "smoke"  # which run the figures belong to
 import pandas as pd
 
 from tdlib.evaluation import plant_change_table, plant_motions
-from tdlib.explorer.python.choices import live
 from tdlib.figures import draw_plant_change, draw_zero_order_hold, live_plant
+from tdlib.study.live import live
 from tdlib.study.run import open_run
 from tdlib.systems import SYSTEMS
 
@@ -68,8 +68,8 @@ run.save_figure(
 # ## Choose a system and a rate
 #
 # One motion under a held input, by the exact flow and by Gymnasium's integrator at the control interval.
-# In JupyterLab every choice draws this small figure again; a page shows the first one, and its
-# [explorer](../book/explorer.md) follows any Δt.
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](../book/explorer.md) there follows any Δt.
 
 # %%
 motions = pd.concat([plant_motions(SYSTEMS[name]) for name in names], ignore_index=True)

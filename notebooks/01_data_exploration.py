@@ -29,8 +29,8 @@ env: str = "Pendulum-v1"  # one of the preset's environments
 seeds: list = []  # some of the preset's seeds; empty for all
 
 # %% tags=["part:imports"]
-from tdlib.explorer.python.choices import live
 from tdlib.figures import draw_coverage, draw_returns, live_states
+from tdlib.study.live import live
 from tdlib.study.phases.collect import collect_environment, load_coverage, load_returns
 from tdlib.study.phases.data_check import check_data, load_attempts
 from tdlib.study.run import open_run
@@ -85,8 +85,8 @@ run.save_figure("data", f"{env}-coverage", draw_coverage, states, part=part)
 # ## Choose a rate and a seed
 #
 # The states that one agent visited, over those of all.
-# In JupyterLab every choice draws this small figure again; a page shows the first one, and its
-# [explorer](../book/explorer.md) follows any Δt.
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](../book/explorer.md) there follows any Δt.
 
 # %%
 live(run, f"{env}-states", live_states, states, part=part, control_frequency="20", seed=0)

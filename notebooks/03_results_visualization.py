@@ -37,7 +37,7 @@ seeds: list = []  # some of the preset's seeds
 from IPython.display import display
 
 from tdlib import figures
-from tdlib.explorer.python.choices import live
+from tdlib.study.live import live
 from tdlib.study.phases.evaluate import evaluate_environment, example_rollouts, record_videos
 from tdlib.study.phases.limit_tables import limit_curves
 from tdlib.study.phases.train import ensure_trained
@@ -116,8 +116,9 @@ run.save_figure("trajectory_rollouts", env, figures.draw_trajectories, rollouts,
 # %% [markdown]
 # ### Choose an arm, a rate, a seed and a start
 #
-# One prediction beside the truth. In JupyterLab every choice draws this small figure again; a page shows the first one, and
-# its [explorer](../book/explorer.md) follows any Δt.
+# One prediction beside the truth.
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](../book/explorer.md) there follows any Δt.
 
 # %%
 first = {"arm": "baseline, 20 Hz", "test_frequency": "50", "seed": 0, "start": 0}

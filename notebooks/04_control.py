@@ -33,8 +33,8 @@ sizes: list = []  # some of the preset's sizes
 seeds: list = []  # some of the preset's seeds
 
 # %% tags=["part:imports"]
-from tdlib.explorer.python.choices import live
 from tdlib.figures import WholeTable, draw_control, live_returns
+from tdlib.study.live import live
 from tdlib.study.phases.control import control_environment, control_summary
 from tdlib.study.phases.control_film import film_control
 from tdlib.study.phases.train import ensure_trained
@@ -66,8 +66,8 @@ film_control(run, env, chosen)
 # ## Choose an arm and a control rate
 #
 # Every episode beside the oracle's from the same start; on the line they are alike.
-# In JupyterLab every choice draws this small figure again; a page shows the first one, and its
-# [explorer](../book/explorer.md) follows any Δt.
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](../book/explorer.md) there follows any Δt.
 
 # %%
 own = control.query("method not in ('oracle', 'random') and planner != 'mppi' and model_frequency == control_frequency")

@@ -29,8 +29,8 @@ preset: str = "smoke"  # name of a preset in params/, or a path
 
 # %% tags=["part:imports"]
 from tdlib import figures
-from tdlib.explorer.python.choices import live
 from tdlib.study.analyses import analyze
+from tdlib.study.live import live
 from tdlib.study.run import open_run
 from tdlib.study.statistics import (
     evaluate_contrasts,
@@ -57,8 +57,8 @@ shown.set_index(["env", "model", "method", "form"])[["mean", "ci_low", "ci_high"
 # ## Choose a system, an arm and a test rate
 #
 # What one seed after another does to mean and interval.
-# In JupyterLab every choice draws this small figure again; a page shows the first one, and its
-# [explorer](../book/explorer.md) has every seed that it carries.
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](../book/explorer.md) there has other seeds to choose.
 
 # %%
 first = {"env": run.preset.environments[0], "arm": "baseline, 20 Hz", "test_frequency": "50"}

@@ -28,7 +28,7 @@ preset: str = "smoke"  # name of a preset in params/, or a path
 from IPython.display import display
 
 from tdlib import figures
-from tdlib.explorer.python.choices import live
+from tdlib.study.live import live
 from tdlib.study.phases.evaluate import load_parts
 from tdlib.study.phases.failure_films import film_failures
 from tdlib.study.run import open_run
@@ -57,8 +57,8 @@ run.save_figure("paper_figures", "figure5_ablations", figures.draw_figure5, tabl
 # ## Choose a system and an arm
 #
 # A row of figure 1 for any arm, one line for every seed, over all other arms.
-# In JupyterLab every choice draws this small figure again; a page shows the first one, and its
-# [explorer](../book/explorer.md) follows any Δt.
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](../book/explorer.md) there follows any Δt.
 
 # %%
 first = {"env": run.preset.environments[0], "arm": "baseline, 20 Hz"}

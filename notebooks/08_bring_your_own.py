@@ -31,8 +31,8 @@ own: str = ""  # a preset beside files of one's own; the book's, in book/own, if
 import pandas as pd
 from IPython.display import Markdown
 
-from tdlib.explorer.python.choices import live
 from tdlib.figures import draw_beside, errors_by_rate, live_errors
+from tdlib.study.live import live
 from tdlib.study.phases.beside import errors_beside, import_beside, log_errors, open_beside
 from tdlib.study.phases.evaluate import evaluate_environment
 from tdlib.study.phases.train import ensure_trained
@@ -82,11 +82,12 @@ run.save_figure("own", "model", draw_beside, errors, own=model, arms=[jump, newt
 # ## Choose an arm and a seed
 #
 # One's own models among ours.
-# In JupyterLab every choice draws this small figure again; a page shows the first one, and its
-# [explorer](../book/explorer.md) follows any Δt.
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](../book/explorer.md) there follows any Δt.
 
 # %%
-live(run, "own", live_errors, errors_by_rate(errors.iloc[::-1]), arm="damped_map: baseline, 20 Hz", seed=0)
+own_first = errors.iloc[::-1]  # so that they head the list
+live(run, "own", live_errors, errors_by_rate(own_first), arm="damped_map: baseline, 20 Hz", seed=0)
 
 # %% [markdown]
 # ## A log

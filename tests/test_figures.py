@@ -18,7 +18,7 @@ from tdlib.core.facts import RATES
 from tdlib.evaluation.tables import arm_of, tidy
 from tdlib.figures import dark, heatmaps, live, style, theme
 from tdlib.figures.conclusions import conclusion
-from tdlib.figures.live import LivePicture
+from tdlib.figures.live_picture import LivePicture
 from tdlib.figures.save import png_bytes
 from tdlib.figures.selection import is_placed, key_arms, pick, shown_arms
 from tdlib.figures.style import state_label, state_plane

@@ -1,105 +1,19 @@
-"""Small figures that a choice draws again: the rows it leaves of a table, and a sentence that says what they show."""
-
-import io
-from collections.abc import Callable, Hashable, Mapping
+"""What live figures draw of the rows that a choice leaves of a table, and the sentence that says what they show."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
-from PIL import Image
 
 from tdlib.core.facts import PLANT_RATES
 from tdlib.figures.lines import no_change_line
-from tdlib.figures.save import Drawing
-from tdlib.figures.selection import name_arms
-from tdlib.figures.style import (
-    METHOD_COLORS,
-    NEUTRAL,
-    RATE_COLORS,
-    WIDTH,
-    log_rate_axis,
-    sort_rates,
-    state_label,
-    state_plane,
-    style,
-)
+from tdlib.figures.style import METHOD_COLORS, NEUTRAL, RATE_COLORS, log_rate_axis, state_label, state_plane
 from tdlib.figures.words import interval_text, number_text, seeds_text
 
-HEIGHT = 3.0  # [in]
-FRAME = {"left": 0.17, "right": 0.97, "top": 0.86, "bottom": 0.18}  # fixed: to lay out takes longer than to draw
-SCREEN_DOTS = 110  # per inch, of a picture in JupyterLab
-SAID = {  # column -> what stands before and after its value
-    "env": ("", ""), "arm": ("", ""), "seed": ("seed ", ""), "start": ("start ", ""),
-    "control_frequency": ("at ", " Hz"), "test_frequency": ("tested at ", " Hz"),
-}  # fmt: skip
 TICKS = (5, 10, 20, 50, 100, 200)
 LARGEST = 30.0  # relative errors above are drawn here
 KEPT = 1500  # points of all choices behind those of one; more would only darken them
-
-Draw = Callable[[Axes, pd.DataFrame, pd.DataFrame], str]  # (axes, rows of the choice, all rows) -> sentence
-
-
-class LivePicture:
-    """A small figure of the rows that a choice leaves of a table, drawn in place for one choice after another.
-
-    Args:
-        draw: Draws the rows on empty axes and says in a sentence, with n and the system, what they show.
-        table: All rows, at least one.
-        first: What is chosen, by column -> its first value; where no row has it, that of the first row.
-    """
-
-    def __init__(self, draw: Draw, table: pd.DataFrame, **first: Hashable):
-        if "arm" in first:
-            table = name_arms(table)
-        self.options = {name: _in_order(table[name]) for name in first}
-        self.first: dict[str, Hashable] = {}
-        rows = table
-        for name, value in first.items():  # each among the rows that those before it leave
-            self.first[name] = value if (rows[name] == value).any() else rows[name].iloc[0]
-            rows = rows[rows[name] == self.first[name]]
-        self._draw, self._table = draw, table
-        self._figure = Figure(figsize=(WIDTH, HEIGHT))
-        self._canvas = FigureCanvasAgg(self._figure)
-
-    def still(self) -> Drawing:
-        """Return the first choice as a figure for a page."""
-        words, rows = self._redraw(self.first)
-        return Drawing(self._figure, words, f"One choice of several: {words}", rows)
-
-    def png(self, **chosen: Hashable) -> tuple[bytes, str]:
-        """Draw a choice: the picture for a screen, and the sentence that belongs to it."""
-        words, _ = self._redraw(chosen)
-        self._figure.dpi = SCREEN_DOTS
-        self._canvas.draw()
-        buffer = io.BytesIO()
-        pixels = np.asarray(self._canvas.buffer_rgba())
-        Image.fromarray(pixels).convert("RGB").save(buffer, "PNG", compress_level=1)
-        return buffer.getvalue(), words
-
-    def _redraw(self, chosen: Mapping[str, Hashable]) -> tuple[str, pd.DataFrame]:
-        rows = self._table
-        for name, value in chosen.items():
-            rows = rows[rows[name] == value]
-        told = ", ".join(said(name, value) for name, value in chosen.items())
-        self._figure.clear()
-        with style():
-            axis = self._figure.add_subplot()
-            self._figure.subplots_adjust(**FRAME)
-            axis.set_title(told, wrap=True)
-            if rows.empty:
-                axis.text(0.5, 0.5, "not in this run", ha="center", transform=axis.transAxes)
-                return f"{told}: not in this run (n = 0).", rows
-            return f"{told}: {self._draw(axis, rows, self._table)}", rows
-
-
-def said(name: str, value: Hashable) -> str:
-    """Say one choice in words, for example `tested at 50 Hz`."""
-    before, after = SAID[name]
-    return f"{before}{value}{after}"
 
 
 def live_plant(axis: Axes, rows: pd.DataFrame, table: pd.DataFrame) -> str:
@@ -294,11 +208,3 @@ def _decades(axis: Axes) -> None:
     """Label the decades of a logarithmic y in plain numbers: powers would need mathtext, and minor ticks a while."""
     axis.yaxis.set_minor_locator(NullLocator())
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def _in_order(values: pd.Series) -> list[Hashable]:
-    """Distinct values: rates and numbers by size, names as they come."""
-    found = list(dict.fromkeys(values))
-    if all(isinstance(value, str) and value.replace(".", "", 1).isdigit() for value in found):
-        return list(sort_rates(found))
-    return sorted(found) if all(isinstance(value, (int, np.integer)) for value in found) else found

@@ -1,68 +1,16 @@
-"""Choices by ipywidgets in JupyterLab, without editing code: of a live figure, and of the explorer's models."""
+"""Choices of the explorer's run, system, seed and models in JupyterLab, without editing code."""
 
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any
-
-import ipywidgets
-import pandas as pd
+from collections.abc import Callable, Sequence
 
 from tdlib.explorer.python.checkpoints import Checkpoint
 from tdlib.explorer.python.entries import FIRST_ARMS
 from tdlib.explorer.python.explorer import Explorer
-from tdlib.figures.live import Draw, LivePicture
-from tdlib.figures.save import SavedFigure, figure_element
-from tdlib.study.run import Missing, Run
+from tdlib.study.live import Choice, Choices, dropdown
 
 HEAD, NONE, ELSEWHERE = "dt-explorer", "none", "as chosen in the explorer"
-WIDE = {"description_width": "8em"}
 
 
-def live(
-    run: Run, name: str, draw: Draw, table: pd.DataFrame | None, *, part: str = "", **first: Hashable
-) -> "LiveFigure | Missing":
-    """Save a figure's first choice as `figures/live/<name>.png` and return it with the widgets that choose another.
-
-    Args:
-        run: Where it is saved.
-        name: Name of the file.
-        draw: From `tdlib.figures.live`.
-        table: All rows; None or empty where there is nothing.
-        part: Label of a part of the grid.
-        first: What is chosen, by column -> its first value.
-    """
-    picture = None if table is None or table.empty else LivePicture(draw, table, **first)
-    saved = run.save_figure("live", name, LivePicture.still, picture, part=part)
-    if isinstance(saved, Missing):
-        return saved
-    assert picture is not None  # only what is there is saved
-    return LiveFigure(picture, saved)
-
-
-class LiveFigure(ipywidgets.VBox):
-    """Choices above a small figure that follows them; where no kernel runs, the still picture of the first choice.
-
-    Args:
-        picture: What is drawn.
-        still: Its first choice.
-    """
-
-    def __init__(self, picture: LivePicture, still: SavedFigure):
-        self._picture, self._still = picture, still
-        self.choices = {name: _choice(name, values, picture.first[name]) for name, values in picture.options.items()}
-        self.shown = ipywidgets.HTML(still._repr_html_())
-        super().__init__([*self.choices.values(), self.shown])
-        for control in self.choices.values():
-            control.observe(self._redraw, "value")
-
-    def _redraw(self, _: object) -> None:
-        png, words = self._picture.png(**{name: control.value for name, control in self.choices.items()})
-        self.shown.value = figure_element(png, words, words)
-
-    def _repr_mimebundle_(self, **options: Any) -> dict:
-        return {**super()._repr_mimebundle_(**options), "text/html": self._still._repr_html_()}
-
-
-class ExplorerChoices(ipywidgets.VBox):
+class ExplorerChoices(Choices):
     """Run, system, seed, and the checkpoints of A and B; they follow the explorer, and the explorer follows them.
 
     Args:
@@ -74,12 +22,11 @@ class ExplorerChoices(ipywidgets.VBox):
 
     def __init__(self, explorer: Explorer, runs: Sequence[str], run: str, show: Callable[[str], None]):
         self._explorer, self._show, self._busy = explorer, show, False
-        self.run = _dropdown("run, preset", runs, run)
-        self.env = _dropdown("system", [], None)
-        self.seed = _dropdown("seed", [], None)
-        self.a, self.b = _dropdown("checkpoint of A", [], None), _dropdown("checkpoint of B", [], None)
-        self.problem = ipywidgets.HTML()
-        super().__init__([self.run, self.env, self.seed, self.a, self.b, self.problem])
+        self.run = dropdown("run, preset", runs, run)
+        self.env = dropdown("system", [], None)
+        self.seed = dropdown("seed", [], None)
+        self.a, self.b = dropdown("checkpoint of A", [], None), dropdown("checkpoint of B", [], None)
+        super().__init__([self.run, self.env, self.seed, self.a, self.b])
         self.run.observe(self._on_run, "value")
         for control in (self.env, self.seed, self.a, self.b):
             control.observe(self._on_choice, "value")
@@ -87,11 +34,11 @@ class ExplorerChoices(ipywidgets.VBox):
         self._follow()
 
     def _on_run(self, change: dict) -> None:
-        self.problem.value = ""
+        self.shown.value = ""
         try:
             self._show(change["new"])
         except ValueError as error:
-            self.problem.value = f"<b>{change['new']}</b> cannot be shown: {error}"
+            self.shown.value = f"<b>{change['new']}</b> cannot be shown: {error}"
 
     def _on_choice(self, change: dict) -> None:
         if self._busy:
@@ -173,20 +120,7 @@ def _name(checkpoint: Checkpoint) -> str:
     return f"{checkpoint.arm.model}/{checkpoint.arm.folder}, seed {checkpoint.seed} ({checkpoint.run})"
 
 
-def _dropdown(label: str, options: Sequence, value: object) -> ipywidgets.Dropdown:
-    layout = ipywidgets.Layout(width="36em", max_width="100%")
-    return ipywidgets.Dropdown(options=options, value=value, description=label, style=WIDE, layout=layout)
-
-
-def _choice(name: str, values: Sequence, value: Hashable) -> ipywidgets.Dropdown | ipywidgets.SelectionSlider:
-    """A slider for rates and numbers, a list for names."""
-    label = name.replace("_frequency", " rate [Hz]")
-    if len(values) < 2 or not all(str(each).replace(".", "", 1).isdigit() for each in values):
-        return _dropdown(label, values, value)
-    return ipywidgets.SelectionSlider(options=values, value=value, description=label, style=WIDE)
-
-
-def _offer(control: ipywidgets.Dropdown, options: Sequence, value: object) -> None:
+def _offer(control: Choice, options: Sequence, value: object) -> None:
     if list(control.options) != list(options):
         control.options = list(options)
     if control.value != value:
