@@ -96,7 +96,7 @@ def _said(name: str, value: Hashable) -> str:
 
 def _in_order(values: pd.Series) -> list[Hashable]:
     """Distinct values: rates and numbers by size, names as they come."""
-    found = list(dict.fromkeys(values))
+    found = values.unique().tolist()
     if all(isinstance(value, str) and value.replace(".", "", 1).isdigit() for value in found):
         return list(sort_rates(found))
-    return sorted(found) if all(isinstance(value, (int, np.integer)) for value in found) else found
+    return sorted(found) if all(isinstance(value, int) for value in found) else found
