@@ -78,7 +78,8 @@ run.save_figure("training", f"{env}-velocity_field", draw_velocity_field, fields
 # [explorer](../book/explorer.md) there follows any Δt.
 
 # %%
-live(run, f"{env}-curve", live_curve, curves, part=chosen.label, arm="baseline, 20 Hz", seed=0)
+first = {"arm": "baseline, 20 Hz", "seed": 0}
+live(run, f"{env}-curve", live_curve, curves, part=chosen.label, **first)
 
 # %% [markdown]
 # ## Finding, limits, next

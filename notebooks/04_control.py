@@ -70,8 +70,10 @@ film_control(run, env, chosen)
 # [explorer](../book/explorer.md) there follows any Δt.
 
 # %%
-own = control.query("method not in ('oracle', 'random') and planner != 'mppi' and model_frequency == control_frequency")
-live(run, f"{env}-returns", live_returns, own, part=chosen.label, arm="baseline, 20 Hz", control_frequency="50")
+own = control.query("method not in ('oracle', 'random') and planner != 'mppi'")
+own = own[own["model_frequency"] == own["control_frequency"]]
+first = {"arm": "baseline, 20 Hz", "control_frequency": "50"}
+live(run, f"{env}-returns", live_returns, own, part=chosen.label, **first)
 
 # %% [markdown]
 # ## Finding, limits, next

@@ -61,8 +61,9 @@ shown.set_index(["env", "model", "method", "form"])[["mean", "ci_low", "ci_high"
 # [explorer](../book/explorer.md) there has other seeds to choose.
 
 # %%
-first = {"env": run.preset.environments[0], "arm": "baseline, 20 Hz", "test_frequency": "50"}
-live(run, "intervals", figures.live_intervals, intervals_by_seeds(tables.get("one_step_errors")), **first)
+intervals = intervals_by_seeds(tables.get("one_step_errors"))
+env, first = run.preset.environments[0], {"arm": "baseline, 20 Hz", "test_frequency": "50"}
+live(run, "intervals", figures.live_intervals, intervals, env=env, **first)
 
 # %% [markdown]
 # ## Declared contrasts

@@ -62,7 +62,8 @@ run.save_figure("paper_figures", "figure5_ablations", figures.draw_figure5, tabl
 
 # %%
 first = {"env": run.preset.environments[0], "arm": "baseline, 20 Hz"}
-live(run, "errors", figures.live_errors, figures.errors_by_rate(tables.get("one_step_errors")), **first)
+errors = figures.errors_by_rate(tables.get("one_step_errors"))
+live(run, "errors", figures.live_errors, errors, **first)
 
 # %% [markdown]
 # ## How it fails

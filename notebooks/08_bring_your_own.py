@@ -86,8 +86,8 @@ run.save_figure("own", "model", draw_beside, errors, own=model, arms=[jump, newt
 # [explorer](../book/explorer.md) there follows any Δt.
 
 # %%
-own_first = errors.iloc[::-1]  # so that they head the list
-live(run, "own", live_errors, errors_by_rate(own_first), arm="damped_map: baseline, 20 Hz", seed=0)
+own_first = errors_by_rate(errors.iloc[::-1])  # so that one's own head the list
+live(run, "own", live_errors, own_first, arm="DampedMap: baseline, 20 Hz", seed=0)
 
 # %% [markdown]
 # ## A log

@@ -26,14 +26,15 @@ def live_plant(axis: Axes, rows: pd.DataFrame, table: pd.DataFrame) -> str:
     """
     last = rows.iloc[-1]
     exact = table[(table["env"] == last["env"]) & (table["control_frequency"] == PLANT_RATES[-1])]
-    axis.plot(exact["time"], exact["exact"], color=NEUTRAL["text"], label="exact flow")
+    axis.plot(exact["time"], exact["exact"], color=NEUTRAL["text"], zorder=3, label="exact flow")
     axis.plot(rows["time"], rows["simulated"], "o-", color=METHOD_COLORS["baseline"], label="Gymnasium's own step")
-    axis.set(xlabel="time [s]", ylabel=state_label(last["dimension"], last["env"]))
+    label = state_label(last["dimension"], last["env"])
+    axis.set(xlabel="time [s]", ylabel=label)
     axis.legend()
     moved = abs(last["exact"] - rows["exact"].iloc[0])
     return (
-        f"after {last['time']:.3g} s Gymnasium's integrator is off by {number_text(abs(last['off']))}, where the exact "
-        f"flow has moved by {number_text(moved)} ({last['env']}, n = 1 motion)."
+        f"After {last['time']:.3g} s {label} of Gymnasium's integrator is off by {number_text(abs(last['off']))}, "
+        f"where the exact flow has moved by {number_text(moved)} ({last['env']}, n = 1 motion)."
     )
 
 
@@ -52,10 +53,10 @@ def live_states(axis: Axes, rows: pd.DataFrame, table: pd.DataFrame) -> str:
     axis.scatter(behind[across], behind[up], s=3, linewidths=0, color=NEUTRAL["grid"])
     axis.scatter(rows[across], rows[up], s=4, alpha=0.5, linewidths=0, color=RATE_COLORS.get(rate, NEUTRAL["text"]))
     axis.set(xlabel=state_label(across, env), ylabel=state_label(up, env))
-    spread = [f"{state_label(name, env)} by {number_text(rows[name].std())} of {number_text(table[name].std())}"
-              for name in (across, up)]  # fmt: skip
+    own = " and ".join(f"{number_text(rows[name].std())} in {state_label(name, env)}" for name in (across, up))
+    whole = " and ".join(number_text(table[name].std()) for name in (across, up))
     return (
-        f"these states spread in {' and in '.join(spread)}, the standard deviation over all rates and seeds "
+        f"These states have a standard deviation of {own}; those of all rates and seeds, gray, of {whole} "
         f"({env}, n = {len(rows)} states)."
     )
 
@@ -80,10 +81,10 @@ def live_curve(axis: Axes, rows: pd.DataFrame, table: pd.DataFrame) -> str:
     axis.legend()
     env, finite = rows["env"].iloc[0], rows[np.isfinite(rows["val_loss"])]
     if finite.empty:
-        return f"no validation loss is finite ({env}, n = 1 model)."
+        return f"No validation loss is finite ({env}, n = 1 model)."
     best = finite.loc[finite["val_loss"].idxmin()]
     return (
-        f"the validation loss is least at step {best['step']:g}, {number_text(best['val_loss'])}, and ends at "
+        f"The validation loss is least at step {best['step']:g}, {number_text(best['val_loss'])}, and ends at "
         f"{number_text(finite['val_loss'].iloc[-1])} ({env}, n = 1 model)."
     )
 
@@ -108,7 +109,7 @@ def live_rollout(axis: Axes, rows: pd.DataFrame, table: pd.DataFrame) -> str:
     off = abs(last[name] - last[f"{name}_true"])
     told = f"is off by {number_text(off)}" if np.isfinite(off) else "is not finite"
     return (
-        f"after {last['time']:.3g} s {state_label(name, env)} {told}, where the truth has gone through a range of "
+        f"After {last['time']:.3g} s {state_label(name, env)} {told}, where the truth has gone through a range of "
         f"{number_text(np.ptp(true))} ({env}, n = 1 start)."
     )
 
@@ -134,8 +135,11 @@ def live_returns(axis: Axes, rows: pd.DataFrame, table: pd.DataFrame) -> str:
     axis.scatter(all_arms["episode_return"] + all_arms["regret"], all_arms["episode_return"], s=8, linewidths=0,
                  color=NEUTRAL["grid"], zorder=0)  # fmt: skip
     if len(finite):
-        axis.axline((oracle.iloc[0], oracle.iloc[0]), slope=1, color=NEUTRAL["reference"], linewidth=0.8, zorder=0)
+        axis.axline((oracle.iloc[0], oracle.iloc[0]), slope=1, color=NEUTRAL["reference"], linewidth=0.8, zorder=0,
+                    label="as the oracle")  # fmt: skip
     axis.set(xlabel="return of the oracle [reward]", ylabel="return [reward]")
+    axis.ticklabel_format(useOffset=False)
+    axis.locator_params(axis="x", nbins=5)
     axis.legend()
     limited = "; the oracle itself is planner-limited here" * bool(rows["planner_limited"].astype(bool).any())
     bad = f"; not finite: {len(rows) - len(finite)}" * (len(finite) < len(rows))
@@ -163,7 +167,8 @@ def live_intervals(axis: Axes, rows: pd.DataFrame, table: pd.DataFrame) -> str:
     axis.set_ylim(max(0.0, low - margin), high + margin)
     axis.legend()
     last = rows.iloc[-1]
-    return f"the mean is {interval_text(last, 'mean', 'ci')} ({last['env']}, n = {seeds_text(last['n_seeds'])})."
+    mean = interval_text(last, "mean", "ci") + ", one seed without an interval" * (len(rows) == 1)
+    return f"The mean is {mean} ({last['env']}, n = {seeds_text(last['n_seeds'])})."
 
 
 def errors_by_rate(table: pd.DataFrame | None) -> pd.DataFrame | None:
@@ -198,7 +203,7 @@ def live_errors(axis: Axes, rows: pd.DataFrame, table: pd.DataFrame) -> str:
     found = rows.groupby("rate")["relative_error"].mean()
     least, most = found.idxmin(), found.idxmax()
     return (
-        f"the error is least at {least:g} Hz, {number_text(found[least])}, and largest at {most:g} Hz, "
+        f"The error is least at {least:g} Hz, {number_text(found[least])}, and largest at {most:g} Hz, "
         f"{number_text(found[most])}; 1 is predicting no change ({env}, n = {seeds_text(rows['seed'].nunique())}; "
         f"gray: {len(lines)} other arms)."
     )

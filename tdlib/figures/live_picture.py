@@ -55,7 +55,7 @@ class LivePicture:
     def still(self) -> Drawing:
         """Return the first choice as a figure for a page."""
         words, rows = self._redraw(self.first)
-        return Drawing(self._figure, words, f"One choice of several: {words}", rows)
+        return Drawing(self._figure, words, f"One choice of several. {words}", rows)
 
     def png(self, **chosen: Hashable) -> tuple[bytes, str]:
         """Draw a choice: the picture for a screen, and the sentence that belongs to it."""
@@ -75,8 +75,8 @@ class LivePicture:
             self._axis.set_title(told, wrap=True, y=1.0)  # to place it by itself, axes measure every label once more
             if rows.empty:
                 self._axis.text(0.5, 0.5, "not in this run", ha="center", transform=self._axis.transAxes)
-                return f"{told}: not in this run (n = 0).", rows
-            return f"{told}: {self._draw(self._axis, rows, self._table)}", rows
+                return f"Chosen: {told}. This is not in this run (n = 0).", rows
+            return f"Chosen: {told}. {self._draw(self._axis, rows, self._table)}", rows
 
     def _empty(self) -> None:
         """Take away what was drawn; new axes would make every tick anew, which is half of the time."""

@@ -22,6 +22,7 @@ GROUPS = {
     "collection": "Collection",
     "evaluation": "Evaluation",
     "scaling": "Unit costs",
+    "live": "Live figures of the notebooks",
     "browser": "The explorer on the page",
 }
 

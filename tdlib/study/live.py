@@ -10,7 +10,8 @@ from tdlib.figures.live_picture import Draw, LivePicture
 from tdlib.figures.save import SavedFigure, figure_element
 from tdlib.study.run import Missing, Run
 
-WIDE = {"description_width": "8em"}
+LABELS = {"env": "system", "control_frequency": "control rate [Hz]", "test_frequency": "test rate [Hz]"}
+WIDE = {"description_width": "10em"}
 
 Choice: TypeAlias = ipywidgets.Dropdown | ipywidgets.SelectionSlider
 
@@ -74,13 +75,16 @@ class LiveFigure(Choices):
 
 def dropdown(label: str, options: Sequence, value: object) -> ipywidgets.Dropdown:
     """A list to choose from."""
-    layout = ipywidgets.Layout(width="36em", max_width="100%")
-    return ipywidgets.Dropdown(options=options, value=value, description=label, style=WIDE, layout=layout)
+    return ipywidgets.Dropdown(options=options, value=value, description=label, style=WIDE, layout=_layout())
 
 
 def _choice(name: str, values: Sequence, value: Hashable) -> Choice:
     """A slider for rates and numbers, a list for names."""
-    label = name.replace("_frequency", " rate [Hz]")
+    label = LABELS.get(name, name)
     if len(values) < 2 or not all(str(each).replace(".", "", 1).isdigit() for each in values):
         return dropdown(label, values, value)
-    return ipywidgets.SelectionSlider(options=values, value=value, description=label, style=WIDE)
+    return ipywidgets.SelectionSlider(options=values, value=value, description=label, style=WIDE, layout=_layout())
+
+
+def _layout() -> ipywidgets.Layout:
+    return ipywidgets.Layout(width="38em", max_width="100%")

@@ -165,13 +165,13 @@ def test_a_live_figure_follows_its_rate_in_jupyterlab(lab, browser, report):
         handle.focus()
         started = time.perf_counter()
         handle.press("ArrowRight")
-        page.wait_for_function(begins, arg=f"Pendulum-v1, at {rate} Hz: after 1 s")
+        page.wait_for_function(begins, arg=f"Chosen: Pendulum-v1, at {rate} Hz. After 1 s")
         times.append(1e3 * (time.perf_counter() - started))
         shown.add(figure.locator("img").get_attribute("src"))
         off.append(float(re.search(r"is off by ([\d.e-]+)", figure.locator("figcaption").inner_text())[1]))
     assert len(shown) == 4 and off == sorted(off, reverse=True) and off[-1] < off[0]  # short steps are near the flow
     figure.locator("select").select_option(label="CartPole-v1")
-    page.wait_for_function(begins, arg="CartPole-v1, at 100 Hz: after 1 s")
+    page.wait_for_function(begins, arg="Chosen: CartPole-v1, at 100 Hz. After 1 s")
     assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
     assert watching.unexpected() == []
     median, longest = sorted(times)[1], max(times)

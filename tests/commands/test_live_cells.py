@@ -5,8 +5,12 @@ import re
 import sys
 import warnings
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+
+from tdlib.figures.live_picture import LivePicture
+from tdlib.study import live as study_live
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -18,7 +22,9 @@ STRIDE = 8  # in the long lists of the other systems, whose arms are those of th
 @pytest.mark.parametrize(("name", "parameters"), CELLS, ids=NAMES)
 def test_every_option_of_a_live_figure_draws_it(name, parameters, runs, monkeypatch):
     monkeypatch.setenv("TDLIB_RUNS", str(runs))
-    figure, _ = live_figure(name, **parameters)
+    with patch.object(study_live, "LivePicture", wraps=LivePicture) as made:
+        figure, _ = live_figure(name, **parameters)
+    assert figure._picture.first == made.call_args.kwargs  # what the notebook asks for is there
     assert figure._still.path.is_file()
     first, table, seen = figure._picture.first, figure._picture._table, []
     whole = parameters.get("env", FIRST_SYSTEM) == FIRST_SYSTEM
