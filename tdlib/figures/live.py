@@ -132,14 +132,16 @@ def live_returns(axis: Axes, rows: pd.DataFrame, table: pd.DataFrame) -> str:
     axis.scatter(oracle[~solved], finite["episode_return"][~solved], s=26, edgecolors=color, facecolors="none",
                  label="not solved")  # fmt: skip
     all_arms = table[table["control_frequency"] == rows["control_frequency"].iloc[0]]
-    axis.scatter(all_arms["episode_return"] + all_arms["regret"], all_arms["episode_return"], s=8, linewidths=0,
-                 color=NEUTRAL["grid"], zorder=0)  # fmt: skip
-    if len(finite):
-        axis.axline((oracle.iloc[0], oracle.iloc[0]), slope=1, color=NEUTRAL["reference"], linewidth=0.8, zorder=0,
-                    label="as the oracle")  # fmt: skip
+    others = all_arms[np.isfinite(all_arms["episode_return"] + all_arms["regret"])]
+    beside = others["episode_return"] + others["regret"]
+    axis.scatter(beside, others["episode_return"], s=8, linewidths=0, color=NEUTRAL["grid"], zorder=0)
+    if len(others):  # one range for both, so that the line is the diagonal
+        both = np.concatenate([beside, others["episode_return"]])
+        margin = max(0.05 * np.ptp(both), 1e-3)
+        ends = (both.min() - margin, both.max() + margin)
+        axis.plot(ends, ends, color=NEUTRAL["reference"], linewidth=0.8, zorder=0, label="as the oracle")
+        axis.set(xlim=ends, ylim=ends)
     axis.set(xlabel="return of the oracle [reward]", ylabel="return [reward]")
-    axis.ticklabel_format(useOffset=False)
-    axis.locator_params(axis="x", nbins=5)
     axis.legend()
     limited = "; the oracle itself is planner-limited here" * bool(rows["planner_limited"].astype(bool).any())
     bad = f"; not finite: {len(rows) - len(finite)}" * (len(finite) < len(rows))
