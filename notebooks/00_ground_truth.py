@@ -29,8 +29,9 @@ preset: str = "smoke"  # which run the figures belong to
 # %% tags=["part:imports"]
 import pandas as pd
 
-from tdlib.evaluation import plant_change_table
-from tdlib.figures import draw_plant_change, draw_zero_order_hold
+from tdlib.evaluation import plant_change_table, plant_motions
+from tdlib.figures import draw_plant_change, draw_zero_order_hold, live_plant
+from tdlib.study.live import live
 from tdlib.study.run import open_run
 from tdlib.systems import SYSTEMS
 
@@ -43,7 +44,8 @@ run = open_run(preset)
 # error is given relative to the change of the state itself, so 1 means "as wrong as predicting no change".
 
 # %%
-table = pd.concat([plant_change_table(SYSTEMS[name]) for name in ("Pendulum-v1", "CartPole-v1")], ignore_index=True)
+names = ("Pendulum-v1", "CartPole-v1")
+table = pd.concat([plant_change_table(SYSTEMS[name]) for name in names], ignore_index=True)
 run.save_table("plant_change", table)
 run.save_figure("ground_truth", "plant_change", draw_plant_change, table)
 
@@ -61,6 +63,17 @@ run.save_figure("ground_truth", "plant_change", draw_plant_change, table)
 run.save_figure(
     "ground_truth", "zero_order_hold", draw_zero_order_hold, SYSTEMS["Pendulum-v1"], frequencies=(10, 20, 50)
 )
+
+# %% [markdown]
+# ## Choose a system and a rate
+#
+# One motion under a held input, by the exact flow and by Gymnasium's integrator at the control interval.
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](../book/explorer.md) there follows any Δt.
+
+# %%
+motions = pd.concat([plant_motions(SYSTEMS[name]) for name in names], ignore_index=True)
+live(run, "plant", live_plant, motions, env=names[0], control_frequency="10")
 
 # %% [markdown]
 # ## Finding, limits, next

@@ -29,7 +29,8 @@ env: str = "Pendulum-v1"  # one of the preset's environments
 seeds: list = []  # some of the preset's seeds; empty for all
 
 # %% tags=["part:imports"]
-from tdlib.figures import draw_coverage, draw_returns
+from tdlib.figures import draw_coverage, draw_returns, live_states
+from tdlib.study.live import live
 from tdlib.study.phases.collect import collect_environment, load_coverage, load_returns
 from tdlib.study.phases.data_check import check_data, load_attempts
 from tdlib.study.run import open_run
@@ -77,7 +78,18 @@ run.save_figure("data", f"{env}-returns", draw_returns, load_returns(run, env, s
 # test sets therefore pool the states of all rates and flow the same states to every interval.
 
 # %%
-run.save_figure("data", f"{env}-coverage", draw_coverage, load_coverage(run, env, seeds), part=part)
+states = load_coverage(run, env, seeds)
+run.save_figure("data", f"{env}-coverage", draw_coverage, states, part=part)
+
+# %% [markdown]
+# ## Choose a rate and a seed
+#
+# The states that one agent visited, over those of all.
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](../book/explorer.md) there follows any Δt.
+
+# %%
+live(run, f"{env}-states", live_states, states, part=part, control_frequency="20", seed=0)
 
 # %% [markdown]
 # ## Finding, limits, next

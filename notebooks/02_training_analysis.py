@@ -34,7 +34,8 @@ sizes: list = []  # some of the preset's sizes
 seeds: list = []  # some of the preset's seeds
 
 # %% tags=["part:imports"]
-from tdlib.figures import WholeTable, draw_training_overview, draw_velocity_field
+from tdlib.figures import WholeTable, draw_training_overview, draw_velocity_field, live_curve
+from tdlib.study.live import live
 from tdlib.study.phases.evaluate import load_velocity_fields
 from tdlib.study.phases.train import load_curves, train_environment, training_means
 from tdlib.study.run import open_run
@@ -68,6 +69,17 @@ run.save_figure("training", f"{env}-curves", draw_training_overview, curves, par
 # %%
 fields = load_velocity_fields(run, env, chosen)
 run.save_figure("training", f"{env}-velocity_field", draw_velocity_field, fields, part=chosen.label)
+
+# %% [markdown]
+# ## Choose an arm and a seed
+#
+# Both losses of one model, on the axes of all.
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](../book/explorer.md) there follows any Δt.
+
+# %%
+first = {"arm": "baseline, 20 Hz", "seed": 0}
+live(run, f"{env}-curve", live_curve, curves, part=chosen.label, **first)
 
 # %% [markdown]
 # ## Finding, limits, next

@@ -37,6 +37,7 @@ seeds: list = []  # some of the preset's seeds
 from IPython.display import display
 
 from tdlib import figures
+from tdlib.study.live import live
 from tdlib.study.phases.evaluate import evaluate_environment, example_rollouts, record_videos
 from tdlib.study.phases.limit_tables import limit_curves
 from tdlib.study.phases.train import ensure_trained
@@ -46,9 +47,6 @@ from tdlib.study.selection import select_arms
 run = open_run(preset)
 parts = {"models": models, "methods": methods, "forms": forms, "sizes": sizes, "seeds": seeds}
 chosen = select_arms(run, train_frequencies=train_frequencies, **parts)
-ensure_trained(run, env, chosen)
-tables = evaluate_environment(run, env, chosen)
-{name: len(table) for name, table in tables.items()}
 
 # %% [markdown]
 # ## One step: train rate × test rate
@@ -56,12 +54,13 @@ tables = evaluate_environment(run, env, chosen)
 # Raw error orders rates by the length of the step, because long steps move further. The relative error does not.
 
 # %%
+ensure_trained(run, env, chosen)
+tables = evaluate_environment(run, env, chosen)
 errors, part = tables.get("one_step_errors"), {"part": chosen.label}
-run.save_figure("error_heatmaps", f"{env}-mse", figures.draw_error_heatmaps, errors, value="mse", **part)
-
-# %%
-run.save_figure(
-    "error_heatmaps", f"{env}-relative", figures.draw_error_heatmaps, errors, value="relative_error", **part
+draw = figures.draw_error_heatmaps
+display(
+    run.save_figure("error_heatmaps", f"{env}-mse", draw, errors, value="mse", **part),
+    run.save_figure("error_heatmaps", f"{env}-relative", draw, errors, value="relative_error", **part),
 )
 
 # %% [markdown]
@@ -111,7 +110,19 @@ figures.table_of_arms(
 )
 
 # %%
-run.save_figure("trajectory_rollouts", env, figures.draw_trajectories, example_rollouts(run, env, chosen), **part)
+rollouts = example_rollouts(run, env, chosen)
+run.save_figure("trajectory_rollouts", env, figures.draw_trajectories, rollouts, **part)
+
+# %% [markdown]
+# ### Choose an arm, a rate, a seed and a start
+#
+# One prediction beside the truth.
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](../book/explorer.md) there follows any Δt.
+
+# %%
+first = {"arm": "baseline, 20 Hz", "test_frequency": "50", "seed": 0, "start": 0}
+live(run, f"{env}-rollout", figures.live_rollout, rollouts, **part, **first)
 
 # %% [markdown]
 # ## Where in the state space is the error?

@@ -33,7 +33,8 @@ sizes: list = []  # some of the preset's sizes
 seeds: list = []  # some of the preset's seeds
 
 # %% tags=["part:imports"]
-from tdlib.figures import WholeTable, draw_control
+from tdlib.figures import WholeTable, draw_control, live_returns
+from tdlib.study.live import live
 from tdlib.study.phases.control import control_environment, control_summary
 from tdlib.study.phases.control_film import film_control
 from tdlib.study.phases.train import ensure_trained
@@ -60,6 +61,19 @@ run.save_figure("control", env, draw_control, control, part=chosen.label)
 
 # %%
 film_control(run, env, chosen)
+
+# %% [markdown]
+# ## Choose an arm and a control rate
+#
+# Every episode beside the oracle's from the same start; on the line they are alike.
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](../book/explorer.md) there follows any Δt.
+
+# %%
+own = control.query("method not in ('oracle', 'random') and planner != 'mppi'")
+own = own[own["model_frequency"] == own["control_frequency"]]
+first = {"arm": "baseline, 20 Hz", "control_frequency": "50"}
+live(run, f"{env}-returns", live_returns, own, part=chosen.label, **first)
 
 # %% [markdown]
 # ## Finding, limits, next

@@ -30,10 +30,12 @@ preset: str = "smoke"  # name of a preset in params/, or a path
 # %% tags=["part:imports"]
 from tdlib import figures
 from tdlib.study.analyses import analyze
+from tdlib.study.live import live
 from tdlib.study.run import open_run
 from tdlib.study.statistics import (
     evaluate_contrasts,
     evaluate_predictions,
+    intervals_by_seeds,
     merge_parts,
     missing_contrasts,
     summarize,
@@ -41,16 +43,27 @@ from tdlib.study.statistics import (
 )
 
 run = open_run(preset)
-tables = merge_parts(run)
-{name: len(table) for name, table in tables.items()}
 
 # %% [markdown]
 # ## Intervals
 
 # %%
+tables = merge_parts(run)
 statistics = summarize(run, tables)
 shown = statistics.query("metric == 'one_step.relative_error' and test_frequency == '50' and train_frequency == '20'")
 shown.set_index(["env", "model", "method", "form"])[["mean", "ci_low", "ci_high", "n_seeds"]].round(3)
+
+# %% [markdown]
+# ## Choose a system, an arm and a test rate
+#
+# What one seed after another does to mean and interval.
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](../book/explorer.md) there has other seeds to choose.
+
+# %%
+intervals = intervals_by_seeds(tables.get("one_step_errors"))
+env, first = run.preset.environments[0], {"arm": "baseline, 20 Hz", "test_frequency": "50"}
+live(run, "intervals", figures.live_intervals, intervals, env=env, **first)
 
 # %% [markdown]
 # ## Declared contrasts

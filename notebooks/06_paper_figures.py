@@ -28,6 +28,7 @@ preset: str = "smoke"  # name of a preset in params/, or a path
 from IPython.display import display
 
 from tdlib import figures
+from tdlib.study.live import live
 from tdlib.study.phases.evaluate import load_parts
 from tdlib.study.phases.failure_films import film_failures
 from tdlib.study.run import open_run
@@ -51,6 +52,18 @@ run.save_figure("paper_figures", "figure4_state_space", figures.draw_figure4, st
 
 # %%
 run.save_figure("paper_figures", "figure5_ablations", figures.draw_figure5, tables.get("one_step_errors"))
+
+# %% [markdown]
+# ## Choose a system and an arm
+#
+# A row of figure 1 for any arm, one line for every seed, over all other arms.
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](../book/explorer.md) there follows any Δt.
+
+# %%
+first = {"env": run.preset.environments[0], "arm": "baseline, 20 Hz"}
+errors = figures.errors_by_rate(tables.get("one_step_errors"))
+live(run, "errors", figures.live_errors, errors, **first)
 
 # %% [markdown]
 # ## How it fails

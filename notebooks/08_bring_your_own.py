@@ -31,7 +31,8 @@ own: str = ""  # a preset beside files of one's own; the book's, in book/own, if
 import pandas as pd
 from IPython.display import Markdown
 
-from tdlib.figures import draw_beside
+from tdlib.figures import draw_beside, errors_by_rate, live_errors
+from tdlib.study.live import live
 from tdlib.study.phases.beside import errors_beside, import_beside, log_errors, open_beside
 from tdlib.study.phases.evaluate import evaluate_environment
 from tdlib.study.phases.train import ensure_trained
@@ -76,6 +77,17 @@ run.save_figure("own", "form", draw_beside, errors, own=form, arms=[jump, *mixed
 
 # %%
 run.save_figure("own", "model", draw_beside, errors, own=model, arms=[jump, newtonian])
+
+# %% [markdown]
+# ## Choose an arm and a seed
+#
+# One's own models among ours.
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](../book/explorer.md) there follows any Δt.
+
+# %%
+own_first = errors_by_rate(errors.iloc[::-1])  # so that one's own head the list
+live(run, "own", live_errors, own_first, arm="DampedMap: baseline, 20 Hz", seed=0)
 
 # %% [markdown]
 # ## A log

@@ -226,4 +226,5 @@ def test_the_page_sets_each_phase_beside_its_prediction(tmp_path):
     units = work[["kind", "what"]].drop_duplicates().assign(seconds=36.0 / count)
     page = "\n".join(_phases(tmp_path, {"cpu": units}))
     assert "| 02_training_analysis | 1 | 0.020 | 0.020 | 0.020 | 0.010 | 2.00 | 300 |" in page
+    assert "times what was predicted, that of a phase between 2.00 and 2.00 times." in page
     assert "| – | – | 300 |" in "\n".join(_phases(tmp_path, {})) and _phases(tmp_path / "none", {}) == []

@@ -796,7 +796,7 @@ def test_run_seed_and_checkpoints_are_chosen_by_widgets(tmp_path, monkeypatch, f
     (tmp_path / "other" / "models").rename(tmp_path / "gone")
     choices.run.value = "run of preset quick"
     choices.run.value = "run of preset other"
-    assert "cannot be shown" in choices.problem.value and len(explorer.environments) == len(ENVS)
+    assert "cannot be shown" in choices.shown.value and len(explorer.environments) == len(ENVS)
 
 
 def test_models_on_all_agents_states_are_told_apart(script):

@@ -16,8 +16,9 @@ from matplotlib.text import Text
 from tdlib import figures
 from tdlib.core.facts import RATES
 from tdlib.evaluation.tables import arm_of, tidy
-from tdlib.figures import dark, heatmaps, style, theme
+from tdlib.figures import dark, heatmaps, live, style, theme
 from tdlib.figures.conclusions import conclusion
+from tdlib.figures.live_picture import LivePicture
 from tdlib.figures.save import png_bytes
 from tdlib.figures.selection import is_placed, key_arms, pick, shown_arms
 from tdlib.figures.style import state_label, state_plane
@@ -231,6 +232,10 @@ DRAWINGS = {
         checkpoints(protocol=["fixed_steps", "fixed_time"], delta_t=[0.05, 0.1, 0.2, 0.5])
     ),
     "mse_over_horizon": lambda: figures.draw_mse_over_horizon(checkpoints(time=np.linspace(0.1, 5, 50))),
+    "live_rollout": lambda: LivePicture(
+        live.live_rollout, trajectories(FEW), arm="baseline, 20 Hz", test_frequency="50", seed=0, start=0
+    ).still(),
+    "live_errors": lambda: LivePicture(live.live_errors, live.errors_by_rate(one_step(ALL)), env=ENV, arm="").still(),
     "figure5_amounts": lambda: figures.draw_figure5(everywhere(one_step(SHARES))),
 }
 
@@ -594,3 +599,17 @@ def test_shares_of_the_data_stand_in_order_and_end_with_all_of_it():
     assert [text.get_text() for text in axis.get_xticklabels()] == ["1 %", "10 %", "100 %"]
     rows = drawing.data.query("arm == 'baseline at 50 Hz, transitions' and env == 'Pendulum-v1'")
     assert list(rows["data"]) == ["transitions_1pct", "transitions_10pct", "transitions"]
+
+
+def test_captions_of_the_data_say_which_rate_is_most_and_which_least():
+    table = data_table(time=10.0, episode_return=-100.0)
+    skilled = table.assign(episode_return=table["episode_return"] + table["train_frequency"].eq("50") * 40)
+    said = figures.draw_returns(skilled).caption
+    assert "over the last tenth of the episodes the agent at 10 Hz (and 1 more) returns -93.0, the lowest" in said
+    assert "the agent at 50 Hz returns -53.0, the highest (CartPole-v1, 2 seeds)." in said
+    assert "all 3 arms alike: each returns -93.0" in figures.draw_returns(table).caption
+    states = data_table(theta=0.0, theta_dot=0.0).assign(source="ppo")
+    assert "visited: as much everywhere (CartPole-v1)." in figures.draw_coverage(states).caption
+    still = {name: states[name].where(states["train_frequency"] != "20", 0.0) for name in ("theta", "theta_dot")}
+    narrow = states.assign(**still)
+    assert re.search(r"visited: most at \d+ Hz by ppo, least at 20 Hz by ppo", figures.draw_coverage(narrow).caption)

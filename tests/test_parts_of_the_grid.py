@@ -1,8 +1,6 @@
 """Any part of a grid runs, in any order, for any valid preset; the notebooks say what is not there."""
 
-import ast
 import json
-import warnings
 from functools import partial
 
 import matplotlib
@@ -11,17 +9,17 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from notebook_cells import run_cells
 
 from tdlib.evaluation import load_rollouts, stored_rates
 from tdlib.evaluation.tables import read_table
 from tdlib.grid.checks import check_figures, check_tables
 from tdlib.grid.jobs import grid_jobs
-from tdlib.grid.stamps import read_cells
 from tdlib.models import RescaledIncrement, build_model
 from tdlib.speed import Stack
 from tdlib.study import provenance
 from tdlib.study.arms import Arm
-from tdlib.study.layout import ROOT, RunLayout
+from tdlib.study.layout import RunLayout
 from tdlib.study.phases import train
 from tdlib.study.phases.collect import ensure_collected
 from tdlib.study.phases.control import control_environment
@@ -91,21 +89,9 @@ def tiny(tmp_path, monkeypatch):
 
 
 def notebook(name, **parameters):
-    """Run the cells of a notebook with parameters, as papermill does; return its variables and what cells show."""
-    variables, shown = {}, []
-    cells = [cell for cell in read_cells(ROOT / "notebooks" / f"{name}.ipynb") if cell["cell_type"] == "code"]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", RuntimeWarning)
-        for cell in cells:
-            tree = ast.parse(cell["source"])
-            last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-            exec(compile(tree, name, "exec"), variables)
-            if last is not None:
-                shown.append(eval(compile(ast.Expression(last.value), name, "eval"), variables))
-            if "parameters" in cell["tags"]:
-                assert set(parameters) <= set(variables)
-                variables |= {key: str(value) if key == "preset" else value for key, value in parameters.items()}
-    return variables, shown
+    """Run the cells of a notebook; return its variables and what cells show."""
+    variables = {}
+    return variables, [shown for shown in run_cells(name, variables, **parameters) if shown is not None]
 
 
 OPEN_LOOP = ("02_training_analysis", "03_results_visualization")

@@ -19,7 +19,7 @@ from tdlib.evaluation.measures.consistency import FREQUENCY_PAIRS, consistency_e
 from tdlib.evaluation.measures.convergence import convergence_test
 from tdlib.evaluation.measures.energy import energy_drift
 from tdlib.evaluation.measures.generalization import dt_generalization, dt_generalization_test
-from tdlib.evaluation.measures.ground_truth import plant_change_table
+from tdlib.evaluation.measures.ground_truth import plant_change_table, plant_motions
 from tdlib.evaluation.measures.one_step import one_step_errors
 from tdlib.evaluation.measures.points import pointwise_errors
 from tdlib.evaluation.measures.rollout import open_loop_rollout, rollout_errors
@@ -71,6 +71,7 @@ __all__ = [
     "one_step_errors",
     "open_loop_rollout",
     "plant_change_table",
+    "plant_motions",
     "pointwise_errors",
     "read_table",
     "register_measure",

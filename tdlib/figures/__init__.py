@@ -12,6 +12,16 @@ from tdlib.figures.ground_truth import draw_plant_change, draw_zero_order_hold
 from tdlib.figures.heatmaps import draw_error_heatmaps
 from tdlib.figures.horizon import draw_error_vs_horizon
 from tdlib.figures.limits import draw_limits
+from tdlib.figures.live import (
+    errors_by_rate,
+    live_curve,
+    live_errors,
+    live_intervals,
+    live_plant,
+    live_returns,
+    live_rollout,
+    live_states,
+)
 from tdlib.figures.paper import draw_figure1, draw_figure2, draw_figure3, draw_figure4, draw_figure5
 from tdlib.figures.physics import (
     draw_dt_generalization,
@@ -73,6 +83,14 @@ __all__ = [
     "draw_trajectories",
     "draw_velocity_field",
     "draw_zero_order_hold",
+    "errors_by_rate",
+    "live_curve",
+    "live_errors",
+    "live_intervals",
+    "live_plant",
+    "live_returns",
+    "live_rollout",
+    "live_states",
     "save_drawing",
     "save_figure",
     "save_rollout_video",

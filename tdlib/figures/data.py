@@ -3,8 +3,18 @@
 import numpy as np
 import pandas as pd
 
+from tdlib.figures.conclusions import conclusion
 from tdlib.figures.save import Drawing
-from tdlib.figures.style import RATE_COLORS, new_figure, sort_rates, span_text, state_label, state_plane, style
+from tdlib.figures.style import (
+    RATE_COLORS,
+    new_figure,
+    over_seeds,
+    sort_rates,
+    span_text,
+    state_label,
+    state_plane,
+    style,
+)
 
 MAX_POINTS = 1500  # per panel; more would only blacken it
 GRID = 12  # cells of each dimension that coverage is counted in
@@ -87,35 +97,26 @@ def draw_coverage(table: pd.DataFrame) -> Drawing:
 
 
 def _late_returns(table: pd.DataFrame, rate_column: str, env: str) -> str:
-    """Say what the agents return over the last tenth of their episodes."""
-    parts = []
-    for rate in sort_rates(table[rate_column]):
-        rows = table[table[rate_column].astype(str) == rate]
-        late = [
-            own.sort_values("time")["episode_return"].tail(max(1, len(own) // 10)) for _, own in rows.groupby("seed")
-        ]
-        means = np.array([values.mean(skipna=False) for values in late])
-        finite = means[np.isfinite(means)]
-        told = (
-            f"{_whole(finite.mean())} (seeds {_whole(finite.min())} to {_whole(finite.max())})"
-            if len(finite)
-            else "nothing finite"
-        )
-        parts.append(f"{told} at {rate} Hz" + f", {len(means) - len(finite)} not finite" * (len(finite) < len(means)))
-    return f"Over the last tenth of its episodes the agent returns {', '.join(parts)} ({env})."
-
-
-def _whole(value: float) -> str:
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    """Say the agent of which rate returns most over the last tenth of its episodes, and which least."""
+    rows = []
+    for (rate, seed), own in table.groupby([rate_column, "seed"], sort=False):
+        late = own.sort_values("time")["episode_return"].tail(max(1, len(own) // 10))
+        mean = late.mean(skipna=False)
+        rows.append({"env": env, "arm": f"the agent at {rate} Hz", "seed": seed, "late": mean})
+    summary = over_seeds(pd.DataFrame(rows), "late", ["env", "arm"])
+    place, words = "Over the last tenth of the episodes", ("lowest", "highest")
+    return conclusion(summary, place=place, verb="returns", words=words, digits=3)
 
 
 def _covered(shown: pd.DataFrame, rate_column: str, horizontal: str, vertical: str, env: str) -> str:
-    """Say which share of a grid over all states shown each panel visits."""
+    """Say which panel visits most of a grid over all states shown, and which least."""
     places = [(shown[name] - shown[name].min()) / max(np.ptp(shown[name]), 1e-12) for name in (horizontal, vertical)]
     cells = [(GRID * place).astype(int).clip(0, GRID - 1) for place in places]
     visited = shown.assign(cell=cells[0] * GRID + cells[1]).groupby(["source", rate_column])["cell"].nunique()
-    parts = [f"{visited[source, rate] / GRID**2:.0%} at {rate} Hz by {source}" for source, rate in visited.index]
-    return f"Of a {GRID} × {GRID} grid over these states {', '.join(parts)} are visited ({env})."
+    parts = [f"{100 * count / GRID**2:.0f} % at {rate} Hz by {source}" for (source, rate), count in visited.items()]
+    least, most = (" at {1} Hz by {0}".format(*end) for end in (visited.idxmin(), visited.idxmax()))
+    ends = f"most{most}, least{least}" if visited.nunique() > 1 else "as much everywhere"
+    return f"Of a {GRID} × {GRID} grid over these states {', '.join(parts)} are visited: {ends} ({env})."
 
 
 def _rate_column(table: pd.DataFrame) -> str:

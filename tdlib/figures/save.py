@@ -53,12 +53,17 @@ class SavedFigure:
     alt: str
 
     def _repr_html_(self) -> str:
-        image = base64.b64encode(self.path.read_bytes()).decode()
-        return (
-            f'<figure><img src="data:image/png;base64,{image}" alt="{html.escape(self.alt)}" '
-            'style="max-width:min(100%, 36rem)">'
-            f"<figcaption>{html.escape(self.caption)}</figcaption></figure>"
-        )
+        return figure_element(self.path.read_bytes(), self.caption, self.alt)
+
+
+def figure_element(png: bytes, caption: str, alt: str) -> str:
+    """Return the element that shows a picture with its words."""
+    image = base64.b64encode(png).decode()
+    return (
+        f'<figure><img src="data:image/png;base64,{image}" alt="{html.escape(alt)}" '
+        'style="max-width:min(100%, 36rem)">'
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+    )
 
 
 def save_figure(

@@ -128,15 +128,16 @@ def name_arms(table: pd.DataFrame) -> pd.DataFrame:
     """
     arms = table.drop_duplicates(ARM)
     forms = arms.groupby(["model", "method"])["form"].nunique()
-    names = {}
+    names = []  # in the order of the first rows of the arms
     for _, arm in arms.iterrows():
         single = forms[arm["model"], arm["method"]] == 1
         shown = arm.where(~(arm.index.isin(["form"]) & single), "none")
         name = arm_label(shown, with_model=arm["model"] != main_model())
         named = [arm["size"]] * (arm["size"] not in ("hidden64", "none"))
         named += [arm["data"]] * (arm["data"] not in ("transitions", "none"))
-        names[tuple(arm[ARM])] = name + f" ({', '.join(named)})" * bool(named)
-    return table.assign(arm=[names[key] for key in zip(*(table[name] for name in ARM), strict=True)])
+        names.append(name + f" ({', '.join(named)})" * bool(named))
+    numbers = table.groupby(ARM, sort=False, dropna=False).ngroup()
+    return table.assign(arm=pd.array(names, dtype="str").take(numbers.to_numpy()))
 
 
 def forms_text(table: pd.DataFrame, wanted: Arms = ()) -> str:

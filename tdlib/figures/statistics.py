@@ -10,6 +10,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from tdlib.figures.save import Drawing
 from tdlib.figures.style import NEUTRAL, new_figure, span_text, style
+from tdlib.figures.words import seeds_text
 
 PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 GREEN, ORANGE, GRAY = "#009E73", "#D55E00", "#7F7F7F"
@@ -57,12 +58,16 @@ def draw_contrasts(table: pd.DataFrame) -> Drawing:
     told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICT_LOOKS if verdict in counts)
     caption = (
         "Declared contrasts: ratio of the relative one-step errors of two arms, geometric mean over seeds with its "
-        f"95 % t interval, n = {span_text(table['n_seeds'])} seeds; their p are in the table; ×/÷ is within a factor. "
+        f"95 % t interval, n = {_seeds(table['n_seeds'])}; their p are in the table; ×/÷ is within a factor. "
         "Green: as predicted, orange: not, gray: "
         f"open; filled: decided, which takes five seeds, and nine to confirm a difference. {_conclusion(table, told)}"
     )
     alt = f"Ratios of errors with intervals for {len(names)} declared contrasts in {len(envs)} environments: {told}."
     return Drawing(figure, caption, alt, table)
+
+
+def _seeds(counts: pd.Series) -> str:
+    return seeds_text(counts.max()) if counts.nunique() == 1 else f"{span_text(counts)} seeds"
 
 
 def _label(table: pd.DataFrame, name: str) -> str:
@@ -84,5 +89,5 @@ def _conclusion(table: pd.DataFrame, told: str) -> str:
     row = table.loc[sizes.idxmax()]
     return (
         f"{text}; the widest ratio is {row['ratio']:.2g} of \u201c{row['name']}\u201d ({row['env']}, "
-        f"{int(row['n_seeds'])} seeds, {row['verdict']})."
+        f"{seeds_text(row['n_seeds'])}, {row['verdict']})."
     )

@@ -21,6 +21,7 @@ SHIPPED_RESULTS = ("metrics", "figures", "videos")
 READ_AS_THEY_ARE = ("statistics.csv", "predictions.csv")  # tests and page extensions read them in the edition itself
 COMPRESSED_ABOVE = 20_000  # [bytes]; smaller tables stay readable in git
 MEDIA = {".png": "data:image/png;base64,", ".mp4": "data:video/mp4;base64,"}
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 PLACEHOLDER = "tdlib-result:"  # stands for the data of a file below results/
 
 
@@ -50,6 +51,7 @@ def write_stripped_notebook(source: Path, target: Path, replacements: dict[str, 
             for output in cell.outputs:
                 if output.output_type == "execute_result":
                     output.execution_count = None
+                output.get("data", {}).pop(WIDGET_VIEW, None)  # a page has no kernel behind its widgets
                 if "text/html" in output.get("data", {}):
                     output.data.pop("text/plain", None)  # says the same in words that name a folder of this machine
                     html = output.data["text/html"]

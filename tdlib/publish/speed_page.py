@@ -14,7 +14,6 @@ from tdlib.grid.times import WORK, phase_times, split_of
 from tdlib.study.cost import KINDS, load_units, predict, predicted_hours
 from tdlib.study.presets import PRESET_FOLDER, Preset, load_preset
 
-BENCH = "Run `make bench` for this part; on a machine with a card also `make bench DEVICE=cuda`."
 PREDICTED = ("quick", "full", "full_literal")
 CORES = 2  # that costs are predicted for
 GROUPS = {
@@ -23,6 +22,7 @@ GROUPS = {
     "collection": "Collection",
     "evaluation": "Evaluation",
     "scaling": "Unit costs",
+    "live": "Live figures of the notebooks",
     "browser": "The explorer on the page",
 }
 
@@ -35,22 +35,24 @@ def speed_page(results: Path) -> str:
             scaling.json.
     """
     metrics, figures = results / "metrics", results / "figures" / "speed"
-    growth = _read_json(metrics / "scaling.json") or {}
+    bench, growth = (_read_json(metrics / name) for name in ("bench.json", "scaling.json"))
     sections = [
-        _opening(),
+        _opening(bench is not None, growth is not None),
         _time_split(_read_table(metrics / "part_times.csv"), figures),
         _phases(results, load_units(metrics / "scaling.json")),
         _jobs(_read_table(metrics / "job_times.csv")),
-        _benchmarks(_read_json(metrics / "bench.json") or []),
-        _growth(growth, figures),
+        _benchmarks(bench or []),
+        _growth(growth or {}, figures),
         _predictions(load_units(metrics / "scaling.json"), _read_table(metrics / "part_times.csv")),
         _limits(),
     ]
-    return "\n".join(line for section in sections for line in [*section, ""])
+    return "\n".join(line for section in sections if section for line in [*section, ""])
 
 
-def _opening() -> list[str]:
-    return [
+def _opening(has_bench: bool, has_growth: bool) -> list[str]:
+    absent = "the comparison with others" * (not has_bench) + " and " * (not has_bench and not has_growth)
+    absent += "how the cost grows and what the presets cost" * (not has_growth)
+    lines = [
         "# Speed and memory",
         "",
         "**Question.** What does the study cost, where does the time go, and what would more of it cost?",
@@ -63,6 +65,13 @@ def _opening() -> list[str]:
         "transitions. `tdlib.study.cost` counts $N_w$ from a preset alone; `tests/benchmarks/bench_scaling.py` "
         "measures $c_w$ (part of `make bench`).",
     ]
+    if absent:
+        lines += [
+            "",
+            f"Not here, since `make bench` was not run on this machine: {absent}. On a machine with a card "
+            "`make bench DEVICE=cuda` adds its rows.",
+        ]
+    return lines
 
 
 def _time_split(parts: pd.DataFrame | None, figures: Path) -> list[str]:
@@ -90,10 +99,11 @@ def _phases(results: Path, units: dict[str, pd.DataFrame]) -> list[str]:
         return []
     predicted = _predicted_work(results, units)
     table = phase_times(jobs, parts)
-    rows = []
+    rows, ratios = [], []
     for r in table.itertuples():
         expected = predicted.get(WORK.get(r.phase, ""), math.nan)
         ratio = r.work_seconds / 3600 / expected if expected > 0 else math.nan
+        ratios += [] if math.isnan(ratio) else [ratio]
         rows.append([
             r.phase, str(r.jobs), _hours(r.wall_seconds / 3600), _hours(r.cpu_seconds / 3600),
             _hours(r.work_seconds / 3600), _hours(expected), "–" if math.isnan(ratio) else f"{ratio:.2f}",
@@ -102,14 +112,19 @@ def _phases(results: Path, units: dict[str, pd.DataFrame]) -> list[str]:
     header = ["phase", "jobs", "wall [h]", "CPU [h]", "its work [CPU h]", "predicted [CPU h]", "of the prediction",
               "peak memory [MB]"]  # fmt: skip
     whole, done = sum(predicted.values()), table["work_seconds"].sum() / 3600
-    ratio = f" All work together took {done / whole:.2f} times what was predicted." if whole > 0 else ""
+    told = (
+        f" All work together took {done / whole:.2f} times what was predicted, that of a phase between "
+        f"{min(ratios):.2f} and {max(ratios):.2f} times."
+        if ratios and whole > 0
+        else ""
+    )
     return [
         "## Every phase, beside its prediction",
         "",
         "Wall and CPU hours are summed over the jobs of a phase, which run side by side; "
         f"{_hours(table['cpu_seconds'].sum() / 3600)} CPU hours in all. The prediction counts the preset's work times "
         "unit costs that `make bench` measured, and is of the work alone, without figures and the start of kernels. A "
-        f"job that was run again counts with its last time.{ratio}",
+        f"job that was run again counts with its last time.{told}",
         "",
         *_table(header, rows),
     ]
@@ -142,10 +157,11 @@ def _jobs(jobs: pd.DataFrame | None) -> list[str]:
 
 
 def _benchmarks(rows: Sequence[dict]) -> list[str]:
-    lines = ["## Ours and others", ""]
     if not rows:
-        return [*lines, f"No benchmark was run on this machine. {BENCH}"]
-    lines += [
+        return []
+    lines = [
+        "## Ours and others",
+        "",
         "Both sides do the same work on the same machine with the same threads, in turn (A B A B …) after a warm-up. "
         "Numbers are medians; the range of the ratio is over pairs of runs. A ratio above 1 means that ours is faster. "
         "A goal that was missed is marked. The fraction of peak compares counted arithmetic with this machine's own "
@@ -181,11 +197,15 @@ def _bench_row(row: dict) -> list[str]:
 
 
 def _growth(found: dict, figures: Path) -> list[str]:
-    lines = ["## How the cost grows", ""]
     measured = {device: content["series"] for device, content in found.items() if content.get("series")}
     if not measured:
-        return [*lines, f"Not measured on this machine. {BENCH}"]
-    lines += ["$t = c\\,x^p$, fitted to logarithms: $p = 1$ is proportional, $p = 0$ is for free.", ""]
+        return []
+    lines = [
+        "## How the cost grows",
+        "",
+        "$t = c\\,x^p$, fitted to logarithms: $p = 1$ is proportional, $p = 0$ is for free.",
+        "",
+    ]
     for place, (device, series) in enumerate(measured.items()):
         rows = [
             [s["name"], s["axis"], f"{s['exponent']:.2f}", f"{s['low']:.2f} to {s['high']:.2f}", str(len(s["x"]))]
@@ -198,11 +218,15 @@ def _growth(found: dict, figures: Path) -> list[str]:
 
 
 def _predictions(units: dict[str, pd.DataFrame], parts: pd.DataFrame | None) -> list[str]:
-    lines = ["## What the presets cost", ""]
     if not units:
-        return [*lines, f"Unit costs were not measured on this machine. {BENCH}"]
+        return []
     presets = [load_preset(name) for name in PREDICTED if (PRESET_FOLDER / f"{name}.yaml").is_file()]
-    lines += ["Counts times unit costs; figures, statistics and the book come on top.", ""]
+    lines = [
+        "## What the presets cost",
+        "",
+        "Counts times unit costs; figures, statistics and the book come on top.",
+        "",
+    ]
     for device, table in units.items():
         rows = [_prediction_row(preset, table) for preset in presets]
         header = ["preset", *(f"{kind} [CPU h]" for kind in KINDS), "all [CPU h]", f"wall on {CORES} cores [h]"]
@@ -232,9 +256,10 @@ def _prediction_row(preset: Preset, units: pd.DataFrame) -> list[str]:
 def _limits() -> list[str]:
     return [
         "**Limits.** One machine; jobs of one run share its cores and caches, so their times depend on their "
-        "neighbors. Predictions are upper bounds where training or an episode may stop early, assume that unit costs "
-        "stay the same at larger sizes, and leave out the input and output of files. Benchmarks time the peers' public "
-        "interfaces with settings that make the work equal, which need not be what their authors would choose.",
+        "neighbors. Predictions are estimates and no bounds: training or an episode that stops early does less than is "
+        "counted, but a unit may cost more at another size or load than where it was measured; the input and output of "
+        "files are left out. Benchmarks time the peers' public interfaces with settings that make the work equal, "
+        "which need not be what their authors would choose.",
     ]
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from tdlib.core.files import write_text
 from tdlib.evaluation import result_tables
 from tdlib.evaluation.tables import read_table
+from tdlib.figures.selection import ARM
 from tdlib.study import predictions
 from tdlib.study.clock import part
 from tdlib.study.inference import share_interval, t_intervals
@@ -72,6 +73,30 @@ def summarize(run: Run, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     table = pd.concat(parts, ignore_index=True)[STATISTICS_COLUMNS]
     run.save_table("statistics", table)
     return table
+
+
+def intervals_by_seeds(table: pd.DataFrame | None) -> pd.DataFrame | None:
+    """How the interval of every arm and test rate changes as one seed after another is added, in order of seeds.
+
+    Args:
+        table: one_step_errors, of which pooled pairs and all dimensions together count; None if there are none.
+
+    Returns:
+        Rows of env, the arm, test_frequency, seed, value (its relative error), and mean, ci_low, ci_high, n_seeds of
+        the seeds up to it; an arm that some seed lacks, or that is not finite for one, is left out.
+    """
+    if table is None:
+        return None
+    table = table[(table["test_set"] == "pooled") & (table["dimension"] == "all")]
+    keys = ["env", *ARM, "test_frequency"]
+    wide = table.pivot_table(index=keys, columns="seed", values="relative_error", sort=False)
+    wide = wide[np.isfinite(wide).all(axis=1)]
+    parts = []
+    for count, seed in enumerate(wide.columns, 1):
+        mean, low, high = t_intervals(wide.iloc[:, :count].to_numpy())
+        columns = {"seed": seed, "value": wide[seed], "mean": mean, "ci_low": low, "ci_high": high, "n_seeds": count}
+        parts.append(wide.index.to_frame(index=False).assign(**{k: np.asarray(v) for k, v in columns.items()}))
+    return pd.concat(parts, ignore_index=True)
 
 
 @part("statistics")

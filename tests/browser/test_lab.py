@@ -1,6 +1,7 @@
-"""The explorer in JupyterLab: a server of our own, the explorer's notebook, its slider moved in the browser."""
+"""The explorer and a live figure in JupyterLab: a server of our own, their notebooks, sliders moved in the browser."""
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -21,14 +22,16 @@ from tdlib.study.layout import ROOT
 
 BIN = Path(sys.executable).parent
 TOKEN = "browser-test"
+EXPLORER, PLANT = "07_explorer.ipynb", "00_ground_truth.ipynb"
 MODELS = PUBLISHED / "models"  # what the notebook opens where nobody names a preset
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """Address of a JupyterLab over a copy of the explorer's notebook; its whole process group ends with the test."""
+    """Address of a JupyterLab over copies of two notebooks; its whole process group ends with the tests."""
     folder = tmp_path_factory.mktemp("lab")
-    shutil.copy2(ROOT / "notebooks" / "07_explorer.ipynb", folder / "explorer.ipynb")
+    for name in (EXPLORER, PLANT):
+        shutil.copy2(ROOT / "notebooks" / name, folder / name)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -69,15 +72,23 @@ def lab(tmp_path_factory):
         log.close()
 
 
-def run_all(page) -> None:
-    """Run all cells; asked again while the kernel has not taken the first one."""
+def run_notebook(browser, watching, lab, name):
+    """Open a notebook and run all its cells; asked again while the kernel has not taken the first one."""
+    # Lab itself asks for what need not be there: settings of this user, other server extensions
+    watching.expected += ["Failed to load resource", "ERR_ABORTED"]
+    page = open_window(browser, watching, f"{lab}/lab/tree/{name}?token={TOKEN}", width=1400, server=lab)
+    page.set_default_timeout(60_000)
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", state="attached")
+    page.locator(".jp-NotebookPanel .jp-CodeCell").first.click()
     started = """() => Array.from(document.querySelectorAll(".jp-NotebookPanel .jp-CodeCell .jp-InputArea-prompt"))
       .some(prompt => /[0-9*]/.test(prompt.textContent))"""
     for _ in range(4):
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         try:
-            return page.wait_for_function(started, timeout=15_000)
+            page.wait_for_function(started, timeout=15_000)
+            return page
         except TimeoutError:
             continue
     pytest.fail("the kernel takes no cell")
@@ -91,14 +102,7 @@ def slider_rate(page, live: str) -> float:
 
 def test_the_explorer_moves_in_jupyterlab_and_equals_torch(lab, browser, report):
     watching = Watch()
-    # Lab itself asks for what need not be there: settings of this user, other server extensions
-    watching.expected += ["Failed to load resource", "ERR_ABORTED"]
-    page = open_window(browser, watching, f"{lab}/lab/tree/explorer.ipynb?token={TOKEN}", width=1400, server=lab)
-    page.set_default_timeout(60_000)
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", state="attached")
-    page.locator(".jp-NotebookPanel .jp-CodeCell").first.click()
-    run_all(page)
+    page = run_notebook(browser, watching, lab, EXPLORER)
     live = ".jp-NotebookPanel .td-explorer-live"
     try:
         page.wait_for_selector(live, timeout=120_000)
@@ -146,4 +150,30 @@ def test_the_explorer_moves_in_jupyterlab_and_equals_torch(lab, browser, report)
     report(
         f"explorer in JupyterLab, slider to picture: {median:.0f} ms (median of {len(times)}, longest {longest:.0f})"
     )
+    page.context.close()
+
+
+def test_a_live_figure_follows_its_rate_in_jupyterlab(lab, browser, report):
+    watching = Watch()
+    page = run_notebook(browser, watching, lab, PLANT)
+    figure = page.locator(".jp-OutputArea-output", has=page.locator(".widget-slider"))
+    handle = figure.get_by_role("slider")
+    handle.wait_for(timeout=120_000)
+    begins = """words => document.querySelector(".jp-OutputArea-output .widget-html img").alt.startsWith(words)"""
+    shown, times, off = {figure.locator("img").get_attribute("src")}, [], []
+    for rate in ("20", "50", "100"):
+        handle.focus()
+        started = time.perf_counter()
+        handle.press("ArrowRight")
+        page.wait_for_function(begins, arg=f"Chosen: Pendulum-v1, at {rate} Hz. After 1 s")
+        times.append(1e3 * (time.perf_counter() - started))
+        shown.add(figure.locator("img").get_attribute("src"))
+        off.append(float(re.search(r"is off by ([\d.e-]+)", figure.locator("figcaption").inner_text())[1]))
+    assert len(shown) == 4 and off == sorted(off, reverse=True) and off[-1] < off[0]  # short steps are near the flow
+    figure.locator("select").select_option(label="CartPole-v1")
+    page.wait_for_function(begins, arg="Chosen: CartPole-v1, at 100 Hz. After 1 s")
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    assert watching.unexpected() == []
+    median, longest = sorted(times)[1], max(times)
+    report(f"live figure in JupyterLab, key to picture: {median:.0f} ms (median of 3, longest {longest:.0f})")
     page.context.close()

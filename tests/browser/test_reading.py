@@ -11,6 +11,8 @@ import yaml
 from conftest import LAYOUT
 from test_pages import ready
 
+from tdlib.figures.style import PHONE_WIDTH
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
@@ -117,3 +119,14 @@ def test_a_wide_table_keeps_its_labels_on_a_phone(html, new_page):
         }"""
     )
     assert moved[0] > 100 and moved[1] == pytest.approx(0, abs=2)
+
+
+@pytest.mark.parametrize("name", ["book/one_step", "book/statistics", "notebooks/03_results_visualization-Pendulum-v1"])
+def test_figures_on_a_phone_are_as_wide_as_their_text_needs(html, new_page, name):
+    page = new_page((html / f"{name}.html").as_uri(), width=375, height=740)
+    ready(page)
+    widths = page.evaluate(
+        """() => Array.from(document.querySelectorAll("figure.td-figure img")).map(image => image.clientWidth)
+          .filter(width => width > 0)"""
+    )
+    assert widths and min(widths) >= PHONE_WIDTH, widths

@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,14 +29,6 @@ def commands() -> list[str]:
 def run(arguments: list[str], cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", **variables}
     return subprocess.run(arguments, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600)
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory) -> Path:
-    """A copy of the finished smoke run for notebooks that write tables of a part of it."""
-    folder = tmp_path_factory.mktemp("runs")
-    shutil.copytree(ROOT / "runs" / "smoke", folder / "smoke", symlinks=True)
-    return folder
 
 
 def test_every_command_of_the_seeds_that_has_an_answer_has_one_that_runs():

@@ -1,18 +1,16 @@
-"""Controls beside the explorer in JupyterLab: ipywidgets choose run, seed and checkpoints; no code is edited."""
+"""Choices of the explorer's run, system, seed and models in JupyterLab, without editing code."""
 
 from collections.abc import Callable, Sequence
-
-import ipywidgets
 
 from tdlib.explorer.python.checkpoints import Checkpoint
 from tdlib.explorer.python.entries import FIRST_ARMS
 from tdlib.explorer.python.explorer import Explorer
+from tdlib.study.live import Choice, Choices, dropdown
 
 HEAD, NONE, ELSEWHERE = "dt-explorer", "none", "as chosen in the explorer"
-WIDE = {"description_width": "8em"}
 
 
-class ExplorerChoices(ipywidgets.VBox):
+class ExplorerChoices(Choices):
     """Run, system, seed, and the checkpoints of A and B; they follow the explorer, and the explorer follows them.
 
     Args:
@@ -24,12 +22,11 @@ class ExplorerChoices(ipywidgets.VBox):
 
     def __init__(self, explorer: Explorer, runs: Sequence[str], run: str, show: Callable[[str], None]):
         self._explorer, self._show, self._busy = explorer, show, False
-        self.run = _dropdown("run, preset", runs, run)
-        self.env = _dropdown("system", [], None)
-        self.seed = _dropdown("seed", [], None)
-        self.a, self.b = _dropdown("checkpoint of A", [], None), _dropdown("checkpoint of B", [], None)
-        self.problem = ipywidgets.HTML()
-        super().__init__([self.run, self.env, self.seed, self.a, self.b, self.problem])
+        self.run = dropdown("run, preset", runs, run)
+        self.env = dropdown("system", [], None)
+        self.seed = dropdown("seed", [], None)
+        self.a, self.b = dropdown("checkpoint of A", [], None), dropdown("checkpoint of B", [], None)
+        super().__init__([self.run, self.env, self.seed, self.a, self.b])
         self.run.observe(self._on_run, "value")
         for control in (self.env, self.seed, self.a, self.b):
             control.observe(self._on_choice, "value")
@@ -37,11 +34,11 @@ class ExplorerChoices(ipywidgets.VBox):
         self._follow()
 
     def _on_run(self, change: dict) -> None:
-        self.problem.value = ""
+        self.shown.value = ""
         try:
             self._show(change["new"])
         except ValueError as error:
-            self.problem.value = f"<b>{change['new']}</b> cannot be shown: {error}"
+            self.shown.value = f"<b>{change['new']}</b> cannot be shown: {error}"
 
     def _on_choice(self, change: dict) -> None:
         if self._busy:
@@ -123,12 +120,7 @@ def _name(checkpoint: Checkpoint) -> str:
     return f"{checkpoint.arm.model}/{checkpoint.arm.folder}, seed {checkpoint.seed} ({checkpoint.run})"
 
 
-def _dropdown(label: str, options: Sequence, value: object) -> ipywidgets.Dropdown:
-    layout = ipywidgets.Layout(width="36em", max_width="100%")
-    return ipywidgets.Dropdown(options=options, value=value, description=label, style=WIDE, layout=layout)
-
-
-def _offer(control: ipywidgets.Dropdown, options: Sequence, value: object) -> None:
+def _offer(control: Choice, options: Sequence, value: object) -> None:
     if list(control.options) != list(options):
         control.options = list(options)
     if control.value != value:
