@@ -33,7 +33,8 @@ train_frequencies: list = []  # for example [10, mixed]
 seeds: list = []  # some of the preset's seeds
 
 # %% tags=["part:imports"]
-from tdlib.figures import WholeTable, draw_coverage, draw_training_overview
+from tdlib.figures import WholeTable, draw_coverage, draw_training_overview, live_curve
+from tdlib.study.live import live
 from tdlib.study.phases.collect import collect_environment, load_coverage
 from tdlib.study.phases.data_check import check_data
 from tdlib.study.phases.train import load_curves, train_environment, training_means
@@ -74,6 +75,13 @@ WholeTable(training_means(summary).round(4))
 # %%
 curves = load_curves(run, env, chosen)
 run.save_figure("training", f"{env}-curves", draw_training_overview, curves, part=chosen.label)
+
+# %% [markdown]
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](../book/explorer.md) there follows any Δt.
+
+# %%
+live(run, f"{env}-curve", live_curve, curves, part=chosen.label, arm="baseline, 10 Hz", seed=0)
 
 # %% [markdown]
 # ## Finding, limits, next

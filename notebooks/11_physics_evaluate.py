@@ -37,7 +37,8 @@ horizon: int = 0  # steps of the open-loop sequences; 0 for those of the preset
 # %% tags=["part:imports"]
 from tdlib import figures
 from tdlib.study.checkpoint_report import console_tables, drawings, evaluate_checkpoints, main_checkpoints
-from tdlib.study.phases.evaluate import evaluate_environment
+from tdlib.study.live import live
+from tdlib.study.phases.evaluate import evaluate_environment, example_rollouts
 from tdlib.study.phases.limit_tables import limit_curves
 from tdlib.study.phases.train import ensure_trained
 from tdlib.study.run import open_run
@@ -115,6 +116,17 @@ figures.table_of_arms(
     title="drift of the energy at the end, in standard deviations of the starts' energies, by kind and test rate [Hz]",
     at_last="time",
 )
+
+# %% [markdown]
+# ## One rollout at any rate
+#
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](../book/explorer.md) there follows any Δt.
+
+# %%
+rollouts = example_rollouts(run, env, chosen)
+first = {"arm": "baseline, 10 Hz", "test_frequency": "20", "seed": 0, "start": 0}
+live(run, f"{env}-rollout", figures.live_rollout, rollouts, **part, **first)
 
 # %% [markdown]
 # ## Finding, limits, next

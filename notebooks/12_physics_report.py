@@ -34,6 +34,7 @@ from tdlib.study.checkpoint_report import (
     main_checkpoints,
     write_report,
 )
+from tdlib.study.live import live
 from tdlib.study.run import open_run
 from tdlib.study.statistics import evaluate_predictions, merge_parts, summarize
 
@@ -48,6 +49,14 @@ tables = merge_parts(run)
 statistics = summarize(run, tables)
 inside, outside = compared_rates(run)
 run.save_figure("physics", "priors", figures.draw_priors, statistics, inside=inside, outside=outside)
+
+# %% [markdown]
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](../book/explorer.md) there follows any Δt.
+
+# %%
+errors = figures.errors_by_rate(tables.get("one_step_errors"))
+live(run, "errors", figures.live_errors, errors, env=run.preset.environments[0], arm="baseline, 10 Hz")
 
 # %% [markdown]
 # ## Does the prediction gain what the energy gains?

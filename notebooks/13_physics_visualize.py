@@ -34,8 +34,9 @@ n_frames: int = 8  # pictures along the sequence
 # %% tags=["part:imports"]
 from IPython.display import display
 
-from tdlib.figures.motion import draw_frames, draw_motion
-from tdlib.study.phases.motion import stored_motion
+from tdlib.figures.motion import draw_frames, draw_motion, live_motion
+from tdlib.study.live import live
+from tdlib.study.phases.motion import first_coordinates, stored_motion
 from tdlib.study.run import open_run
 
 run = open_run(preset)
@@ -48,6 +49,17 @@ for env in envs or run.preset.environments:
     motion = stored_motion(run, env, rate, seed, split, idx)
     display(run.save_figure("motion", f"{env}-states", draw_motion, motion))
     display(run.save_figure("motion", f"{env}-frames", draw_frames, motion, count=n_frames))
+
+# %% [markdown]
+# ## One more, and another rate
+#
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](../book/explorer.md) there follows any Δt.
+
+# %%
+motions = first_coordinates(run, seed)
+first = {"env": run.preset.environments[0], "rate": f"{rate:g}", "sequence": 0}
+live(run, "motion", live_motion, motions, **first)
 
 # %% [markdown]
 # ## Finding, limits, next

@@ -17,7 +17,9 @@ from tdlib.figures.style import WIDTH, sort_rates, style
 HEIGHT = 3.0  # [in]
 FRAME = {"left": 0.17, "right": 0.97, "top": 0.86, "bottom": 0.18}  # fixed: to lay out takes longer than to draw
 SCREEN_DOTS = 110  # per inch, of a picture in JupyterLab
-SAID = {  # column -> what stands before and after its value
+SAID = {
+    "rate": ("at ", " Hz"),
+    "sequence": ("sequence ", ""),  # column -> what stands before and after its value
     "env": ("", ""), "arm": ("", ""), "seed": ("seed ", ""), "start": ("start ", ""),
     "control_frequency": ("at ", " Hz"), "test_frequency": ("tested at ", " Hz"),
 }  # fmt: skip

@@ -87,6 +87,26 @@ def draw_frames(table: pd.DataFrame, count: int = 8) -> Drawing:
     return Drawing(figure, caption, alt, rows)
 
 
+def live_motion(axis: Axes, rows: pd.DataFrame, table: pd.DataFrame) -> str:
+    """Draw the first coordinate of one sequence over those of the others of its system and rate.
+
+    Args:
+        axis: Empty axes.
+        rows: time [s], value, energy [J] of one system, rate and sequence.
+        table: Those of all.
+    """
+    env, rate = rows["env"].iloc[0], rows["rate"].iloc[0]
+    name = SYSTEMS[env].spec.state_names[0]
+    for _, other in table[(table["env"] == env) & (table["rate"] == rate)].groupby("sequence", sort=False):
+        axis.plot(other["time"], other["value"], color=NEUTRAL["grid"], linewidth=1.0)
+    axis.plot(rows["time"], rows["value"], color=METHOD_COLORS["baseline"])
+    axis.set(xlabel="time [s]", ylabel=state_label(name, env))
+    span = number_text(rows["value"].max() - rows["value"].min())
+    energy = rows["energy"].dropna()
+    told = f", and its energy through {number_text(energy.max() - energy.min())} J" if len(energy) else ""
+    return f"It goes through a range of {span} in {state_label(name, env)}{told} ({env}, n = 1 sequence)."
+
+
 def _draw_sketch(
     axis: Axes, sketch: Sketch, points: Sequence[tuple[float, float]], way: tuple[pd.Series, pd.Series]
 ) -> None:

@@ -10,7 +10,12 @@ from tdlib.figures.live_picture import Draw, LivePicture
 from tdlib.figures.save import SavedFigure, figure_element
 from tdlib.study.run import Missing, Run
 
-LABELS = {"env": "system", "control_frequency": "control rate [Hz]", "test_frequency": "test rate [Hz]"}
+LABELS = {
+    "env": "system",
+    "rate": "rate [Hz]",
+    "control_frequency": "control rate [Hz]",
+    "test_frequency": "test rate [Hz]",
+}
 WIDE = {"description_width": "10em"}
 
 Choice: TypeAlias = ipywidgets.Dropdown | ipywidgets.SelectionSlider

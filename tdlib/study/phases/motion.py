@@ -6,11 +6,13 @@ import torch
 
 from tdlib.data import load_dataset, split_path
 from tdlib.data.splits import SPLITS
+from tdlib.evaluation.tables import frequency_label
 from tdlib.study.phases.collect import main_dataset_path
 from tdlib.study.run import Run
 from tdlib.systems import SYSTEMS
 
 SKETCHED = ("across", "up")  # begin the columns of the sketch's points [m]
+FEW = 3  # sequences of each system and rate to choose from
 FINE = 20  # parts of an interval that its motion is followed in
 
 
@@ -70,3 +72,21 @@ def stored_motion(run: Run, env: str, rate: float, seed: int, split: str = "test
         found = found.assign(**{f"{axis} {i}": points[:, i, k].numpy() for i in range(points.shape[1])
                                 for k, axis in enumerate(SKETCHED)})  # fmt: skip
     return found
+
+
+def first_coordinates(run: Run, seed: int) -> pd.DataFrame:
+    """Follow the first coordinate of a few stored test sequences of every system and training rate.
+
+    Returns:
+        Rows of env, rate (a label), sequence, time [s], value (of the state's first dimension), energy [J] (nan where a
+        system declares none).
+    """
+    parts = []
+    for env in run.preset.environments:
+        name = SYSTEMS[env].spec.state_names[0]
+        for rate in run.preset.train_frequencies:
+            for idx in range(FEW):
+                found = stored_motion(run, env, rate, seed, idx=idx)
+                kept = found.assign(rate=frequency_label(rate), value=found[name])
+                parts.append(kept.reindex(columns=["env", "rate", "sequence", "time", "value", "energy"]))
+    return pd.concat(parts, ignore_index=True)
