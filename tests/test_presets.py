@@ -42,8 +42,9 @@ def test_control_of_the_presets_compares_like_with_like(name):
         assert (seeds, control.oracle_episodes(seeds), control.episodes_per_seed) == (12, 5, 5)
 
 
-def test_the_presets_are_the_four_of_the_design():
-    assert set(PRESETS) == {"smoke", "quick", "full", "full_literal"}
+def test_the_presets_are_those_of_the_design():
+    chapters = {"physics", "physics_quick", "physics_smoke"}
+    assert set(PRESETS) == {"smoke", "quick", "full", "full_literal"} | chapters
 
 
 def change(content: dict, key: str, value: object) -> None:

@@ -93,8 +93,16 @@ def test_the_arms_are_those_of_the_design():
     table |= {("lstm", "baseline", "none"): rates}
     table |= {("lstm", "dt_conditioned", form): {"20"} for form in ("concat", "scaled_concat")}
     table |= {("lstm", "multi_resolution", form): {"mixed"} for form in ("concat", "scaled_concat")}
-    for field in ("first_order_ode", "newtonian", "velocity", "port_hamiltonian"):
+    for field in (
+        "first_order_ode",
+        "newtonian",
+        "velocity",
+        "port_hamiltonian",
+        "separable_hamiltonian",
+        "mass_matrix",
+    ):
         table |= {(field, "ode", "rk4"): rates | several, (field, "ode", "euler"): rates}
+    table |= {("separable_hamiltonian", "ode", "leapfrog"): rates}
     table |= {("ensemble", "dt_conditioned", "scaled_concat"): {"20"}}
     table |= {("ensemble", "multi_resolution", "scaled_concat"): {"mixed"}}
     found = {}
