@@ -31,9 +31,11 @@ from tdlib.publish.speed_page import speed_page
 from tdlib.publish.staged_explorer import stage_explorer
 from tdlib.publish.staged_media import DARK, stage_media
 from tdlib.study.chapters import CHAPTERS, STUDY
+from tdlib.study.checkpoint_report import main_checkpoints
 from tdlib.study.layout import ROOT, RunLayout, runs_root
 from tdlib.study.prediction_history import HISTORY, write_history
-from tdlib.study.presets import load_preset, preset_path
+from tdlib.study.presets import Preset, load_preset, preset_path
+from tdlib.study.run import Run
 
 EDITION_LIMIT, CHAPTER_LIMIT = 25_000_000, 4_000_000  # [bytes] of the main study, and of a chapter beside it
 LOOKED_UP = ("statistics.csv", "predictions.csv")  # pages look for the rows of all chapters in the study's table
@@ -174,7 +176,7 @@ def make_edition(preset_name: str) -> int:
         copy_benchmarks(staged / "results" / "metrics")
         write_history(staged / HISTORY, stored=PUBLISHED / HISTORY)
     seed = preset.seeds[0]
-    for checkpoint in sorted(layout.models.glob(f"*/*/*/seed{seed}")):
+    for checkpoint in sorted(layout.models.glob(f"*/*/*/seed{seed}")) if study else _compared(preset, seed):
         copied = staged / "models" / checkpoint.relative_to(layout.models)
         copied.mkdir(parents=True)
         for name in ("model.pt", "config.yaml"):
@@ -190,6 +192,13 @@ def make_edition(preset_name: str) -> int:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(staged, target)
     return size
+
+
+def _compared(preset: Preset, seed: int) -> list[Path]:
+    """Checkpoints that a chapter's report compares, of one seed."""
+    run = Run(preset, RunLayout.of(preset.name))
+    found = [path for env in preset.environments for path in main_checkpoints(run, env)]
+    return [path for path in found if path.name == f"seed{seed}"]
 
 
 def copy_benchmarks(target: Path) -> None:
