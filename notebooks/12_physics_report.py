@@ -56,7 +56,7 @@ run.save_figure("physics", "priors", figures.draw_priors, statistics, inside=ins
 
 # %%
 errors = figures.errors_by_rate(tables.get("one_step_errors"))
-live(run, "errors", figures.live_errors, errors, env=run.preset.environments[0], arm="baseline, 10 Hz")
+live(run, "priors", figures.live_errors, errors, env=run.preset.environments[0], arm="baseline, 10 Hz")
 
 # %% [markdown]
 # ## Does the prediction gain what the energy gains?
