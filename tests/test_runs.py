@@ -8,11 +8,14 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from nbclient import NotebookClient
 
 from tdlib.core.files import parse_yaml, write_text, yaml_text
+from tdlib.evaluation.tables import read_table
 from tdlib.publish import site
 from tdlib.publish.edition import pack, unpack, write_stripped_notebook
 from tdlib.publish.site import gallery_page, main
@@ -180,3 +183,27 @@ def test_yaml_of_files_is_plain_and_safe():
         parse_yaml("!!python/object/apply:os.getcwd []")
     with pytest.raises(yaml.YAMLError):
         yaml_text({"path": Path("x")})
+
+
+def test_an_edition_keeps_few_times_and_digits_of_tables_along_rollouts(tmp_path):
+    run, times = tmp_path / "run" / "results" / "metrics", [round(0.1 * (k + 1), 1) for k in range(50)]
+    run.mkdir(parents=True)
+    same = {"model": "jump", "seed": 0, "git_commit": "12e4567"}
+    rows = [
+        {"env": env, "test_frequency": rate, "time": time, "mse": time / 3, **same}
+        for env in ("a", "b") for rate in ("10", "20") for time in (times if rate == "10" else times[:4])
+    ]  # fmt: skip
+    table = pd.DataFrame(rows * 5)
+    for name in ("energy_drift", "one_step_errors"):
+        table.to_csv(run / f"{name}.csv", index=False)
+    pack(tmp_path / "run", run.parent, tmp_path / "edition")
+    unpack(tmp_path / "edition", tmp_path / "back")
+    back = {
+        name: read_table(tmp_path / f"back/results/metrics/{name}.csv") for name in ("energy_drift", "one_step_errors")
+    }
+    assert len(back["one_step_errors"]) == len(table) and (back["one_step_errors"]["git_commit"] == "12e4567").all()
+    np.testing.assert_allclose(back["one_step_errors"]["mse"], table["mse"], rtol=5e-5)
+    for (_, rate), own in back["energy_drift"].groupby(["env", "test_frequency"]):
+        kept = sorted(own["time"].unique())
+        assert len(kept) == (8 if rate == "10" else 4) and kept[-1] == (times[-1] if rate == "10" else times[3])
+        assert len(own) == 5 * len(kept)

@@ -1,7 +1,8 @@
 """The edition in git: small, exact, and free of times and machines.
 
-Pictures shown by notebooks are stored once, in `results/figures`, and put back when the book is staged; tables are
-compressed. `pack` and `unpack` are inverse to each other for everything a reader sees.
+Pictures shown by notebooks are stored once, in `results/figures`, and put back when the book is staged; large tables
+are compressed, with five digits, and of tables along rollouts with eight times. `pack` and `unpack` are inverse to each
+other for everything a page shows.
 """
 
 import base64
@@ -10,8 +11,11 @@ import shutil
 from pathlib import Path
 
 import nbformat
+import numpy as np
+import pandas as pd
 
 from tdlib.core.files import write_text
+from tdlib.evaluation.tables import read_table
 from tdlib.study.layout import ROOT
 
 PUBLISHED = ROOT / "book" / "published"  # the edition
@@ -20,6 +24,8 @@ KEPT_TAGS = ("tags", "mystnb")
 SHIPPED_RESULTS = ("metrics", "figures", "videos")
 READ_AS_THEY_ARE = ("statistics.csv", "predictions.csv")  # tests and page extensions read them in the edition itself
 COMPRESSED_ABOVE = 20_000  # [bytes]; smaller tables stay readable in git
+ALONG_ROLLOUTS = ("rollout_errors.csv", "energy_drift.csv")  # have a row for each of some hundred times
+TIMES, DIGITS = 8, "%.5g"
 MEDIA = {".png": "data:image/png;base64,", ".mp4": "data:video/mp4;base64,"}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 PLACEHOLDER = "tdlib-result:"  # stands for the data of a file below results/
@@ -70,8 +76,27 @@ def pack(notebooks: Path, results: Path, target: Path) -> None:
     for path in sorted((target / "results").rglob("*.csv")):
         if path.name not in READ_AS_THEY_ARE and path.stat().st_size > COMPRESSED_ABOVE:
             # no name and no time inside, so equal tables give equal files
-            path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+            path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(_short_text(path).encode(), mtime=0))
             path.unlink()
+
+
+def _short_text(path: Path) -> str:
+    """A table's text with few digits and times; one that is of no system, as it is."""
+    text = path.read_text(encoding="utf-8")
+    if "env" not in text.partition("\n")[0].split(","):
+        return text
+    table = read_table(path)
+    return (at_few_times(table) if path.name in ALONG_ROLLOUTS else table).to_csv(index=False, float_format=DIGITS)
+
+
+def at_few_times(table: pd.DataFrame) -> pd.DataFrame:
+    """Keep eight of the times of every system and rate, spread evenly, the last among them."""
+    kept = []
+    for _, rows in table.groupby(["env", "test_frequency"], sort=False):
+        times = np.sort(rows["time"].unique())
+        chosen = times[np.unique(np.linspace(0, len(times) - 1, TIMES).round().astype(int))]
+        kept.append(rows[rows["time"].isin(chosen)])
+    return pd.concat(kept).sort_index() if kept else table
 
 
 def unpack(edition: Path, target: Path) -> None:
