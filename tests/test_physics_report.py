@@ -209,6 +209,7 @@ def test_a_test_set_without_the_intervals_is_told_so(test_set):
 
 PRESET = {
     "name": "tiny",
+    "chapter": "physics",
     "description": "A report's trial.",
     "environments": ["oscillator", "spaceship"],
     "seeds": [0, 1],

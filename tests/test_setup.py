@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tdlib.core.files import parse_yaml
+
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = (ROOT / "requirements.txt").read_text(encoding="utf-8")
 REAL = f'exec "{sys.executable}" "$@"'
@@ -94,5 +96,6 @@ def test_jobs_run_in_folders_whose_names_a_shell_reads(tmp_path):
         # what the shell itself makes of the line: the program's name is replaced by one that prints its arguments
         shown = said.replace(shlex.quote(sys.executable), "printf '%s\\n'").split(" > ")[0]
         printed = subprocess.run(["sh", "-c", shown], cwd=place, capture_output=True, text=True).stdout.splitlines()
-        assert any(str(preset) in word or str(runs) in word for word in printed)
+        named = (str(preset), str(runs), *parse_yaml(preset.read_text(encoding="utf-8"))["chapters"])
+        assert any(name in word for name in named for word in printed)
     assert not list(tmp_path.rglob("CAUGHT")), "a part of a name was executed"

@@ -23,6 +23,7 @@ from tdlib.figures.words import interval_text, seeds_text
 
 SHOWN = {"multi_resolution": "scaled_concat", "ode": "rk4"}  # method -> form of the arms that are set side by side
 FLOOR, CEILING = 1e-3, 10.0  # values beyond are drawn there
+ROOM = 2.0  # around the means; intervals of few seeds run out of the panel
 
 
 def several_rates(statistics: pd.DataFrame) -> pd.DataFrame:
@@ -117,6 +118,9 @@ def draw_energy_beside_error(statistics: pd.DataFrame, rate: str) -> Drawing:
                 axis.plot([x, x], ends[1], color=look["color"], linewidth=1.0, alpha=0.6)
                 axis.plot(x, y, linestyle="", **look)
             axis.set(title=env, xscale="log", yscale="log")
+            own = both[both["env"] == env][["mean_error", "mean"]].clip(FLOOR, CEILING)
+            axis.set_xlim(own["mean_error"].min() / ROOM, own["mean_error"].max() * ROOM)
+            axis.set_ylim(own["mean"].min() / ROOM, own["mean"].max() * ROOM)
             plain_log_axis(axis.xaxis)
             plain_log_axis(axis.yaxis)
         for axis in axes[-1]:
@@ -129,7 +133,7 @@ def draw_energy_beside_error(statistics: pd.DataFrame, rate: str) -> Drawing:
         f"Drift of the energy without input and losses, in standard deviations of the starts' energies, against the "
         f"relative error of driven rollouts after a second, at {rate} Hz; means with 95 % t intervals over seeds, n = "
         f"{span_text(both['n_seeds'])} seeds. Lower is better on both axes; points beyond {FLOOR:g} or {CEILING:g} are "
-        f"drawn there. {_least(both)}"
+        f"drawn there, and intervals may leave a panel. {_least(both)}"
     )
     alt = f"Energy drift against prediction error: {len(models)} models, a panel for each of {len(systems)} systems."
     return Drawing(figure, caption, alt, both)
