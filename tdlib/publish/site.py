@@ -81,7 +81,8 @@ def stage(study: Finished, seed: int, site: Path, chapters: Mapping[str, Finishe
             shutil.copy2(runs_root() / "bench" / name, site / "results" / "metrics" / name)
     static = site / "book" / "_static"
     write_text(static / "theme.css", theme_css())
-    stage_explorer(static, study.models, seed, site / "results" / "metrics" / "statistics.csv")
+    beside = [run.models for run in (chapters or {}).values()]
+    stage_explorer(static, study.models, seed, site / "results" / "metrics" / "statistics.csv", beside)
     write_text(site / "book" / "speed.md", speed_page(site / "results"))
     write_scripts(site)
     stage_media(site)

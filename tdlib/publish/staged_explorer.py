@@ -1,5 +1,6 @@
 """The explorer's files beside a staged book: engine and script, weights per environment, and the run's error table."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tdlib.core.files import write_text
@@ -10,7 +11,7 @@ from tdlib.study.layout import ROOT
 from tdlib.systems import SYSTEMS
 
 
-def stage_explorer(static: Path, models: Path, seed: int, statistics: Path) -> None:
+def stage_explorer(static: Path, models: Path, seed: int, statistics: Path, chapters: Sequence[Path] = ()) -> None:
     """Write `engine.js`, `explorer.js`, `explorer.css`, `explorer_run.js` and `weights/` into a page's static folder.
 
     Args:
@@ -18,10 +19,13 @@ def stage_explorer(static: Path, models: Path, seed: int, statistics: Path) -> N
         models: Folder of checkpoints, `<env>/<model>/<arm>/seed<n>`.
         seed: Seed of the models that the page reads first; those of others are read when a reader chooses them.
         statistics: The run's `statistics.csv`; without it the explorer computes its train × test table.
+        chapters: Folders of checkpoints of chapters beside it, of other systems.
     """
     write_assets(static)
     shown = models.relative_to(ROOT).as_posix() if models.is_relative_to(ROOT) else models.name
-    sizes = write_weights(models, seed, static / "weights")
-    carried = [env for env, system in SYSTEMS.items() if weight_file(system.spec) in sizes]
-    seeds = {env: packed_seeds(models, env, seed) for env in carried}
-    write_text(static / "explorer_run.js", page_script(read_statistics(statistics), shown, carried, seeds))
+    seeds: dict[str, list[int]] = {}
+    for folder in (models, *chapters):
+        sizes = write_weights(folder, seed, static / "weights")
+        carried = [env for env, system in SYSTEMS.items() if weight_file(system.spec) in sizes]
+        seeds |= {env: packed_seeds(folder, env, seed) for env in carried}
+    write_text(static / "explorer_run.js", page_script(read_statistics(statistics), shown, list(seeds), seeds))
