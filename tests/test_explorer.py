@@ -23,7 +23,7 @@ from tdlib.explorer.assets import (
 )
 from tdlib.explorer.python import answers
 from tdlib.explorer.python.answers import Answers, pack_arrays
-from tdlib.explorer.python.entries import TRUE_FIELD, entry_of
+from tdlib.explorer.python.entries import TRUE_FIELD, entry_of, mixture_of
 from tdlib.explorer.python.explorer import widget_script
 from tdlib.explorer.python.pack import pack_models, packed_model
 from tdlib.explorer.python.page import heatmap_rows, motion_error, page_script
@@ -804,3 +804,12 @@ def test_models_on_all_agents_states_are_told_apart(script):
     entries = json.dumps([{**entry_of(arm), "id": str(k), "seed": 0} for k, arm in enumerate(arms)])
     assert len(set(call(script, f"{entries}.map(td.how)"))) == 2
     assert len({entry["label"] for entry in json.loads(entries)}) == 2
+
+
+def test_an_arm_of_several_rates_names_those_of_its_run():
+    arm = Arm("jump", "multi_resolution", "scaled_concat", train_frequency="mixed")
+    record = {"data_hashes": {"5hz_train": "", "10hz_train": "", "20hz_train": "", "branched_train": "", "5hz_val": ""}}
+    entry = entry_of(arm, mixture=mixture_of(record))
+    assert entry["rates"] == [5.0, 10.0, 20.0] and entry["range"] == [5.0, 20.0]
+    assert entry["rateLabel"] == "5, 10, 20 Hz" and entry["limit"]["nodes"] == [0.2, 0.1, 0.05]
+    assert entry_of(arm)["rateLabel"] == "10, 20, 50 Hz" and mixture_of({}) == (10.0, 20.0, 50.0)

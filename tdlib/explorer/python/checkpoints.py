@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tdlib.core.facts import MIXED
 from tdlib.core.files import parse_yaml
+from tdlib.explorer.python.entries import mixture_of
 from tdlib.models import SIZES
 from tdlib.study.arms import Arm, trained_arms
 from tdlib.systems import SYSTEMS
@@ -36,6 +38,13 @@ class Checkpoint:
     def name(self) -> str:
         """Place inside its run, for example `Pendulum_v1/jump/baseline_20hz/seed0`."""
         return "/".join(self.folder.parts[-4:])
+
+    @property
+    def mixture(self) -> tuple[float, ...]:
+        """Rates [Hz] of the run's data, which an arm of several rates was trained at."""
+        if self.arm.train_frequency != MIXED:
+            return self.arm.frequencies
+        return mixture_of(parse_yaml((self.folder / CONFIG_FILE).read_text(encoding="utf-8")))
 
 
 def find_checkpoints(sources: Sequence[Path | str]) -> list[Checkpoint]:

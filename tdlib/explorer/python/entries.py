@@ -3,7 +3,7 @@
 The script itself knows no name of a model, a method or a form.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tdlib.core.facts import LOG_UNIFORM, MIXED, TRAIN_RATES
 from tdlib.core.time_grid import delta_t_of
@@ -26,6 +26,7 @@ DERIVED: dict[str, tuple] = {  # what needs no training -> class, arguments betw
     "newton_2": (NewtonIncrement, 2),
     "newton_3": (NewtonIncrement, 3),
 }
+OURS = tuple(map(float, TRAIN_RATES))  # of the main study
 SERIES = {"newton_2": "Newton's series, order 2", "newton_3": "Newton's series, order 3"}
 LONG_METHODS = {"baseline": "baseline (always its own step)", "persistence": "nothing moves"}
 TRUE_FIELD = "true_field"  # the name in requests of what no training made
@@ -33,12 +34,13 @@ DATA_LABELS = {"seconds": "equal seconds", "pooled": "states of all agents"}
 SOLVER_LABELS = {"euler": "Euler", "rk4": "RK4"}
 
 
-def entry_of(arm: Arm, support: tuple[float, float] | None = None) -> dict:
+def entry_of(arm: Arm, support: tuple[float, float] | None = None, mixture: Sequence[float] = OURS) -> dict:
     """Describe the model of an arm.
 
     Args:
         arm: Its configuration.
         support: Shortest and longest training interval [s] where Δt was log-uniform.
+        mixture: Rates [Hz] of the run that it is of, in which an arm of several rates was trained.
 
     Returns:
         Plain values: the arm's keys; `modelLabel`, `howLabel`, `label`, `rateLabel`, `rateShort`; `rates` and `range`
@@ -47,14 +49,25 @@ def entry_of(arm: Arm, support: tuple[float, float] | None = None) -> dict:
     """
     entry = {
         **arm.keys(),
-        **_words(arm),
+        **_words(arm, mixture),
         "color": arm.method,
-        **_rates(arm, support),
+        **_rates(arm, support, mixture),
         "solver": arm.form if arm.model in FIELDS else None,
         "fixedStep": _fixed_step(arm),
-        "limit": limit_of(arm),
+        "limit": limit_of(arm, mixture),
     }
     return {**entry, "derived": [_derived(arm, method) for method in derives_from(arm)]}
+
+
+def mixture_of(record: Mapping) -> tuple[float, ...]:
+    """Return the rates [Hz] of the data that a checkpoint names; ours where it names none."""
+    labels = [name.removesuffix("hz_train") for name in record.get("data_hashes", {}) if name.endswith("hz_train")]
+    return tuple(sorted(float(label.replace("_", ".")) for label in labels)) or OURS
+
+
+def _frequencies(arm: Arm, mixture: Sequence[float]) -> list[float]:
+    """Training rates [Hz] of an arm of a run."""
+    return list(mixture if arm.train_frequency == MIXED else arm.frequencies)
 
 
 def derives_from(arm: Arm) -> list[str]:
@@ -89,7 +102,7 @@ def true_field() -> dict:
     }  # fmt: skip
 
 
-def limit_of(arm: Arm) -> dict | None:
+def limit_of(arm: Arm, mixture: Sequence[float] = OURS) -> dict | None:
     """Describe what perfect learning would still get wrong; the script follows it along a rollout.
 
     | kind | one step |
@@ -102,7 +115,7 @@ def limit_of(arm: Arm) -> dict | None:
     """
     if not arm.frequencies:
         return None
-    nodes = [delta_t_of(rate) for rate in arm.frequencies]
+    nodes = [delta_t_of(rate) for rate in _frequencies(arm, mixture)]
     step = "its training rates" if len(nodes) > 1 else f"{1000 * nodes[0]:.3g} ms"
     if arm.model in FIELDS:
         field = FIELDS[arm.model]
@@ -147,7 +160,7 @@ def _fixed_step(arm: Arm) -> float | None:
     return arm.train_delta_t if arm.method == "baseline" and arm.form == "none" and arm.frequencies else None
 
 
-def _words(arm: Arm) -> dict[str, str]:
+def _words(arm: Arm, mixture: Sequence[float] = OURS) -> dict[str, str]:
     model, rate = model_label(arm.model), arm.train_frequency
     method = {**METHOD_LABELS, **SERIES}.get(arm.method, arm.method)
     how = LONG_METHODS.get(arm.method, method)
@@ -158,7 +171,7 @@ def _words(arm: Arm) -> dict[str, str]:
         how, method = f"{how}, {arm.form}", f"{method} {arm.form}"
     if arm.data in DATA_LABELS:
         how, method = f"{how}, {DATA_LABELS[arm.data]}", f"{method} ({DATA_LABELS[arm.data]})"
-    several = ", ".join(TRAIN_RATES) + " Hz"
+    several = ", ".join(f"{each:g}" for each in mixture) + " Hz"
     rates = {MIXED: several, LOG_UNIFORM: "Δt log-uniform", "": "–"}.get(rate, f"{rate} Hz")
     return {
         "modelLabel": model,
@@ -169,8 +182,8 @@ def _words(arm: Arm) -> dict[str, str]:
     }
 
 
-def _rates(arm: Arm, support: tuple[float, float] | None) -> dict:
-    rates = list(arm.frequencies)
+def _rates(arm: Arm, support: tuple[float, float] | None, mixture: Sequence[float]) -> dict:
+    rates = _frequencies(arm, mixture)
     if rates:
         return {"rates": rates, "range": [min(rates), max(rates)]}
     low, high = support or (0.005, 0.2)

@@ -92,8 +92,8 @@ class Explorer(anywidget.AnyWidget):
         several = len({c.run for c in self.checkpoints}) > 1
         return [
             {
-                **entry_of(c.arm), "id": str(i), "path": _from_here(c.folder), "run": c.run if several else "",
-                "seed": c.seed,
+                **entry_of(c.arm, mixture=c.mixture),
+                "id": str(i), "path": _from_here(c.folder), "run": c.run if several else "", "seed": c.seed,
             }
             for i, c in enumerate(self.checkpoints)
             if c.env == env

@@ -19,7 +19,7 @@ import torch
 from tdlib.core.facts import ARM_COLUMNS
 from tdlib.core.files import write_text
 from tdlib.core.specs import EnvironmentSpec
-from tdlib.explorer.python.entries import arm_of, entry_of
+from tdlib.explorer.python.entries import arm_of, entry_of, mixture_of
 from tdlib.explorer.python.generate.arrays import MissingOperationError
 from tdlib.explorer.python.generate.pieces import pieces_of
 from tdlib.models import DynamicsModel, TrajectoryShootingModel, find_family
@@ -189,7 +189,7 @@ def _entry(name: str, model: DynamicsModel, packed: DynamicsModel) -> tuple[dict
     weights = b"".join(x.half().contiguous().numpy().astype("<f2").tobytes() for x in tensors.values())
     entry = {
         "id": name,
-        **entry_of(arm_of(config), config.get("delta_t_support")),
+        **entry_of(arm_of(config), config.get("delta_t_support"), mixture_of(config)),
         "seed": config["seed"],
         "delta_t": float(packed.train_delta_t),
         "solver": getattr(packed, "solver", None),
