@@ -17,11 +17,11 @@
 # # A system with hidden parameters, and models that know some physics
 #
 # Every sequence starts anew, draws the parameters that its system varies, and holds one random action per interval. The
-# parameters $\theta$ are stored with the sequence and shown to no model,
+# parameters $\theta$ are stored with the sequence and not among a model's inputs,
 #
 # $$x_{k+1} = \varphi_{\Delta t}(x_k, a_k; \theta), \qquad \theta \sim U, \quad a_k \sim U,$$
 #
-# so that no model can be exact: what is left to a model that knows $\theta$'s mean stands beside the results.
+# so that an exact prediction is out of reach: what is left to a model that knows $\theta$'s mean stands beside the results.
 
 # %% tags=["parameters", "remove-cell"]
 preset: str = "physics_smoke"  # name of a preset of the physics chapter in params/, or a path
@@ -49,7 +49,7 @@ chosen = select_arms(run, train_frequencies=train_frequencies, **parts)
 # ## Sequences
 #
 # One HDF5 file per rate and seed, split by sequence into 80, 10 and 10 %. Sets that are there, made by the same code and
-# settings, are kept: one set serves every model.
+# settings, are kept: one set serves the models of a run.
 
 # %%
 collect_environment(run, env, seeds).round(2)
@@ -66,7 +66,7 @@ run.save_figure("data", f"{env}-coverage", draw_coverage, load_coverage(run, env
 # %% [markdown]
 # ## Train
 #
-# All models have the same number of optimizer steps and hidden units; an equation's structure is all that tells them apart.
+# The models have the same number of optimizer steps and hidden units; an equation's structure is all that tells them apart.
 
 # %%
 summary = train_environment(run, env, chosen)

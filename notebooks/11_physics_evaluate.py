@@ -103,7 +103,7 @@ figures.table_of_arms(
 # ## Energy
 #
 # *Driven* rollouts follow the inputs of the test. *Unforced* ones begin at the same states, without input, on the system
-# that loses nothing: no model is told, so what it loses it has learned.
+# that loses nothing: a model is not told, so what it loses it has learned.
 
 # %%
 run.save_figure("physics", f"{env}-energy", lambda: drawn["energy_comparison.png"], **part)
@@ -133,4 +133,4 @@ live(run, f"{env}-rollout", figures.live_rollout, rollouts, **part, **first)
 #
 # * A prediction may keep its energy and be wrong about the phase; read both figures together.
 # * The first sequence is a picture, not a measure: the tables average all starts of all seeds.
-# * Next: `12_physics_report`, all systems side by side.
+# * Next: `12_physics_report`, the systems side by side.

@@ -35,6 +35,7 @@ FIGURES = [
     "statistics/contrasts.png", "paper_figures/figure1_heatmaps.png", "paper_figures/figure2_horizon.png",
     "paper_figures/figure3_control.png", "paper_figures/figure4_state_space.png", "paper_figures/figure5_ablations.png",
     *[f"own/{name}.png" for name in ("system", "form", "model", "log")],
+    "limits/oscillator.png", "limits/bouncing_ball.png", "physics/priors.png", "physics/energy.png",
 ]  # fmt: skip
 VIDEOS = [
     "pendulum_baseline_10hz_on_50hz.mp4",
@@ -44,6 +45,9 @@ VIDEOS = [
 PER_ENV = ("01_data_exploration", "02_training_analysis", "03_results_visualization", "04_control")
 ONCE = ("00_ground_truth", "05_statistics", "06_paper_figures", "07_explorer", "08_bring_your_own")
 STAGED = {f"notebooks/{name}-{env}" for name in PER_ENV for env in ENVS} | {f"notebooks/{name}" for name in ONCE}
+STAGED |= {f"notebooks/{name}-{env}" for name in ("10_physics_train", "11_physics_evaluate")
+           for env in ("oscillator", "bouncing_ball")}  # fmt: skip
+STAGED |= {"notebooks/12_physics_report", "notebooks/13_physics_visualize"}
 GENERATED = STAGED | {"book/gallery", "book/failures_gallery", "book/speed"}  # written when a run's site is staged
 PAGES = sorted(BOOK.glob("*.md"))
 
@@ -95,7 +99,7 @@ def test_every_page_of_the_contents_exists():
     missing = [name for name in files if name not in GENERATED and not (ROOT / f"{name}.md").exists()]
     assert missing == []
     for name in STAGED & set(files):
-        source = ROOT / (re.sub(r"-(Pendulum|CartPole).*", "", name) + ".py")
+        source = ROOT / (re.sub(r"-\w+.*", "", name) + ".py")
         assert source.exists(), f"{name} is staged from {source.name}, which does not exist"
     assert set(files) >= GENERATED, "a notebook or the gallery is not in the table of contents"
 
@@ -201,6 +205,7 @@ FAIR = {  # file -> beginnings of what is said there; scope: our own tables, cod
     "book/ground_truth.md": ["cannot be told apart"],
     "book/models.md": ["All models share one contract", "All networks are small"],
     "book/predictions.md": ["any model was trained"],
+    "book/predictions.yaml": ["no model is told", "cannot turn a velocity"],
     "book/results_interpretation.md": ["all models | planner or task"],
     "book/theory.md": ["any network is trained"],
     "notebooks/04_control.py": ["every model."],
@@ -804,6 +809,7 @@ def test_papermill_commands_name_notebooks_and_their_parameters():
         given = {words[i + 1] for i, word in enumerate(words) if word == "-p"}
         assert words[2] == "out.ipynb" and given <= known, f"{command}: parameters are {sorted(known)}"
         smallest = '""  # name of a preset in params/, or a path; the best' if "07_explorer" in words[1] else '"smoke"'
+        smallest = '"physics_smoke"' if "_physics_" in words[1] else smallest
         assert f"preset: str = {smallest}" in cell, f"{command} must run at the smallest size by default"
         checked += 1
     assert checked >= 8

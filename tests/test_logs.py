@@ -63,6 +63,8 @@ def test_a_log_is_scored_on_its_own_intervals_and_the_rest_says_what_it_needs(sp
         "needs the truth at other intervals than the recorded ones",
         "calibration": "needs a spread: an ensemble of several members",
         "field": "needs the system: its equation",
+        "energy": "needs a system that declares an energy",
+        "dt_generalization": "needs sequences at several intervals: the truth beyond what was recorded",
     }
     flat = evaluation.evaluate_stack(Persistence(test_set.spec), None, test_set, measures=["one_step", "rollout"])
     assert np.allclose(flat["one_step_errors"]["relative_error"], 1) and "skipped" not in flat

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from test_physics import draw, idle, without_friction
+from test_physics import draw, idle
 
 from tdlib.core.context import Batch
 from tdlib.core.solvers import integrate
@@ -108,7 +108,7 @@ def test_a_mass_matrix_obeys_hamilton_and_euler_lagrange_at_once(size, generator
 
 @pytest.mark.parametrize(("solver", "order"), [("midpoint", 2), ("implicit_midpoint", 2)])
 def test_the_midpoint_rules_have_their_order(solver, order, generator):
-    system = without_friction("pendulum")
+    system = SYSTEMS["pendulum"].without_losses()
     state, _, _ = draw(system, 50, generator)
     inputs, interval = torch.zeros(50, 1, dtype=torch.float64), torch.full((50,), 0.4, dtype=torch.float64)
     exact = dataclasses.replace(system, max_substep=1e-3).flow(state, idle(system, 50), 0.4)
@@ -122,7 +122,7 @@ def test_the_midpoint_rules_have_their_order(solver, order, generator):
 @pytest.mark.parametrize("name", ["oscillator", "pendulum", "three_body"])
 def test_symmetric_integrators_run_back_and_others_do_not(name, generator):
     """Turned velocities bring leapfrog back to rounding, the implicit midpoint as near as it is solved; not Euler's."""
-    system = without_friction(name)
+    system = SYSTEMS[name].without_losses()
     state, _, _ = draw(system, 20, generator)
     inputs = system.spec.held_input(idle(system, 20))
     velocities = torch.tensor([i in system.spec.velocity_dims for i in range(system.spec.state_dim)])

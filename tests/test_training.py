@@ -129,7 +129,7 @@ def test_the_arms_are_those_of_the_design():
 
 def test_sizes_add_one_rate_of_the_baseline_and_of_the_best_forms():
     extra = trained_arms(sizes=("small", "large"))
-    assert len(extra) == 6 and len(trained_arms(sizes=("hidden64", "small", "large"))) == 81 + 6
+    assert len(extra) == 6 and len(trained_arms(sizes=("hidden64", "small", "large"))) == 100 + 6
     assert {(a.method, a.form, a.train_frequency) for a in extra if a.size == "large"} == {
         ("baseline", "none", "20"), ("dt_conditioned", "scaled_concat", "20"),
         ("multi_resolution", "scaled_concat", "mixed"),

@@ -34,7 +34,7 @@ def several_rates(statistics: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_priors(statistics: pd.DataFrame, inside: str, outside: tuple[str, str]) -> Drawing:
-    """Draw one-step errors of every model of several rates, one panel per system.
+    """Draw one-step errors of the models of several rates, one panel per system.
 
     Args:
         statistics: Rows of `statistics.csv`, the limits of hidden parameters among them.
@@ -42,14 +42,14 @@ def draw_priors(statistics: pd.DataFrame, inside: str, outside: tuple[str, str])
         outside: Test rates beyond them.
 
     Raises:
-        NothingToDrawError: If no model of several rates was measured at these rates.
+        NothingToDrawError: If models of several rates were not measured at these rates.
     """
     rates = [outside[0], inside, outside[1]]
     errors = statistics[statistics["metric"] == "one_step.relative_error"]
     chosen = several_rates(errors)
     chosen = chosen[chosen["test_frequency"].isin(rates)]
     if chosen.empty:
-        raise NothingToDrawError("no model of several rates was measured at these rates")
+        raise NothingToDrawError("models of several rates were not measured at these rates")
     hidden = statistics[statistics["metric"] == "limit.hidden_parameters"]
     models, systems = list(dict.fromkeys(chosen["model"])), list(dict.fromkeys(chosen["env"]))
     with style():
@@ -92,14 +92,14 @@ def draw_energy_beside_error(statistics: pd.DataFrame, rate: str) -> Drawing:
         rate: Test rate.
 
     Raises:
-        NothingToDrawError: If no model of several rates has both numbers.
+        NothingToDrawError: If models of several rates lack one of the numbers.
     """
     at_rate = several_rates(statistics[statistics["test_frequency"] == rate])
     drift = at_rate[(at_rate["metric"] == "energy.scaled_drift") & (at_rate["detail"] == "unforced")]
     error = at_rate[(at_rate["metric"] == "rollout.relative_error") & (at_rate["detail"] == "1")]
     both = drift.merge(error, on=["env", "model"], suffixes=("", "_error"))
     if both.empty:
-        raise NothingToDrawError("no model of several rates has a drift of its energy and an error after a second")
+        raise NothingToDrawError("models of several rates lack a drift of the energy or an error after a second")
     models, systems = list(dict.fromkeys(both["model"])), list(dict.fromkeys(both["env"]))
     columns = 2 if len(systems) > 1 else 1
     rows = -(-len(systems) // columns)

@@ -111,7 +111,7 @@ class System:
             )
         if self.lossless is not None:
             object.__setattr__(self, "lossless", MappingProxyType(dict(self.lossless)))
-            if self.energy is None or not set(self.lossless) <= set(self.parameters):
+            if (self.lossless and self.energy is None) or not set(self.lossless) <= set(self.parameters):
                 raise ValueError(
                     f"lossless of {name} must name some of parameters {list(self.parameters)} of a system with an "
                     f"energy, got {dict(self.lossless)}"
