@@ -205,7 +205,6 @@ FAIR = {  # file -> beginnings of what is said there; scope: our own tables, cod
     "book/ground_truth.md": ["cannot be told apart"],
     "book/models.md": ["All models share one contract", "All networks are small"],
     "book/predictions.md": ["any model was trained"],
-    "book/predictions.yaml": ["no model is told", "cannot turn a velocity"],
     "book/results_interpretation.md": ["all models | planner or task"],
     "book/theory.md": ["any network is trained"],
     "notebooks/04_control.py": ["every model."],

@@ -63,7 +63,7 @@ def typical(system: System) -> System:
 def hidden_parameter_limit(
     system: System, state: Tensor, action: Tensor, delta_t: float, truth: Tensor, scale: Tensor | None = None
 ) -> float:
-    """Relative error of the exact flow at the mean of the parameters that a sequence draws and that is not among the inputs.
+    """Relative error of the exact flow at the mean of the parameters that a sequence draws and a model is not given.
 
     It knows the equation and the mean, and is what a model that does not infer the parameters is to be measured by; one
     that knows them errs by 0.

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tdlib.data import load_dataset, split_path
+from tdlib.data import TransitionDataset, load_dataset, split_path
 from tdlib.data.splits import SPLITS
 from tdlib.evaluation.tables import frequency_label
 from tdlib.study.phases.collect import main_dataset_path
@@ -41,7 +41,7 @@ def stored_motion(run: Run, env: str, rate: float, seed: int, split: str = "test
     if rate not in run.preset.train_frequencies:
         raise ValueError(f"rate must be one of {list(run.preset.train_frequencies)}, got {rate}")
     (seed,) = run.select_seeds([seed])
-    dataset = load_dataset(split_path(main_dataset_path(run, run.select_environment(env), rate, seed), split), rate)
+    dataset = _stored(run, run.select_environment(env), rate, seed, split)
     if not 0 <= idx < dataset.num_episodes:
         raise ValueError(f"idx must be from 0 to {dataset.num_episodes - 1}, got {idx}")
     system, spec = SYSTEMS[env], dataset.spec
@@ -74,6 +74,10 @@ def stored_motion(run: Run, env: str, rate: float, seed: int, split: str = "test
     return found
 
 
+def _stored(run: Run, env: str, rate: float, seed: int, split: str) -> TransitionDataset:
+    return load_dataset(split_path(main_dataset_path(run, env, rate, seed), split), rate)
+
+
 def first_coordinates(run: Run, seed: int) -> pd.DataFrame:
     """Follow the first coordinate of a few stored test sequences of every system and training rate.
 
@@ -85,7 +89,7 @@ def first_coordinates(run: Run, seed: int) -> pd.DataFrame:
     for env in run.preset.environments:
         name = SYSTEMS[env].spec.state_names[0]
         for rate in run.preset.train_frequencies:
-            for idx in range(FEW):
+            for idx in range(min(FEW, _stored(run, env, rate, seed, "test").num_episodes)):
                 found = stored_motion(run, env, rate, seed, idx=idx)
                 kept = found.assign(rate=frequency_label(rate), value=found[name])
                 parts.append(kept.reindex(columns=["env", "rate", "sequence", "time", "value", "energy"]))
