@@ -52,7 +52,7 @@ test: setup  ## lint, format, types, tests, notebooks and the whole grid at smok
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy
-	@$(BIN)/python -m pytest tests --ignore=tests/commands --ignore=tests/browser -n $(CORES) --dist loadfile
+	@$(BIN)/python -m pytest tests --ignore=tests/commands --ignore=tests/browser -n $(CORES)
 	@$(BIN)/python -m tdlib.grid.command smoke book --cores $(CORES)
 	@$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 300 notebooks
 	@$(BIN)/python -m pytest tests/commands
