@@ -8,10 +8,11 @@ from torch_reference import assert_equals_torch, set_state, settle, shown
 
 from tdlib.explorer.python.scenes import scenes
 from tdlib.study.layout import ROOT
+from tdlib.study.presets import load_preset
 from tdlib.systems import SYSTEMS
 
 PAGE = "notebooks/07_explorer.html"
-ENVS = list(SYSTEMS)
+ENVS = load_preset("smoke").environments  # of the main study, which all kinds of models are trained on
 STUDY_RATES = [5, 10, 16, 20, 25, 33.3, 50, 100, 200]
 
 
