@@ -76,7 +76,8 @@ def run_notebook(browser, watching, lab, name):
     """Open a notebook, alone in its workspace, and run all its cells; asked again while the kernel takes none."""
     # Lab itself asks for what need not be there: settings of this user, other server extensions
     watching.expected += ["Failed to load resource", "ERR_ABORTED"]
-    page = open_window(browser, watching, f"{lab}/lab/workspaces/{Path(name).stem}/tree/{name}?token={TOKEN}", width=1400, server=lab)
+    address = f"{lab}/lab/workspaces/{Path(name).stem}/tree/{name}?token={TOKEN}"
+    page = open_window(browser, watching, address, width=1400, server=lab)
     page.set_default_timeout(60_000)
     page.wait_for_selector(".jp-Notebook .jp-CodeCell")
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", state="attached")
