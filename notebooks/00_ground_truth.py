@@ -69,7 +69,7 @@ run.save_figure(
 #
 # One motion under a held input, by the exact flow and by Gymnasium's integrator at the control interval.
 # In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
-# [explorer](../book/explorer.md) there follows any Δt.
+# [explorer](07_explorer.ipynb) there follows any Δt.
 
 # %%
 motions = pd.concat([plant_motions(SYSTEMS[name]) for name in names], ignore_index=True)

@@ -86,7 +86,7 @@ run.save_figure("data", f"{env}-coverage", draw_coverage, states, part=part)
 #
 # The states that one agent visited, over those of all.
 # In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
-# [explorer](../book/explorer.md) there follows any Δt.
+# [explorer](07_explorer.ipynb) there follows any Δt.
 
 # %%
 live(run, f"{env}-states", live_states, states, part=part, control_frequency="20", seed=0)

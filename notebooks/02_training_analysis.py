@@ -75,7 +75,7 @@ run.save_figure("training", f"{env}-velocity_field", draw_velocity_field, fields
 #
 # Both losses of one model, on the axes of all.
 # In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
-# [explorer](../book/explorer.md) there follows any Δt.
+# [explorer](07_explorer.ipynb) there follows any Δt.
 
 # %%
 first = {"arm": "baseline, 20 Hz", "seed": 0}

@@ -118,7 +118,7 @@ run.save_figure("trajectory_rollouts", env, figures.draw_trajectories, rollouts,
 #
 # One prediction beside the truth.
 # In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
-# [explorer](../book/explorer.md) there follows any Δt.
+# [explorer](07_explorer.ipynb) there follows any Δt.
 
 # %%
 first = {"arm": "baseline, 20 Hz", "test_frequency": "50", "seed": 0, "start": 0}

@@ -67,7 +67,7 @@ film_control(run, env, chosen)
 #
 # Every episode beside the oracle's from the same start; on the line they are alike.
 # In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
-# [explorer](../book/explorer.md) there follows any Δt.
+# [explorer](07_explorer.ipynb) there follows any Δt.
 
 # %%
 own = control.query("method not in ('oracle', 'random') and planner != 'mppi'")

@@ -58,7 +58,7 @@ shown.set_index(["env", "model", "method", "form"])[["mean", "ci_low", "ci_high"
 #
 # What one seed after another does to mean and interval.
 # In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
-# [explorer](../book/explorer.md) there has other seeds to choose.
+# [explorer](07_explorer.ipynb) there has other seeds to choose.
 
 # %%
 intervals = intervals_by_seeds(tables.get("one_step_errors"))

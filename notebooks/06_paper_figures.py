@@ -58,7 +58,7 @@ run.save_figure("paper_figures", "figure5_ablations", figures.draw_figure5, tabl
 #
 # A row of figure 1 for any arm, one line for every seed, over all other arms.
 # In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
-# [explorer](../book/explorer.md) there follows any Δt.
+# [explorer](07_explorer.ipynb) there follows any Δt.
 
 # %%
 first = {"env": run.preset.environments[0], "arm": "baseline, 20 Hz"}

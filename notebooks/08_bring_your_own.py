@@ -83,7 +83,7 @@ run.save_figure("own", "model", draw_beside, errors, own=model, arms=[jump, newt
 #
 # One's own models among ours.
 # In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
-# [explorer](../book/explorer.md) there follows any Δt.
+# [explorer](07_explorer.ipynb) there follows any Δt.
 
 # %%
 own_first = errors_by_rate(errors.iloc[::-1])  # so that one's own head the list

@@ -78,7 +78,7 @@ run.save_figure("training", f"{env}-curves", draw_training_overview, curves, par
 
 # %% [markdown]
 # In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
-# [explorer](../book/explorer.md) there follows any Δt.
+# [explorer](07_explorer.ipynb) there follows any Δt.
 
 # %%
 live(run, f"{env}-curve", live_curve, curves, part=chosen.label, arm="baseline, 10 Hz", seed=0)

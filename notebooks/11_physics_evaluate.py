@@ -121,7 +121,7 @@ figures.table_of_arms(
 # ## One rollout at any rate
 #
 # In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
-# [explorer](../book/explorer.md) there follows any Δt.
+# [explorer](07_explorer.ipynb) there follows any Δt.
 
 # %%
 rollouts = example_rollouts(run, env, chosen)

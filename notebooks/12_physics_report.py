@@ -52,7 +52,7 @@ run.save_figure("physics", "priors", figures.draw_priors, statistics, inside=ins
 
 # %% [markdown]
 # In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
-# [explorer](../book/explorer.md) there follows any Δt.
+# [explorer](07_explorer.ipynb) there follows any Δt.
 
 # %%
 errors = figures.errors_by_rate(tables.get("one_step_errors"))

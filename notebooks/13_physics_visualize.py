@@ -54,7 +54,7 @@ for env in envs or run.preset.environments:
 # ## One more, and another rate
 #
 # In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
-# [explorer](../book/explorer.md) there follows any Δt.
+# [explorer](07_explorer.ipynb) there follows any Δt.
 
 # %%
 motions = first_coordinates(run, seed)

@@ -146,7 +146,7 @@ def test_every_phase_has_one_live_figure_and_a_link_to_the_explorer(path):
     cells = jupytext.read(path).cells
     calls = [i for i, cell in enumerate(cells) if cell.cell_type == "code" and _calls_live(cell.source)]
     assert len(calls) == 1
-    assert "[explorer](../book/explorer.md)" in cells[calls[0] - 1].source
+    assert "[explorer](07_explorer.ipynb)" in cells[calls[0] - 1].source
     assert isinstance(ast.parse(cells[calls[0]].source).body[-1], ast.Expr)  # it is what the cell shows
 
 
