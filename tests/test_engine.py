@@ -109,10 +109,21 @@ def assert_rollout(engine, env, name, model, delta_ts, *, tolerance=1e-9, label=
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * scale, err_msg=f"{env} {name} {options}")
 
 
+# a GRU reads its window anew with a growing list of rows, which no generated step does: the page names it as missing
+CARRIED = [arm for arm in trained_arms() if arm.model != "gru"]
+
+
+def test_the_page_says_which_models_it_leaves_out():
+    arm = trained_arms(["gru"])[0]
+    pack = pack_models("Pendulum-v1", {"gru/baseline_10hz": seeded_model(arm, "Pendulum-v1")})
+    assert pack.payload["index"] == [] and [entry["id"] for entry in pack.payload["missing"]] == ["gru/baseline_10hz"]
+    assert not any(arm.model == "gru" for arm in published_arms())
+
+
 @functools.cache
 def loaded(env: str) -> tuple[Engine, dict]:
     """An engine with every trained arm of one environment, all seven of the LSTM, and the torch models it holds."""
-    models = {f"{arm.model}/{arm.folder}": seeded_model(arm, env) for arm in trained_arms()}
+    models = {f"{arm.model}/{arm.folder}": seeded_model(arm, env) for arm in CARRIED}
     engine = Engine()
     engine.load(pack_models(env, models))
     return engine, {name: packed_model(model) for name, model in models.items()}
@@ -120,7 +131,7 @@ def loaded(env: str) -> tuple[Engine, dict]:
 
 # ------------------------------------------------------------------------------------------------------------ models
 @pytest.mark.parametrize("env", ["Pendulum-v1", "CartPole-v1"])
-@pytest.mark.parametrize("name", [f"{arm.model}/{arm.folder}" for arm in trained_arms()])
+@pytest.mark.parametrize("name", [f"{arm.model}/{arm.folder}" for arm in CARRIED])
 def test_every_arm_equals_torch_over_one_second(env, name):
     engine, models = loaded(env)
     for delta_ts in (REGULAR, IRREGULAR):

@@ -15,6 +15,7 @@ from tdlib.core.facts import ARM_COLUMNS, LOG_FORMS, TRAIN_RATES
 from tdlib.core.seeding import torch_generator
 from tdlib.core.transitions import Transitions
 from tdlib.models import FORMS, MODELS, DynamicsModel, Needs, Options, RescaledIncrement, build_model
+from tdlib.models.families.gru import CLOCKS
 from tdlib.study.arms import DERIVED_ARMS, PERSISTENCE, Arm, all_arms, build_arm, trained_arms
 from tdlib.systems import SYSTEMS
 from tdlib.training import (
@@ -97,6 +98,8 @@ def test_the_arms_are_those_of_the_design():
     for field in fields:
         table |= {(field, "ode", "rk4"): rates | several, (field, "ode", "euler"): rates}
     table |= {("separable_hamiltonian", "ode", "leapfrog"): rates}
+    table |= {("gru", "baseline", "none"): rates}
+    table |= {("gru", "multi_resolution", form): {"mixed"} for form in CLOCKS if form != "warped"}
     table |= {("ensemble", "dt_conditioned", "scaled_concat"): {"20"}}
     table |= {("ensemble", "multi_resolution", "scaled_concat"): {"mixed"}}
     found = {}
@@ -121,7 +124,7 @@ def test_the_arms_are_those_of_the_design():
         ("multi_resolution", "scaled_concat", "mixed"),
     ]
     per_model = {name: len(trained_arms([name])) for name in MODELS}
-    assert per_model == {"jump": 35, "lstm": 7, "first_order_ode": 8, "newtonian": 13, "velocity": 8,
+    assert per_model == {"jump": 35, "lstm": 7, "gru": 11, "first_order_ode": 8, "newtonian": 13, "velocity": 8,
                          "port_hamiltonian": 8, "separable_hamiltonian": 11, "mass_matrix": 8,
                          "ensemble": 2}  # fmt: skip
     assert {arm.form for arm in trained_arms(["jump"])} == set(FORMS)
@@ -129,7 +132,7 @@ def test_the_arms_are_those_of_the_design():
 
 def test_sizes_add_one_rate_of_the_baseline_and_of_the_best_forms():
     extra = trained_arms(sizes=("small", "large"))
-    assert len(extra) == 6 and len(trained_arms(sizes=("hidden64", "small", "large"))) == 100 + 6
+    assert len(extra) == 6 and len(trained_arms(sizes=("hidden64", "small", "large"))) == 111 + 6
     assert {(a.method, a.form, a.train_frequency) for a in extra if a.size == "large"} == {
         ("baseline", "none", "20"), ("dt_conditioned", "scaled_concat", "20"),
         ("multi_resolution", "scaled_concat", "mixed"),
