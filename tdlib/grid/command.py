@@ -15,9 +15,10 @@ import time
 from pathlib import Path
 
 from tdlib.core.files import parse_yaml
-from tdlib.grid.jobs import Job, cells_of_seeds, grid_jobs, runs_of
+from tdlib.grid.jobs import Job, cells_of_seeds, grid_jobs
 from tdlib.grid.preload import preloaded
 from tdlib.grid.stamps import BOOK, job_names, job_result
+from tdlib.study.book import runs_of
 from tdlib.study.layout import ROOT, RunLayout, runs_root
 from tdlib.study.presets import PRESET_ENDINGS, Preset, load_preset
 
