@@ -11,6 +11,7 @@ import pandas as pd
 from tdlib.figures.save import Drawing, save_drawing
 from tdlib.figures.speed import draw_growth, draw_time_split
 from tdlib.grid.times import WORK, phase_times, split_of
+from tdlib.study.book import runs_of
 from tdlib.study.cost import KINDS, load_units, predict, predicted_hours
 from tdlib.study.presets import PRESET_FOLDER, Preset, load_preset
 
@@ -102,7 +103,7 @@ def _phases(results: Path, units: dict[str, pd.DataFrame]) -> list[str]:
     table = phase_times(jobs, parts)
     rows, ratios = [], []
     for r in table.itertuples():
-        expected = predicted.get(WORK.get(r.phase, ""), math.nan)
+        expected = sum(predicted.get(kind, math.nan) for kind in WORK[r.phase]) if r.phase in WORK else math.nan
         ratio = r.work_seconds / 3600 / expected if expected > 0 else math.nan
         ratios += [] if math.isnan(ratio) else [ratio]
         rows.append([
@@ -221,7 +222,7 @@ def _growth(found: dict, figures: Path) -> list[str]:
 def _predictions(units: dict[str, pd.DataFrame], parts: pd.DataFrame | None) -> list[str]:
     if not units:
         return []
-    presets = [load_preset(name) for name in PREDICTED if (PRESET_FOLDER / f"{name}.yaml").is_file()]
+    presets = [run for name in PREDICTED for run in runs_of(load_preset(name))]
     lines = [
         "## What the presets cost",
         "",
@@ -250,7 +251,7 @@ def _prediction_row(preset: Preset, units: pd.DataFrame, kinds: Sequence[str]) -
     table = predict(preset, units)
     by_kind = table.groupby("kind")["cpu_seconds"].apply(lambda seconds: seconds.sum(skipna=False))
     found = [by_kind.get(kind, 0.0) / 3600 for kind in kinds]
-    wall = predicted_hours(preset, units, CORES)["wall"] if not by_kind.isna().any() else math.nan
+    wall = predicted_hours([preset], units, CORES)["wall"] if not by_kind.isna().any() else math.nan
     return [preset.name, *map(_hours, found), _hours(sum(found)), _hours(wall)]
 
 

@@ -61,6 +61,8 @@ class Chapter:
         shipped: Checkpoints of a system of which the edition keeps those of the first seed.
         max_bytes: Most that its edition may take.
         measures: Of the registry, those that this chapter takes and the main study does not.
+        own_transitions: (preset, system) -> transitions that these ask of one model, beside the pairs and rollouts of
+            one seed's test set.
     """
 
     notebooks: Mapping[str, Notebook]
@@ -69,3 +71,4 @@ class Chapter:
     shipped: Callable[["Run", str], list[Path]]
     max_bytes: int
     measures: tuple[str, ...] = ()
+    own_transitions: Callable[["Preset", str], int] = lambda preset, env: 0
