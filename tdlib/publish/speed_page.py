@@ -21,6 +21,7 @@ PROCESSOR = "cpu"  # as `make bench` names it; another device is a card
 GROUPS = {
     "training": "Training",
     "planning": "Planning",
+    "truth": "Truth",
     "collection": "Collection",
     "evaluation": "Evaluation",
     "scaling": "Unit costs",
