@@ -36,7 +36,7 @@ horizon: int = 0  # steps of the open-loop sequences; 0 for those of the preset
 
 # %% tags=["part:imports"]
 from tdlib import figures
-from tdlib.study.checkpoint_report import console_tables, drawings, evaluate_checkpoints, main_checkpoints
+from tdlib.study import checkpoint_report
 from tdlib.study.live import live
 from tdlib.study.phases.evaluate import evaluate_environment, example_rollouts
 from tdlib.study.phases.limit_tables import limit_curves
@@ -73,9 +73,10 @@ figures.table_of_arms(
 # Every checkpoint begins at the held-out starts of its own seed and is fed its own predictions.
 
 # %%
-report = evaluate_checkpoints(run, checkpoints or main_checkpoints(run, env, chosen), horizon=horizon or None)
-drawn = drawings(report)
-print(console_tables(report))
+compared = checkpoints or checkpoint_report.main_checkpoints(run, env, chosen)
+report = checkpoint_report.evaluate_checkpoints(run, compared, horizon=horizon or None)
+drawn = checkpoint_report.drawings(report)
+print(checkpoint_report.console_tables(report))
 
 # %%
 run.save_figure("physics", f"{env}-rollout", lambda: drawn["rollout_comparison.png"], **part)
@@ -89,7 +90,8 @@ run.save_figure("physics", f"{env}-horizon", lambda: drawn["mse_over_horizon.png
 # As many steps are more time at a longer interval. Equal time under the same force is the fairer question; both are shown.
 
 # %%
-run.save_figure("physics", f"{env}-dt_generalization", lambda: drawn["dt_generalization.png"], **part)
+by_interval = drawn["dt_generalization.png"]
+run.save_figure("physics", f"{env}-dt_generalization", lambda: by_interval, **part)
 
 # %%
 figures.table_of_arms(
@@ -113,7 +115,7 @@ figures.table_of_arms(
     tables.get("energy_drift"),
     "scaled_drift",
     ["kind", "test_frequency"],
-    title="drift of the energy at the end, in standard deviations of the starts' energies, by kind and test rate [Hz]",
+    title="drift of the energy at the end [σ of the starts' energies] by kind and test rate [Hz]",
     at_last="time",
 )
 

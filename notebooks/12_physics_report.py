@@ -48,7 +48,8 @@ tables = merge_parts(run)
 # %%
 statistics = summarize(run, tables)
 inside, outside = compared_rates(run)
-run.save_figure("physics", "priors", figures.draw_priors, statistics, inside=inside, outside=outside)
+rates = {"inside": inside, "outside": outside}
+run.save_figure("physics", "priors", figures.draw_priors, statistics, **rates)
 
 # %% [markdown]
 # In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
@@ -56,7 +57,8 @@ run.save_figure("physics", "priors", figures.draw_priors, statistics, inside=ins
 
 # %%
 errors = figures.errors_by_rate(tables.get("one_step_errors"))
-live(run, "priors", figures.live_errors, errors, env=run.preset.environments[0], arm="baseline, 10 Hz")
+first = {"env": run.preset.environments[0], "arm": "baseline, 10 Hz"}
+live(run, "priors", figures.live_errors, errors, **first)
 
 # %% [markdown]
 # ## Does the prediction gain what the energy gains?
@@ -69,7 +71,8 @@ run.save_figure("physics", "energy", figures.draw_energy_beside_error, statistic
 
 # %%
 predictions = evaluate_predictions(run, tables)
-predictions[["prediction", "env", "what", "expected", "measured", "ci_low", "ci_high", "n_seeds", "verdict"]].round(3)
+found = ["measured", "ci_low", "ci_high", "n_seeds", "verdict"]
+predictions[["prediction", "env", "what", "expected", *found]].round(3)
 
 # %% [markdown]
 # ## A report of checkpoints

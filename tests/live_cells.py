@@ -5,27 +5,21 @@ from unittest.mock import patch
 
 from notebook_cells import run_cells
 
+from tdlib.grid.jobs import grid_jobs
+from tdlib.study.book import runs_of
 from tdlib.study.live import LiveFigure
 from tdlib.study.presets import load_preset
 from tdlib.study.run import Missing, Run
 
 PRESET = "smoke"
-SYSTEMS = load_preset(PRESET).environments
-FIRST_SYSTEM = SYSTEMS[0]
-PER_SYSTEM = ("01_data_exploration", "02_training_analysis", "03_results_visualization", "04_control")
-OF_ALL = ("00_ground_truth", "05_statistics", "06_paper_figures", "08_bring_your_own")
-CHAPTER = "physics_smoke"
-CHAPTER_SYSTEMS = load_preset(CHAPTER).environments
+FIRST_SYSTEM = load_preset(PRESET).environments[0]
+NOT_HERE = ("07_explorer",)  # it is live as a whole
 CELLS = [
-    *((name, {"env": env}) for name in PER_SYSTEM for env in SYSTEMS),
-    *((name, {}) for name in OF_ALL),
-    *(
-        (name, {"env": env, "preset": CHAPTER})
-        for name in ("10_physics_train", "11_physics_evaluate")
-        for env in CHAPTER_SYSTEMS
-    ),
-    *((name, {"preset": CHAPTER}) for name in ("12_physics_report", "13_physics_visualize")),
-]  # (notebook, its parameters) of every live figure of the run
+    (job.notebook, job.parameters if run.name == PRESET else {**job.parameters, "preset": run.name})
+    for run in runs_of(load_preset(PRESET))
+    for job in grid_jobs(run)
+    if job.notebook not in NOT_HERE
+]  # (notebook, its parameters) of every live figure of the run and of its chapters
 NAMES = [" ".join([name, *parameters.values()]) for name, parameters in CELLS]
 
 

@@ -10,7 +10,11 @@ import papermill
 import pytest
 
 from tdlib.core.layers import LAYERS
+from tdlib.evaluation import MEASURES
 from tdlib.models import MODELS, build_model
+from tdlib.study.chapters import CHAPTERS, STUDY, chapter_module, load_chapter
+from tdlib.study.cost import KINDS
+from tdlib.study.statistics import table_names
 from tdlib.systems import SYSTEMS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,6 +34,11 @@ NAMED_ELSEWHERE = {  # file -> whom it names, and why it may
     },
     "tdlib/systems/bouncing_ball.py": {"velocity"},  # a state has the name of a family
 }
+WIDEST = 100  # characters of code that a page shows without wrapping
+WRAPPING = (  # wider here and there: their text is part of their results' provenance, so it waits for their next run
+    "00_ground_truth", "03_results_visualization", "05_statistics", "06_paper_figures", "08_bring_your_own",
+    "10_physics_train",
+)  # fmt: skip
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 
 
@@ -106,6 +115,41 @@ def test_only_the_declared_files_name_a_system_or_a_family_outside_its_own():
     assert found == NAMED_ELSEWHERE
 
 
+@pytest.mark.parametrize("chapter", [name for name in CHAPTERS if name != STUDY])
+def test_nothing_names_a_chapter_or_its_notebooks_outside_its_own_file(chapter):
+    own = load_chapter(chapter)
+    names = {chapter, *own.notebooks, *(figure for figure in own.figures if figure.startswith(f"{chapter}/"))}
+    aside = {ROOT / "tdlib" / Path(*chapter_module(chapter).split(".")[1:]).with_suffix(".py"),
+             ROOT / "tdlib/study/chapters/__init__.py"}  # fmt: skip
+    found = {}
+    for path in [*sorted((ROOT / "tdlib").rglob("*.py")), ROOT / "params" / "Snakefile", ROOT / "Makefile"]:
+        text = path.read_text(encoding="utf-8")
+        named = {name for name in names if f'"{name}"' in text or f"'{name}'" in text}
+        if named and path not in aside:
+            found[path.relative_to(ROOT).as_posix()] = named
+    assert found == {}
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_chapter_waits_for_what_it_has_and_its_notebooks_exist(chapter):
+    found = load_chapter(chapter)
+    seen: set[str] = set()
+    for name, notebook in found.notebooks.items():
+        assert set(notebook.after) <= seen and ROOT / "notebooks" / f"{name}.py" in NOTEBOOKS
+        assert set(notebook.work) <= set(KINDS)
+        seen.add(name)
+    assert set(found.tables) <= set(table_names()) and set(found.measures) <= set(MEASURES)
+    sources = "".join((ROOT / "notebooks" / f"{name}.py").read_text(encoding="utf-8") for name in found.notebooks)
+    for figure in found.figures:
+        folder, _, name = figure.partition("/")
+        assert f'"{folder}", ' in sources or f'"{folder}"' in sources, f"no notebook saves {figure}"
+
+
+def test_every_notebook_is_of_one_chapter():
+    named = [name for chapter in CHAPTERS for name in load_chapter(chapter).notebooks]
+    assert sorted(named) == [path.stem for path in NOTEBOOKS]
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebook_pairs_are_equal(path):
     def content(notebook):
@@ -128,6 +172,13 @@ def test_notebooks_are_short_and_call_the_library(path):
     for source in code:
         assert len(source.splitlines()) <= 15, source
         assert not any(isinstance(n, (ast.ClassDef, ast.FunctionDef)) for n in ast.walk(ast.parse(source)))
+
+
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.stem not in WRAPPING], ids=lambda p: p.stem)
+def test_no_line_of_code_wraps_on_the_page(path):
+    cells = [cell for cell in jupytext.read(path).cells if cell.cell_type == "code"]
+    shown = [cell.source for cell in cells if "remove-cell" not in cell.metadata.get("tags", [])]
+    assert [line for source in shown for line in source.splitlines() if len(line) > WIDEST] == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)

@@ -49,7 +49,20 @@ def test_a_row_without_a_peer_prints_and_saves():
     assert row.as_dict()["unit"] == "ms"
 
 
-@pytest.mark.parametrize("name", ["training", "planning", "collection", "evaluation", "scaling", "live", "browser"])
+def test_the_truth_of_systems_is_timed_by_transitions(monkeypatch):
+    import bench_truth
+
+    monkeypatch.setattr(bench_truth, "SIDE_BY_SIDE", 64)
+    found = bench_truth.rows(quick=True)
+    assert [row.name.split(",")[0] for row in found] == ["truth of oscillator", "truth of three_body"]
+    assert all(row.ours > 0 and row.unit == "transitions / s" and row.repeats == 3 for row in found)
+    assert found[0].ours > found[1].ours  # a formula against eighty evaluations of the forces
+
+
+NAMES = ["training", "planning", "truth", "collection", "evaluation", "scaling", "live", "browser"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_benchmark_finds_what_it_imports(name):
     """The library's names move; peers may be missing, they are asked for when a row is measured."""
     result = subprocess.run(

@@ -14,6 +14,11 @@ import pytest
 import yaml
 from javascript import Scripts
 
+from tdlib.grid.jobs import grid_jobs
+from tdlib.study.book import WHOLE_BOOK, runs_of
+from tdlib.study.chapters import CHAPTERS, STUDY, load_chapter
+from tdlib.study.presets import load_preset
+
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
 sys.path.insert(0, str(BOOK / "_ext"))
@@ -42,12 +47,12 @@ VIDEOS = [
     "cartpole_multi_resolution_on_50hz.mp4",
     "pendulum_control_at_20hz.mp4",
 ]
-PER_ENV = ("01_data_exploration", "02_training_analysis", "03_results_visualization", "04_control")
-ONCE = ("00_ground_truth", "05_statistics", "06_paper_figures", "07_explorer", "08_bring_your_own")
-STAGED = {f"notebooks/{name}-{env}" for name in PER_ENV for env in ENVS} | {f"notebooks/{name}" for name in ONCE}
-STAGED |= {f"notebooks/{name}-{env}" for name in ("10_physics_train", "11_physics_evaluate")
-           for env in ("oscillator", "bouncing_ball")}  # fmt: skip
-STAGED |= {"notebooks/12_physics_report", "notebooks/13_physics_visualize"}
+STAGED = {f"notebooks/{job.name}" for run in runs_of(load_preset(WHOLE_BOOK)) for job in grid_jobs(run)}
+SMALLEST = {  # what the parameters cell of a notebook says of its preset
+    notebook: '"smoke"' if name == STUDY else f'"{name}_smoke"'
+    for name in CHAPTERS
+    for notebook in load_chapter(name).notebooks
+} | {"07_explorer": '""  # name of a preset in params/, or a path; the best'}
 GENERATED = STAGED | {"book/gallery", "book/failures_gallery", "book/speed"}  # written when a run's site is staged
 PAGES = sorted(BOOK.glob("*.md"))
 
@@ -131,11 +136,11 @@ def test_figures_have_a_name_and_it_is_unique():
     assert len(names) == len(set(names))
 
 
-CHAPTERS = ("ground_truth", "data", "models", "training", "one_step", "rollouts", "consistency", "control",
+PAGES_WITH_RESULTS = ("ground_truth", "data", "models", "training", "one_step", "rollouts", "consistency", "control",
             "statistics", "failure", "explorer", "bring_your_own")  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CHAPTERS)
+@pytest.mark.parametrize("name", PAGES_WITH_RESULTS)
 def test_chapters_state_question_call_reading_and_limits(name):
     page = text(BOOK / f"{name}.md")
     assert "**Question.**" in page
@@ -807,8 +812,7 @@ def test_papermill_commands_name_notebooks_and_their_parameters():
         known = set(re.findall(r"^(\w+)(?::[^=]+)? = ", cell, re.M))
         given = {words[i + 1] for i, word in enumerate(words) if word == "-p"}
         assert words[2] == "out.ipynb" and given <= known, f"{command}: parameters are {sorted(known)}"
-        smallest = '""  # name of a preset in params/, or a path; the best' if "07_explorer" in words[1] else '"smoke"'
-        smallest = '"physics_smoke"' if "_physics_" in words[1] else smallest
+        smallest = SMALLEST[Path(words[1]).stem]
         assert f"preset: str = {smallest}" in cell, f"{command} must run at the smallest size by default"
         checked += 1
     assert checked >= 8

@@ -9,14 +9,20 @@ import torch
 import yaml
 
 from tdlib.data import collect_random, load_dataset
+from tdlib.data.sources.sequences import collect_sequences
 from tdlib.evaluation import build_test_set
 from tdlib.evaluation.control.dynamics import Oracle
 from tdlib.evaluation.control.episodes import ControlSettings, evaluate_control
 from tdlib.evaluation.control.starts import control_starts
+from tdlib.evaluation.measures.energy import lacks_unforced
+from tdlib.evaluation.measures.generalization import DT_RATES
+from tdlib.evaluation.tables import frequency_label
 from tdlib.grid.times import phase_times
 from tdlib.planning import CEM, MPPI, Enumeration
 from tdlib.publish.speed_page import _phases
 from tdlib.study.arms import trained_arms
+from tdlib.study.book import runs_of
+from tdlib.study.chapters import CHAPTERS
 from tdlib.study.cost import (
     ORACLE,
     family,
@@ -28,6 +34,7 @@ from tdlib.study.cost import (
     predict,
     predicted_hours,
     preset_work,
+    unmeasured,
 )
 from tdlib.study.layout import RunLayout
 from tdlib.study.phases.collect import ensure_collected, ppo_dataset_path, random_dataset_path
@@ -87,6 +94,49 @@ def test_test_sets_hold_as_many_transitions_as_counted(env):
     assert num_test_transitions(preset, env) == pairs + steps
 
 
+@pytest.mark.parametrize("env", ["oscillator", "spaceship", "bouncing_ball"])
+def test_a_chapter_counts_the_sequences_and_unforced_rollouts_of_its_own_measures(env):
+    preset = load_preset("physics_smoke")
+    rates = [*map(frequency_label, preset.test_frequencies), "irregular"]
+    evaluation = preset.evaluation
+    found = build_test_set(
+        SYSTEMS[env], [collect_sequences(env, 40, 20, 0)], seed=0, rates=(*preset.test_frequencies, "irregular"),
+        num_pairs=evaluation.num_pairs, num_starts=evaluation.num_starts, horizon=evaluation.horizon,
+        hold=evaluation.hold,
+    )  # fmt: skip
+    steps = {rate: part.actions[..., 0].numel() for rate, part in found.rollouts.items()}
+    sequences = found.sequences(tuple(rate for rate in DT_RATES if rate in rates), evaluation.num_steps)
+    own = sum(part.rollouts.actions[..., 0].numel() for part in sequences)
+    own += 0 if lacks_unforced(SYSTEMS[env]) else sum(steps.values())
+    pairs = evaluation.num_pairs * (len(rates) + len(preset.train_frequencies))
+    assert own > 0 and num_test_transitions(preset, env) == pairs + sum(steps.values()) + own
+
+
+def test_a_chapter_costs_what_its_notebooks_do():
+    preset = load_preset("physics_quick")
+    work = preset_work(preset)
+    assert set(work["kind"]) == {"collection", "training", "evaluation"}  # nothing is controlled
+    sequences = work[work["what"] == "sequence transitions"]
+    assert sequences["count"].sum() == len(preset.environments) * len(preset.seeds) * 3 * 2000
+    arms = [arm for env in preset.environments for arm in arms_of(preset, env) if arm.source == arm]
+    assert sum(counts(preset, "training").values()) == 120 * len(preset.seeds) * len(arms) > 0
+
+
+def test_runs_side_by_side_share_the_cores_and_what_was_not_measured_is_named():
+    study = load_preset("smoke")
+    runs = runs_of(study)
+    assert [run.chapter for run in runs] == list(CHAPTERS)
+    work = pd.concat(map(preset_work, runs))
+    units = work[["kind", "what"]].drop_duplicates().assign(seconds=1e-4)
+    both, alone = (predicted_hours(each, units, cores=1)["cpu"] for each in (runs, [study]))
+    assert both == pytest.approx(1e-4 * work["count"].sum() / 3600) and both > alone
+    chains = [predicted_hours([run], units, cores=1000)["wall"] for run in runs]
+    assert predicted_hours(runs, units, cores=1000)["wall"] == pytest.approx(max(chains))
+    assert unmeasured(runs, units) == []
+    known = units[units["what"] != "sequence transitions"]
+    assert unmeasured(runs, known) == ["collection: sequence transitions"] and unmeasured([study], known) == []
+
+
 class Counting(Oracle):
     """The true system, which counts the transitions that a planner asks for."""
 
@@ -134,11 +184,11 @@ def test_predictions_are_counts_times_unit_costs():
     units = work[["kind", "what"]].drop_duplicates().assign(seconds=2e-6)
     table = predict(preset, units)
     assert table["cpu_seconds"].sum() == pytest.approx(2e-6 * work["count"].sum())
-    hours = predicted_hours(preset, units, cores=2)
+    hours = predicted_hours([preset], units, cores=2)
     assert hours["cpu"] == pytest.approx(table["cpu_seconds"].sum() / 3600)
     assert hours["cpu"] / 2 <= hours["wall"] <= hours["cpu"]
     # many cores do not make the longest chain of jobs shorter
-    assert predicted_hours(preset, units, cores=1000)["wall"] == pytest.approx(
+    assert predicted_hours([preset], units, cores=1000)["wall"] == pytest.approx(
         max(rows["cpu_seconds"].sum() - min(rows.groupby("kind")["cpu_seconds"].sum()[["evaluation", "control"]])
             for _, rows in table.groupby("env")) / 3600
     )  # fmt: skip
@@ -206,6 +256,10 @@ def test_the_times_of_a_phase_are_those_of_its_jobs_and_cells():
         {"job": "book", "part": "training", "wall_seconds": 7.0, "cpu_seconds": 7.0},
     ])  # fmt: skip
     table = phase_times(jobs, parts).set_index("phase")
+    ours = pd.DataFrame({**jobs.iloc[0], "job": ["10_physics_train-oscillator"]})
+    done = [("collection", 2.0), ("training", 30.0), ("figures", 4.0)]
+    of_ours = pd.DataFrame([{"job": ours["job"][0], "part": name, "cpu_seconds": each} for name, each in done])
+    assert phase_times(ours, of_ours)["work_seconds"].tolist() == [32.0]
     training = table.loc["02_training_analysis"]
     assert (training["jobs"], training["wall_seconds"], training["cpu_seconds"]) == (2, 110.0, 99.0)
     assert training["work_seconds"] == 79.0 and training["peak_mb"] == 700

@@ -196,6 +196,20 @@ def checkpoints(**axes):
     return table.assign(energy_learned=mean, theta=mean, theta_true=np.sin(mean), omega=-mean, omega_true=0.1)
 
 
+def priors():
+    """Statistics of the models of several rates on five systems, as the chapter on physics compares them."""
+    arms = [{"model": "jump", "method": "multi_resolution", "form": "scaled_concat"}]
+    arms += [{"model": name, "method": "ode", "form": "rk4"} for name in ("newtonian", "port_hamiltonian", "velocity")]
+    what = [("one_step.relative_error", "", rate) for rate in ("2", "10", "40")]
+    what += [("energy.scaled_drift", "unforced", "10"), ("rollout.relative_error", "1", "10")]
+    rows = [{**arm, "env": env, "metric": metric, "detail": detail, "test_frequency": rate}
+            for env in PRIOR_SYSTEMS for arm in arms for metric, detail, rate in what]  # fmt: skip
+    table = pd.DataFrame(rows).assign(train_frequency="mixed", size="hidden64", data="transitions", n_seeds=5, n=320)
+    mean = numbers(len(table))
+    return table.assign(mean=mean, ci_low=mean / 2, ci_high=2 * mean)
+
+
+PRIOR_SYSTEMS = tuple(f"Pendulum-v1 {i}" for i in range(5))
 DRAWINGS = {
     "heatmaps": lambda: figures.draw_error_heatmaps(one_step(ALL[::3])),
     "heatmaps_mse": lambda: figures.draw_error_heatmaps(one_step(FEW[:6]), value="mse"),
@@ -232,6 +246,8 @@ DRAWINGS = {
         checkpoints(protocol=["fixed_steps", "fixed_time"], delta_t=[0.05, 0.1, 0.2, 0.5])
     ),
     "mse_over_horizon": lambda: figures.draw_mse_over_horizon(checkpoints(time=np.linspace(0.1, 5, 50))),
+    "priors": lambda: figures.draw_priors(priors(), inside="10", outside=("2", "40")),
+    "energy_beside_error": lambda: figures.draw_energy_beside_error(priors(), rate="10"),
     "live_rollout": lambda: LivePicture(
         live.live_rollout, trajectories(FEW), arm="baseline, 20 Hz", test_frequency="50", seed=0, start=0
     ).still(),
@@ -340,6 +356,25 @@ def test_the_sentence_of_a_report_orders_arms_only_where_their_intervals_part():
     assert "one seed is no evidence of an order" in single and "one seed has no interval" in single
     lost = parted.assign(mean=parted["mean"].mask(best), bad=best.astype(int), seeds=5 - best.astype(int))
     assert "(Pendulum-v1; 1 not finite)." in figures.draw_mse_over_horizon(lost).caption
+
+
+def test_a_model_looks_the_same_in_all_figures_of_its_chapter():
+    def looks(handles):
+        return {handle.get_label(): (handle.get_color(), handle.get_marker()) for handle in handles}
+
+    table = checkpoints(time=np.linspace(0.1, 5, 50))
+    horizon = figures.draw_mse_over_horizon(table.assign(arm=table["model"])).figure.axes[0]
+    lines = {line.get_label(): line.get_color() for line in horizon.lines}
+    drawn = figures.draw_energy_beside_error(priors(), rate="10").figure
+    marked = looks(drawn.legends[0].legend_handles)
+    assert len(set(marked.values())) == 4
+    assert {color for color, _ in marked.values()} == {lines[name] for name in set(priors()["model"])}
+
+
+def test_the_lowest_panel_of_every_column_names_its_axis():
+    axes = figures.draw_energy_beside_error(priors(), rate="10").figure.axes
+    assert [bool(axis.get_xlabel()) for axis in axes] == [False, False, False, True, True, False]
+    assert [axis.axison for axis in axes] == [True] * 5 + [False]
 
 
 def test_what_is_not_finite_is_counted_and_marked_and_what_is_missing_too():

@@ -9,6 +9,7 @@ from tdlib.core.time_grid import delta_t_of
 from tdlib.evaluation.control.rows import ORACLE_STARTS
 from tdlib.grid.jobs import PHASES, cells_of_seeds, grid_jobs
 from tdlib.planning import planning_steps
+from tdlib.study.chapters import CHAPTERS, STUDY
 from tdlib.study.layout import ROOT
 from tdlib.study.presets import PRESET_FOLDER, PresetError, load_preset
 from tdlib.study.run import open_run
@@ -43,8 +44,11 @@ def test_control_of_the_presets_compares_like_with_like(name):
 
 
 def test_the_presets_are_those_of_the_design():
-    chapters = {"physics", "physics_quick", "physics_smoke"}
+    chapters = {name + size for name in CHAPTERS if name != STUDY for size in ("", "_quick", "_smoke")}
     assert set(PRESETS) == {"smoke", "quick", "full", "full_literal"} | chapters
+    for name, size in (("smoke", "_smoke"), ("quick", "_quick"), ("full", "")):
+        beside = [load_preset(run) for run in load_preset(name).chapters]
+        assert {run.name: run.chapter for run in beside} == {each + size: each for each in CHAPTERS if each != STUDY}
 
 
 def change(content: dict, key: str, value: object) -> None:

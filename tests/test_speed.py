@@ -103,6 +103,26 @@ def test_the_chapter_shows_what_was_measured(results):
     assert float(predicted[5]) == pytest.approx(1e-6 * work["count"].sum() / 3600, rel=0.05)
 
 
+def test_numbers_of_any_size_are_written_out_and_hours_name_what_they_are_of(results):
+    bench, scaling = (results / "metrics" / name for name in ("bench.json", "scaling.json"))
+    rows, costs = json.loads(bench.read_text()), json.loads(scaling.read_text())
+    values = {5065.8: "5,070", 1936770.7: "1,940,000", 999.6: "1,000", 617.2: "617", 0.2193: "0.219", 12.0: "12"}
+    bench.write_text(json.dumps([{**rows[0], "name": f"row {x}", "ours": x} for x in values]))
+    units = [unit for unit in costs["cpu"]["units"] if unit["kind"] != "collection"]
+    scaling.write_text(json.dumps({**costs, "A card": {"units": units}}))
+    page = speed_page(results)
+    for value, written in values.items():
+        assert f"| row {value} | {written} | 1.36 |" in page
+    cpu, card = (line for line in page.splitlines() if line.startswith("| preset |"))
+    assert cpu.count("[CPU h]") == 5 and cpu.endswith("all of these [CPU h] | wall on 2 cores [h] |")
+    assert card == "| preset | training [h of the card] | evaluation [h of the card] | control [h of the card] " + (
+        "| all of these [h of the card] |"
+    )  # agents and environments stay on the processor
+    first, second = (line.split(" | ") for line in page.splitlines() if line.startswith("| full |"))
+    assert second[1:4] == first[2:5] and len(second) == 5 and "–" not in second[4]
+    assert "e+0" not in page
+
+
 @pytest.mark.parametrize("missing", ["bench.json", "scaling.json", "part_times.csv", "job_times.csv"])
 def test_the_chapter_survives_what_is_missing(results, missing):
     (results / "metrics" / missing).unlink()

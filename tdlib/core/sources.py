@@ -27,6 +27,7 @@ REGISTRIES = {  # module -> its tables of entries
     "tdlib.systems": ("SYSTEMS",),
     "tdlib.models.build": ("DISCRETE", "FIELDS", "MODELS"),
     "tdlib.evaluation.measures": ("MEASURES",),
+    "tdlib.study.chapters": ("CHAPTERS",),
 }
 
 _recorded: dict[str, bytes] = {}  # of this process: module -> the text it was compiled from

@@ -221,19 +221,30 @@ def _env(table: pd.DataFrame) -> str:
     return str(table["env"].iloc[0])
 
 
+def look_of(model: str, arm: int = 0) -> dict[str, object]:
+    """Color of a model, the same whichever others are drawn, with the dash and marker of one of its arms.
+
+    Args:
+        model: Its name; one that is in no registry comes after those that are.
+        arm: Number among the model's arms that are drawn.
+    """
+    order = list(known_models())
+    place = order.index(model) if model in order else len(order)
+    dash = DASHES[(place // len(COLORS) + arm) % len(DASHES)]
+    return {
+        "color": COLORS[place % len(COLORS)],
+        "linestyle": (0, dash) if dash else "-",
+        "marker": MARKERS[(place + arm) % len(MARKERS)],
+    }
+
+
 def _looks(table: pd.DataFrame) -> dict[str, dict]:
-    """Color of the model, dash and marker of the arm: two arms of one model differ by those."""
-    order, taken, looks = list(known_models()), dict[str, int](), dict[str, dict]()
-    for arm, model in table.drop_duplicates("arm")[["arm", "model"]].itertuples(index=False):
-        place = order.index(model) if model in order else len(order)
-        again = taken[model] = taken.get(model, -1) + 1
-        dash = DASHES[(place // len(COLORS) + again) % len(DASHES)]
-        looks[arm] = {
-            "color": COLORS[place % len(COLORS)],
-            "linestyle": (0, dash) if dash else "-",
-            "marker": MARKERS[(place + again) % len(MARKERS)],
-        }
-    return looks
+    """Look of every arm: two of one model differ by dash and marker."""
+    arms = table.drop_duplicates("arm")
+    return {
+        arm: look_of(model, number)
+        for arm, model, number in zip(arms["arm"], arms["model"], arms.groupby("model").cumcount(), strict=True)
+    }
 
 
 def _legend(figure: Figure, axes: np.ndarray, looks: Mapping[str, Mapping]) -> None:

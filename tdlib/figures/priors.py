@@ -6,13 +6,12 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from tdlib.core.facts import MIXED
-from tdlib.figures.physics import COLORS, MARKERS
+from tdlib.figures.physics import COLORS, look_of
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import main_model
 from tdlib.figures.style import (
     NEUTRAL,
     NothingToDrawError,
-    known_models,
     model_label,
     new_figure,
     plain_log_axis,
@@ -101,33 +100,33 @@ def draw_energy_beside_error(statistics: pd.DataFrame, rate: str) -> Drawing:
     if both.empty:
         raise NothingToDrawError("models of several rates lack a drift of the energy or an error after a second")
     models, systems = list(dict.fromkeys(both["model"])), list(dict.fromkeys(both["env"]))
+    points = {name: {**look_of(name), "linestyle": ""} for name in models}
     columns = 2 if len(systems) > 1 else 1
     rows = -(-len(systems) // columns)
     with style():
         figure, axes = new_figure(rows, columns, height=2.2 * rows + 0.9)
         for axis in axes.ravel()[len(systems) :]:
             axis.set_axis_off()
-            axis.set_xlabel("")
         for axis, env in zip(axes.ravel(), systems, strict=False):
             for _, row in both[both["env"] == env].iterrows():
                 x, y = (float(np.clip(row[name], FLOOR, CEILING)) for name in ("mean_error", "mean"))
                 ends = [[row["ci_low_error"], row["ci_high_error"]], [row["ci_low"], row["ci_high"]]]
                 ends = np.clip(ends, FLOOR, CEILING)
-                look = _look(row["model"])
-                axis.plot(ends[0], [y, y], color=look["color"], linewidth=1.0, alpha=0.6)
-                axis.plot([x, x], ends[1], color=look["color"], linewidth=1.0, alpha=0.6)
-                axis.plot(x, y, linestyle="", **look)
+                point = points[row["model"]]
+                axis.plot(ends[0], [y, y], color=point["color"], linewidth=1.0, alpha=0.6)
+                axis.plot([x, x], ends[1], color=point["color"], linewidth=1.0, alpha=0.6)
+                axis.plot(x, y, **point)
             axis.set(title=env, xscale="log", yscale="log")
             own = both[both["env"] == env][["mean_error", "mean"]].clip(FLOOR, CEILING)
             axis.set_xlim(own["mean_error"].min() / ROOM, own["mean_error"].max() * ROOM)
             axis.set_ylim(own["mean"].min() / ROOM, own["mean"].max() * ROOM)
             plain_log_axis(axis.xaxis)
             plain_log_axis(axis.yaxis)
-        for axis in axes[-1]:
+        for axis in axes.ravel()[len(systems) - columns : len(systems)]:  # the lowest of every column
             axis.set_xlabel("error after 1 s, driven")
         for axis in axes[:, 0]:
             axis.set_ylabel("energy drift [σ], unforced")
-        keys = [Line2D([], [], linestyle="", **_look(name), label=_name(name)) for name in models]
+        keys = [Line2D([], [], **points[name], label=_name(name)) for name in models]
         figure.legend(handles=keys, loc="outside lower center", ncols=3)
     caption = (
         f"Drift of the energy without input and losses, in standard deviations of the starts' energies, against the "
@@ -142,13 +141,6 @@ def draw_energy_beside_error(statistics: pd.DataFrame, rate: str) -> Drawing:
 def _name(model: str) -> str:
     """Short name of a model; that of the main one, which other figures leave out, too."""
     return model_label(model, short=True) or model
-
-
-def _look(model: str) -> dict[str, str]:
-    """Color and marker of a model, the same whichever others are drawn."""
-    order = list(known_models())
-    place = order.index(model) if model in order else len(order)
-    return {"color": COLORS[place % len(COLORS)], "marker": MARKERS[place % len(MARKERS)]}
 
 
 def _draw_models(axis: Axes, rows: pd.DataFrame, models: list[str], rates: list[str]) -> None:

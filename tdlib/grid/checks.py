@@ -3,115 +3,22 @@
 import argparse
 import itertools
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
-from tdlib.core.facts import POOLED
-from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.evaluation import MEASURES
 from tdlib.evaluation.measures import SKIPPED
-from tdlib.evaluation.measures.velocity_field import equilibria
 from tdlib.evaluation.tables import ARM_COLUMNS, frequency_label
-from tdlib.figures.selection import key_arms, main_model
-from tdlib.grid.jobs import fills_the_book
+from tdlib.figures.selection import main_model
 from tdlib.grid.times import write_times
-from tdlib.models import DynamicsModel, find_family
 from tdlib.study.arms import Arm
-from tdlib.study.chapters import STUDY
-from tdlib.study.contrasts import CONTRASTS
+from tdlib.study.chapters import load_chapter
 from tdlib.study.presets import PresetError
 from tdlib.study.run import Run, open_run
 from tdlib.study.selection import arms_of
 from tdlib.study.statistics import load_tables
 from tdlib.systems import SYSTEMS
-
-Arms = Sequence[Arm]
-
-
-def _fields(arms: Arms) -> bool:
-    return any(arm.method == "ode" for arm in arms)
-
-
-def _velocities(arms: Arms) -> bool:
-    return _fields(arms) or any(arm.model == main_model() and arm.method == "baseline" for arm in arms)
-
-
-def _maps(arms: Arms) -> bool:
-    return any(arm.source == arm and not _remembers(find_family(arm.model).model) for arm in arms)
-
-
-def _remembers(model: type) -> bool:
-    return issubclass(model, DynamicsModel) and model.remembers()
-
-
-def _ensembles(arms: Arms) -> bool:
-    return any(_has_spread(arm) for arm in arms)
-
-
-def _has_spread(arm: Arm) -> bool:
-    return arm.source is not None and find_family(arm.model).has_spread
-
-
-def _pooled(arms: Arms) -> bool:
-    return any(arm.data == POOLED for arm in arms)
-
-
-def _key_arms(arms: Arms) -> bool:
-    return any((arm.model, arm.method, arm.form, arm.train_frequency) in key_arms() for arm in arms)
-
-
-def _main_model(arms: Arms) -> bool:
-    return any(arm.model == main_model() for arm in arms)
-
-
-def _contrasts(arms: Arms) -> bool:
-    known = {(arm.model, arm.method, arm.form, arm.train_frequency) for arm in arms}
-    sides = [[(x.model, x.method, x.form, x.train_frequency) for x in (each.a, each.b)] for each in CONTRASTS]
-    return any(set(both) <= known for both in sides)
-
-
-Expected = dict[str, Callable[[Arms], bool] | None]
-FIGURES: Expected = {  # name -> of which arms a preset must have some; None: it shows what any preset has
-    "ground_truth/plant_change": None,
-    "ground_truth/zero_order_hold": None,
-    "statistics/contrasts": _contrasts,
-    "paper_figures/figure1_heatmaps": _main_model,
-    "paper_figures/figure2_horizon": _key_arms,
-    "paper_figures/figure3_control": _key_arms,
-    "paper_figures/figure4_state_space": _key_arms,
-    "paper_figures/figure5_ablations": _main_model,
-}
-FIGURES_OF_USE = ("own/system", "own/form", "own/model", "own/log")  # only where a run fills the book
-FIGURES_PER_ENVIRONMENT: Expected = {
-    "data/{}-coverage": None,
-    "training/{}-curves": None,
-    "training/{}-velocity_field": _velocities,
-    "error_heatmaps/{}-mse": None,
-    "error_heatmaps/{}-relative": None,
-    "limits/{}": _key_arms,
-    "own_and_pooled/{}": _pooled,
-    "error_vs_horizon/{}": None,
-    "trajectory_rollouts/{}": None,
-    "state_space/{}": None,
-    "consistency/{}-defect": None,
-    "consistency/{}-convergence": _fields,
-    "ensemble/{}-calibration": _ensembles,
-    "control/{}": None,
-}
-FIGURES_OF: dict[str, tuple[Expected, Expected]] = {  # chapter -> of all systems, of each
-    STUDY: (FIGURES, FIGURES_PER_ENVIRONMENT),
-    "physics": (
-        {"physics/priors": None, "physics/energy": None},
-        {
-            "training/{}-curves": None,
-            "physics/{}-rollout": None,
-            "physics/{}-energy": None,
-            "physics/{}-dt_generalization": None,
-            "limits/{}": None,
-        },
-    ),
-}
 
 
 def check_learned(run: Run, tables: dict[str, pd.DataFrame]) -> list[str]:
@@ -146,50 +53,27 @@ def check_learned(run: Run, tables: dict[str, pd.DataFrame]) -> list[str]:
 
 def check_tables(run: Run, tables: dict[str, pd.DataFrame]) -> list[str]:
     """Every arm must stand in every table that covers it, for every environment, rate and seed."""
-    preset = run.preset
-    rates = [*map(frequency_label, preset.test_frequencies), "irregular"]
-    control_rates = [frequency_label(rate) for rate in preset.control.frequencies]
-    everything = arms_of(preset)
-    trained = [arm for arm in everything if arm.source == arm]
-    fields = [arm for arm in trained if arm.method == "ode"]
-    acting = [arm for arm in everything if arm.acts]
-    wanted: dict[str, tuple[Iterable[Arm], list[str] | None]] = {
-        "one_step_errors": (everything, rates),
-        "rollout_errors": (everything, rates),
-        "consistency_errors": (everything, None),
-        "convergence_test": (fields, None),
-        "field_errors": (trained, None),
-        "ensemble_calibration": ([arm for arm in trained if _has_spread(arm)], None),
-        "training_summary": (trained, None),
-    }
-    if preset.chapter == STUDY:
-        wanted["control_performance"] = acting, control_rates
-    else:
-        wanted |= {"energy_drift": (everything, rates), "dt_generalization": (everything, None)}
-    problems = []
-    for name, (arms, frequencies) in wanted.items():
-        arms = list(arms)
+    preset, problems = run.preset, []
+    for name, rows in load_chapter(preset.chapter).tables.items():
+        arms = list(filter(rows.arms, arms_of(preset)))
         if arms and name not in tables:
             problems.append(f"{name}.csv must exist")
         elif arms:
             skipped = _skipped(name, tables)
             arms = [arm for arm in arms if tuple(arm.keys().values()) not in skipped]
-            problems += _missing_rows(run, name, tables[name], arms, frequencies)
+            rates = None if rows.rates is None else rows.rates(preset)
+            problems += _missing_rows(run, name, tables[name], arms, rates)
     return problems
 
 
 def check_figures(run: Run) -> list[str]:
-    """Every figure named by the book must have been drawn, of those whose arms the preset has."""
-    arms = arms_of(run.preset)
-    whole, each = FIGURES_OF[run.preset.chapter]
-    names = [name for name, needs in whole.items() if needs is None or needs(arms)]
-    for env in run.preset.environments:
-        names += [name.format(env) for name, needs in each.items() if needs is None or needs(arms)]
-    if run.preset.chapter == STUDY:
-        names += FIGURES_OF_USE if fills_the_book(run.preset) else ()
-        with_poles = [env for env in run.preset.environments if _maps(arms) and equilibria(SYSTEMS[env])]
-        names += [f"velocity_fields/{env}-poles" for env in with_poles]
-        names += [f"data/{env}-returns" for env in run.preset.environments if has_ppo(env)]
+    """Every figure that the chapter names must have been drawn, of those that the preset has."""
+    names = [
+        name.format(env)
+        for name, needs in load_chapter(run.preset.chapter).figures.items()
+        for env in (run.preset.environments if "{}" in name else [""])
+        if needs is None or needs(run.preset, env)
+    ]
     return [f"figure {name}.png must exist" for name in names if not (run.layout.figures / f"{name}.png").is_file()]
 
 
@@ -223,7 +107,7 @@ def _skipped(name: str, tables: dict[str, pd.DataFrame]) -> set[tuple]:
 
 
 def _missing_rows(
-    run: Run, name: str, table: pd.DataFrame, arms: list[Arm], frequencies: list[str] | None
+    run: Run, name: str, table: pd.DataFrame, arms: list[Arm], frequencies: Sequence[str] | None
 ) -> list[str]:
     columns = ["env", *ARM_COLUMNS, "seed"] + ([] if frequencies is None else ["test_frequency"])
     present = set(table[columns].drop_duplicates().itertuples(index=False, name=None))

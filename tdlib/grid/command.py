@@ -15,9 +15,10 @@ import time
 from pathlib import Path
 
 from tdlib.core.files import parse_yaml
-from tdlib.grid.jobs import Job, cells_of_seeds, grid_jobs, runs_of
+from tdlib.grid.jobs import Job, cells_of_seeds, grid_jobs
 from tdlib.grid.preload import preloaded
 from tdlib.grid.stamps import BOOK, job_names, job_result
+from tdlib.study.book import runs_of
 from tdlib.study.layout import ROOT, RunLayout, runs_root
 from tdlib.study.presets import PRESET_ENDINGS, Preset, load_preset
 
@@ -112,21 +113,22 @@ def _dry_run(
         any_runs = any_runs or any(reasons.values())
         then = ""
     print("and the jobs that wait for these" if any_runs else "all of them are up to date")
-    for line in _predictions(runs[0], cores):
+    for line in _predictions(runs, cores):
         print(line)
     return 0
 
 
-def _predictions(preset: Preset, cores: int) -> list[str]:
-    """What the whole preset costs, where `make bench` has measured unit costs."""
-    from tdlib.study.cost import load_units, predicted_hours  # slow to import
+def _predictions(presets: list[Preset], cores: int) -> list[str]:
+    """What the runs cost together, where `make bench` has measured unit costs."""
+    from tdlib.study.cost import load_units, predicted_hours, unmeasured  # slow to import
 
     lines = []
     for device, units in load_units().items():
-        hours = predicted_hours(preset, units, cores)
+        hours, missing = predicted_hours(presets, units, cores), unmeasured(presets, units)
         wall, cpu = (f"{x:.0f}" if x >= 10 else f"{x:.2g}" for x in (hours["wall"], hours["cpu"]))
+        but = f" but {', '.join(missing)}" if missing else ""
         lines.append(
-            f"all of it, by the unit costs of {device}: {wall} h on {cores} cores, {cpu} h of computing; "
+            f"all of it{but}, by the unit costs of {device}: {wall} h on {cores} cores, {cpu} h of computing; "
             "figures and the book come on top"
         )
     return lines or ["how long it takes: unknown until `make bench` has measured this machine's unit costs"]

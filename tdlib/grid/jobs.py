@@ -5,23 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tdlib.study.arms import DEFAULT_SIZE, PERSISTENCE
-from tdlib.study.chapters import CHAPTERS, STUDY
-from tdlib.study.layout import ROOT, WORKED
-from tdlib.study.predictions import PREDICTIONS
-from tdlib.study.presets import Preset, load_preset
+from tdlib.study.chapters import STUDY, load_chapter
+from tdlib.study.chapters.chapter import Notebook
+from tdlib.study.presets import Preset
 from tdlib.study.selection import NO_MODEL, arms_of
 
-PHASES = ("01_data_exploration", "02_training_analysis", "03_results_visualization", "04_control")
-AFTER = {  # open loop and closed loop need the models, not each other
-    PHASES[0]: (),
-    PHASES[1]: PHASES[:1],
-    PHASES[2]: PHASES[1:2],
-    PHASES[3]: PHASES[1:2],
-}
-OWN = "08_bring_your_own"
-PREDICTED = PREDICTIONS.relative_to(ROOT).as_posix()
+PHASES = tuple(name for name, notebook in load_chapter(STUDY).notebooks.items() if notebook.runs == "each")
 Larger = dict[str, dict[tuple[str, str], tuple[int, ...]]]
-WHOLE_BOOK = "quick"  # the preset whose systems, models and rates the book speaks of
 
 
 @dataclass(frozen=True)
@@ -43,64 +33,33 @@ class Job:
     reads: str = ""
 
 
-def runs_of(preset: Preset) -> list[Preset]:
-    """Return a preset and those of the chapters that run and are shown with it."""
-    return [preset, *map(load_preset, preset.chapters)]
-
-
 def grid_jobs(preset: Preset) -> list[Job]:
-    """List every job of a preset, without those of its chapters."""
-    return _study_jobs(preset) if preset.chapter == STUDY else _chapter_jobs(preset)
+    """List every job of a preset, without those of its chapters.
 
-
-def _chapter_jobs(preset: Preset) -> list[Job]:
-    """List the jobs of a chapter: its notebooks of each system one after the other, then those of all of them."""
-    chapter, jobs = CHAPTERS[preset.chapter], []
-    for env in preset.environments:
-        names = [f"{notebook}-{env}" for notebook in chapter.each]
-        jobs += [
-            Job(name, notebook, {"env": env}, tuple(names[i - 1 : i]))
-            for i, (name, notebook) in enumerate(zip(names, chapter.each, strict=True))
-        ]
-    done = tuple(f"{chapter.each[-1]}-{env}" for env in preset.environments)
-    return jobs + [Job(notebook, notebook, {}, done, reads=PREDICTED) for notebook in chapter.whole]
-
-
-def _study_jobs(preset: Preset) -> list[Job]:
-    """List every job of the main study.
-
-    A preset with `seeds_per_cell` runs cells first: collection once per seed, the later phases once per model and so
-    many seeds, larger networks once per size, method and seed. The notebook of the whole environment then finds their
-    results and shows them together.
+    A preset of the main study with `seeds_per_cell` runs cells first: collection once per seed, the later phases once
+    per model and so many seeds, larger networks once per size, method and seed. The notebook of the whole environment
+    then finds their results and shows them together.
     """
-    jobs = [Job("00_ground_truth", "00_ground_truth")]
+    notebooks = load_chapter(preset.chapter).notebooks
     larger = _larger(preset) if preset.seeds_per_cell else {}
-    for env in preset.environments:
-        for phase in PHASES:
-            before = tuple(f"{name}-{env}" for name in AFTER[phase])
-            parts = _split(phase, env, preset, larger) if preset.seeds_per_cell else []
-            jobs += [*parts, Job(f"{phase}-{env}", phase, {"env": env}, before + tuple(part.name for part in parts))]
-    first = preset.environments[0]
-    last = tuple(f"{phase}-{env}" for phase in PHASES[-2:] for env in preset.environments)
-    jobs.append(Job("05_statistics", "05_statistics", {}, last, reads=PREDICTED))
-    jobs.append(Job("06_paper_figures", "06_paper_figures", {}, last))
-    jobs.append(Job("07_explorer", "07_explorer", {"env": first}, (f"{PHASES[1]}-{first}",)))
-    if fills_the_book(preset):
-        jobs.append(Job(OWN, OWN, {"env": first}, (f"{PHASES[2]}-{first}",), reads=WORKED))
+    jobs = []
+    for name, notebook in notebooks.items():
+        if notebook.needs is not None and not notebook.needs(preset, ""):
+            continue
+        systems = {"each": preset.environments, "first": preset.environments[:1], "whole": ("",)}[notebook.runs]
+        for env in systems:
+            (own,) = _names(name, notebook, [env])
+            cells = _split(name, env, preset, larger) if preset.seeds_per_cell and name in PHASES else []
+            waited_for = [env] if env else preset.environments
+            after = [job for before in notebook.after for job in _names(before, notebooks[before], waited_for)]
+            after += [cell.name for cell in cells]
+            jobs += [*cells, Job(own, name, {"env": env} if env else {}, tuple(after), reads=notebook.reads)]
     return jobs
 
 
-def fills_the_book(preset: Preset) -> bool:
-    """Whether a preset and its chapters run all that the book speaks of, at any size and with any number of seeds."""
-    spoken_of, there = ({run.chapter: run for run in runs_of(one)} for one in (load_preset(WHOLE_BOOK), preset))
-    return all(name in there and _holds(there[name], run) for name, run in spoken_of.items())
-
-
-def _holds(preset: Preset, other: Preset) -> bool:
-    """Whether a preset runs all that another one does."""
-    names = ("environments", "models", "sizes", "train_frequencies", "test_frequencies")
-    there = all(set(getattr(other, name)) <= set(getattr(preset, name)) for name in names)
-    return there and set(other.control.frequencies) <= set(preset.control.frequencies)
+def _names(name: str, notebook: Notebook, envs: Sequence[str]) -> list[str]:
+    """Return the names of a notebook's jobs for some systems."""
+    return [f"{name}-{env}" for env in envs] if notebook.runs == "each" else [name]
 
 
 def cells_of_seeds(preset: Preset, seeds: Collection[int]) -> list[Job]:

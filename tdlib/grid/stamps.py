@@ -20,8 +20,9 @@ from pathlib import Path
 
 from tdlib.core.files import write_text
 from tdlib.core.sources import module_path, source_hash
-from tdlib.grid.jobs import Job, grid_jobs, runs_of
-from tdlib.study.chapters import measures_of
+from tdlib.grid.jobs import Job, grid_jobs
+from tdlib.study.book import runs_of
+from tdlib.study.chapters import chapter_module, measures_of
 from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.presets import Preset, PresetError, load_preset
 from tdlib.study.provenance import (
@@ -90,8 +91,10 @@ def stamp_path(layout: RunLayout, job: str) -> Path:
 
 def job_roots(preset: Preset, name: str) -> list[str]:
     """Return the modules that a job starts from: what its notebook imports, its systems, and its model families."""
-    if name in (CHECKS, BOOK):
-        return ["tdlib.grid.checks" if name == CHECKS else "tdlib.publish.site"]
+    if name == CHECKS:
+        return ["tdlib.grid.checks", chapter_module(preset.chapter)]
+    if name == BOOK:
+        return ["tdlib.publish.site", *(chapter_module(run.chapter) for run in runs_of(preset))]
     job = next(job for job in grid_jobs(preset) if job.name == name)
     code = "\n".join(cell["source"] for cell in read_cells(_notebook(job)) if cell["cell_type"] == "code")
     envs = [job.parameters["env"]] if "env" in job.parameters else preset.environments

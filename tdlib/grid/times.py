@@ -9,15 +9,19 @@ from pathlib import Path
 import pandas as pd
 
 from tdlib.core.files import write_text
-from tdlib.grid.jobs import PHASES
-from tdlib.study.cost import KINDS
+from tdlib.study.chapters import CHAPTERS, load_chapter
 from tdlib.study.run import Run
 
 JOB_COLUMNS = ("job", "wall_seconds", "cpu_seconds", "peak_mb")
 PART_COLUMNS = ("job", "part", "wall_seconds", "cpu_seconds")
 PHASE_COLUMNS = ("phase", "jobs", "wall_seconds", "cpu_seconds", "work_seconds", "peak_mb")
 REST = "process and kernel start"  # of a notebook: all that is outside its cells
-WORK = dict(zip(PHASES, KINDS, strict=True))  # notebook -> the part that is its work, one of those that are predicted
+WORK = {  # notebook -> the parts that are its work, of those that are predicted
+    name: notebook.work
+    for chapter in map(load_chapter, CHAPTERS)
+    for name, notebook in chapter.notebooks.items()
+    if notebook.work
+}
 WHOLE = {"preload": "imports", "checks": "checks", "book": "book"}  # jobs that are no notebooks are one part each
 
 
@@ -58,13 +62,13 @@ def phase_times(jobs: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Rows of phase (name of the notebook, or of another job), jobs (number), wall_seconds and cpu_seconds (sums over
-        jobs), work_seconds (CPU seconds in the part that the phase is for, of those that have one), peak_mb (of the
+        jobs), work_seconds (CPU seconds in the parts that the phase is for, of those that have some), peak_mb (of the
         largest job).
     """
     names, phases = jobs["job"].map(_phase), parts["job"].map(_phase)
     rows = []
     for phase, own in jobs.groupby(names, sort=False):
-        work = parts[(phases == phase) & (parts["part"] == WORK.get(str(phase)))]["cpu_seconds"].sum()
+        work = parts[(phases == phase) & parts["part"].isin(WORK.get(str(phase), ()))]["cpu_seconds"].sum()
         rows.append({
             "phase": phase, "jobs": len(own), "wall_seconds": own["wall_seconds"].sum(),
             "cpu_seconds": own["cpu_seconds"].sum(), "work_seconds": work if phase in WORK else float("nan"),

@@ -10,16 +10,12 @@ from tdlib.core.files import write_text, yaml_text
 from tdlib.evaluation.tables import frequency_label
 from tdlib.figures.style import model_label
 from tdlib.grid.jobs import grid_jobs
+from tdlib.study.chapters import load_chapter
+from tdlib.study.chapters.chapter import RESULTS
 from tdlib.study.presets import Preset
 
 COVER = "book/cover"
 ANY_RUN = ("book/notation", "book/data_format", "book/model_architecture", "book/api")  # pages that need no result
-PARTS = {  # caption -> beginnings of the names of its notebooks
-    "Ground truth and data": ("00", "01"),
-    "Models and training": ("02", "10"),
-    "Results": ("03", "04", "05", "06", "11", "12", "13"),
-    "Use it": ("07",),
-}
 FIRST_FIGURE = "limits/{}.png"  # of every environment, where the run has it: errors against what theory says
 
 
@@ -31,11 +27,12 @@ def write_own_contents(site: Path, preset: Preset) -> None:
 
 def own_contents(preset: Preset) -> dict[str, object]:
     """Return a table of contents of the run's notebooks, its gallery, and the pages that hold for any run."""
-    names = [job.name for job in grid_jobs(preset) if "/" not in job.name]  # cells of one model are shown together
-    pages = {
-        caption: [f"notebooks/{name}" for name in names if name.startswith(first)] for caption, first in PARTS.items()
-    }
-    pages["Results"] += ["book/gallery", "book/failures_gallery"]
+    notebooks = load_chapter(preset.chapter).notebooks
+    pages: dict[str, list[str]] = {}
+    for job in grid_jobs(preset):
+        if "/" not in job.name:  # cells of one model are shown together
+            pages.setdefault(notebooks[job.notebook].part, []).append(f"notebooks/{job.name}")
+    pages[RESULTS] += ["book/gallery", "book/failures_gallery"]
     pages["Reference"] = list(ANY_RUN)
     parts = [{"caption": caption, "chapters": [{"file": file} for file in files]} for caption, files in pages.items()]
     return {"format": "jb-book", "root": COVER, "parts": parts}

@@ -8,6 +8,7 @@ other for everything a page shows.
 import base64
 import gzip
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
@@ -21,10 +22,11 @@ from tdlib.study.layout import ROOT
 PUBLISHED = ROOT / "book" / "published"  # the edition
 KEPT_METADATA = ("kernelspec", "language_info")
 KEPT_TAGS = ("tags", "mystnb")
-SHIPPED_RESULTS = ("metrics", "figures", "videos")
+MEDIA_FOLDERS = ("figures", "videos")
+SHIPPED_RESULTS = ("metrics", *MEDIA_FOLDERS)
 READ_AS_THEY_ARE = ("statistics.csv", "predictions.csv")  # tests and page extensions read them in the edition itself
 COMPRESSED_ABOVE = 20_000  # [bytes]; smaller tables stay readable in git
-ALONG_ROLLOUTS = ("rollout_errors.csv", "energy_drift.csv")  # have a row for each of some hundred times
+ALONG_ROLLOUTS = {"env", "test_frequency", "time"}  # columns of tables with a row for each of some hundred times
 TIMES, DIGITS = 8, "%.5g"
 MEDIA = {".png": "data:image/png;base64,", ".mp4": "data:video/mp4;base64,"}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -83,10 +85,11 @@ def pack(notebooks: Path, results: Path, target: Path) -> None:
 def _short_text(path: Path) -> str:
     """A table's text with few digits and times; one that is of no system, as it is."""
     text = path.read_text(encoding="utf-8")
-    if "env" not in text.partition("\n")[0].split(","):
+    columns = set(text.partition("\n")[0].split(","))
+    if "env" not in columns:
         return text
     table = read_table(path)
-    return (at_few_times(table) if path.name in ALONG_ROLLOUTS else table).to_csv(index=False, float_format=DIGITS)
+    return (at_few_times(table) if columns >= ALONG_ROLLOUTS else table).to_csv(index=False, float_format=DIGITS)
 
 
 def at_few_times(table: pd.DataFrame) -> pd.DataFrame:
@@ -110,17 +113,18 @@ def unpack(edition: Path, target: Path) -> None:
         write_stripped_notebook(path, target / "notebooks" / path.name, media)
 
 
-def copy_results(source: Path, target: Path) -> None:
-    """Copy what the book shows of a run's results."""
-    for name in SHIPPED_RESULTS:
+def copy_results(source: Path, target: Path, kinds: Sequence[str] = SHIPPED_RESULTS) -> None:
+    """Copy what the book shows of a run's results, into what is there of the same kind."""
+    for name in kinds:
         if (source / name).is_dir():
-            shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns("parts", ".*"))
+            ignored = shutil.ignore_patterns("parts", ".*")
+            shutil.copytree(source / name, target / name, ignore=ignored, dirs_exist_ok=True)
 
 
 def _media(results: Path) -> dict[str, str]:
     """Placeholder and data address of every picture and video."""
     found = {}
-    for folder in ("figures", "videos"):
+    for folder in MEDIA_FOLDERS:
         for path in sorted((results / folder).rglob("*")):
             if path.suffix in MEDIA:
                 name = path.relative_to(results).as_posix()

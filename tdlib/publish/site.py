@@ -19,10 +19,10 @@ import pandas as pd
 
 from tdlib.core.files import write_text
 from tdlib.figures.theme import theme_css
-from tdlib.grid.jobs import fills_the_book, grid_jobs, runs_of
+from tdlib.grid.jobs import grid_jobs
 from tdlib.grid.stamps import CONCLUSIONS
 from tdlib.publish.contents import write_own_contents
-from tdlib.publish.edition import PUBLISHED, copy_results, pack, unpack, write_stripped_notebook
+from tdlib.publish.edition import MEDIA_FOLDERS, PUBLISHED, copy_results, pack, unpack, write_stripped_notebook
 from tdlib.publish.examples import write_examples
 from tdlib.publish.failures_page import failures_page
 from tdlib.publish.pages import build_pages
@@ -30,14 +30,13 @@ from tdlib.publish.scripts import write_scripts
 from tdlib.publish.speed_page import speed_page
 from tdlib.publish.staged_explorer import stage_explorer
 from tdlib.publish.staged_media import DARK, stage_media
-from tdlib.study.chapters import CHAPTERS, STUDY
-from tdlib.study.checkpoint_report import main_checkpoints
+from tdlib.study.book import fills_the_book, runs_of
+from tdlib.study.chapters import CHAPTERS, STUDY, load_chapter
 from tdlib.study.layout import ROOT, RunLayout, runs_root
 from tdlib.study.prediction_history import HISTORY, write_history
-from tdlib.study.presets import Preset, load_preset, preset_path
+from tdlib.study.presets import load_preset, preset_path
 from tdlib.study.run import Run
 
-EDITION_LIMIT, CHAPTER_LIMIT = 25_000_000, 4_000_000  # [bytes] of the main study, and of a chapter beside it
 LOOKED_UP = ("statistics.csv", "predictions.csv")  # pages look for the rows of all chapters in the study's table
 BENCH_FILES = ("bench.json", "scaling.json")
 
@@ -113,11 +112,8 @@ def stage_chapter(name: str, run: Finished, site: Path) -> None:
     for path in sorted(run.notebooks.glob("*.ipynb")):
         if f"notebooks/{path.stem}\n" in contents:
             write_stripped_notebook(path, site / "notebooks" / path.name)
-    copy_results(run.results, site / "results" / name)
-    for kind in ("figures", "videos"):
-        if (site / "results" / name / kind).is_dir():
-            shutil.copytree(site / "results" / name / kind, site / "results" / kind, dirs_exist_ok=True)
-            shutil.rmtree(site / "results" / name / kind)
+    copy_results(run.results, site / "results" / name, ["metrics"])
+    copy_results(run.results, site / "results", MEDIA_FOLDERS)
     add_rows(run.results, site / "results")
 
 
@@ -132,7 +128,12 @@ def add_rows(chapter: Path, study: Path) -> None:
 
 def published_chapters() -> list[str]:
     """Return the chapters that the edition in git has a folder of."""
-    return [name for name in CHAPTERS if (PUBLISHED / name / "notebooks").is_dir()]
+    return [name for name in CHAPTERS if name != STUDY and (published_folder(name) / "notebooks").is_dir()]
+
+
+def published_folder(chapter: str) -> Path:
+    """Return the folder of a chapter in the edition in git; the others lie in that of the main study."""
+    return PUBLISHED if chapter == STUDY else PUBLISHED / chapter
 
 
 def gallery_page(figures: Path) -> str:
@@ -161,45 +162,39 @@ def make_edition(preset_name: str) -> int:
     """Copy a finished run into `book/published`, a chapter's into its folder there; return the bytes it takes.
 
     Raises:
-        ValueError: If the run is not finished, or the edition would be larger than 25 MB, a chapter's than 4 MB.
+        ValueError: If the run is not finished, or the edition would be larger than its chapter may be.
     """
     preset = load_preset(preset_name)
-    layout = RunLayout.of(preset.name)
+    layout, chapter = RunLayout.of(preset.name), load_chapter(preset.chapter)
     missing = [cell.name for cell in grid_jobs(preset) if not (layout.notebooks / f"{cell.name}.ipynb").is_file()]
     if missing:
         raise ValueError(f"edition needs a finished run of preset {preset.name!r}, missing notebooks: {missing}")
     staged = layout.root / "edition"
     shutil.rmtree(staged, ignore_errors=True)
     pack(layout.notebooks, layout.root / "results", staged)
-    study = preset.chapter == STUDY
-    if study:
-        write_examples(layout.trajectories, staged / "results" / "trajectories", preset)
-        copy_benchmarks(staged / "results" / "metrics")
-        write_history(staged / HISTORY, stored=PUBLISHED / HISTORY)
-    seed = preset.seeds[0]
-    for checkpoint in sorted(layout.models.glob(f"*/*/*/seed{seed}")) if study else _compared(preset, seed):
+    shipped = [path for env in preset.environments for path in chapter.shipped(Run(preset, layout), env)]
+    for checkpoint in (path for path in shipped if path.name == f"seed{preset.seeds[0]}"):
         copied = staged / "models" / checkpoint.relative_to(layout.models)
         copied.mkdir(parents=True)
         for name in ("model.pt", "config.yaml"):
             shutil.copy2(checkpoint / name, copied / name)
     shutil.copy2(preset_path(preset_name), staged / "preset.yaml")
+    beside: list[Path] = []
+    if preset.chapter == STUDY:  # what belongs to the book as a whole lies with it
+        write_examples(layout.trajectories, staged / "results" / "trajectories", preset)
+        copy_benchmarks(staged / "results" / "metrics")
+        write_history(staged / HISTORY, stored=PUBLISHED / HISTORY)
+        beside = [published_folder(name) for name in published_chapters()]
     size = sum(path.stat().st_size for path in staged.rglob("*") if path.is_file())
-    limit, target = (EDITION_LIMIT, PUBLISHED) if study else (CHAPTER_LIMIT, PUBLISHED / preset.chapter)
-    if size > limit:
-        raise ValueError(f"edition of {preset.name} must be at most {limit} bytes in all, got {size}")
-    for chapter in published_chapters() if study else ():  # they are replaced by their own runs
-        shutil.move(PUBLISHED / chapter, staged / chapter)
+    if size > chapter.max_bytes:
+        raise ValueError(f"edition of {preset.name} must be at most {chapter.max_bytes} bytes in all, got {size}")
+    for folder in beside:  # they are replaced by their own runs
+        shutil.move(folder, staged / folder.name)
+    target = published_folder(preset.chapter)
     shutil.rmtree(target, ignore_errors=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(staged, target)
     return size
-
-
-def _compared(preset: Preset, seed: int) -> list[Path]:
-    """Checkpoints that a chapter's report compares, of one seed."""
-    run = Run(preset, RunLayout.of(preset.name))
-    found = [path for env in preset.environments for path in main_checkpoints(run, env)]
-    return [path for path in found if path.name == f"seed{seed}"]
 
 
 def copy_benchmarks(target: Path) -> None:
@@ -234,14 +229,12 @@ def main(arguments: list[str] | None = None) -> int:
             layout = RunLayout.of("published")
             unpacked, seed = layout.root / "unpacked", load_preset(PUBLISHED / "preset.yaml").seeds[0]
             shutil.rmtree(unpacked, ignore_errors=True)
-            found = {"": PUBLISHED, **{name: PUBLISHED / name for name in published_chapters()}}
-            for name, folder in found.items():
-                unpack(folder, unpacked / name)
-            runs = {
-                n: Finished(unpacked / n / "notebooks", unpacked / n / "results", f / "models")
-                for n, f in found.items()
-            }
-            stage(runs.pop(""), seed, layout.site, runs)
+            runs = {}
+            for name in (STUDY, *published_chapters()):
+                edition, whole = published_folder(name), unpacked / name
+                unpack(edition, whole)
+                runs[name] = Finished(whole / "notebooks", whole / "results", edition / "models")
+            stage(runs.pop(STUDY), seed, layout.site, runs)
         else:
             preset = load_preset(options.preset)
             layout = RunLayout.of(preset.name)

@@ -11,14 +11,17 @@ import pandas as pd
 from tdlib.figures.save import Drawing, save_drawing
 from tdlib.figures.speed import draw_growth, draw_time_split
 from tdlib.grid.times import WORK, phase_times, split_of
+from tdlib.study.book import runs_of
 from tdlib.study.cost import KINDS, load_units, predict, predicted_hours
 from tdlib.study.presets import PRESET_FOLDER, Preset, load_preset
 
 PREDICTED = ("quick", "full", "full_literal")
 CORES = 2  # that costs are predicted for
+PROCESSOR = "cpu"  # as `make bench` names it; another device is a card
 GROUPS = {
     "training": "Training",
     "planning": "Planning",
+    "truth": "Truth",
     "collection": "Collection",
     "evaluation": "Evaluation",
     "scaling": "Unit costs",
@@ -101,7 +104,7 @@ def _phases(results: Path, units: dict[str, pd.DataFrame]) -> list[str]:
     table = phase_times(jobs, parts)
     rows, ratios = [], []
     for r in table.itertuples():
-        expected = predicted.get(WORK.get(r.phase, ""), math.nan)
+        expected = sum(predicted.get(kind, math.nan) for kind in WORK[r.phase]) if r.phase in WORK else math.nan
         ratio = r.work_seconds / 3600 / expected if expected > 0 else math.nan
         ratios += [] if math.isnan(ratio) else [ratio]
         rows.append([
@@ -220,7 +223,7 @@ def _growth(found: dict, figures: Path) -> list[str]:
 def _predictions(units: dict[str, pd.DataFrame], parts: pd.DataFrame | None) -> list[str]:
     if not units:
         return []
-    presets = [load_preset(name) for name in PREDICTED if (PRESET_FOLDER / f"{name}.yaml").is_file()]
+    presets = [run for name in PREDICTED for run in runs_of(load_preset(name))]
     lines = [
         "## What the presets cost",
         "",
@@ -228,29 +231,29 @@ def _predictions(units: dict[str, pd.DataFrame], parts: pd.DataFrame | None) -> 
         "",
     ]
     for device, table in units.items():
-        rows = [_prediction_row(preset, table) for preset in presets]
-        header = ["preset", *(f"{kind} [CPU h]" for kind in KINDS), "all [CPU h]", f"wall on {CORES} cores [h]"]
+        on_card = device != PROCESSOR
+        kinds = [kind for kind in KINDS if not on_card or kind in set(table["kind"])]
+        hours = "h of the card" if on_card else "CPU h"
+        header = ["preset", *(f"{kind} [{hours}]" for kind in kinds), f"all of these [{hours}]"]
+        header += [] if on_card else [f"wall on {CORES} cores [h]"]
+        rows = [_prediction_row(preset, table, kinds)[: len(header)] for preset in presets]
         lines += [f"**Unit costs of {device}.**", "", *_table(header, rows), ""]
     if parts is not None:
         measured = parts[parts["part"].isin(KINDS)].groupby("part")["cpu_seconds"].sum()
         said = ", ".join(f"{kind} {measured.get(kind, 0.0):.0f} s" for kind in KINDS)
         lines += [f"This run itself measured {said} of CPU time.", ""]
-    if list(units) == ["cpu"]:
+    if list(units) == [PROCESSOR]:
         lines += ["No card was measured here: `make bench DEVICE=cuda` on a machine with one adds its row."]
     return lines
 
 
-def _prediction_row(preset: Preset, units: pd.DataFrame) -> list[str]:
+def _prediction_row(preset: Preset, units: pd.DataFrame, kinds: Sequence[str]) -> list[str]:
+    """Hours of each kind of work, of all of these together, and on the clock; what was not measured is no zero."""
     table = predict(preset, units)
     by_kind = table.groupby("kind")["cpu_seconds"].apply(lambda seconds: seconds.sum(skipna=False))
-    hours = predicted_hours(preset, units, CORES)
-    whole = not by_kind.isna().any()
-    return [
-        preset.name,
-        *(_hours(by_kind[kind] / 3600) for kind in KINDS),
-        _hours(hours["cpu"]) if whole else "–",
-        _hours(hours["wall"]) if whole else "–",
-    ]
+    found = [by_kind.get(kind, 0.0) / 3600 for kind in kinds]
+    wall = predicted_hours([preset], units, CORES)["wall"] if not by_kind.isna().any() else math.nan
+    return [preset.name, *map(_hours, found), _hours(sum(found)), _hours(wall)]
 
 
 def _limits() -> list[str]:
@@ -289,7 +292,11 @@ def _read(path: Path, reader: Callable) -> Any:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"
+    """Write three digits, and no power of ten where there are more before the point: `5,070`."""
+    if value is None:
+        return "–"
+    shown = float(f"{value:.3g}")
+    return f"{shown:,.0f}" if shown >= 1000 else f"{value:.3g}"
 
 
 def _percent(share: float) -> str:

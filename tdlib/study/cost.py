@@ -23,6 +23,7 @@ from tdlib.evaluation.sets.schedules import nominal_delta_t
 from tdlib.models import find_family
 from tdlib.planning import Planner, inputs_of, planning_steps
 from tdlib.study.arms import Arm
+from tdlib.study.chapters import load_chapter
 from tdlib.study.layout import RunLayout, runs_root
 from tdlib.study.phases.control import control_settings, oracle_episodes
 from tdlib.study.presets import Preset
@@ -45,7 +46,7 @@ def family(arm: Arm) -> str:
 
 
 def preset_work(preset: Preset) -> pd.DataFrame:
-    """Count the work of a preset: kind, env, model, what, count (one row per kind, environment and family)."""
+    """Count the work of a preset alone: kind, env, model, what, count (one row per kind, environment and family)."""
     rows = [
         {"kind": kind, "env": env, "model": model, "what": what, "count": count}
         for env in preset.environments
@@ -60,13 +61,14 @@ def optimizer_steps(preset: Preset, size: str) -> int:
 
 
 def num_test_transitions(preset: Preset, env: str) -> int:
-    """Transitions of one seed's test set that one model predicts: pairs of all sets and rates, and rollouts."""
+    """Transitions that one model predicts for one seed: pairs of all sets and rates, rollouts, the chapter's own."""
     evaluation = preset.evaluation
     rates = [*map(str, preset.test_frequencies), "irregular"]
     pairs = evaluation.num_pairs * (len(rates) + len(preset.train_frequencies))
     pairs += max(1, evaluation.num_pairs // SHIFT_SHARE) * len(rates) if has_ppo(env) else 0
     pairs += evaluation.num_pairs * len(rates) if SYSTEMS[env].clips else 0  # those with contacts
-    return pairs + evaluation.num_starts * sum(steps_within(evaluation.horizon, nominal_delta_t(r)) for r in rates)
+    steps = evaluation.num_starts * sum(steps_within(evaluation.horizon, nominal_delta_t(rate)) for rate in rates)
+    return pairs + steps + load_chapter(preset.chapter).own_transitions(preset, env)
 
 
 def num_planned_transitions(
@@ -101,12 +103,22 @@ def predict(preset: Preset, units: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def predicted_hours(preset: Preset, units: pd.DataFrame, cores: int) -> dict[str, float]:
-    """Predict hours: `cpu` in all, and `wall` on some cores, at least the longest chain of jobs."""
-    table = predict(preset, units)
-    cpu = table["cpu_seconds"].sum()
-    chain = max(_longest_chain(preset, rows) for _, rows in table.groupby("env"))
+def predicted_hours(presets: Sequence[Preset], units: pd.DataFrame, cores: int) -> dict[str, float]:
+    """Predict hours of runs side by side: `cpu` in all, and `wall` on some cores, at least the longest chain of jobs.
+
+    What was not measured counts for nothing; `unmeasured` lists it.
+    """
+    tables = [(preset, predict(preset, units)) for preset in presets]
+    cpu = sum(table["cpu_seconds"].sum() for _, table in tables)
+    chain = max(_longest_chain(preset, rows) for preset, table in tables for _, rows in table.groupby("env"))
     return {"cpu": cpu / 3600, "wall": max(cpu / cores, chain) / 3600}
+
+
+def unmeasured(presets: Sequence[Preset], units: pd.DataFrame) -> list[str]:
+    """Name the work of some presets that no unit cost was measured of."""
+    table = pd.concat([predict(preset, units) for preset in presets])
+    missing = table[table["seconds"].isna()]
+    return list(dict.fromkeys(missing["kind"] + ": " + missing["what"]))
 
 
 def load_units(path: Path | None = None) -> dict[str, pd.DataFrame]:
@@ -141,7 +153,8 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
     sets = seeds * len(preset.train_frequencies)
     if has_ppo(env):
         yield "collection", "", "PPO transitions", sets * collection.num_transitions
-    yield "collection", "", "random transitions", sets * collection.num_random_transitions
+    random = "random transitions" if collection.sequence_length is None else "sequence transitions"
+    yield "collection", "", random, sets * collection.num_random_transitions
     arms = arms_of(preset, env)
     for arm in (arm for arm in arms if arm.source == arm):
         yield "training", arm.model, family(arm), len(preset.seeds_of(arm)) * optimizer_steps(preset, arm.size)
@@ -150,6 +163,8 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
             own = len(preset.seeds_of(arm))
             yield "evaluation", arm.model, family(arm), own * num_test_transitions(preset, env)
             yield "evaluation", arm.model, f"{family(arm)}, per model", own
+    if not any("control" in notebook.work for notebook in load_chapter(preset.chapter).notebooks.values()):
+        return
     for setting in control_settings(Run(preset, RunLayout.of(preset.name)), env):
         each = num_planned_transitions(preset, env, setting.rate, setting.planner, setting.model_rate)
         if setting.model_rate is None:

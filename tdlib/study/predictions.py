@@ -20,12 +20,12 @@ from pathlib import Path
 import yaml
 
 from tdlib.study.arms import DEFAULT_SIZE
-from tdlib.study.layout import ROOT
+from tdlib.study.layout import PREDICTED, ROOT
 from tdlib.study.measurements import OF_PAIRS, SUCCESS
 from tdlib.study.verdicts import Claim
 from tdlib.systems import SYSTEMS
 
-PREDICTIONS = ROOT / "book" / "predictions.yaml"
+PREDICTIONS = ROOT / PREDICTED
 TABLE = "predictions"  # name of the table of verdicts
 COLUMN_OF = {"train": "train_frequency", "test": "test_frequency"}
 QUERY_KEYS = ("metric", "env", "model", "method", "form", "size", "data", "train", "test", "detail")

@@ -215,8 +215,8 @@ class Preset(_Section):
     @field_validator("chapter")
     @classmethod
     def _known_chapter(cls, name: str) -> str:
-        if name not in (STUDY, *CHAPTERS):
-            raise ValueError(f"chapter must be one of {[STUDY, *CHAPTERS]}, got {name!r}")
+        if name not in CHAPTERS:
+            raise ValueError(f"chapter must be one of {list(CHAPTERS)}, got {name!r}")
         return name
 
     @field_validator("chapters")

@@ -7,6 +7,8 @@ the founding document's setting, the energy errs by its own size many times over
 """
 
 import dataclasses
+import functools
+import operator
 
 from torch import Tensor
 
@@ -52,13 +54,13 @@ def pairs(x: Components, p: Parameters, m: Namespace) -> dict[tuple[int, int], t
 def equation(x: Components, u: Components, p: Parameters, m: Namespace) -> Components:
     """Right-hand side: six velocities, six accelerations."""
     masses = p.mass_1, p.mass_2, p.mass_3
-    pulls = [u[0], u[1], 0.0, 0.0, 0.0, 0.0]
+    pulls: list[list[Number]] = [[u[0]], [u[1]], [], [], [], []]
     for (i, j), (dx, dy, distance) in pairs(x, p, m).items():
         cube = p.gravity / (distance * distance * distance)
         for k, d in enumerate((dx * cube, dy * cube)):
-            pulls[2 * i + k] = pulls[2 * i + k] + masses[j] * d
-            pulls[2 * j + k] = pulls[2 * j + k] - masses[i] * d
-    return (*x[6:], *pulls)
+            pulls[2 * i + k].append(masses[j] * d)
+            pulls[2 * j + k].append(-masses[i] * d)
+    return (*x[6:], *(functools.reduce(operator.add, terms) for terms in pulls))
 
 
 def energy(x: Components, p: Parameters, m: Namespace) -> Number:

@@ -25,6 +25,7 @@ import torch  # noqa: E402
 
 from tdlib.data import collect_random  # noqa: E402
 from tdlib.data.sources.ppo import collect_ppo  # noqa: E402
+from tdlib.data.sources.sequences import collect_sequences  # noqa: E402
 from tdlib.systems import SYSTEMS  # noqa: E402
 from tdlib.evaluation import build_test_set, evaluate_stack  # noqa: E402
 from tdlib.evaluation.control.episodes import ControlSettings, evaluate_control  # noqa: E402
@@ -53,6 +54,8 @@ TRAINED = [  # arm, models in the stack, optimizer steps of the long run
         for field, steps in (("first_order_ode", 60), ("newtonian", 60), ("velocity", 60), ("port_hamiltonian", 30))
         for solver in ("rk4", "euler")
     ),
+    (Arm("separable_hamiltonian", "ode", "rk4", train_frequency=MIXED), 10, 30),
+    (Arm("mass_matrix", "ode", "rk4", train_frequency=MIXED), 10, 30),
     (Arm("jump", "baseline", size="small", train_frequency="20"), 1, 150),
     (Arm("jump", "baseline", size="medium", train_frequency="20"), 1, 30),
     (Arm("jump", "baseline", size="large", train_frequency="20"), 1, 9),
@@ -60,6 +63,7 @@ TRAINED = [  # arm, models in the stack, optimizer steps of the long run
 STACK = 4  # models that are evaluated and planned with together
 PLANNER = CEM()
 REPLAN = 0.1  # [s] between plans
+SEQUENCED, LENGTH = "three_body", 50  # of the systems that draw parameters, the one whose truth costs most
 REPEATS = 1
 LONGER_ON_CARD = 40  # times as many steps: the first are not captured yet, and capturing takes as long as many steps
 
@@ -113,6 +117,7 @@ def unit_costs(clock: Clock) -> Iterator[tuple[str, str, float]]:
         with tempfile.TemporaryDirectory() as folder:
             yield "collection", "PPO transitions", _slope(lambda n: _ppo(clock, n, folder), 2048, 6144)
         yield "collection", "random transitions", _slope(lambda n: _random(clock, n), 2000, 12_000)
+        yield "collection", "sequence transitions", _slope(lambda n: _sequences(clock, n), 5000, 40_000)
     for arm, count, steps in TRAINED:
         yield "training", family(arm), max(step_seconds(clock, arm, count, steps), 0.0) / count
     for arm, _, _ in TRAINED:
@@ -220,6 +225,10 @@ def _random(clock: Clock, count: int) -> float:
     return clock.seconds(lambda: collect_random(ENV, 20.0, 0, count))
 
 
+def _sequences(clock: Clock, count: int) -> float:
+    return clock.seconds(lambda: collect_sequences(SEQUENCED, count // LENGTH, LENGTH, 0))
+
+
 def _slope(seconds: Callable[[int], float], few: int, many: int) -> float:
     return (seconds(many) - seconds(few)) / (many - few)
 
@@ -244,7 +253,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--preset", nargs="*", default=["quick", "full", "full_literal"])
+    parser.add_argument("--preset", nargs="*", default=["quick", "full", "full_literal", "physics"])
     options = parser.parse_args()
     for row in rows(options.device, options.quick):
         print(row.line())
@@ -254,7 +263,7 @@ def main() -> None:
         print(f"{line['name']} against {line['axis']}: power {line['exponent']:.2f} {interval}")
     for device, units in load_units(path).items():
         for name in options.preset:
-            hours = predicted_hours(load_preset(name), units, 2)
+            hours = predicted_hours([load_preset(name)], units, 2)
             print(f"{name} by unit costs of {device}: {hours['cpu']:.2f} h in all, {hours['wall']:.2f} h on 2 cores")
 
 

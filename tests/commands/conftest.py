@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tdlib.study.book import runs_of
+from tdlib.study.presets import load_preset
+
 ROOT = Path(__file__).resolve().parents[2]
-RUNS = ("smoke", "physics_smoke")  # the run and that of its chapter
+RUNS = [run.name for run in runs_of(load_preset("smoke"))]  # the run and those of its chapters
 
 
 @pytest.fixture(scope="module")

@@ -75,14 +75,12 @@ def build_sequences(
     first = rollouts[rates[0]]
     start, drawn = first.state, first.parameters
     intervals = {rate: delta_t_of(float(rate)) for rate in rates}
-    num_holds = max(1, round(length * USUAL_DELTA_T / HOLD))
     each = draw_inputs(system, start, length, generator, drawn, min(intervals.values()))  # (S, T, A)
-    held = draw_inputs(system, start, num_holds, generator, drawn, HOLD)
-    plans: list[tuple[str, str, Tensor]] = []
-    for rate, delta_t in intervals.items():
-        plans.append((FIXED_STEPS, rate, each))
-        if _divides(delta_t, HOLD):
-            plans.append((FIXED_TIME, rate, held.repeat_interleave(num_steps(HOLD, delta_t), dim=1)))
+    held = draw_inputs(system, start, _num_holds(length), generator, drawn, HOLD)
+    plans: list[tuple[str, str, Tensor]] = [
+        (protocol, rate, each if protocol == FIXED_STEPS else held.repeat_interleave(steps // held.shape[1], dim=1))
+        for protocol, rate, steps in sequence_plans(rates, length)
+    ]
     # every plan under its own interval, then under that of each map that ignores it
     moves = [(actions, intervals[rate]) for _, rate, actions in plans]
     moves += [(actions, delta_t_of(float(known))) for known in trained for _, _, actions in plans]
@@ -102,6 +100,26 @@ def build_sequences(
         unaware = {known: paths[(1 + k) * len(plans) + i][0] for k, known in enumerate(trained)}
         found.append(Sequences(protocol, rate, own, unaware))
     return tuple(found)
+
+
+def sequence_plans(rates: Sequence[str], length: int) -> list[tuple[str, str, int]]:
+    """List protocol, rate and number of steps of what `build_sequences` follows; without what cannot be held.
+
+    Args:
+        rates: Labels of the rates.
+        length: Number of steps of `fixed_steps`.
+    """
+    plans = []
+    for rate in rates:
+        delta_t = delta_t_of(float(rate))
+        plans.append((FIXED_STEPS, rate, length))
+        if _divides(delta_t, HOLD):
+            plans.append((FIXED_TIME, rate, _num_holds(length) * num_steps(HOLD, delta_t)))
+    return plans
+
+
+def _num_holds(length: int) -> int:
+    return max(1, round(length * USUAL_DELTA_T / HOLD))
 
 
 def _divides(delta_t: float, hold: float) -> bool:

@@ -1,5 +1,7 @@
 """One stored sequence of a system, followed finely: states, inputs, energy, and the energy that power accounts for."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import torch
@@ -44,6 +46,11 @@ def stored_motion(run: Run, env: str, rate: float, seed: int, split: str = "test
     dataset = _stored(run, run.select_environment(env), rate, seed, split)
     if not 0 <= idx < dataset.num_episodes:
         raise ValueError(f"idx must be from 0 to {dataset.num_episodes - 1}, got {idx}")
+    return _followed(dataset, env, idx, rate=rate, seed=seed, split=split)
+
+
+def _followed(dataset: TransitionDataset, env: str, idx: int, **about: Any) -> pd.DataFrame:
+    """Follow one sequence of a set that is read; `about` is said of every row."""
     system, spec = SYSTEMS[env], dataset.spec
     rows = slice(*dataset.episode_offsets[idx : idx + 2])
     state, action, delta_t, t = (
@@ -54,8 +61,7 @@ def stored_motion(run: Run, env: str, rate: float, seed: int, split: str = "test
     share = torch.arange(FINE + 1, dtype=torch.float64) / FINE
     state, action = (x[:, None].expand(-1, FINE + 1, -1) for x in (state, action))
     states, inputs = system.flow(state, action, delta_t[:, None] * share, drawn), spec.held_input(action)  # (T, F, D)
-    table = {"env": env, "rate": rate, "seed": seed, "split": split, "sequence": idx,
-             "time": (t[:, None] + delta_t[:, None] * share).flatten().numpy()}  # fmt: skip
+    table = {"env": env, **about, "sequence": idx, "time": (t[:, None] + delta_t[:, None] * share).flatten().numpy()}
     table |= {name: states[..., i].flatten().numpy() for i, name in enumerate(spec.state_names)}
     table |= {f"input {name}": inputs[..., i].flatten().numpy() for i, name in enumerate(spec.input_names)}
     if system.energy is not None and system.power is not None:
@@ -89,8 +95,9 @@ def first_coordinates(run: Run, seed: int) -> pd.DataFrame:
     for env in run.preset.environments:
         name = SYSTEMS[env].spec.state_names[0]
         for rate in run.preset.train_frequencies:
-            for idx in range(min(FEW, _stored(run, env, rate, seed, "test").num_episodes)):
-                found = stored_motion(run, env, rate, seed, idx=idx)
+            dataset = _stored(run, env, rate, seed, "test")
+            for idx in range(min(FEW, dataset.num_episodes)):
+                found = _followed(dataset, env, idx)
                 kept = found.assign(rate=frequency_label(rate), value=found[name])
                 parts.append(kept.reindex(columns=["env", "rate", "sequence", "time", "value", "energy"]))
     return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,74 @@
+"""What a chapter says of itself: its notebooks, what they must leave behind, and what of it the edition keeps."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tdlib.study.arms import Arm
+
+if TYPE_CHECKING:  # presets name chapters
+    from tdlib.study.presets import Preset
+    from tdlib.study.run import Run
+
+Need = Callable[["Preset", str], bool]  # (preset, system, empty for all of them) -> whether it is there
+DATA, TRAINING, RESULTS, USE = "Ground truth and data", "Models and training", "Results", "Use it"
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """One notebook of a chapter.
+
+    Args:
+        part: Heading that it stands below where a run has a book of its own.
+        runs: Once for each system, once for the first of them, or once for the whole run.
+        after: Notebooks of the chapter that must have finished: for the same system, or for all if it runs once.
+        work: Kinds of work, of those in `tdlib.study.cost`, that it does where it is not done yet.
+        reads: File or folder below the repository that it works with, neither source nor a result.
+        needs: Whether a preset has it; None if any does.
+    """
+
+    part: str
+    runs: Literal["each", "first", "whole"] = "each"
+    after: tuple[str, ...] = ()
+    work: tuple[str, ...] = ()
+    reads: str = ""
+    needs: Need | None = None
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows that a table must hold for every system and seed.
+
+    Args:
+        arms: Whether an arm must be there.
+        rates: Test rates at which; None if the table has no rates, or others.
+    """
+
+    arms: Callable[[Arm], bool]
+    rates: Callable[["Preset"], Sequence[str]] | None = None
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One chapter.
+
+    Args:
+        notebooks: By name, each after those that it waits for.
+        tables: Tables that a finished run must have.
+        figures: Pictures that it must have, below `results/figures`, and where; None if any preset has it. `{}` stands
+            for the system in the name of one that is drawn for each.
+        shipped: Checkpoints of a system of which the edition keeps those of the first seed.
+        max_bytes: Most that its edition may take.
+        measures: Of the registry, those that this chapter takes and the main study does not.
+        own_transitions: (preset, system) -> transitions that these ask of one model, beside the pairs and rollouts of
+            one seed's test set.
+    """
+
+    notebooks: Mapping[str, Notebook]
+    tables: Mapping[str, Rows]
+    figures: Mapping[str, Need | None]
+    shipped: Callable[["Run", str], list[Path]]
+    max_bytes: int
+    measures: tuple[str, ...] = ()
+    own_transitions: Callable[["Preset", str], int] = lambda preset, env: 0

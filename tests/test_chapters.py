@@ -1,0 +1,129 @@
+"""A chapter is one file and one line: a toy one is run, checked, staged and kept by what it says of itself."""
+
+import nbformat
+import pandas as pd
+import pytest
+import yaml
+
+from tdlib.evaluation import MEASURES
+from tdlib.evaluation.tables import write_table
+from tdlib.grid.checks import check_figures, check_tables
+from tdlib.grid.jobs import grid_jobs
+from tdlib.publish import site
+from tdlib.publish.contents import own_contents
+from tdlib.study.chapters import CHAPTERS, STUDY, measures_of
+from tdlib.study.chapters.chapter import RESULTS, TRAINING, Chapter, Notebook, Rows
+from tdlib.study.chapters.expected import any_arm, is_field, rates_tested, some
+from tdlib.study.presets import PRESET_FOLDER, PresetError, load_preset
+from tdlib.study.run import open_run
+from tdlib.study.selection import arms_of
+
+TRAIN, EVALUATE, REPORT, MORE = "10_physics_train", "11_physics_evaluate", "12_physics_report", "13_physics_visualize"
+TOY = Chapter(
+    notebooks={
+        TRAIN: Notebook(TRAINING),
+        EVALUATE: Notebook(RESULTS, "first", after=(TRAIN,)),
+        REPORT: Notebook(RESULTS, "whole", after=(TRAIN, EVALUATE), reads="params"),
+        MORE: Notebook(RESULTS, "whole", needs=lambda preset, env: "lstm" in preset.models),
+    },
+    tables={"one_step_errors": Rows(any_arm, rates_tested), "convergence_test": Rows(is_field)},
+    figures={"toy/all": None, "toy/{}": lambda preset, env: env == "spaceship", "toy/fields": some(is_field)},
+    shipped=lambda run, env: [run.layout.model_folder(env, "jump", "baseline_10hz", seed) for seed in (0, 1)],
+    max_bytes=20_000,
+    measures=("energy",),
+)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setitem(CHAPTERS, "toy", f"{__name__}:TOY")
+    monkeypatch.setenv("TDLIB_RUNS", str(tmp_path / "runs"))
+    content = yaml.safe_load((PRESET_FOLDER / "physics_smoke.yaml").read_text(encoding="utf-8"))
+    content |= {"name": "mine", "chapter": "toy", "environments": ["oscillator", "spaceship"], "models": ["jump"]}
+    content |= {"methods": ["baseline"], "forms": ["none"]}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    return open_run(tmp_path / "mine.yaml")
+
+
+def test_its_notebooks_run_for_each_system_the_first_or_once_after_those_they_wait_for(run):
+    jobs = {job.name: job for job in grid_jobs(run.preset)}
+    trained = tuple(f"{TRAIN}-{env}" for env in ("oscillator", "spaceship"))
+    assert list(jobs) == [*trained, EVALUATE, REPORT]  # nothing needs the last
+    assert jobs[trained[1]].parameters == {"env": "spaceship"} and jobs[trained[1]].after == ()
+    assert jobs[EVALUATE].parameters == {"env": "oscillator"} and jobs[EVALUATE].after == trained[:1]
+    assert jobs[REPORT].parameters == {} and jobs[REPORT].after == (*trained, EVALUATE)
+    assert jobs[REPORT].reads == "params"
+    remembering = run.preset.model_copy(update={"models": ("jump", "lstm")})
+    assert grid_jobs(remembering)[-1].name == MORE
+    parts = {part["caption"]: [page["file"] for page in part["chapters"]] for part in own_contents(run.preset)["parts"]}
+    assert parts[TRAINING] == [f"notebooks/{name}" for name in trained]
+    assert parts[RESULTS][:2] == [f"notebooks/{EVALUATE}", f"notebooks/{REPORT}"]
+
+
+def test_a_chapter_takes_its_own_measures_and_those_of_all(run):
+    assert "energy" in measures_of("toy") and "energy" in measures_of("physics") and "energy" not in measures_of(STUDY)
+    assert "dt_generalization" not in measures_of("toy") and "one_step" in measures_of("toy")
+    assert set(measures_of("physics")) == set(MEASURES)
+
+
+def test_a_preset_of_no_chapter_is_refused(tmp_path):
+    content = yaml.safe_load((PRESET_FOLDER / "physics_smoke.yaml").read_text(encoding="utf-8"))
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump({**content, "chapter": "toy"}), encoding="utf-8")
+    with pytest.raises(PresetError, match=r"chapter must be one of \['study', 'physics'.*got 'toy'"):
+        load_preset(tmp_path / "other.yaml")
+
+
+def test_the_checks_ask_for_its_tables_and_figures_and_no_others(run):
+    assert check_tables(run, {}) == ["one_step_errors.csv must exist"]  # there is no field
+    rows = [
+        {"env": env, **arm.keys(), "seed": 0, "test_frequency": rate}
+        for env in run.preset.environments for arm in arms_of(run.preset) for rate in rates_tested(run.preset)
+    ]  # fmt: skip
+    assert check_tables(run, {"one_step_errors": pd.DataFrame(rows)}) == []
+    (problem,) = check_tables(run, {"one_step_errors": pd.DataFrame(rows[:-1])})
+    assert "1 are missing" in problem and "irregular" in problem
+    assert check_figures(run) == [f"figure toy/{name}.png must exist" for name in ("all", "spaceship")]
+
+
+@pytest.fixture
+def finished(run):
+    for folder in (run.layout.notebooks, run.layout.metrics, run.layout.figures / "toy", run.layout.videos):
+        folder.mkdir(parents=True)
+    for job in grid_jobs(run.preset):
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Title")])
+        nbformat.write(notebook, run.layout.notebooks / f"{job.name}.ipynb")
+    write_table(run.layout.metrics / "statistics.csv", pd.DataFrame({"env": ["spaceship"], "mean": [1.0]}))
+    (run.layout.figures / "toy" / "all.png").write_bytes(b"figure")
+    (run.layout.videos / "toy.mp4").write_bytes(b"film")
+    for env in run.preset.environments:
+        for checkpoint in TOY.shipped(run, env):
+            checkpoint.mkdir(parents=True)
+            for name in ("model.pt", "config.yaml"):
+                (checkpoint / name).write_bytes(bytes(100))
+    return run
+
+
+def test_its_edition_keeps_what_it_ships_of_the_first_seed_within_its_own_limit(finished, tmp_path, monkeypatch):
+    published, path = tmp_path / "published", str(tmp_path / "mine.yaml")
+    monkeypatch.setattr(site, "PUBLISHED", published)
+    size = site.make_edition(path)
+    kept = sorted(path.relative_to(published / "toy").as_posix() for path in (published / "toy").rglob("*.pt"))
+    assert kept == [f"models/{env}/jump/baseline_10hz/seed0/model.pt" for env in ("oscillator", "spaceship")]
+    assert (published / "toy" / "results/figures/toy/all.png").is_file() and site.published_chapters() == ["toy"]
+    large = finished.layout.figures / "toy" / "large.png"
+    large.write_bytes(bytes(TOY.max_bytes))
+    with pytest.raises(ValueError, match=rf"edition of mine must be at most 20000 bytes in all, got {size + 20000}"):
+        site.make_edition(path)
+    assert (published / "toy" / "notebooks").is_dir()  # the one before stays
+
+
+def test_its_pages_are_staged_with_figures_beside_the_studys_and_tables_in_a_folder_of_their_own(finished, tmp_path):
+    place = tmp_path / "site"
+    write_table(place / "results/metrics/statistics.csv", pd.DataFrame({"env": ["Pendulum-v1"], "mean": [2.0]}))
+    (place / "_toc.yml").write_text(f"- file: notebooks/{REPORT}\n", encoding="utf-8")
+    layout = finished.layout
+    site.stage_chapter("toy", site.Finished(layout.notebooks, layout.root / "results", layout.models), place)
+    assert [path.name for path in (place / "notebooks").iterdir()] == [f"{REPORT}.ipynb"]
+    assert (place / "results/figures/toy/all.png").is_file() and (place / "results/videos/toy.mp4").is_file()
+    assert [path.name for path in (place / "results/toy").iterdir()] == ["metrics"]
+    assert list(pd.read_csv(place / "results/metrics/statistics.csv")["env"]) == ["Pendulum-v1", "spaceship"]
