@@ -25,12 +25,13 @@ from tdlib.models import (
     build_model,
     form_coefficients,
 )
+from tdlib.models.families.gru import CLOCKS
 from tdlib.speed import Stack
 from tdlib.systems import SYSTEMS
 
 ENVS = ("Pendulum-v1", "CartPole-v1", "CartPoleContinuous-v1")
 VARIANTS = (
-    [(name, {"form": form}) for name in DISCRETE for form in FORMS]
+    [(name, {"form": form}) for name in DISCRETE for form in (CLOCKS if name == "gru" else FORMS)]
     + [(name, {"solver": solver}) for name in FIELDS for solver in ("rk4", "euler", "midpoint")]
     + [(name, {"trajectory": "shooting", "substeps": 2}) for name in FIELDS]
 )

@@ -14,6 +14,7 @@ from tdlib.models.contract import DynamicsModel
 from tdlib.models.families import (
     ensemble,
     first_order_ode,
+    gru,
     jump,
     lstm,
     mass_matrix,
@@ -27,6 +28,7 @@ from tdlib.models.family import Family, family_of
 MODELS: dict[str, Family] = {
     "jump": jump.FAMILY,
     "lstm": lstm.FAMILY,
+    "gru": gru.FAMILY,
     "first_order_ode": first_order_ode.FAMILY,
     "newtonian": newtonian.FAMILY,
     "velocity": velocity.FAMILY,

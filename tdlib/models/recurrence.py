@@ -1,4 +1,10 @@
-"""An LSTM cell: one step of it, and many through a window of known inputs, with their gradient written out.
+"""Cells written out: one step of a GRU; of an LSTM one step, and many through a window with their gradient written out.
+
+GRU, gates (reset, keep, candidate) = inputs + memory's, as `torch.nn.GRU` orders them:
+
+    candidate = tanh(n_inputs + σ(reset)·n_memory),   h' = candidate + keep·(h − candidate)
+
+LSTM:
 
     keep, write, show = σ(z),  candidate = tanh z = 2 σ(2z) − 1,  z = gates_t + W·output_{t−1}
     cell_t = keep·cell_{t−1} + write·candidate,  output_t = show·tanh cell_t
@@ -19,6 +25,27 @@ def advance(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     keep, write, candidate, show = gates.chunk(4, dim=-1)
     cell = torch.sigmoid(keep) * cell + torch.sigmoid(write) * torch.tanh(candidate)
     return torch.sigmoid(show) * torch.tanh(cell), cell
+
+
+def gru_advance(inputs: Tensor, own: Tensor, memory: Tensor, ratio: Tensor | None = None) -> Tensor:
+    """Take one step of a GRU cell.
+
+    Args:
+        inputs: (..., 3H) what the row adds to the gates.
+        own: (..., 3H) what the memory adds.
+        memory: (..., H).
+        ratio: (..., 1) how many of the steps it was trained on pass; the keep gate acts so often. None is one.
+
+    Returns:
+        (..., H)
+    """
+    reset, keep, candidate = inputs.chunk(3, dim=-1)
+    own_reset, own_keep, own_candidate = own.chunk(3, dim=-1)
+    candidate = torch.tanh(candidate + torch.sigmoid(reset + own_reset) * own_candidate)
+    kept = torch.sigmoid(keep + own_keep)
+    if ratio is not None:
+        kept = kept**ratio
+    return candidate + kept * (memory - candidate)
 
 
 def unroll(inputs: Tensor, input_gates: nn.Linear, memory_gates: nn.Linear) -> Tensor:

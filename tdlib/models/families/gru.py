@@ -1,0 +1,376 @@
+"""GRU: the next state is read off a memory of the last rows of states and inputs, and fed back for several steps."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from tdlib.core.context import Batch, Context, Prediction
+from tdlib.core.facts import MIXED, REFERENCE_DELTA_T
+from tdlib.core.solvers import TABLEAUS, runge_kutta_step
+from tdlib.core.specs import EnvironmentSpec, state_features
+from tdlib.models.contract import CPU_STACK, DEVICE_STACK, DynamicsModel, Needs
+from tdlib.models.encoders import ActionEncoder, mlp
+from tdlib.models.family import Arms, Family, Shown
+from tdlib.models.forms import StepForm
+from tdlib.models.options import Options
+from tdlib.models.recurrence import gru_advance
+
+# form -> (how Δt enters input and output, as in `tdlib.models.forms`; what the memory does with an interval)
+CLOCKS = {
+    "none": ("none", "rows"),
+    "concat": ("concat", "rows"),
+    "scaled": ("scaled", "rows"),
+    "scaled_concat": ("scaled_concat", "rows"),
+    "warped": ("scaled", "warped"),
+    "decay": ("none", "decay"),
+    "ode": ("none", "ode"),
+}
+MEMORIES = ("window", "carried")
+LOSSES = ("delta", "state")
+
+
+@dataclass(frozen=True)
+class GRUOptions(Options):
+    """Options of the GRU; the numbers are those of the founding document.
+
+    Args:
+        form: How Δt enters, a name in `CLOCKS`:
+
+            | form | Δt input | increment per | memory over an interval |
+            |---|---|---|---|
+            | none | – | row | one row is one row |
+            | concat | Δt / 0.05 s | row | one row is one row |
+            | scaled | – | Δt | one row is one row |
+            | scaled_concat | Δt / 0.05 s | Δt | one row is one row |
+            | warped | – | Δt | keep gate z becomes z^(Δt/h): as often kept per second as in training |
+            | decay | – | row | decays at learned rates, as in GRU-D |
+            | ode | – | row | follows a learned field, as in ODE-RNN |
+
+        hidden_dim: H, length of the memory.
+        action_embedding_dim: Length of the action embedding.
+        history_length: Rows (state, input) that the first prediction is read off, the present one among them.
+        prediction_horizon: Steps of the training loss, each from the prediction before.
+        relative: State dimensions that are fed relative to the first row of the history; no angles.
+        memory: `window` reads the last `history_length` rows anew at every step, as in training of the founding
+            document; `carried` goes on from the memory of the step before, with the history's first row as origin.
+        loss_on: What is compared: `delta`, the increments from where the prediction stands, an angle's as the pair
+            that turns it; or `state`, the states themselves, an angle's as (cos, sin). They differ in the length of
+            the pair alone.
+        dropout: Share of the memory that the output layer does not see in training.
+    """
+
+    form: str = "none"
+    hidden_dim: int = 128
+    action_embedding_dim: int = 8
+    history_length: int = 11
+    prediction_horizon: int = 9
+    relative: tuple[int, ...] = ()
+    memory: str = "window"
+    loss_on: str = "delta"
+    dropout: float = 0.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("hidden_dim", "action_embedding_dim", "history_length", "prediction_horizon"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        for name, known in (("form", tuple(CLOCKS)), ("memory", MEMORIES), ("loss_on", LOSSES)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be one of {list(known)}, got {getattr(self, name)!r}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+
+
+class Rows(NamedTuple):
+    """Rows that a memory reads, oldest first.
+
+    Args:
+        features: (..., T, F) standardized state features.
+        others: (..., T, E + 1) embedded input and the form's Δt input.
+        delta_t: (..., T) interval of each row [s].
+        exists: (..., T) whether the row does; what is remembered starts after the last False.
+    """
+
+    features: Tensor
+    others: Tensor
+    delta_t: Tensor
+    exists: Tensor
+
+    def followed_by(self, row: "Rows") -> "Rows":
+        """Append a row, (..., 1, ·), whose batch shape may be larger."""
+        shape = row.delta_t.shape[:-1]
+        features, others = (
+            torch.cat([old.expand(*shape, *old.shape[-2:]), new], dim=-2)
+            for old, new in zip(self[:2], row[:2], strict=True)
+        )
+        delta_t, exists = (
+            torch.cat([old.expand(*shape, old.shape[-1]), new], dim=-1)
+            for old, new in zip(self[2:], row[2:], strict=True)
+        )
+        return Rows(features, others, delta_t, exists)
+
+    def last(self, count: int) -> "Rows":
+        """Keep the last rows."""
+        begin = max(0, self.delta_t.shape[-1] - count)
+        return Rows(self.features[..., begin:, :], self.others[..., begin:, :], *(x[..., begin:] for x in self[2:]))
+
+
+class Carry(NamedTuple):
+    """What is carried from step to step.
+
+    Args:
+        memory: (..., H) after the rows so far; not used by models that read a window anew.
+        origin: (..., F) features of the first row, from which relative dimensions are counted.
+        started: (..., 1) whether there was a row.
+        rows: The last rows, of models that read a window anew; None for others.
+        state: (..., D) the predicted one, where the next step starts if it is told nothing else.
+    """
+
+    memory: Tensor
+    origin: Tensor
+    started: Tensor
+    rows: Rows | None
+    state: Tensor
+
+
+class GRUModel(DynamicsModel):
+    """x̂ = x ⊕ s(Δt)·σ·W m, m the memory after the rows up to (x, a); ⊕ adds, and turns angles on the unit circle.
+
+    An angle's increment is the pair (c, s) added to (1, 0) and brought to length one, which turns (cos x, sin x); the
+    memory is zero before the first row. The cell is written out, since `nn.GRU` does not run under `torch.func.vmap`.
+
+    Args:
+        spec: State and action sizes and units of the environment.
+        options: See `GRUOptions`.
+
+    Raises:
+        ValueError: If a relative dimension does not exist or is an angle.
+
+    Source:
+        Seed 001; cell of Cho et al. (2014) as in `torch.nn.GRU`; decay: Che et al. (2018), GRU-D; ode: Rubanova, Chen,
+        Duvenaud (2019), ODE-RNN; warped: the leak of Tallec and Ollivier (2018) applied to a trained cell.
+    """
+
+    Options = GRUOptions
+    options: GRUOptions
+    needs = Needs(window=19)
+    mixes = ("train_delta_t", "form")
+
+    def __init__(self, spec: EnvironmentSpec, options: GRUOptions | None = None):
+        super().__init__(spec, options)
+        options = self.options
+        wrong = [i for i in options.relative if not 0 <= i < spec.state_dim or i in spec.angle_dims]
+        if wrong:
+            raise ValueError(f"relative must be dimensions of {spec.name} that are no angles, got {wrong}")
+        window = options.history_length + options.prediction_horizon - 1
+        self.needs = Needs(window=window, noise=options.hidden_dim if options.dropout else 0)
+        step_form, self.clock = CLOCKS[options.form]
+        hidden = options.hidden_dim
+        self.action_encoder = ActionEncoder(spec, options.action_embedding_dim)
+        self.form = StepForm(step_form, options.train_delta_t)
+        self.input_gates = nn.Linear(spec.feature_dim + options.action_embedding_dim + 1, 3 * hidden)
+        self.memory_gates = nn.Linear(hidden, 3 * hidden)
+        self.network = nn.Linear(hidden, spec.feature_dim)
+        if self.clock == "decay":
+            self.decay = nn.Parameter(torch.zeros(hidden))
+        if self.clock == "ode":
+            self.field = mlp(hidden, (hidden,), hidden, nn.Tanh)
+        # which state dimension a feature is of, and whether it is fed relative to the first row
+        self._owners = [i for i in range(spec.state_dim) for _ in range(1 + (i in spec.angle_dims))]
+        relative = [float(i in options.relative) for i in self._owners]
+        self.register_buffer("relative", torch.tensor(relative), persistent=False)
+
+    # --- predicting -------------------------------------------------------------------------------------------------
+
+    def initial(self, context: Context) -> Carry:
+        """Return what the true steps of a context leave; nothing is remembered before them or across a masked one."""
+        states = context.states
+        rows = self._rows(states, context.actions, context.delta_t.to(states), context.mask)
+        if self.options.memory == "window":
+            rows = rows.last(self.options.history_length - 1)
+        shape = states.shape[:-2]
+        num_rows = rows.delta_t.shape[-1]
+        started = rows.exists[..., -1:] if num_rows else states.new_zeros(*shape, 1, dtype=torch.bool)
+        origin = self._origin(rows) if num_rows else states.new_zeros(*shape, self.spec.feature_dim)
+        state = states.new_zeros(*shape, self.spec.state_dim)
+        if self.options.memory == "window":
+            return Carry(states.new_zeros(*shape, 0), origin, started, rows, state)
+        return Carry(self._read(rows, origin), origin, started, None, state)
+
+    def step(
+        self, carry: Carry, action: Tensor, delta_t: Tensor | float | None = None, observed: Tensor | None = None
+    ) -> tuple[Carry, Prediction]:
+        before, carry, change = self._change(carry, action, delta_t, observed)
+        following = self._moved(before, change)
+        return carry._replace(state=following), Prediction(following)
+
+    def _change(
+        self,
+        carry: Carry,
+        action: Tensor,
+        delta_t: Tensor | float | None,
+        observed: Tensor | None,
+        kept: Tensor | float = 1.0,
+    ) -> tuple[Tensor, Carry, Tensor]:
+        """Read one more row; return where it starts (..., D), the carry without its new state, and the change (..., F).
+
+        Args:
+            carry: From the step before.
+            action: (..., A) held input.
+            delta_t: (...) interval [s].
+            observed: (..., D) true start; None starts from the prediction.
+            kept: (..., H) factors on the memory before the output layer: dropout.
+        """
+        state, action, delta_t = self.broadcast(carry.state if observed is None else observed, action, delta_t)
+        row = self._rows(*(x.unsqueeze(-2) for x in (state, action)), delta_t.unsqueeze(-1))
+        step = self.form(delta_t)[1]
+        if carry.rows is None:
+            own = row.features.squeeze(-2)
+            origin = torch.where(carry.started, carry.origin, own)
+            gates = self._gates(row, origin).squeeze(-2)
+            memory = self._advance(gates, carry.memory.expand(*gates.shape[:-1], -1), delta_t)
+            started = torch.ones_like(carry.started)
+            carry = Carry(memory, origin, started, None, carry.state)
+        else:
+            rows = carry.rows.followed_by(row)
+            origin = self._origin(rows)
+            memory = self._read(rows, origin)
+            carry = carry._replace(rows=rows.last(self.options.history_length - 1))
+        unit = (step * self.scales.rate_scale)[..., self._owners]
+        return state, carry, unit * self.network(memory * kept)
+
+    def _moved(self, state: Tensor, change: Tensor) -> Tensor:
+        """Add a change: (..., D), (..., F) -> (..., D); the pair of an angle turns it."""
+        parts, columns = iter(change.unbind(dim=-1)), []
+        for i, value in enumerate(state.unbind(dim=-1)):
+            if i in self.spec.angle_dims:
+                cos_part, sin_part = next(parts), next(parts)
+                columns.append(value + torch.atan2(sin_part, 1 + cos_part))
+            else:
+                columns.append(value + next(parts))
+        return torch.stack(columns, dim=-1)
+
+    def _rows(self, states: Tensor, actions: Tensor, delta_t: Tensor, exists: Tensor | None = None) -> Rows:
+        """What the memory reads of steps: (..., T, D), (..., T, A), (..., T) -> rows."""
+        others = torch.cat([self.action_encoder(actions), self.form(delta_t)[0]], dim=-1)
+        exists = torch.ones_like(delta_t, dtype=torch.bool) if exists is None else exists
+        return Rows(self.scales.features(states), others, delta_t, exists)
+
+    def _origin(self, rows: Rows) -> Tensor:
+        """Features of the first row after the last that does not exist; of the last row if that one does not."""
+        origin, joined = rows.features[..., -1, :], rows.exists[..., -1:]
+        for t in range(rows.delta_t.shape[-1] - 2, -1, -1):
+            joined = joined & rows.exists[..., t, None]
+            origin = torch.where(joined, rows.features[..., t, :], origin)
+        return origin
+
+    def _gates(self, rows: Rows, origin: Tensor) -> Tensor:
+        features = rows.features - self.relative.to(origin) * origin.unsqueeze(-2)
+        return self.input_gates(torch.cat([features, rows.others], dim=-1))
+
+    def _read(self, rows: Rows, origin: Tensor) -> Tensor:
+        """Return the memory after rows, (..., H), from an empty one on."""
+        memory = rows.delta_t.new_zeros(*rows.delta_t.shape[:-1], self.options.hidden_dim)
+        gates = self._gates(rows, origin)
+        for t in range(rows.delta_t.shape[-1]):
+            advanced = self._advance(gates[..., t, :], memory, rows.delta_t[..., t])
+            memory = torch.where(rows.exists[..., t, None], advanced, torch.zeros_like(memory))
+        return memory
+
+    def _advance(self, gates: Tensor, memory: Tensor, delta_t: Tensor) -> Tensor:
+        """Read a row and let its interval pass: (..., 3H), (..., H), (...) [s] -> (..., H)."""
+        delta_t = delta_t.unsqueeze(-1)
+        if self.clock == "warped":
+            return gru_advance(gates, self.memory_gates(memory), memory, delta_t / self.train_delta_t.to(delta_t))
+        memory = gru_advance(gates, self.memory_gates(memory), memory)
+        if self.clock == "decay":
+            return memory * torch.exp(-nn.functional.softplus(self.decay) * delta_t / REFERENCE_DELTA_T)
+        if self.clock == "ode":
+            return runge_kutta_step(TABLEAUS["rk4"], self.field, memory, delta_t / REFERENCE_DELTA_T)
+        return memory
+
+    # --- training ---------------------------------------------------------------------------------------------------
+
+    def loss(self, batch: Batch, progress: Tensor) -> Tensor:
+        """Mean of (error/(Δt·σ))² over features and the steps of the horizon, each from the prediction before.
+
+        Windows of which no step of the horizon exists count nothing.
+        """
+        del progress
+        first = self.options.history_length - 1
+        history = Context(
+            batch.state[..., :first, :],
+            batch.action[..., :first, :],
+            batch.delta_t[..., :first],
+            torch.ones_like(batch.delta_t[..., :first], dtype=torch.bool),
+        )
+        carry, observed = self.initial(history), batch.state[..., first, :]
+        losses = []
+        for t in range(first, first + self.options.prediction_horizon):
+            true = batch.next_state[..., t, :]
+            kept = self._kept(batch, t)
+            before, carry, change = self._change(carry, batch.action[..., t, :], batch.delta_t[..., t], observed, kept)
+            following = self._moved(before, change)
+            carry, observed = carry._replace(state=following), None
+            if self.options.loss_on == "delta":
+                error = change - self._wanted(before, true)
+            else:
+                error = state_features(following, self.spec) - state_features(true, self.spec)
+            step = batch.delta_t[..., t, None] * self.rate_scale if batch.unit is None else batch.unit
+            losses.append((error / step[..., self._owners]).square().mean(dim=-1))
+        found = torch.stack(losses, dim=-1)
+        if batch.valid is None:
+            return found.mean()
+        weight = batch.valid[..., first:].to(found)
+        return (found * weight).sum() / weight.sum().clamp(min=1)
+
+    def _wanted(self, before: Tensor, true: Tensor) -> Tensor:
+        """The change that leads to the true state: (..., D), (..., D) -> (..., F)."""
+        columns = []
+        for i, change in enumerate((true - before).unbind(dim=-1)):
+            columns += [change.cos() - 1, change.sin()] if i in self.spec.angle_dims else [change]
+        return torch.stack(columns, dim=-1)
+
+    def _kept(self, batch: Batch, t: int) -> Tensor | float:
+        """Factors of dropout at a step, (..., H): zero for the share of lowest numbers, else 1/(1 − share)."""
+        share = self.options.dropout
+        if not share or batch.noise is None or not self.training:
+            return 1.0
+        below = math.sqrt(2) * torch.erfinv(torch.tensor(2 * share - 1, dtype=torch.float64)).item()
+        return (batch.noise[..., t, :] > below) / (1 - share)
+
+    def structure(self) -> tuple:
+        return (*super().structure(), self.clock)
+
+    def stack_limit(self, device: str) -> int:
+        """As for few weights: a row's products are small whatever H, and there are twenty of them in a step."""
+        return CPU_STACK if device == "cpu" else DEVICE_STACK
+
+
+def repaired(model: GRUModel) -> GRUModel:
+    """Return a model of one rate with its memory and increment on the clock of seconds, without training.
+
+    At the training interval it is the same function; at others the keep gate z becomes z^(Δt/h) and the increment is
+    stretched by Δt/h.
+
+    Raises:
+        ValueError: If the model's form is not `none`.
+    """
+    if model.options.form != "none":
+        raise ValueError(f"form must be 'none' to be repaired, got {model.options.form!r}")
+    values = {name: getattr(model.options, name) for name in GRUOptions.__dataclass_fields__} | {"form": "warped"}
+    copy = GRUModel(model.spec, GRUOptions(**values)).to(next(model.parameters()))
+    weights = {name: x for name, x in model.state_dict().items() if not name.startswith("form.")}
+    copy.load_state_dict(copy.state_dict() | weights)
+    return copy
+
+
+ONE_RATE, SEVERAL = ("none", "decay", "ode"), ("none", "concat", "scaled", "scaled_concat", "decay", "ode")
+ARMS = (
+    *(Arms("baseline", form) for form in ONE_RATE),
+    *(Arms("multi_resolution", form, (MIXED,)) for form in SEVERAL),
+)
+FAMILY = Family(GRUModel, GRUModel, GRUOptions, ARMS, label="GRU", short_label="GRU", shown=Shown(on_page=()))
