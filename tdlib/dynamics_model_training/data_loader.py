@@ -55,7 +55,7 @@ class Windows:
 
 
 @dataclass(frozen=True, eq=False)
-class Examples(Sequence):
+class Examples:
     """The windows of one or several data sets; `+` joins those that one model can be trained on.
 
     Args:
@@ -189,7 +189,7 @@ class DynamicsDataset(Dataset):
 
     | key | shape | what it is |
     |---|---|---|
-    | `history` | (H, F + A) | rows of states as a network sees them, coordinates relative to the first row, and inputs |
+    | `history` | (H, F + A) | rows of states as a network sees them, relative coordinates among them, and inputs |
     | `actions` | (P, A) | inputs held over each interval that is predicted; the first is the history's last |
     | `targets` | (P, F) | states after each of these intervals, as a network sees them |
     | `delta_t` | (P,) | these intervals [s] |

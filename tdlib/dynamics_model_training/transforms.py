@@ -1,4 +1,4 @@
-"""What a network sees of positions, and how its changes are applied to them: angles as (cos, sin), or functions of yours.
+"""What a network sees of positions, and how changes are applied to that: angles as (cos, sin), or functions of yours.
 
 The library's models encode and turn angles themselves (`tdlib.core.specs.state_features`, the GRU's own step). A
 function of yours takes the place of that: a model is then trained in what the function returns.
@@ -110,7 +110,8 @@ def angle_transform(angle_indices: Sequence[int]) -> Transform:
         return torch.stack(columns, dim=-1)
 
     def inverse(features: Tensor) -> Tensor:
-        columns, parts = [], list(features.unbind(dim=-1))
+        columns: list[Tensor] = []
+        parts = list(features.unbind(dim=-1))
         while parts:
             column = parts.pop(0)
             columns.append(torch.atan2(parts.pop(0), column) if len(columns) in angles else column)

@@ -81,7 +81,7 @@ def stacks_of(models: Sequence[DynamicsModel], device: torch.device | str) -> li
 
 
 def _learners(trial: Trial) -> list[Learner]:
-    """Fit the scales unless they are to stay; give every model that trains by itself its own stream (an ensemble has several)."""
+    """Fit the scales unless they stay; give every model that trains by itself (an ensemble has several) its stream."""
     model = trial.model
     if not trial.keeps_scales:
         model.fit_scales(Transitions.concatenate(list(trial.train)))

@@ -1,9 +1,10 @@
 """Read and write logged trajectories as CSV files, one file per trajectory.
 
 Columns `timestamp` [s], `qpos_0 ..`, `qvel_0 ..`, `state_0 ..`, `ctrl_0 ..`: row t is the state before the step and
-the inputs held until row t + 1, as in seed 001; the last row is the final state, and its inputs are not used. There may be any number of each, but a state and an input must be. The
-state is (qpos, qvel, state) unless `spec` says otherwise; without as many `qvel` as `qpos` no column is another's rate.
-Further columns that all files have are kept as `extras` of the set.
+the inputs held until row t + 1, as in seed 001; the last row is the final state, and its inputs are not used. There may
+be any number of each, but a state and an input must be. The state is (qpos, qvel, state) unless `spec` says otherwise;
+without as many `qvel` as `qpos` no column is another's rate. Further columns that all files have are kept as `extras`
+of the set.
 """
 
 import csv
@@ -83,8 +84,8 @@ def export_csv(dataset: TransitionDataset, folder: Path | str) -> Path:
     if dataset.kind != "episodes" or dataset.parameters is not None:
         found = f"a {dataset.kind} set with parameters {dataset.spec.parameter_names}"
         raise DatasetError(f"dataset must be episodes without parameters to be written as CSV, got {found}")
-    if found := sorted(folder.glob("*.csv")):
-        raise DatasetError(f"folder must hold no .csv files yet, got {folder} with {found[0].name}")
+    if there := sorted(folder.glob("*.csv")):
+        raise DatasetError(f"folder must hold no .csv files yet, got {folder} with {there[0].name}")
     spec, kept = dataset.spec, dataset.full_length
     order, names = _state_columns(spec)
     extras = {name: column for name, column in dataset.extras.items() if column.ndim == 1}

@@ -1,6 +1,7 @@
 """GRU: the next state is read off a memory of the last rows of states and inputs, and fed back for several steps."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from tdlib.core.context import Batch, Context, Prediction
 from tdlib.core.facts import MIXED, REFERENCE_DELTA_T
 from tdlib.core.solvers import TABLEAUS, runge_kutta_step
 from tdlib.core.specs import EnvironmentSpec, state_features
-from tdlib.models.contract import CPU_STACK, DEVICE_STACK, DynamicsModel, Needs
+from tdlib.models.contract import CPU_STACK, DEVICE_STACK, DynamicsModel, Needs, ParameterGroup
 from tdlib.models.encoders import ActionEncoder, mlp
 from tdlib.models.family import Arms, Family, Shown
 from tdlib.models.forms import StepForm
@@ -60,6 +61,7 @@ class GRUOptions(Options):
             that turns it; or `state`, the states themselves, an angle's as (cos, sin). They differ in the length of
             the pair alone.
         dropout: Share of the memory that the output layer does not see in training.
+        weight_decay: Part of the weights taken off per step and unit of the learning rate, as in AdamW.
     """
 
     form: str = "none"
@@ -71,6 +73,7 @@ class GRUOptions(Options):
     memory: str = "window"
     loss_on: str = "delta"
     dropout: float = 0.0
+    weight_decay: float = 0.0
 
     def __post_init__(self):
         super().__post_init__()
@@ -82,6 +85,8 @@ class GRUOptions(Options):
                 raise ValueError(f"{name} must be one of {list(known)}, got {getattr(self, name)!r}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay must be finite and not negative, got {self.weight_decay}")
 
 
 class Rows(NamedTuple):
@@ -167,6 +172,7 @@ class GRUModel(DynamicsModel):
             raise ValueError(f"relative must be dimensions of {spec.name} that are no angles, got {wrong}")
         window = options.history_length + options.prediction_horizon - 1
         self.needs = Needs(window=window, noise=options.hidden_dim if options.dropout else 0)
+        self.apply_delta: Callable[[Tensor, Tensor], Tensor] | None = None  # ⊕ of one's own, for transformed states
         step_form, self.clock = CLOCKS[options.form]
         hidden = options.hidden_dim
         self.action_encoder = ActionEncoder(spec, options.action_embedding_dim)
@@ -244,6 +250,8 @@ class GRUModel(DynamicsModel):
 
     def _moved(self, state: Tensor, change: Tensor) -> Tensor:
         """Add a change: (..., D), (..., F) -> (..., D); the pair of an angle turns it."""
+        if self.apply_delta is not None:
+            return self.apply_delta(state, change)
         parts, columns = iter(change.unbind(dim=-1)), []
         for i, value in enumerate(state.unbind(dim=-1)):
             if i in self.spec.angle_dims:
@@ -341,6 +349,9 @@ class GRUModel(DynamicsModel):
             return 1.0
         below = math.sqrt(2) * torch.erfinv(torch.tensor(2 * share - 1, dtype=torch.float64)).item()
         return (batch.noise[..., t, :] > below) / (1 - share)
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        return [ParameterGroup(weight_decay=self.options.weight_decay)]
 
     def structure(self) -> tuple:
         return (*super().structure(), self.clock)
