@@ -192,7 +192,7 @@ def test_dropout_hides_its_share_in_training_alone():
 @pytest.mark.parametrize("form", CLOCKS)
 def test_a_form_uses_the_interval_where_it_says_so(form):
     model, past = gru(form=form), context(6)
-    if form == "decay":
+    if form.startswith("decay"):
         torch.nn.init.constant_(model.decay, 0.3)
     state, actions, _ = steps(6, 1, seed=4)
     short, long = (model.predict_sequence(state[:, 0], actions, x, past)[:, 0] - state[:, 0] for x in (0.02, 0.04))

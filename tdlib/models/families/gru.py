@@ -27,7 +27,9 @@ CLOCKS = {
     "scaled_concat": ("scaled_concat", "rows"),
     "warped": ("scaled", "warped"),
     "decay": ("none", "decay"),
+    "decay_scaled": ("scaled", "decay"),
     "ode": ("none", "ode"),
+    "ode_scaled": ("scaled", "ode"),
 }
 MEMORIES = ("window", "carried")
 LOSSES = ("delta", "state")
@@ -48,7 +50,9 @@ class GRUOptions(Options):
             | scaled_concat | Δt / 0.05 s | Δt | one row is one row |
             | warped | – | Δt | keep gate z becomes z^(Δt/h): as often kept per second as in training |
             | decay | – | row | decays at learned rates, as in GRU-D |
+            | decay_scaled | – | Δt | the same |
             | ode | – | row | follows a learned field, as in ODE-RNN |
+            | ode_scaled | – | Δt | the same |
 
         hidden_dim: H, length of the memory.
         action_embedding_dim: Length of the action embedding.
@@ -230,14 +234,14 @@ class GRUModel(DynamicsModel):
             observed: (..., D) true start; None starts from the prediction.
             kept: (..., H) factors on the memory before the output layer: dropout.
         """
-        state, action, delta_t = self.broadcast(carry.state if observed is None else observed, action, delta_t)
-        row = self._rows(*(x.unsqueeze(-2) for x in (state, action)), delta_t.unsqueeze(-1))
-        step = self.form(delta_t)[1]
+        state, action, interval = self.broadcast(carry.state if observed is None else observed, action, delta_t)
+        row = self._rows(state.unsqueeze(-2), action.unsqueeze(-2), interval.unsqueeze(-1))
+        step = self.form(interval)[1]
         if carry.rows is None:
             own = row.features.squeeze(-2)
             origin = torch.where(carry.started, carry.origin, own)
             gates = self._gates(row, origin).squeeze(-2)
-            memory = self._advance(gates, carry.memory.expand(*gates.shape[:-1], -1), delta_t)
+            memory = self._advance(gates, carry.memory.expand(*gates.shape[:-1], -1), interval)
             started = torch.ones_like(carry.started)
             carry = Carry(memory, origin, started, None, carry.state)
         else:
@@ -379,7 +383,7 @@ def repaired(model: GRUModel) -> GRUModel:
     return copy
 
 
-ONE_RATE, SEVERAL = ("none", "decay", "ode"), ("none", "concat", "scaled", "scaled_concat", "decay", "ode")
+ONE_RATE, SEVERAL = ("none",), tuple(name for name in CLOCKS if name != "warped")
 ARMS = (
     *(Arms("baseline", form) for form in ONE_RATE),
     *(Arms("multi_resolution", form, (MIXED,)) for form in SEVERAL),
