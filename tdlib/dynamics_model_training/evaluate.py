@@ -74,8 +74,9 @@ def evaluate_model(network: DynamicsModel, examples: Examples, num_examples: int
     order = numpy_generator(seed, "examples", spec.name).permutation(len(examples))
     windows = examples.windows(np.sort(order[:num_examples]))
     start, actions, delta_t, context = windows.query()
-    predicted = network.predict_sequence(start, actions, delta_t, context)
     see = examples.network_transform
+    asked = (start, context) if physical else (see.features(start, spec), see.context(context, spec))
+    predicted = network.predict_sequence(asked[0], actions, delta_t, asked[1])
     targets = see.features(windows.targets, spec)
     found = {MODEL: (see.features(predicted, spec), predicted) if physical else (predicted, None)}
     found |= {name: (see.features(x, spec), x) for name, x in rules_without_training(windows, spec).items()}

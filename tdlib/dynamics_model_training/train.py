@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from tdlib.data import TransitionDataset
 from tdlib.data.storage import content_hash
 from tdlib.dynamics_model_training.data_loader import DynamicsDataset, Examples, transform_of
 from tdlib.dynamics_model_training.transforms import Transform, TransformedModel, positions_of
-from tdlib.models import DynamicsModel, build_model, describe
+from tdlib.models import MODELS, DynamicsModel, build_model, describe
 from tdlib.models.families.gru import GRUModel
 from tdlib.models.record import Record
 from tdlib.training import Budget, Trial, UnfinishedFit, delta_t_support, fit, fit_key, load_checkpoint, save_checkpoint
@@ -31,7 +32,7 @@ BEST, OF_EPOCH, EVERY = "best_model", "model_epoch_{}", 10  # every tenth epoch
 UNFINISHED = "unfinished"
 CLIP = 1.0
 FINE_TUNING_RATE = 1e-4
-FAMILY = "gru"
+FAMILY = next(name for name, family in MODELS.items() if family.model is GRUModel)
 History = dict[str, list[float]]
 logger = logging.getLogger(__name__)
 
@@ -151,7 +152,7 @@ def train_dynamics_model(
         "form": form,
         "dropout": float(dropout),
         "weight_decay": float(weight_decay),
-        "train_delta_t": float(torch.cat([part.delta_t for part in parts]).median()),
+        "train_delta_t": float(np.median(np.concatenate([x.delta_t for x in train.sets]))),
     }
     model = _model(examples, settings, seed, pretrained)
     rate = learning_rate if pretrained is None else fine_tuning_rate
@@ -189,7 +190,7 @@ def train_dynamics_model(
         "delta_t_support": delta_t_support(parts),
         "data_hashes": hashes,
         "transform_fn": "" if transform is None else transform.name,
-        "physical_spec": spec_values(examples.spec),
+        **({} if transform is None else {"physical_spec": spec_values(examples.spec)}),
     }
     folder = Path(CHECKPOINTS if checkpoint_dir is None else checkpoint_dir) / task_name
 
@@ -257,7 +258,7 @@ def load_trained_model(
     if bool(wanted) != (transform is not None):
         rule = f"be that of the checkpoint, {wanted}" if wanted else "be absent, as in the checkpoint"
         raise ValueError(f"transform_fn must {rule}, got {transform and transform.name}")
-    spec = spec_from_values(config["physical_spec"])
+    spec = model.spec if transform is None else spec_from_values(config["physical_spec"])
     return _in_physical_units(_give_delta(model, spec, transform), spec, transform), config
 
 

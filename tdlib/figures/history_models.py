@@ -4,9 +4,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from tdlib.figures.save import Drawing
-from tdlib.figures.style import METHOD_COLORS, NEUTRAL, NothingToDrawError, new_figure, shared_legend, style
+from tdlib.figures.style import (
+    METHOD_COLORS,
+    NEUTRAL,
+    NothingToDrawError,
+    new_figure,
+    plain_log_axis,
+    shared_legend,
+    style,
+)
 from tdlib.figures.words import number_text
 
 MODEL = "model"
@@ -36,6 +45,8 @@ def draw_training_history(table: pd.DataFrame, task: str) -> Drawing:
         for column, (label, color) in LOSSES.items():
             axes[0, 0].plot(table["epoch"], table[column], color=color, label=label, marker="." * (len(table) < 30))
         axes[0, 0].set(yscale="log", xlabel="epoch", ylabel="loss [(Δt·σ)²]")
+        axes[0, 0].xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        plain_log_axis(axes[0, 0].yaxis)
         shared_legend(figure, axes)
     best = table.loc[table["val_loss"].idxmin()]
     caption = (
@@ -59,6 +70,7 @@ def draw_prediction_errors(table: pd.DataFrame, task: str) -> Drawing:
             for predictor, rows in table.groupby("predictor", sort=False):
                 axis.plot(rows["step"], rows[column], label=predictor, **LOOKS[predictor])
             axis.set(yscale="log", xlabel="step predicted", ylabel=label)
+            axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         shared_legend(figure, axes, columns=len(LOOKS))
     last = table[table["step"] == table["step"].max()].set_index("predictor")
     errors = last["mse"].drop(MODEL)

@@ -55,7 +55,7 @@ def import_csv(
     if len(counts) > 1:
         raise DatasetError(f"path: all files must have the same columns, got {GROUPS} counts {sorted(counts)}")
     found = dict(zip(GROUPS, counts.pop(), strict=True))
-    inputs = np.concatenate([log["ctrl"] for log in logs])
+    inputs = np.concatenate([log["ctrl"][:-1] for log in logs])  # those that are used
     spec = spec or _build_spec(name, found, angle_positions, inputs)
     places = _places(spec, found)
     intervals = np.concatenate([np.diff(log["timestamp"][:, 0]) for log in logs])
@@ -69,8 +69,9 @@ def import_csv(
 def export_csv(dataset: TransitionDataset, folder: Path | str) -> Path:
     """Write a set as `traj_0.csv`, `traj_1.csv`, ... of one folder, which `import_csv` reads back as the same rows.
 
-    Numbers are written so that they are read back bit for bit. The last row of a file repeats the last inputs, so that
-    their range stays what it was. A log has no rewards, so these are lost; rows cut short are left out.
+    Numbers are written so that they are read back bit for bit. The last row of a file is the final state; in the place
+    of inputs, which it has none of, the last ones stand again. A log has no rewards, so these are lost; rows cut short
+    are left out.
 
     Args:
         dataset: Set of kind "episodes", without parameters of its episodes.
