@@ -31,7 +31,7 @@ from tdlib.dynamics_model_training import (
 from tdlib.dynamics_model_training.transforms import angle_transform, shifted
 from tdlib.models import DynamicsModel, build_model
 from tdlib.systems import SYSTEMS
-from tdlib.training import Budget, UnfinishedFit
+from tdlib.training import UnfinishedFit
 
 ROOT = Path(__file__).resolve().parents[1]
 H, P, ROWS, FILES, DELTA_T = 3, 2, 30, 12, 0.1
@@ -236,6 +236,11 @@ def test_wrong_windows_are_named(logs, arguments, words):
     options = {"data_dir": logs, "coordinate_indices": [0], "angle_indices": [1]} | arguments
     with pytest.raises(ValueError, match=words):
         DynamicsDataset(**options)
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    with pytest.raises(DatasetError, match="path must be a CSV file or a folder with .csv files"):
+        DynamicsDataset(tmp_path, [0], [1], H, P)
 
 
 def test_angles_of_a_set_are_its_own(logs):
@@ -452,11 +457,6 @@ def test_options_reach_the_trainer_and_the_model(logs, tmp_path):
     assert torch.equal(outputs(network, logs), outputs(network, logs))  # nothing is dropped outside training
     rates = np.loadtxt(tmp_path / "wheel" / "best_model" / "training_curves.csv", delimiter=",", skiprows=2)[:, 4]
     assert rates[-1] < rates[0] == pytest.approx(3e-2, rel=0.6)
-    assert [Budget(100, 0.5, warmup_fraction=0.0, schedule="constant").learning_rate_at(k) for k in (0, 99)] == [
-        0.5,
-        0.5,
-    ]
-    assert Budget(100, 0.5, warmup_fraction=0.1, schedule="constant").learning_rate_at(4) == 0.25
     decayed, plain = (
         trained(logs, tmp_path / name, epochs=2, weight_decay=decay)[0] for name, decay in (("d", 5.0), ("p", 0.0))
     )
