@@ -439,7 +439,10 @@ def test_a_transform_of_ones_own_takes_the_place_of_the_default(logs, tmp_path):
     assert config["transform_fn"].endswith("test_history_models:grow")
     with pytest.raises(ValueError, match="transform_fn must be that of the checkpoint, .*grow, got None"):
         load_trained_model(best)
-    own = dataclasses.replace(DynamicsDataset(slow, [0], [1], H, P, **functions).examples)
+    own = DynamicsDataset(slow, [0], [1], H, P, task_name="wheel", **functions).examples
+    again, _ = trained(own, tmp_path / "again", epochs=3, loss_on="state")  # the examples bring their functions
+    with torch.no_grad():
+        assert torch.equal(again.predict_sequence(*plain.query()), predicted)
     found = evaluate.evaluate_model(network, own, 20)
     assert np.isfinite(found.per_step("relative_error")).all()
     bare, _ = trained(slow, tmp_path / "bare", epochs=1, transform_fn=grow)
@@ -474,6 +477,7 @@ def test_options_reach_the_trainer_and_the_model(logs, tmp_path):
         ({"weight_decay": -1.0}, "weight_decay must be finite and not negative, got -1.0"),
         ({"lr_schedule": "step"}, r"schedule must be one of \['cosine', 'constant'\], got 'step'"),
         ({"history_length": 40}, "at most 30, the rows of the longest"),
+        ({"history_length": 1, "prediction_horizon": 1}, "must be at least 3 for a window"),
         ({"pretrained": "nowhere"}, "path must be a checkpoint folder"),
     ],
 )

@@ -124,22 +124,9 @@ def train_dynamics_model(
     for name, value in (("batch_size", batch_size), ("num_epochs", num_epochs)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"{name} must be a whole number >= 1, got {value!r}")
-    if apply_delta_fn is not None and loss_on != "state":
-        raise ValueError(f"loss_on must be 'state' with apply_delta_fn, which has no inverse, got {loss_on!r}")
-    windows = (history_length, prediction_horizon)
-    if isinstance(data_dir, Examples):
-        examples = _checked(data_dir, coordinate_indices, angle_indices, windows, transform)
-    else:
-        examples = DynamicsDataset(
-            data_dir,
-            coordinate_indices,
-            angle_indices,
-            *windows,
-            transform_fn,
-            inverse_fn,
-            apply_delta_fn,
-            task_name=task_name,
-        ).examples
+    examples = _examples(
+        data_dir, task_name, coordinate_indices, angle_indices, (history_length, prediction_horizon), transform
+    )
     train, val = examples.split(seed)
     (parts, offsets), (held_out, held_out_offsets) = train.transitions(), val.transitions()
     settings = {
@@ -168,18 +155,10 @@ def train_dynamics_model(
         clip=CLIP,
         schedule=lr_schedule,
     )
-    hashes = [content_hash(x) for x in examples.sets]
     config = {
         "env": examples.spec.name,
         "task_name": task_name,
-        "state_dim": examples.spec.state_dim,
-        "feature_dim": model.spec.feature_dim,
-        "action_dim": examples.spec.action_dim,
-        "coordinate_indices": list(examples.coordinate_indices),
-        "angle_indices": list(examples.angle_indices),
         "hidden_size": hidden_size,
-        "history_length": history_length,
-        "prediction_horizon": prediction_horizon,
         "batch_size": batch_size,
         "num_epochs": num_epochs,
         "learning_rate": rate,
@@ -188,9 +167,7 @@ def train_dynamics_model(
         "seed": seed,
         "num_examples": {"train": len(train), "val": len(val)},
         "delta_t_support": delta_t_support(parts),
-        "data_hashes": hashes,
-        "transform_fn": "" if transform is None else transform.name,
-        **({} if transform is None else {"physical_spec": spec_values(examples.spec)}),
+        **_described(examples),
     }
     folder = Path(CHECKPOINTS if checkpoint_dir is None else checkpoint_dir) / task_name
 
@@ -202,32 +179,22 @@ def train_dynamics_model(
     def validated(trial: Trial, step: int, curves: pd.DataFrame) -> None:
         del trial  # there is one
         epoch, losses = step // per_epoch, curves["val_loss"]
-        if losses.iloc[-1] < losses.iloc[:-1].min() or epoch == 0:
+        if epoch == 0 or losses.iloc[-1] < losses.iloc[:-1].min():
             save(BEST, curves, epoch)
         if epoch and epoch % EVERY == 0:
             save(OF_EPOCH.format(epoch), curves, epoch)
 
-    trial = Trial(
-        Task(task_name),
-        seed,
-        model,
-        parts,
-        held_out,
-        offsets,
-        held_out_offsets,
-        keeps_scales=pretrained is not None,
-    )
+    keeps = pretrained is not None
+    trial = Trial(Task(task_name), seed, model, parts, held_out, offsets, held_out_offsets, keeps_scales=keeps)
     begins_with = [x.double().sum().item() for x in model.parameters()]
     unfinished = UnfinishedFit(folder / UNFINISHED, fit_key(config, settings, begins_with))
     (result,) = fit([trial], budget, device, progress, unfinished, validated)
     save(BEST, result.curves, result.best_step // per_epoch)
     unfinished.clear()
     if result.stopped == "non_finite":
-        logger.warning(
-            "training of %s stopped after %d of %d epochs, since a loss was not finite; the weights are the best "
-            "before", task_name, len(result.curves) - 1, num_epochs,
-        )  # fmt: skip
-    return _in_physical_units(model.eval(), examples.spec, transform), _history(result.curves)
+        done = f"{len(result.curves) - 1} of {num_epochs} epochs"
+        logger.warning("training of %s stopped after %s: a loss is not finite; the best weights stay", task_name, done)
+    return _in_physical_units(model.eval(), examples.spec, examples.transform), _history(result.curves)
 
 
 def load_trained_model(
@@ -281,32 +248,62 @@ def _history(curves: pd.DataFrame) -> History:
     return {name: curves[name].iloc[1:].tolist() for name in ("train_loss", "val_loss")}
 
 
-def _checked(
-    examples: Examples,
+def _examples(
+    data_dir: Path | str | TransitionDataset | Examples,
+    task_name: str,
     coordinate_indices: Sequence[int],
     angle_indices: Sequence[int],
     windows: tuple[int, int],
     transform: Transform | None,
 ) -> Examples:
-    """Return examples if they are what is said beside them."""
+    """Read examples, or take those that are there if they are what is said beside them."""
+    if not isinstance(data_dir, Examples):
+        functions = (
+            () if transform is None else (transform.transform_fn, transform.inverse_fn, transform.apply_delta_fn)
+        )
+        arguments = (coordinate_indices, angle_indices, *windows, *functions)
+        return DynamicsDataset(data_dir, *arguments, task_name=task_name).examples
     for name, own, asked in (
-        ("coordinate_indices", examples.coordinate_indices, tuple(int(i) for i in coordinate_indices)),
-        ("angle_indices", examples.angle_indices, tuple(int(i) for i in angle_indices)),
-        ("history_length, prediction_horizon", (examples.history_length, examples.prediction_horizon), windows),
-        ("transform_fn", examples.transform, transform),
+        ("coordinate_indices", data_dir.coordinate_indices, tuple(int(i) for i in coordinate_indices)),
+        ("angle_indices", data_dir.angle_indices, tuple(int(i) for i in angle_indices)),
+        ("history_length, prediction_horizon", (data_dir.history_length, data_dir.prediction_horizon), windows),
+        ("transform_fn", data_dir.transform, transform or data_dir.transform),
     ):
         if own != asked:
             raise ValueError(f"{name} must be those of the examples, {own}, got {asked}")
-    return examples
+    return data_dir
+
+
+def _described(examples: Examples) -> dict[str, object]:
+    """What a checkpoint says of the data: dimensions, indices, windows, transform, hashes."""
+    transform = examples.transform
+    functions: dict[str, object] = {"transform_fn": ""}
+    if transform is not None:
+        functions = {"transform_fn": transform.name, "physical_spec": spec_values(examples.spec)}
+    return {
+        "state_dim": examples.spec.state_dim,
+        "feature_dim": examples.model_spec.feature_dim,
+        "action_dim": examples.spec.action_dim,
+        "coordinate_indices": list(examples.coordinate_indices),
+        "angle_indices": list(examples.angle_indices),
+        "history_length": examples.history_length,
+        "prediction_horizon": examples.prediction_horizon,
+        "data_hashes": [content_hash(x) for x in examples.sets],
+        **functions,
+    }
 
 
 def _model(
     examples: Examples, settings: dict[str, object], seed: int, pretrained: Path | str | DynamicsModel | None
 ) -> DynamicsModel:
     """Build the network, with the weights of another where there is one."""
-    spec = examples.model_spec
+    spec, transform = examples.model_spec, examples.transform
+    if transform is not None and transform.apply_delta_fn is not None and settings["loss_on"] != "state":
+        raise ValueError(
+            f"loss_on must be 'state' with apply_delta_fn, which has no inverse, got {settings['loss_on']!r}"
+        )
     if pretrained is None:
-        return _give_delta(build_model(FAMILY, spec, seed=seed, **settings), examples.spec, examples.transform)
+        return _give_delta(build_model(FAMILY, spec, seed=seed, **settings), examples.spec, transform)
     old = pretrained if isinstance(pretrained, DynamicsModel) else load_checkpoint(checkpoint_folder(pretrained))
     old = old.model if isinstance(old, TransformedModel) else old
     if not isinstance(old, GRUModel):
@@ -320,7 +317,7 @@ def _model(
             raise ValueError(f"pretrained must have the same {name}, {asked}, got {own} of {old.spec.name!r}")
     model = build_model(FAMILY, spec, seed=seed, **settings | {"train_delta_t": old.options.train_delta_t})
     model.load_state_dict(old.state_dict())
-    return _give_delta(model, examples.spec, examples.transform)
+    return _give_delta(model, examples.spec, transform)
 
 
 def _sizes(spec: EnvironmentSpec) -> tuple[int, int, tuple[int, ...]]:

@@ -87,6 +87,8 @@ class GRUOptions(Options):
         for name, known in (("form", tuple(CLOCKS)), ("memory", MEMORIES), ("loss_on", LOSSES)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {list(known)}, got {getattr(self, name)!r}")
+        if self.history_length + self.prediction_horizon < 3:
+            raise ValueError("history_length + prediction_horizon must be at least 3 for a window, got 1 + 1")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
         if not 0 <= self.weight_decay < math.inf:
