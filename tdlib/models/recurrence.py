@@ -66,6 +66,77 @@ def unroll(inputs: Tensor, input_gates: nn.Linear, memory_gates: nn.Linear) -> T
     return _Unroll.apply(gates, recurrent * factor)[0]
 
 
+def gru_unroll(inputs: Tensor, weight: Tensor, bias: Tensor, memory: Tensor | None = None) -> Tensor:
+    """Return the memory of a GRU cell after T known rows, with its gradient written out.
+
+    Args:
+        inputs: (T, ..., 3H) what each row adds to the gates.
+        weight: (3H, H) of what the memory adds.
+        bias: (3H,).
+        memory: (..., H) before the first row; None is zero.
+
+    Returns:
+        (..., H)
+    """
+    return _UnrollGRU.apply(inputs, weight, bias, memory)[0]
+
+
+class _UnrollGRU(torch.autograd.Function):
+    """The recurrence on what rows add to the gates; returns the last memory, then what the gradient needs."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(inputs: Tensor, weight: Tensor, bias: Tensor, memory: Tensor | None) -> tuple[Tensor, ...]:
+        width = weight.shape[-1]
+        both, of_candidate = bias.split([2 * width, width], dim=-1)
+        saved = []
+        for row in inputs.unbind(dim=0):
+            gates, candidate = row.split([2 * width, width], dim=-1)
+            if memory is None:
+                gates, own = gates + both, of_candidate.expand(candidate.shape)
+            else:
+                product = memory @ weight.T
+                gates = gates + (product[..., : 2 * width] + both)
+                own = product[..., 2 * width :] + of_candidate
+            gates = torch.sigmoid(gates)
+            reset, keep = gates.chunk(2, dim=-1)
+            candidate = torch.tanh(torch.addcmul(candidate, reset, own))
+            before = torch.zeros_like(candidate) if memory is None else memory.view_as(memory)
+            saved += [gates, own.contiguous(), candidate, before]
+            memory = torch.lerp(candidate, before, keep)
+        assert memory is not None  # there is at least one row
+        return memory, *saved
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.starts = inputs[3] is not None
+        ctx.save_for_backward(inputs[1], *output[1:])
+        ctx.mark_non_differentiable(*output[1:])
+
+    @staticmethod
+    def backward(ctx: Any, d_memory: Tensor, *unused: Tensor) -> tuple[Tensor | None, ...]:
+        weight, *saved = ctx.saved_tensors
+        steps = [saved[i : i + 4] for i in range(0, len(saved), 4)]
+        d_inputs: list[Tensor] = []  # last row first
+        d_own: list[Tensor] = []
+        for t, (gates, own, candidate, before) in reversed(list(enumerate(steps))):
+            reset, keep = gates.chunk(2, dim=-1)
+            d_candidate = torch.addcmul(d_memory, d_memory, keep, value=-1)
+            d_candidate = torch.addcmul(d_candidate, d_candidate * candidate, candidate, value=-1)
+            d_gates = torch.cat([d_candidate * own, d_memory * (before - candidate)], dim=-1)
+            d_gates = d_gates * torch.addcmul(gates, gates, gates, value=-1)  # s − s²
+            d_inputs.append(torch.cat([d_gates, d_candidate], dim=-1))
+            d_own.append(torch.cat([d_gates, d_candidate * reset], dim=-1))
+            d_memory = d_memory * keep
+            if t or ctx.starts:
+                d_memory = d_memory + d_own[-1] @ weight
+        changes = torch.stack(d_own[::-1]).flatten(0, -2)
+        memories = torch.stack([step[3] for step in steps]).flatten(0, -2)
+        d_weight, d_bias = changes.T @ memories, changes.sum(dim=0)
+        return torch.stack(d_inputs[::-1]), d_weight, d_bias, d_memory if ctx.starts else None
+
+
 class _Unroll(torch.autograd.Function):
     """The recurrence on gates whose candidate is doubled already; returns outputs, then what the gradient needs."""
 

@@ -17,7 +17,7 @@ from tdlib.models.encoders import ActionEncoder, mlp
 from tdlib.models.family import Arms, Family, Shown
 from tdlib.models.forms import StepForm
 from tdlib.models.options import Options
-from tdlib.models.recurrence import gru_advance
+from tdlib.models.recurrence import gru_advance, gru_unroll
 
 # form -> (how Δt enters input and output, as in `tdlib.models.forms`; what the memory does with an interval)
 CLOCKS = {
@@ -102,31 +102,32 @@ class Rows(NamedTuple):
         features: (..., T, F) standardized state features.
         others: (..., T, E + 1) embedded input and the form's Δt input.
         delta_t: (..., T) interval of each row [s].
-        exists: (..., T) whether the row does; what is remembered starts after the last False.
+        exists: (..., T) whether the row does; what is remembered starts after the last False. None: all do.
     """
 
     features: Tensor
     others: Tensor
     delta_t: Tensor
-    exists: Tensor
+    exists: Tensor | None
 
     def followed_by(self, row: "Rows") -> "Rows":
         """Append a row, (..., 1, ·), whose batch shape may be larger."""
         shape = row.delta_t.shape[:-1]
         features, others = (
             torch.cat([old.expand(*shape, *old.shape[-2:]), new], dim=-2)
-            for old, new in zip(self[:2], row[:2], strict=True)
+            for old, new in ((self.features, row.features), (self.others, row.others))
         )
-        delta_t, exists = (
-            torch.cat([old.expand(*shape, old.shape[-1]), new], dim=-1)
-            for old, new in zip(self[2:], row[2:], strict=True)
-        )
+        delta_t = torch.cat([self.delta_t.expand(*shape, -1), row.delta_t], dim=-1)
+        exists = self.exists
+        if exists is not None:
+            exists = torch.cat([exists.expand(*shape, -1), torch.ones_like(row.delta_t, dtype=torch.bool)], dim=-1)
         return Rows(features, others, delta_t, exists)
 
     def last(self, count: int) -> "Rows":
         """Keep the last rows."""
         begin = max(0, self.delta_t.shape[-1] - count)
-        return Rows(self.features[..., begin:, :], self.others[..., begin:, :], *(x[..., begin:] for x in self[2:]))
+        exists = None if self.exists is None else self.exists[..., begin:]
+        return Rows(self.features[..., begin:, :], self.others[..., begin:, :], self.delta_t[..., begin:], exists)
 
 
 class Carry(NamedTuple):
@@ -200,17 +201,22 @@ class GRUModel(DynamicsModel):
     def initial(self, context: Context) -> Carry:
         """Return what the true steps of a context leave; nothing is remembered before them or across a masked one."""
         states = context.states
-        rows = self._rows(states, context.actions, context.delta_t.to(states), context.mask)
-        if self.options.memory == "window":
+        return self._start(self._rows(states, context.actions, context.delta_t.to(states), context.mask), states)
+
+    def _start(self, rows: Rows, states: Tensor) -> Carry:
+        """Return the carry after rows; `states` (..., T, D) gives shape and precision."""
+        window, shape = self.options.memory == "window", states.shape[:-2]
+        if window:
             rows = rows.last(self.options.history_length - 1)
-        shape = states.shape[:-2]
-        num_rows = rows.delta_t.shape[-1]
-        started = rows.exists[..., -1:] if num_rows else states.new_zeros(*shape, 1, dtype=torch.bool)
-        origin = self._origin(rows) if num_rows else states.new_zeros(*shape, self.spec.feature_dim)
         state = states.new_zeros(*shape, self.spec.state_dim)
-        if self.options.memory == "window":
-            return Carry(states.new_zeros(*shape, 0), origin, started, rows, state)
-        return Carry(self._read(rows, origin), origin, started, None, state)
+        started = states.new_zeros(*shape, 1, dtype=torch.bool)
+        origin = states.new_zeros(*shape, self.spec.feature_dim)
+        memory = states.new_zeros(*shape, 0 if window else self.options.hidden_dim)
+        if rows.delta_t.shape[-1]:
+            started = torch.ones_like(started) if rows.exists is None else rows.exists[..., -1:]
+            origin = self._origin(rows)
+            memory = memory if window else self._read(rows, origin)
+        return Carry(memory, origin, started, rows if window else None, state)
 
     def step(
         self, carry: Carry, action: Tensor, delta_t: Tensor | float | None = None, observed: Tensor | None = None
@@ -270,11 +276,12 @@ class GRUModel(DynamicsModel):
     def _rows(self, states: Tensor, actions: Tensor, delta_t: Tensor, exists: Tensor | None = None) -> Rows:
         """What the memory reads of steps: (..., T, D), (..., T, A), (..., T) -> rows."""
         others = torch.cat([self.action_encoder(actions), self.form(delta_t)[0]], dim=-1)
-        exists = torch.ones_like(delta_t, dtype=torch.bool) if exists is None else exists
         return Rows(self.scales.features(states), others, delta_t, exists)
 
     def _origin(self, rows: Rows) -> Tensor:
         """Features of the first row after the last that does not exist; of the last row if that one does not."""
+        if rows.exists is None:
+            return rows.features[..., 0, :]
         origin, joined = rows.features[..., -1, :], rows.exists[..., -1:]
         for t in range(rows.delta_t.shape[-1] - 2, -1, -1):
             joined = joined & rows.exists[..., t, None]
@@ -287,11 +294,15 @@ class GRUModel(DynamicsModel):
 
     def _read(self, rows: Rows, origin: Tensor) -> Tensor:
         """Return the memory after rows, (..., H), from an empty one on."""
-        memory = rows.delta_t.new_zeros(*rows.delta_t.shape[:-1], self.options.hidden_dim)
         gates = self._gates(rows, origin)
+        if rows.exists is None and self.clock == "rows":
+            known = gates.movedim(-2, 0).contiguous()
+            return gru_unroll(known, self.memory_gates.weight, self.memory_gates.bias)
+        memory = gates.new_zeros(*gates.shape[:-2], self.options.hidden_dim)
         for t in range(rows.delta_t.shape[-1]):
             advanced = self._advance(gates[..., t, :], memory, rows.delta_t[..., t])
-            memory = torch.where(rows.exists[..., t, None], advanced, torch.zeros_like(memory))
+            exists = None if rows.exists is None else rows.exists[..., t, None]
+            memory = advanced if exists is None else torch.where(exists, advanced, torch.zeros_like(memory))
         return memory
 
     def _advance(self, gates: Tensor, memory: Tensor, delta_t: Tensor) -> Tensor:
@@ -299,7 +310,8 @@ class GRUModel(DynamicsModel):
         delta_t = delta_t.unsqueeze(-1)
         if self.clock == "warped":
             return gru_advance(gates, self.memory_gates(memory), memory, delta_t / self.train_delta_t.to(delta_t))
-        memory = gru_advance(gates, self.memory_gates(memory), memory)
+        weight, bias = self.memory_gates.weight, self.memory_gates.bias
+        memory = gru_unroll(gates.unsqueeze(0), weight, bias, memory)
         if self.clock == "decay":
             return memory * torch.exp(-nn.functional.softplus(self.decay) * delta_t / REFERENCE_DELTA_T)
         if self.clock == "ode":
@@ -315,13 +327,9 @@ class GRUModel(DynamicsModel):
         """
         del progress
         first = self.options.history_length - 1
-        history = Context(
-            batch.state[..., :first, :],
-            batch.action[..., :first, :],
-            batch.delta_t[..., :first],
-            torch.ones_like(batch.delta_t[..., :first], dtype=torch.bool),
-        )
-        carry, observed = self.initial(history), batch.state[..., first, :]
+        states = batch.state[..., :first, :]
+        history = self._rows(states, batch.action[..., :first, :], batch.delta_t[..., :first])
+        carry, observed = self._start(history, states), batch.state[..., first, :]
         losses = []
         for t in range(first, first + self.options.prediction_horizon):
             true = batch.next_state[..., t, :]
