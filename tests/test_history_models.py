@@ -30,6 +30,7 @@ from tdlib.dynamics_model_training import (
 )
 from tdlib.dynamics_model_training.transforms import angle_transform, shifted
 from tdlib.models import DynamicsModel, build_model
+from tdlib.speed import prepared
 from tdlib.systems import SYSTEMS
 from tdlib.training import UnfinishedFit
 
@@ -643,6 +644,19 @@ def test_dynamics_step_along_a_history(poles):
     again = NeuralNetworkDynamics.load_params(model=system, path=dynamics.save_params(poles / "mine.pkl"))
     with torch.no_grad():
         assert torch.equal(again.step(start, actions[:, 0], history)[0], first)
+
+
+@pytest.mark.parametrize("memory", ["window", "carried"])
+def test_planners_fastest_form_predicts_the_same(logs, memory):
+    examples = DynamicsDataset(logs, [0], [1], H, P).examples
+    settings = {"history_length": H, "prediction_horizon": P, "hidden_dim": 8, "memory": memory}
+    model = build_model("gru", examples.model_spec, seed=0, relative=examples.relative, **settings)
+    start, actions, _, context = examples.windows(range(6)).query()
+    with torch.no_grad():
+        one_by_one = model.predict_sequence(start, actions, DELTA_T, context)
+        past = context.map(lambda x: x[None, :, None])  # (M, E, P, ...): one model, six episodes, one plan each
+        planned = prepared(model).predict_sequence(start[None, :, None], actions[None, :, None], DELTA_T, past)
+    assert torch.allclose(planned[0, :, 0], one_by_one, atol=1e-5)
 
 
 def test_a_checkpoint_of_another_task_is_refused(poles, wheel):

@@ -137,14 +137,14 @@ class Carry(NamedTuple):
         memory: (..., H) after the rows so far; not used by models that read a window anew.
         origin: (..., F) features of the first row, from which relative dimensions are counted.
         started: (..., 1) whether there was a row.
-        rows: The last rows, of models that read a window anew; None for others.
+        rows: The last rows, of models that read a window anew; for others nothing, which has no tensors to map.
         state: (..., D) the predicted one, where the next step starts if it is told nothing else.
     """
 
     memory: Tensor
     origin: Tensor
     started: Tensor
-    rows: Rows | None
+    rows: Rows | tuple[()]
     state: Tensor
 
 
@@ -216,7 +216,7 @@ class GRUModel(DynamicsModel):
             started = torch.ones_like(started) if rows.exists is None else rows.exists[..., -1:]
             origin = self._origin(rows)
             memory = memory if window else self._read(rows, origin)
-        return Carry(memory, origin, started, rows if window else None, state)
+        return Carry(memory, origin, started, rows if window else (), state)
 
     def step(
         self, carry: Carry, action: Tensor, delta_t: Tensor | float | None = None, observed: Tensor | None = None
@@ -245,13 +245,13 @@ class GRUModel(DynamicsModel):
         state, action, interval = self.broadcast(carry.state if observed is None else observed, action, delta_t)
         row = self._rows(state.unsqueeze(-2), action.unsqueeze(-2), interval.unsqueeze(-1))
         step = self.form(interval)[1]
-        if carry.rows is None:
+        if not isinstance(carry.rows, Rows):
             own = row.features.squeeze(-2)
             origin = torch.where(carry.started, carry.origin, own)
             gates = self._gates(row, origin).squeeze(-2)
             memory = self._advance(gates, carry.memory.expand(*gates.shape[:-1], -1), interval)
             started = torch.ones_like(carry.started)
-            carry = Carry(memory, origin, started, None, carry.state)
+            carry = Carry(memory, origin, started, (), carry.state)
         else:
             rows = carry.rows.followed_by(row)
             origin = self._origin(rows)
