@@ -3,7 +3,7 @@
 import copy
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 
+from tdlib.core.context import Batch
 from tdlib.core.facts import ARM_COLUMNS, LOG_FORMS, TRAIN_RATES
 from tdlib.core.seeding import torch_generator
 from tdlib.core.transitions import Transitions
@@ -207,6 +208,7 @@ def test_arms_build_what_they_name():
         (lambda: Budget(10, 1e-3, warmup_fraction=1.0), ["warmup_fraction", "[0, 1)", "1.0"]),
         (lambda: fit([member(LSTM)], Budget(10, 1e-3, batch_size=100)), ["batch_size", "window", "100", "16"]),
         (lambda: Budget(10, 1e-3, loss="mse"), ["loss", "increment", "'mse'"]),
+        (lambda: Budget(10, 1e-3, schedule="step"), ["schedule", "cosine", "'step'"]),
     ],
 )
 def test_bad_requests_are_named(call, words):
@@ -411,6 +413,42 @@ def test_stopped_members_leave_the_stack_and_the_others_do_not_notice():
     for left, right in zip(weights([mixed[1], mixed[3]]), weights(separate), strict=True):
         torch.testing.assert_close(left, right, rtol=0, atol=1e-12)
     assert mixed[0].best_val_loss == mixed[0].curves["val_loss"].min()
+
+
+def test_after_a_validation_a_model_has_the_weights_that_were_scored():
+    """Every validation looks at all 200 transitions, so that the loss can be computed again."""
+    budget = Budget(60, 3e-2, batch_size=64, patience=2, num_validations=6, validation_size=200)
+    trials, seen = [member(JUMP, seed) for seed in range(3)], []
+    whole = Batch(*VAL[20.0].tensors())
+
+    def validated(trial, step, curves):
+        with torch.no_grad():
+            found = trial.model.loss(whole, torch.tensor(1.0))
+        seen.append((trial.seed, step))
+        assert curves["step"].iloc[-1] == step and curves["val_loss"].iloc[-1] == pytest.approx(found.item(), rel=1e-9)
+
+    results = fit(trials, budget, validated=validated)
+    assert [step for seed, step in seen if seed == 0] == results[0].curves["step"].tolist()
+    assert {seed for seed, _ in seen} == {0, 1, 2}
+    for left, right in zip(
+        weights(results), weights(fit([member(JUMP, seed) for seed in range(3)], budget)), strict=True
+    ):
+        assert torch.equal(left, right)  # who looks on changes nothing
+
+
+def test_a_model_keeps_its_scales_where_it_is_to():
+    trained = fit([member(JUMP)], SHORT)[0].model
+    other = Transitions(TRAIN[20.0].state + 1, TRAIN[20.0].action, TRAIN[20.0].next_state + 1, TRAIN[20.0].delta_t)
+    scales = copy.deepcopy(trained.scales.state_dict())
+    for keeps in (True, False):
+        again = replace(member(JUMP, train=[other]), model=copy.deepcopy(trained), keeps_scales=keeps)
+        found = fit([again], SHORT)[0].model.scales.state_dict()
+        assert all(torch.equal(x, found[name]) for name, x in scales.items()) == keeps
+
+
+def test_a_schedule_may_be_constant_after_the_warm_up():
+    budget = Budget(100, 1.0, warmup_fraction=0.1, schedule="constant")
+    assert [budget.learning_rate_at(k) for k in (4, 9, 10, 99)] == [0.5, 1.0, 1.0, 1.0]
 
 
 # --- going on after a break ---------------------------------------------------------------------------------------

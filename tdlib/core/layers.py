@@ -12,6 +12,7 @@ LAYERS = (
     "evaluation",
     "figures",
     "study",
+    "dynamics_model_training",
     "explorer",
     "grid",
     "publish",

@@ -23,21 +23,21 @@ def split_episodes(
 ) -> dict[str, TransitionDataset]:
     """Divide a set by episode, 70/15/15 or by other shares; each split is a set of its own, in order of collection.
 
-    The division depends on seed, environment, rate and number of episodes only.
+    The division depends on seed, environment, rate and number of episodes only. Shares without `test` make no such
+    split.
 
     Raises:
-        DatasetError: If there are fewer than three episodes.
+        DatasetError: If there are fewer episodes than splits.
     """
-    num_episodes = dataset.num_episodes
-    if num_episodes < len(SPLITS):
-        raise DatasetError(f"dataset must have at least {len(SPLITS)} episodes to be split, got {num_episodes}")
+    num_episodes, held_out = dataset.num_episodes, [split for split in SPLITS if split in shares and split != "train"]
+    if num_episodes <= len(held_out):
+        raise DatasetError(f"dataset must have at least {len(held_out) + 1} episodes to be split, got {num_episodes}")
     order = numpy_generator(seed, "split", dataset.spec.name, dataset.control_frequency).permutation(num_episodes)
-    num_val, num_test = (max(1, round(shares[split] * num_episodes)) for split in ("val", "test"))
-    bounds = {"val": (0, num_val), "test": (num_val, num_val + num_test), "train": (num_val + num_test, None)}
-    chosen = {split: np.sort(order[slice(*bounds[split])]) for split in SPLITS}
+    bounds = np.cumsum([max(1, round(shares[split] * num_episodes)) for split in held_out])
+    chosen = dict(zip((*held_out, "train"), np.split(order, bounds), strict=True))
     return {
-        split: dataset.select_episodes(index).with_attributes(split=split, split_seed=seed)
-        for split, index in chosen.items()
+        split: dataset.select_episodes(np.sort(chosen[split])).with_attributes(split=split, split_seed=seed)
+        for split in ("train", *held_out)
     }
 
 

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 LOSSES = ("increment", "next_state")
+SCHEDULES = ("cosine", "constant")
 
 
 @dataclass(frozen=True)
@@ -14,13 +15,14 @@ class Budget:
         num_steps: Optimizer steps.
         learning_rate: Peak learning rate of Adam.
         batch_size: Transitions per step and model; a model that needs windows gets batch_size / window of them.
-        warmup_fraction: Part of the steps with linearly growing learning rate; a cosine decay to zero follows.
+        warmup_fraction: Part of the steps with linearly growing learning rate.
         patience: Validations without improvement after which a model stops.
         num_validations: Validations spread evenly over the steps.
         validation_size: Most transitions of the validation split used per validation, drawn once per model.
         clip: Largest gradient norm of one model; longer gradients are shortened to it.
         loss: `increment` divides the error by Δt·σ, `next_state` by the standard deviation of the state (the seed's
             loss, an ablation: it weighs coarse steps more, and 50 Hz learns slowest).
+        schedule: What the learning rate does after the warm-up: `cosine` decays to zero, `constant` stays.
     """
 
     num_steps: int
@@ -32,6 +34,7 @@ class Budget:
     validation_size: int = 1024
     clip: float = 10.0
     loss: str = "increment"
+    schedule: str = "cosine"
 
     def __post_init__(self):
         for name in ("num_steps", "batch_size", "patience", "num_validations", "validation_size"):
@@ -44,14 +47,17 @@ class Budget:
                 raise ValueError(f"{name} must be a positive finite number, got {value!r}")
         if not 0 <= self.warmup_fraction < 1:
             raise ValueError(f"warmup_fraction must be in [0, 1), got {self.warmup_fraction!r}")
-        if self.loss not in LOSSES:
-            raise ValueError(f"loss must be one of {list(LOSSES)}, got {self.loss!r}")
+        for name, known in (("loss", LOSSES), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be one of {list(known)}, got {getattr(self, name)!r}")
 
     def learning_rate_at(self, step: int) -> float:
-        """Learning rate of step 0 .. num_steps - 1: linear warm-up, then cosine decay."""
+        """Learning rate of step 0 .. num_steps - 1: linear warm-up, then as `schedule` says."""
         warmup = round(self.warmup_fraction * self.num_steps)
         if step < warmup:
             return self.learning_rate * (step + 1) / warmup
+        if self.schedule == "constant":
+            return self.learning_rate
         progress = (step - warmup) / max(1, self.num_steps - warmup)
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 

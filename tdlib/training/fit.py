@@ -9,7 +9,7 @@ from tdlib.core.seeding import torch_generator
 from tdlib.core.transitions import Transitions
 from tdlib.models import DynamicsModel
 from tdlib.training.budget import Budget, windows_per_batch
-from tdlib.training.run import Learner, StackRun
+from tdlib.training.run import Learner, StackRun, Validated
 from tdlib.training.step import Recordings
 from tdlib.training.trials import FitResult, Trial, combine
 from tdlib.training.unfinished import UnfinishedFit
@@ -21,6 +21,7 @@ def fit(
     device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
     unfinished: UnfinishedFit | None = None,
+    validated: Validated | None = None,
 ) -> list[FitResult]:
     """Train the model of every trial in place and return results in the same order.
 
@@ -33,6 +34,8 @@ def fit(
         device: Where the stacks train; the models stay where they are.
         progress: Called as progress(done, total) with numbers of optimizer steps times models.
         unfinished: Where the state of a long fit is kept, and from where one that was cut off goes on.
+        validated: Called as validated(trial, step, curves) after every validation of a model, which then has its
+            present weights; at the end it has the best.
 
     Raises:
         ValueError: If a trial's data or the batch size do not fit its model; nothing has been trained then.
@@ -54,7 +57,7 @@ def fit(
 
         run = StackRun([flat[i] for i in stack], budget, device, recordings)
         kept = None if unfinished is None else unfinished.stack(number)
-        results.update(zip(stack, run.run(report, kept), strict=True))
+        results.update(zip(stack, run.run(report, kept, validated), strict=True))
         done += budget.num_steps * len(stack)
     ordered = iter([results[i] for i in range(len(flat))])
     collected = [[next(ordered) for _ in learners] for learners in several]
@@ -78,9 +81,10 @@ def stacks_of(models: Sequence[DynamicsModel], device: torch.device | str) -> li
 
 
 def _learners(trial: Trial) -> list[Learner]:
-    """Fit the scales; give every model that trains by itself its own stream (an ensemble has several)."""
+    """Fit the scales unless they stay; give every model that trains by itself (an ensemble has several) its stream."""
     model = trial.model
-    model.fit_scales(Transitions.concatenate(list(trial.train)))
+    if not trial.keeps_scales:
+        model.fit_scales(Transitions.concatenate(list(trial.train)))
     return [
         Learner(
             trial,

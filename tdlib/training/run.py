@@ -18,6 +18,7 @@ from tdlib.training.trials import CURVE_COLUMNS, FitResult, Trial
 from tdlib.training.unfinished import State, Unfinished
 
 CHUNK = 32  # steps whose batches are drawn ahead
+Validated = Callable[[Trial, int, pd.DataFrame], None]
 
 
 @dataclass(frozen=True)
@@ -94,19 +95,24 @@ class StackRun:
         self._best_step = [0] * count
         self._stopped = ["budget"] * count
         self._finished: dict[int, list[Tensor]] = {}  # best weights of models that left the stack, by number
+        self._validated: Validated | None = None
         self._prepared, self._seconds = 0, 0.0  # step of the last preparation; time spent before this process
         if weights.buffers:
             few = self._validation.samples(0, self._batch)
             weights.find_changing(self._step.batch(few, unit), self._progress[0])
         self._best = [x.clone() for x in (weights.flat, *weights.changing)]  # weights, then batch statistics
 
-    def run(self, report: Callable[[int], None], kept: Unfinished | None = None) -> list[FitResult]:
+    def run(
+        self, report: Callable[[int], None], kept: Unfinished | None = None, validated: Validated | None = None
+    ) -> list[FitResult]:
         """Train to the end and write the best weights into the models.
 
         Args:
             report: Gets the number of finished steps.
             kept: Where the state is written now and then, and where a training that was cut off goes on from.
+            validated: Called with a trial, finished steps and the curves so far after every validation of its model.
         """
+        self._validated = validated
         started, budget = time.perf_counter(), self._budget
         validation_steps = budget.validation_steps()
         state = None if kept is None else kept.read()
@@ -138,7 +144,7 @@ class StackRun:
         return [
             FitResult(
                 learner.trial,
-                pd.DataFrame(self._curves[i], columns=list(CURVE_COLUMNS)),
+                self._table(i),
                 self._best_step[i],
                 min(row[2] for row in self._curves[i]),
                 self._stopped[i],
@@ -210,6 +216,12 @@ class StackRun:
         ]
         columns = torch.stack([train_loss / max(1, count), loss, norm / max(1, count), better.to(loss.dtype)], dim=1)
         self._note(step, columns.tolist(), measured=count > 0)
+        if self._validated is not None:
+            for number, flat, *changed, active in zip(self._rows, *now, self._active, strict=True):
+                learner = self._learners[number]
+                if active:
+                    self._step.weights.write_back(learner.model, flat, changed)
+                    self._validated(learner.trial, step, self._table(number))
         if sum(self._active) <= len(self._active) // 2:
             self._compact(step)
 
@@ -229,6 +241,9 @@ class StackRun:
                 self._active[row], self._stopped[number] = False, "non_finite"
             elif self._waits[row] >= self._budget.patience and step < self._budget.num_steps:
                 self._active[row], self._stopped[number] = False, "patience"
+
+    def _table(self, number: int) -> pd.DataFrame:
+        return pd.DataFrame(self._curves[number], columns=list(CURVE_COLUMNS))
 
     def _compact(self, step: int) -> None:
         """Take stopped models out of the stack; those that stay keep their streams, optimizer state and order."""

@@ -41,6 +41,7 @@ class Trial:
         train_offsets: Episode offsets (E + 1) of every training set; models trained on windows need them, and their
             sets must be contiguous in time within an episode.
         val_offsets: Episode offsets of every validation set.
+        keeps_scales: Whether the model keeps the scales it has, as one that was trained before must.
     """
 
     arm: Named
@@ -50,6 +51,7 @@ class Trial:
     val: Sequence[Transitions]
     train_offsets: Sequence[Tensor] | None = None
     val_offsets: Sequence[Tensor] | None = None
+    keeps_scales: bool = False
 
     @property
     def label(self) -> str:

@@ -1,9 +1,10 @@
-"""Read logged trajectories from CSV files, one file per trajectory.
+"""Read and write logged trajectories as CSV files, one file per trajectory.
 
 Columns `timestamp` [s], `qpos_0 ..`, `qvel_0 ..`, `state_0 ..`, `ctrl_0 ..`: row t is the state before the step and
-the inputs held until row t + 1, as in seed 001. There may be any number of each, but a state and an input must be. The
-state is (qpos, qvel, state) unless `spec` says otherwise; without as many `qvel` as `qpos` no column is another's rate.
-Further columns that all files have are kept as `extras` of the set.
+the inputs held until row t + 1, as in seed 001; the last row is the final state, and its inputs are not used. There may
+be any number of each, but a state and an input must be. The state is (qpos, qvel, state) unless `spec` says otherwise;
+without as many `qvel` as `qpos` no column is another's rate. Further columns that all files have are kept as `extras`
+of the set.
 """
 
 import csv
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tdlib.core.files import write_text
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.core.time_grid import delta_t_of
 from tdlib.data.observations import observe
@@ -21,6 +23,7 @@ from tdlib.data.schema import FIELDS, PARAMETERS, DatasetError, TransitionDatase
 
 STATE_GROUPS = ("qpos", "qvel", "state")  # columns that make up the state
 GROUPS = (*STATE_GROUPS, "ctrl")
+EXPORTED = "traj_{}.csv"
 JITTER = 1e-3  # relative; intervals that differ by more are not of one rate
 
 
@@ -52,7 +55,7 @@ def import_csv(
     if len(counts) > 1:
         raise DatasetError(f"path: all files must have the same columns, got {GROUPS} counts {sorted(counts)}")
     found = dict(zip(GROUPS, counts.pop(), strict=True))
-    inputs = np.concatenate([log["ctrl"] for log in logs])
+    inputs = np.concatenate([log["ctrl"][:-1] for log in logs])  # those that are used
     spec = spec or _build_spec(name, found, angle_positions, inputs)
     places = _places(spec, found)
     intervals = np.concatenate([np.diff(log["timestamp"][:, 0]) for log in logs])
@@ -63,15 +66,74 @@ def import_csv(
     return check_dataset(TransitionDataset.from_episodes(episodes, spec, frequency, attributes), "CSV import")
 
 
+def export_csv(dataset: TransitionDataset, folder: Path | str) -> Path:
+    """Write a set as `traj_0.csv`, `traj_1.csv`, ... of one folder, which `import_csv` reads back as the same rows.
+
+    Numbers are written so that they are read back bit for bit. The last row of a file is the final state; in the place
+    of inputs, which it has none of, the last ones stand again. A log has no rewards, so these are lost; rows cut short
+    are left out.
+
+    Args:
+        dataset: Set of kind "episodes", without parameters of its episodes.
+        folder: Made if needed.
+
+    Raises:
+        DatasetError: If the set is branched or has parameters, which the columns cannot hold, or the folder holds CSV
+            files, which would be read with these.
+    """
+    folder = Path(folder)
+    if dataset.kind != "episodes" or dataset.parameters is not None:
+        found = f"a {dataset.kind} set with parameters {dataset.spec.parameter_names}"
+        raise DatasetError(f"dataset must be episodes without parameters to be written as CSV, got {found}")
+    if there := sorted(folder.glob("*.csv")):
+        raise DatasetError(f"folder must hold no .csv files yet, got {folder} with {there[0].name}")
+    spec, kept = dataset.spec, dataset.full_length
+    order, names = _state_columns(spec)
+    extras = {name: column for name, column in dataset.extras.items() if column.ndim == 1}
+    header = ["timestamp", *names, *(f"ctrl_{i}" for i in range(spec.action_dim)), *extras]
+    written = 0
+    for number in range(dataset.num_episodes):
+        own = dataset.episode(number)
+        rows = own.start + np.flatnonzero(kept[own])
+        if not len(rows):
+            continue
+        last = rows[-1]
+        again = np.append(rows, last)
+        states = np.concatenate([dataset.state[rows], dataset.next_state[[last]]])
+        times = np.append(dataset.t[rows], dataset.t[last] + dataset.delta_t[last])
+        columns = (times[:, None], states[:, order], dataset.action[again])
+        table = np.concatenate([*columns, *(column[again, None] for column in extras.values())], axis=1)
+        lines = [",".join(header), *(",".join(map(repr, row)) for row in table.tolist())]
+        write_text(folder / EXPORTED.format(written), "\n".join(lines) + "\n")
+        written += 1
+    return folder
+
+
+def _state_columns(spec: EnvironmentSpec) -> tuple[list[int], list[str]]:
+    """State dimensions in the order of a file's columns, and the names of these."""
+    names = list(spec.state_names)
+    if all(re.fullmatch(rf"({'|'.join(STATE_GROUPS)})_\d+", name) for name in names):
+        return list(range(spec.state_dim)), names  # of a log that was read without a specification
+    paired = (*spec.position_dims, *spec.velocity_dims)
+    groups = (spec.position_dims, spec.velocity_dims, [i for i in range(spec.state_dim) if i not in paired])
+    order = [i for dims in groups for i in dims]
+    return order, [f"{group}_{i}" for group, dims in zip(STATE_GROUPS, groups, strict=True) for i in range(len(dims))]
+
+
 def _files(path: Path | str | Sequence[Path | str]) -> list[Path]:
     if isinstance(path, (str, Path)):
         path = Path(path)
-        files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
+        files = sorted(path.glob("*.csv"), key=_in_numeric_order) if path.is_dir() else [path]
     else:
         files = [Path(p) for p in path]
     if not files or not all(file.is_file() for file in files):
         raise DatasetError(f"path must be a CSV file or a folder with .csv files, got {str(path)!r}")
     return files
+
+
+def _in_numeric_order(file: Path) -> list[tuple[int, str]]:
+    """Sort key by which `traj_10.csv` comes after `traj_9.csv`."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", file.name)]
 
 
 def _read(file: Path) -> dict[str, np.ndarray]:

@@ -1,6 +1,7 @@
 """GRU: the next state is read off a memory of the last rows of states and inputs, and fed back for several steps."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from tdlib.core.context import Batch, Context, Prediction
 from tdlib.core.facts import MIXED, REFERENCE_DELTA_T
 from tdlib.core.solvers import TABLEAUS, runge_kutta_step
 from tdlib.core.specs import EnvironmentSpec, state_features
-from tdlib.models.contract import CPU_STACK, DEVICE_STACK, DynamicsModel, Needs
+from tdlib.models.contract import CPU_STACK, DEVICE_STACK, DynamicsModel, Needs, ParameterGroup
 from tdlib.models.encoders import ActionEncoder, mlp
 from tdlib.models.family import Arms, Family, Shown
 from tdlib.models.forms import StepForm
@@ -64,6 +65,7 @@ class GRUOptions(Options):
             that turns it; or `state`, the states themselves, an angle's as (cos, sin). They differ in the length of
             the pair alone.
         dropout: Share of the memory that the output layer does not see in training.
+        weight_decay: Part of the weights taken off per step and unit of the learning rate, as in AdamW.
     """
 
     form: str = "none"
@@ -75,6 +77,7 @@ class GRUOptions(Options):
     memory: str = "window"
     loss_on: str = "delta"
     dropout: float = 0.0
+    weight_decay: float = 0.0
 
     def __post_init__(self):
         super().__post_init__()
@@ -84,8 +87,12 @@ class GRUOptions(Options):
         for name, known in (("form", tuple(CLOCKS)), ("memory", MEMORIES), ("loss_on", LOSSES)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {list(known)}, got {getattr(self, name)!r}")
+        if self.history_length + self.prediction_horizon < 3:
+            raise ValueError("history_length + prediction_horizon must be at least 3 for a window, got 1 + 1")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay must be finite and not negative, got {self.weight_decay}")
 
 
 class Rows(NamedTuple):
@@ -130,14 +137,14 @@ class Carry(NamedTuple):
         memory: (..., H) after the rows so far; not used by models that read a window anew.
         origin: (..., F) features of the first row, from which relative dimensions are counted.
         started: (..., 1) whether there was a row.
-        rows: The last rows, of models that read a window anew; None for others.
+        rows: The last rows, of models that read a window anew; for others nothing, which has no tensors to map.
         state: (..., D) the predicted one, where the next step starts if it is told nothing else.
     """
 
     memory: Tensor
     origin: Tensor
     started: Tensor
-    rows: Rows | None
+    rows: Rows | tuple[()]
     state: Tensor
 
 
@@ -172,6 +179,7 @@ class GRUModel(DynamicsModel):
             raise ValueError(f"relative must be dimensions of {spec.name} that are no angles, got {wrong}")
         window = options.history_length + options.prediction_horizon - 1
         self.needs = Needs(window=window, noise=options.hidden_dim if options.dropout else 0)
+        self.apply_delta: Callable[[Tensor, Tensor], Tensor] | None = None  # ⊕ of one's own, for transformed states
         step_form, self.clock = CLOCKS[options.form]
         hidden = options.hidden_dim
         self.action_encoder = ActionEncoder(spec, options.action_embedding_dim)
@@ -208,7 +216,7 @@ class GRUModel(DynamicsModel):
             started = torch.ones_like(started) if rows.exists is None else rows.exists[..., -1:]
             origin = self._origin(rows)
             memory = memory if window else self._read(rows, origin)
-        return Carry(memory, origin, started, rows if window else None, state)
+        return Carry(memory, origin, started, rows if window else (), state)
 
     def step(
         self, carry: Carry, action: Tensor, delta_t: Tensor | float | None = None, observed: Tensor | None = None
@@ -237,13 +245,13 @@ class GRUModel(DynamicsModel):
         state, action, interval = self.broadcast(carry.state if observed is None else observed, action, delta_t)
         row = self._rows(state.unsqueeze(-2), action.unsqueeze(-2), interval.unsqueeze(-1))
         step = self.form(interval)[1]
-        if carry.rows is None:
+        if not isinstance(carry.rows, Rows):
             own = row.features.squeeze(-2)
             origin = torch.where(carry.started, carry.origin, own)
             gates = self._gates(row, origin).squeeze(-2)
             memory = self._advance(gates, carry.memory.expand(*gates.shape[:-1], -1), interval)
             started = torch.ones_like(carry.started)
-            carry = Carry(memory, origin, started, None, carry.state)
+            carry = Carry(memory, origin, started, (), carry.state)
         else:
             rows = carry.rows.followed_by(row)
             origin = self._origin(rows)
@@ -254,6 +262,8 @@ class GRUModel(DynamicsModel):
 
     def _moved(self, state: Tensor, change: Tensor) -> Tensor:
         """Add a change: (..., D), (..., F) -> (..., D); the pair of an angle turns it."""
+        if self.apply_delta is not None:
+            return self.apply_delta(state, change)
         parts, columns = iter(change.unbind(dim=-1)), []
         for i, value in enumerate(state.unbind(dim=-1)):
             if i in self.spec.angle_dims:
@@ -353,6 +363,9 @@ class GRUModel(DynamicsModel):
             return 1.0
         below = math.sqrt(2) * torch.erfinv(torch.tensor(2 * share - 1, dtype=torch.float64)).item()
         return (batch.noise[..., t, :] > below) / (1 - share)
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        return [ParameterGroup(weight_decay=self.options.weight_decay)]
 
     def structure(self) -> tuple:
         return (*super().structure(), self.clock)

@@ -142,13 +142,13 @@ def budget_of(run: Run, size: str, trials: Sequence[Trial]) -> Budget:
     training = run.preset.training
     largest = max(sum(len(part) for part in trial.train) for trial in trials)
     # one validation per epoch, so that patience counts epochs
-    validations = {} if training.num_epochs is None else {"num_validations": training.num_epochs}
+    num_validations = Budget.num_validations if training.num_epochs is None else training.num_epochs
     return Budget(
         num_steps=training.steps(size, largest),
         learning_rate=training.learning_rate,
         batch_size=training.batch_size,
         loss=training.loss,
-        **validations,
+        num_validations=num_validations,
     )
 
 
