@@ -49,7 +49,9 @@ def test_a_row_without_a_peer_prints_and_saves():
     assert row.as_dict()["unit"] == "ms"
 
 
-@pytest.mark.parametrize("name", ["training", "planning", "collection", "evaluation", "scaling", "live", "browser"])
+@pytest.mark.parametrize(
+    "name", ["training", "planning", "mpc", "collection", "evaluation", "scaling", "live", "browser"]
+)
 def test_every_benchmark_finds_what_it_imports(name):
     """The library's names move; peers may be missing, they are asked for when a row is measured."""
     result = subprocess.run(

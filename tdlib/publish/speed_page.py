@@ -19,6 +19,7 @@ CORES = 2  # that costs are predicted for
 GROUPS = {
     "training": "Training",
     "planning": "Planning",
+    "mpc": "Control with a memory",
     "collection": "Collection",
     "evaluation": "Evaluation",
     "scaling": "Unit costs",

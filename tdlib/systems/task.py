@@ -30,6 +30,9 @@ class Planning:
         horizon: Length of a plan [s].
         knots_per_second: Decisions per second of plan; no knot is shorter than a control or a model step.
         interpolation: How inputs go from knot to knot, a name in `tdlib.planning.INTERPOLATIONS`.
+        population: Plans scored per iteration where a caller names no planner; the planner's own default if None.
+        spread: Standard deviation of inputs in a fresh plan, relative to half their range.
+        smallest_scale: Of the most careful draw relative to the widest; 1 draws all with the same spread.
         failure_cost: Cost rate of a plan from the moment on at which it leaves the limits, whatever it predicts after
             that; None goes on with the predicted cost.
     """
@@ -38,10 +41,13 @@ class Planning:
     horizon: float = 1.0
     knots_per_second: float = 10.0
     interpolation: str = "zero"
+    population: int | None = None
+    spread: float = 1.0
+    smallest_scale: float = 0.1
     failure_cost: float | None = None
 
     def __post_init__(self):
-        for name in ("horizon", "knots_per_second"):
+        for name in ("horizon", "knots_per_second", "spread", "smallest_scale"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} must be positive and finite, got {value}")

@@ -11,9 +11,10 @@ from tdlib.data.schema import PARAMETERS, TransitionDataset
 from tdlib.data.sources.simulated import origin_of, simulated_rows
 from tdlib.evaluation.control.dynamics import Dynamics, Oracle
 from tdlib.evaluation.control.episodes import ControlSettings, evaluate_control
+from tdlib.evaluation.control.plans import declared_planner
 from tdlib.evaluation.control.starts import control_parameters, control_starts
 from tdlib.models import DynamicsModel
-from tdlib.planning import BoxInputs, Inputs, Objective, Plan, Planner, Proposal, WarmStart, build_planner
+from tdlib.planning import BoxInputs, Inputs, Objective, Plan, Planner, Proposal, WarmStart
 from tdlib.planning.planners import Noise
 from tdlib.speed import Stack
 from tdlib.systems import System
@@ -88,7 +89,7 @@ def collect_planned(
         Seed 001, whose logs are of sampling MPC on the simulated robot.
     """
     settings = replace(settings or ControlSettings(), seed=seed)
-    planner = Exploring(planner or build_planner(system.planning.planner), exploration)
+    planner = Exploring(planner or declared_planner(system), exploration)
     parameters = control_parameters(system, num_episodes, seed)
     result = evaluate_control(
         Oracle(system) if dynamics is None else dynamics,

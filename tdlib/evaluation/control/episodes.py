@@ -22,10 +22,16 @@ from torch import Tensor
 from tdlib.core.facts import CONTEXT_STEPS
 from tdlib.core.time_grid import TOLERANCE, delta_t_of, steps_within
 from tdlib.evaluation.control.dynamics import Dynamics
-from tdlib.evaluation.control.plans import SharedNoise, knot_clock, planning_objective
+from tdlib.evaluation.control.plans import (
+    SharedNoise,
+    declared_inputs,
+    declared_planner,
+    knot_clock,
+    planning_objective,
+)
 from tdlib.evaluation.control.plant import Plant
 from tdlib.models import DynamicsModel
-from tdlib.planning import Planner, build_planner, fresh_start, inputs_of, planning_steps
+from tdlib.planning import Planner, fresh_start, planning_steps
 from tdlib.speed import Stack, prepared
 from tdlib.systems.system import System
 
@@ -147,7 +153,7 @@ def evaluate_control(
     """
     started = time.process_time()
     settings = settings or ControlSettings()
-    planner = planner or build_planner(system.planning.planner)
+    planner = planner or declared_planner(system)
     dynamics = prepared(dynamics)
     delta_t = delta_t_of(control_frequency)
     model_delta_t = _checked_model_step(settings.model_delta_t, delta_t)
@@ -165,7 +171,7 @@ def evaluate_control(
     total = steps_within(system.spec.time_limit if settings.duration is None else settings.duration, delta_t)
     plan_at = planning_steps(total, delta_t, settings.replan_interval)
 
-    inputs = inputs_of(system.spec)
+    inputs = declared_inputs(system)
     live = torch.arange(num_members)  # members with an episode that still runs
     warm_start = fresh_start(inputs, (num_members, num_episodes), clock.num_knots, device)
     num_nonfinite = torch.zeros(num_members, num_episodes, dtype=torch.long)

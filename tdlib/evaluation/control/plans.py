@@ -1,6 +1,7 @@
 """What closed-loop control asks a planner: knots on a clock, a score for every plan, noise that members share."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -8,7 +9,16 @@ from torch import Tensor
 from tdlib.core.seeding import torch_generator
 from tdlib.evaluation.control.dynamics import Dynamics
 from tdlib.models import Context
-from tdlib.planning import Inputs, KnotClock, Objective, prediction_objective
+from tdlib.planning import (
+    BoxInputs,
+    Inputs,
+    KnotClock,
+    Objective,
+    Planner,
+    build_planner,
+    inputs_of,
+    prediction_objective,
+)
 from tdlib.systems.system import System
 
 LARGEST_PART = 4096  # plans per member that are predicted and scored before the next ones
@@ -38,6 +48,22 @@ def knot_clock(
         model_delta_t,
         interpolation,
         (spec.input_low, spec.input_high),
+    )
+
+
+def declared_inputs(system: System) -> Inputs:
+    """Return what plans of a system are drawn from, with the spread that its task declares."""
+    inputs, declared = inputs_of(system.spec), system.planning
+    if isinstance(inputs, BoxInputs):
+        return replace(inputs, initial_spread=declared.spread, smallest_scale=declared.smallest_scale)
+    return inputs
+
+
+def declared_planner(system: System) -> Planner:
+    """Return the planner that a system's task declares, with its population if it names one."""
+    declared = system.planning
+    return build_planner(
+        declared.planner, **({} if declared.population is None else {"population": declared.population})
     )
 
 
