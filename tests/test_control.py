@@ -11,7 +11,7 @@ from tdlib.core.specs import EnvironmentSpec
 from tdlib.envs import make_environment
 from tdlib.evaluation.control.dynamics import Oracle, SideBySide
 from tdlib.evaluation.control.episodes import ControlSettings, evaluate_control
-from tdlib.evaluation.control.plans import knot_clock, planning_objective
+from tdlib.evaluation.control.plans import declared_inputs, declared_planner, knot_clock, planning_objective
 from tdlib.evaluation.control.rows import ORACLE_STARTS, control_rows, marked, planner_limits
 from tdlib.evaluation.control.starts import control_parameters, control_starts, starts_of_seeds
 from tdlib.models import (
@@ -24,7 +24,7 @@ from tdlib.models import (
     RescaledIncrement,
     build_model,
 )
-from tdlib.planning import CEM, MPPI, Enumeration, Plan, RandomInputs
+from tdlib.planning import CEM, MPPI, Enumeration, Plan, PredictiveSampling, RandomInputs, inputs_of
 from tdlib.speed import FeaturesFirst, RecordedDynamics, Stack, prepared
 from tdlib.systems import SYSTEMS, System
 from tdlib.systems.task import Planning, Task
@@ -164,6 +164,17 @@ def test_the_plant_carries_out_the_signal_that_was_predicted_with(interpolation,
     assert result.actions.abs().max() <= 2.0 and predicted[0].abs().max() <= 2.0
     if interpolation != "zero":  # not the knots alone
         assert len(result.actions.unique()) > 10
+
+
+def test_a_task_says_how_wide_and_how_often_plans_are_drawn():
+    planning = Planning("predictive_sampling", population=24, spread=0.5, smallest_scale=1.0)
+    system = dataclasses.replace(PENDULUM, task=dataclasses.replace(PENDULUM.task, planning=planning))
+    assert declared_planner(system) == PredictiveSampling(24) and declared_planner(PENDULUM) == CEM()
+    inputs = declared_inputs(system)
+    plans = inputs.sample(inputs.initial((), 50), inputs.draw_noise(400, 50, torch.Generator().manual_seed(0)))
+    assert torch.allclose(plans.std(dim=(1, 2)).mean(), torch.tensor(0.96), atol=0.03)  # 1 N m, clipped at 2 of them
+    assert declared_inputs(PENDULUM) == inputs_of(PENDULUM.spec)
+    assert declared_inputs(CARTPOLE) == inputs_of(CARTPOLE.spec)
 
 
 def test_discrete_actions_are_held():
@@ -581,7 +592,9 @@ def test_a_mark_rests_on_enough_starts_of_the_oracle():
     assert all(math.isnan(*marks[cell]) for cell in (("20", "mppi"),)) and all(map(math.isnan, marks["10", "cem"]))
 
 
-@pytest.mark.parametrize("options", [{"horizon": 0.0}, {"knots_per_second": math.inf}, {"failure_cost": math.nan}])
+@pytest.mark.parametrize(
+    "options", [{"horizon": 0.0}, {"knots_per_second": math.inf}, {"spread": 0.0}, {"failure_cost": math.nan}]
+)
 def test_what_a_planner_cannot_use_is_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         Planning(**options)

@@ -21,10 +21,10 @@ from torch import Tensor  # noqa: E402
 from tdlib.core.context import Context  # noqa: E402
 from tdlib.core.seeding import torch_generator  # noqa: E402
 from tdlib.evaluation.control.dynamics import Dynamics  # noqa: E402
-from tdlib.evaluation.control.plans import knot_clock, planning_objective  # noqa: E402
+from tdlib.evaluation.control.plans import declared_inputs, knot_clock, planning_objective  # noqa: E402
 from tdlib.evaluation.control.starts import control_starts  # noqa: E402
 from tdlib.models import MODELS, build_model  # noqa: E402
-from tdlib.planning import MPPI, fresh_start, inputs_of  # noqa: E402
+from tdlib.planning import build_planner, fresh_start  # noqa: E402
 from tdlib.speed import Replayed, Stack, prepared  # noqa: E402
 from tdlib.systems import SYSTEMS  # noqa: E402
 
@@ -68,8 +68,8 @@ class Command:
     """
 
     def __init__(self, dynamics: Dynamics):
-        self.dynamics, self.inputs = dynamics, inputs_of(SYSTEM.spec)
-        self.planner = MPPI(population=SAMPLES, num_iterations=1, num_kept=0)
+        self.dynamics, self.inputs = dynamics, declared_inputs(SYSTEM)
+        self.planner = build_planner(SYSTEM.planning.planner, population=SAMPLES)
         self.clock = knot_clock(SYSTEM, DELTA_T, horizon=HORIZON)
         self.context, self.start = executed_history()
         self.warm_start = fresh_start(self.inputs, (1, 1), self.clock.num_knots)
