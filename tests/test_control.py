@@ -11,7 +11,7 @@ from tdlib.core.specs import EnvironmentSpec
 from tdlib.envs import make_environment
 from tdlib.evaluation.control.dynamics import Oracle, SideBySide
 from tdlib.evaluation.control.episodes import ControlSettings, evaluate_control
-from tdlib.evaluation.control.plans import knot_clock, planning_objective
+from tdlib.evaluation.control.plans import declared_inputs, declared_planner, knot_clock, planning_objective
 from tdlib.evaluation.control.rows import ORACLE_STARTS, control_rows, marked, planner_limits
 from tdlib.evaluation.control.starts import control_parameters, control_starts, starts_of_seeds
 from tdlib.models import (
@@ -24,7 +24,7 @@ from tdlib.models import (
     RescaledIncrement,
     build_model,
 )
-from tdlib.planning import CEM, MPPI, Enumeration, RandomInputs
+from tdlib.planning import CEM, MPPI, Enumeration, Plan, PredictiveSampling, RandomInputs, inputs_of
 from tdlib.speed import FeaturesFirst, RecordedDynamics, Stack, prepared
 from tdlib.systems import SYSTEMS, System
 from tdlib.systems.task import Planning, Task
@@ -86,6 +86,100 @@ def test_a_plan_ends_where_its_episode_does():
     open_ended = dataclasses.replace(CARTPOLE.planning, failure_cost=None)
     back, late = scores(dataclasses.replace(CARTPOLE.task, planning=open_ended))
     assert back > late  # without, coming back is predicted to pay
+
+
+def test_a_terminal_cost_takes_the_place_of_the_last_cost_rate():
+    """x' = u from 0 under cost x² and a terminal cost of 7 (x − 1)²: the score of a held input, by hand."""
+
+    class Integrator:
+        has_memory = False
+
+        def predict_sequence(self, state, actions, delta_t, context=None):
+            return state.unsqueeze(-2) + (delta_t * actions).cumsum(dim=-2)
+
+    def score(task):
+        system = dataclasses.replace(DRIFTER, task=task)
+        clock = knot_clock(system, 0.1)
+        plans = torch.full((1, 1, 1, clock.num_knots, 1), 0.5)
+        return float(planning_objective(Integrator(), system, torch.zeros(1, 1, 1, 1), None, clock, 0.0, 0.5)(plans))
+
+    states = 0.05 * torch.arange(1, 11)
+    running = float(0.1 * (states**2).sum() - 0.05 * states[-1] ** 2)
+    assert score(DRIFTER.task) == pytest.approx(-running - 0.5 * 0.25, rel=1e-5)
+    ending = dataclasses.replace(DRIFTER.task, terminal_cost=lambda x, p, m: 7 * (x[0] - 1) ** 2)
+    assert score(ending) == pytest.approx(-running - 7 * 0.25, rel=1e-5)
+    with pytest.raises(ValueError, match="system must declare a terminal cost, Drifter-v0 has none"):
+        DRIFTER.terminal_cost(torch.zeros(1))
+
+
+@pytest.mark.parametrize("interpolation", ["zero", "linear", "cubic"])
+@pytest.mark.parametrize(("rate", "model_rate"), [(20, 20), (20, 10), (10, 20)])
+def test_the_plant_carries_out_the_signal_that_was_predicted_with(interpolation, rate, model_rate):
+    predicted, planned_at = [], []
+
+    class Spy:
+        has_memory = False
+
+        def predict_sequence(self, state, actions, delta_t, context=None):
+            predicted.append(actions)
+            return state.unsqueeze(-2).expand(*actions.shape[:-1], -1)
+
+    class Dice:
+        """Carries out knots at random, shown to the model first; wide ones, so that a cubic leaves the box between."""
+
+        name = "dice"
+        generator = torch.Generator().manual_seed(0)
+
+        def num_scored(self, inputs, num_knots):
+            return 1
+
+        def plan(self, objective, inputs, warm_start, noise):
+            center = warm_start.proposal.center
+            knots = 2.0 * torch.randint(-1, 2, center.shape, generator=self.generator)
+            planned_at.append(objective(knots.unsqueeze(-3)))
+            return Plan(knots, torch.zeros(1, 2), torch.zeros(1, 2, dtype=torch.long), warm_start)
+
+    settings = ControlSettings(
+        duration=2.0, replan_interval=0.3, knots_per_second=4.0, interpolation=interpolation,
+        model_delta_t=1 / model_rate,
+    )  # fmt: skip
+    result = evaluate_control(Spy(), PENDULUM, rate, control_starts(PENDULUM, 2), planner=Dice(), settings=settings)
+    fine = max(rate, model_rate)
+    starts = [round(float(t) * rate) for t in result.times[:-1] if abs(float(t) / 0.3 - round(float(t) / 0.3)) < 1e-6]
+    assert len(predicted) == len(planned_at) == len(starts) == 7
+    compared = 0
+    for first, actions in zip(starts, predicted, strict=True):
+        carried = result.actions[0, :, first : first + round(0.3 * rate)]
+        told = actions[0, :, 0]  # (E, T, 1) at model steps
+        for step in range(round(0.3 * fine)):  # where a control step and a model step start together
+            if (
+                step % (fine // rate) == 0
+                and step % (fine // model_rate) == 0
+                and step // (fine // rate) < carried.shape[1]
+            ):
+                mine, model = carried[:, step // (fine // rate)], told[:, step // (fine // model_rate)]
+                assert torch.allclose(mine, model.double(), atol=1e-6)
+                compared += 1
+    assert compared > 15
+    assert result.actions.abs().max() <= 2.0 and predicted[0].abs().max() <= 2.0
+    if interpolation != "zero":  # not the knots alone
+        assert len(result.actions.unique()) > 10
+
+
+def test_a_task_says_how_wide_and_how_often_plans_are_drawn():
+    planning = Planning("predictive_sampling", population=24, spread=0.5, smallest_scale=1.0)
+    system = dataclasses.replace(PENDULUM, task=dataclasses.replace(PENDULUM.task, planning=planning))
+    assert declared_planner(system) == PredictiveSampling(24) and declared_planner(PENDULUM) == CEM()
+    inputs = declared_inputs(system)
+    plans = inputs.sample(inputs.initial((), 50), inputs.draw_noise(400, 50, torch.Generator().manual_seed(0)))
+    assert torch.allclose(plans.std(dim=(1, 2)).mean(), torch.tensor(0.96), atol=0.03)  # 1 N m, clipped at 2 of them
+    assert declared_inputs(PENDULUM) == inputs_of(PENDULUM.spec)
+    assert declared_inputs(CARTPOLE) == inputs_of(CARTPOLE.spec)
+
+
+def test_discrete_actions_are_held():
+    with pytest.raises(ValueError, match="interpolation of discrete actions must be 'zero', got 'cubic' for CartPole"):
+        knot_clock(CARTPOLE, 0.05, interpolation="cubic")
 
 
 def test_enumeration_balances_the_bang_bang_pole():
@@ -498,7 +592,9 @@ def test_a_mark_rests_on_enough_starts_of_the_oracle():
     assert all(math.isnan(*marks[cell]) for cell in (("20", "mppi"),)) and all(map(math.isnan, marks["10", "cem"]))
 
 
-@pytest.mark.parametrize("options", [{"horizon": 0.0}, {"knots_per_second": math.inf}, {"failure_cost": math.nan}])
+@pytest.mark.parametrize(
+    "options", [{"horizon": 0.0}, {"knots_per_second": math.inf}, {"spread": 0.0}, {"failure_cost": math.nan}]
+)
 def test_what_a_planner_cannot_use_is_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         Planning(**options)

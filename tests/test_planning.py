@@ -2,31 +2,40 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
+from scipy.interpolate import CubicHermiteSpline
 from scipy.optimize import minimize
 
 from tdlib.core.time_grid import delta_t_of
 from tdlib.planning import (
     CEM,
+    DIAL,
+    INTERPOLATIONS,
     MPPI,
+    PLANNERS,
     BoxInputs,
     CategoricalInputs,
     Enumeration,
     KnotClock,
+    PredictiveSampling,
     Proposal,
     RandomInputs,
     all_sequences,
+    build_planner,
     cost_weights,
     finite_scores,
     fresh_start,
     inputs_of,
+    knot_weights,
     prediction_objective,
     shift_knots,
 )
 from tdlib.speed import record
 
 BOX = BoxInputs(-2.0, 2.0)
+SAMPLING = (CEM(), MPPI(), MPPI(temperature=0.1, standardized=False), PredictiveSampling(), DIAL())
 
 
 def noise_of(inputs, num_problems=1, seed=0):
@@ -51,7 +60,17 @@ def optimum(start):
     return minimize(objective, torch.zeros(10).double().numpy(), bounds=[(-2, 2)] * 10).fun
 
 
-@pytest.mark.parametrize("planner", [CEM(population=256, num_iterations=30, num_elites=25), MPPI(256, 60, 0.05)])
+@pytest.mark.parametrize(
+    "planner",
+    [
+        CEM(population=256, num_iterations=30, num_elites=25),
+        MPPI(256, 60, 0.05),
+        MPPI(256, 60, 0.01, standardized=False),
+        PredictiveSampling(256, 60),
+        DIAL(256, 60, temperature=0.05, beta_horizon=10.0),
+    ],
+    ids=lambda planner: planner.name,
+)
 def test_planners_find_the_optimum_of_a_linear_quadratic_problem(planner):
     starts = torch.tensor([1.0, 0.3, -0.6], dtype=torch.float64)
     plan = planner.plan(
@@ -74,7 +93,7 @@ def test_cem_approaches_the_closed_form_minimum_of_a_quadratic():
     assert torch.allclose(plan.knots[0], target, atol=0.03)
 
 
-@pytest.mark.parametrize("planner", [CEM(), MPPI()])
+@pytest.mark.parametrize("planner", SAMPLING, ids=lambda planner: planner.name)
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
 def test_scores_that_are_not_finite_never_win_and_are_counted(planner, bad):
     def objective(knots):
@@ -106,8 +125,10 @@ def test_finite_scores_counts():
     assert count.tolist() == [2, 1]
 
 
-@pytest.mark.parametrize("inputs", [BOX, CategoricalInputs(2)])
-@pytest.mark.parametrize("planner", [CEM(), MPPI()])
+@pytest.mark.parametrize(
+    ("planner", "inputs"),
+    [*((planner, BOX) for planner in SAMPLING), *((planner, CategoricalInputs(2)) for planner in SAMPLING[:4])],
+)
 def test_a_plan_does_not_depend_on_its_neighbors(planner, inputs):
     goals = torch.tensor([0.3, -1.0, 1.7])
 
@@ -130,6 +151,77 @@ def test_a_plan_does_not_depend_on_its_neighbors(planner, inputs):
     together = plans_for([0, 1, 2])
     for i in range(3):
         assert torch.equal(plans_for([i])[0], together[i])
+
+
+@pytest.mark.parametrize("planner", SAMPLING, ids=lambda planner: planner.name)
+def test_same_noise_same_plan_other_noise_another(planner):
+    def objective(knots):
+        return -((knots - 0.7) ** 2).sum(dim=(-1, -2))
+
+    plans = [planner.plan(objective, BOX, fresh_start(BOX, (1,), 6), noise_of(BOX, seed=s)).knots for s in (0, 0, 1)]
+    assert torch.equal(plans[0], plans[1]) and not torch.equal(plans[0], plans[2])
+    assert build_planner(planner.name).num_scored(BOX, 6) == PLANNERS[planner.name]().num_scored(BOX, 6) > 0
+
+
+def test_the_first_sample_of_predictive_sampling_is_the_mean_and_the_mean_moves_to_the_best():
+    target, scored = torch.tensor([0.5, -1.0, 1.5])[:, None], []
+
+    def objective(knots):
+        scored.append(knots)
+        return -((knots - target) ** 2).sum(dim=(-1, -2))
+
+    warm_start, noise, score = fresh_start(BOX, (2,), 3), noise_of(BOX, 2), torch.full((2,), -torch.inf)
+    for call in range(4):
+        mean = warm_start.proposal.center
+        plan = PredictiveSampling(population=32).plan(objective, BOX, warm_start, noise)
+        assert len(scored) == call + 1 and scored[-1].shape == (2, 32, 3, 1)
+        assert torch.equal(scored[-1][:, 0], mean)
+        best = (-((scored[-1] - target) ** 2)).sum(dim=(-1, -2)).argmax(dim=1)
+        assert torch.equal(plan.knots, scored[-1][torch.arange(2), best])
+        assert torch.equal(plan.warm_start.proposal.center, plan.knots)
+        assert (plan.score >= score).all()  # the mean is scored again, so nothing found is lost
+        warm_start, score = plan.warm_start, plan.score
+    inputs = CategoricalInputs(3)
+    start = fresh_start(inputs, (1,), 4)
+    found = PredictiveSampling(256).plan(lambda x: -(x - 2).abs().sum(dim=(-1, -2)), inputs, start, noise_of(inputs))
+    assert found.knots[0, :, 0].tolist() == [2.0] * 4 and found.warm_start.proposal.center[0, 0].tolist() == [0, 0, 1]
+    nothing = PredictiveSampling().plan(lambda x: x[..., 0, 0] * torch.nan, BOX, warm_start, noise)
+    assert torch.equal(nothing.knots, warm_start.proposal.center) and (nothing.num_nonfinite == 128).all()
+
+
+def test_dial_draws_with_the_spread_of_its_schedule():
+    planner, drawn = DIAL(population=4, num_iterations=3, beta_iteration=0.5, beta_horizon=2.0, num_kept=0), []
+    unit = torch.tensor([1.0, 0.5, -0.5, -1.0]).reshape(1, 4, 1, 1)
+
+    def objective(knots):
+        drawn.append(knots)
+        return knots.new_zeros(knots.shape[:-2])  # all alike
+
+    planner.plan(objective, BOX, fresh_start(BOX, (1,), 5), lambda p, n: unit.expand(1, p, n, 1))
+    for i, knots in enumerate(drawn):
+        spread = [2.0 * np.exp(-i / (0.5 * 3) - (5 - h) / (2.0 * 5)) for h in range(1, 6)]  # half the box is 2
+        apart = 2 * (knots[0, 0, :, 0] - knots[0, 1, :, 0])  # wherever the mean is
+        assert apart.tolist() == pytest.approx(spread, rel=1e-5)
+    assert len(drawn) == 3 and float(planner.scale(0, 5)[-1]) == 1.0
+    flat = DIAL(population=16, num_iterations=2, beta_iteration=1e9, beta_horizon=1e9)
+    goal = (lambda x: -((x - 0.3) ** 2).sum(dim=(-1, -2)), BOX, fresh_start(BOX, (1,), 5))
+    same = [p.plan(*goal, noise_of(BOX)).knots for p in (flat, MPPI(population=16, num_iterations=2))]
+    assert torch.allclose(*same, atol=1e-6)  # without annealing it is MPPI
+    for call in (lambda x: DIAL().num_scored(x, 3), lambda x: DIAL().plan(None, x, fresh_start(x, (1,), 3), None)):
+        with pytest.raises(ValueError, match="DIAL needs inputs in a box, got CategoricalInputs"):
+            call(CategoricalInputs(2))
+
+
+@pytest.mark.parametrize("planner", [MPPI, DIAL])
+def test_a_temperature_is_in_units_of_the_cost_or_of_its_spread(planner):
+    scores = torch.tensor([[-3.0, -1.0, -2.5, -torch.inf], [-torch.inf] * 4])
+    weights = planner(temperature=0.1, standardized=False).weights(scores)
+    by_hand = np.exp(np.array([-3.0, -1.0, -2.5]) / 0.1)
+    assert weights[0].tolist() == pytest.approx([*by_hand / by_hand.sum(), 0.0], abs=1e-6)
+    assert weights[1].tolist() == [0.0] * 4
+    spread = float(scores[0, :3].std(correction=0))
+    relative = planner(temperature=0.1 / spread).weights(scores)
+    assert torch.allclose(relative, weights, atol=1e-6)
 
 
 def test_enumeration_equals_brute_force():
@@ -176,6 +268,12 @@ def test_random_inputs_ignore_the_objective_and_stay_in_the_box():
     assert len(plan.knots.unique()) > 6
 
 
+def test_random_inputs_are_drawn_from_the_whole_box():
+    """As far apart as normal numbers of half the box's width that are clipped to it: 0.72 of that half."""
+    knots = RandomInputs().plan(lambda knots: 1 / 0, BOX, fresh_start(BOX, (400,), 6), noise_of(BOX, 400)).knots
+    assert knots.std().item() / 2 == pytest.approx(0.718, abs=0.05)
+
+
 def test_inputs_stay_in_their_box():
     wide = Proposal(torch.zeros(4, 5, 1), torch.full((4, 5, 1), 50.0))
     plans = BOX.sample(wide, noise_of(BOX, 4)(64, 5))
@@ -194,7 +292,7 @@ def test_horizon_and_knots_are_counted_in_seconds(rate):
     assert clock.num_knots == (5 if rate == 5 else 10)  # no knot shorter than a control step
     assert clock.num_steps * delta_t <= 1.0 + 1e-9
     assert (clock.num_steps + 1) * delta_t > 1.0
-    held = clock.held_knots(0.0)
+    held = clock.held_knots(0.0, clock.step_times(0.0))
     times = torch.arange(clock.num_steps) * delta_t
     assert held.tolist() == [int(t / clock.knot_interval + 1e-6) for t in times.tolist()]
 
@@ -202,23 +300,71 @@ def test_horizon_and_knots_are_counted_in_seconds(rate):
 def test_knots_are_held_over_model_steps_and_keep_their_place_when_planned_inside_a_knot():
     clock = KnotClock(horizon=0.4, knot_interval=0.2, model_delta_t=0.05)
     knots = torch.tensor([1.0, 2.0])[:, None]
-    assert clock.hold(knots, 0.0)[:, 0].tolist() == [1, 1, 1, 1, 2, 2, 2, 2]
+    assert clock.signal(0.0)(knots)[:, 0].tolist() == [1, 1, 1, 1, 2, 2, 2, 2]
     # 50 ms into the first knot three steps of it are left, and the last knot is held on to the horizon
-    assert clock.hold(knots, 0.05)[:, 0].tolist() == [1, 1, 1, 2, 2, 2, 2, 2]
+    assert clock.signal(0.05)(knots)[:, 0].tolist() == [1, 1, 1, 2, 2, 2, 2, 2]
     assert clock.knot_at(0.15) == 0 and clock.knot_at(0.2) == 1 and clock.knot_at(3 * 0.2) == 3
 
 
-def test_a_shifted_plan_is_the_same_signal_in_time():
-    clock = KnotClock(horizon=1.0, knot_interval=0.1, model_delta_t=0.02)
-    knots = torch.randn(10, 1, generator=torch.Generator().manual_seed(0))
-    signal = {round(i * 0.02, 6): float(x) for i, x in enumerate(clock.hold(knots, 0.0)[:, 0])}
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_a_shifted_plan_is_the_same_signal_in_time(interpolation):
+    clock = KnotClock(horizon=1.0, knot_interval=0.1, model_delta_t=0.02, interpolation=interpolation)
+    knots = torch.randn(clock.num_knots, 1, generator=torch.Generator().manual_seed(0))
+    signal = {round(i * 0.02, 6): float(x) for i, x in enumerate(clock.signal(0.0)(knots)[:, 0])}
+    compared = 0
     for steps in (1, 4, 5, 12, 37):
         now = steps * 0.02
         later = shift_knots(knots, clock.knot_at(now), torch.full_like(knots, torch.nan))
-        for i, x in enumerate(clock.hold(later, now)[:, 0]):
+        for i, x in enumerate(clock.signal(now)(later)[:, 0]):
             time = round(now + i * 0.02, 6)
             if time in signal and not x.isnan():
-                assert float(x) == signal[time]
+                assert float(x) == pytest.approx(signal[time], rel=1e-5, abs=1e-6 if interpolation != "zero" else 0.0)
+                compared += 1
+    assert compared > 50
+
+
+def test_inputs_between_knots_are_those_of_scipy_and_numpy():
+    knots = np.random.default_rng(0).normal(size=7)
+    position = np.linspace(0.0, 6.0, 121)
+    padded = np.concatenate([knots[:1], knots, knots[-1:]])
+    slopes = (padded[2:] - padded[:-2]) / 2  # of the neighbors; the first and last knot are their own
+    expected = {
+        "zero": knots[np.floor(position + 1e-9).astype(int)],
+        "linear": np.interp(position, np.arange(7), knots),
+        "cubic": CubicHermiteSpline(np.arange(7), knots, slopes)(position),
+    }
+    assert set(expected) == set(INTERPOLATIONS)
+    for name, values in expected.items():
+        weights = knot_weights(name, torch.tensor(position), 7)
+        assert np.allclose(weights.numpy() @ knots, values, atol=1e-12)
+        assert torch.allclose(weights.sum(dim=-1), torch.ones(121, dtype=torch.float64))  # a constant stays constant
+        beyond = knot_weights(name, torch.tensor([7.5, 20.0], dtype=torch.float64), 7)
+        assert np.allclose(beyond.numpy() @ knots, knots[-1], atol=1e-12)  # the last knot is held on
+
+
+@pytest.mark.parametrize(("interpolation", "num_knots"), [("zero", 4), ("linear", 5), ("cubic", 6)])
+def test_joined_knots_stand_at_both_ends_of_every_interval(interpolation, num_knots):
+    clock = KnotClock.at_rate(1.0, 4, 0.05, interpolation=interpolation, limits=((-1.0, 0.0), (1.0, 3.0)))
+    assert clock.num_knots == num_knots and clock.num_steps == 20
+    line = torch.arange(num_knots) / 10 - (0.1 if interpolation == "cubic" else 0.0)  # its first knot lies before
+    knots = torch.stack([line, 7 * line], dim=-1).expand(2, 3, -1, -1)  # two straight lines in time
+    found = clock.signal(0.0)(knots)
+    assert found.shape == (2, 3, 20, 2)
+    times = np.arange(20) * 0.05
+    straight = 0.4 * times if interpolation != "zero" else 0.1 * np.floor(times / 0.25 + 1e-9)
+    inner = slice(0, 15) if interpolation == "cubic" else slice(0, 20)  # a cubic ends with half the slope
+    assert np.allclose(found[1, 2, inner, 0], straight[inner], atol=1e-6)
+    assert np.allclose(found[1, 2, inner, 1], 7 * straight[inner], atol=1e-5)
+    some = clock.signal(0.1, [0.1, 0.15])(knots[0, 0])
+    assert torch.allclose(some, clock.signal(0.1)(knots[0, 0])[:2], atol=1e-6)
+
+
+def test_a_cubic_is_clipped_where_it_overshoots_its_knots():
+    limits = (-1.0,), (1.0,)
+    knots = torch.tensor([-1.0, -1.0, 1.0, 1.0, -1.0, -1.0])[:, None]
+    free, kept = (KnotClock(0.8, 0.2, 0.02, "cubic", bound).signal(0.0)(knots)[:, 0] for bound in (None, limits))
+    assert free.max() > 1.05 and kept.max() == 1.0
+    assert torch.equal(kept, free.clamp(-1, 1))
 
 
 def test_warm_start_shift_drops_what_has_passed_and_appends_fresh_knots():
@@ -272,6 +418,12 @@ def test_a_recording_equals_the_function():
         (lambda: CEM(num_kept=7), "num_kept must be in 0 .. num_elites = 6, got 7"),
         (lambda: MPPI(temperature=0.0), "temperature must be positive and finite, got 0.0"),
         (lambda: MPPI(num_iterations=1.5), "num_iterations must be a whole number >= 1, got 1.5"),
+        (lambda: DIAL(temperature=-1.0), "temperature must be positive and finite, got -1.0"),
+        (lambda: DIAL(num_kept=65), "num_kept must be in 0 .. population = 64, got 65"),
+        (lambda: DIAL(beta_horizon=0.0), "beta_horizon must be positive and finite, got 0.0"),
+        (lambda: PredictiveSampling(population=0), "population must be a whole number >= 1, got 0"),
+        (lambda: build_planner("ilqr"), "planner must be one of .*'dial'.*'predictive_sampling'.*, got 'ilqr'"),
+        (lambda: KnotClock(1.0, 0.1, 0.1, "spline"), "interpolation must be one of .*'cubic'.*, got 'spline'"),
         (lambda: KnotClock(1.0, 0.1, 2.0), "horizon must hold at least one model step"),
         (lambda: KnotClock(1.0, -0.1, 0.1), "knot_interval must be positive and finite \\[s\\], got -0.1"),
         (lambda: KnotClock.at_rate(1.0, 0, 0.1), "knots_per_second must be positive and finite, got 0"),

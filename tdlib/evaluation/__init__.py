@@ -1,6 +1,8 @@
 """How well models predict: one step, open loop, against themselves at other steps, and in control."""
 
 from tdlib.core.facts import RATES, TRAIN_RATES
+from tdlib.evaluation.control.collect import collect_planned
+from tdlib.evaluation.control.custom import ControlTask
 from tdlib.evaluation.control.dynamics import Oracle, SideBySide
 from tdlib.evaluation.control.episodes import (
     ControlResult,
@@ -35,6 +37,7 @@ __all__ = [
     "MEASURES",
     "ControlResult",
     "ControlSettings",
+    "ControlTask",
     "Diagnosis",
     "EpisodeFile",
     "Episodes",
@@ -52,6 +55,7 @@ __all__ = [
     "TestSet",
     "at_time",
     "build_test_set",
+    "collect_planned",
     "consistency_error",
     "control_starts",
     "convergence_test",

@@ -1,6 +1,8 @@
 """Planning by sampling: time in seconds, decisions in knots, many problems at once; no planner knows a model."""
 
+from tdlib.planning.dial import DIAL
 from tdlib.planning.enumeration import MAX_SEQUENCES, Enumeration, all_sequences
+from tdlib.planning.interpolation import INTERPOLATIONS, Interpolation, knot_weights
 from tdlib.planning.knots import KnotClock, planning_steps, shift_knots
 from tdlib.planning.objective import cost_weights, prediction_objective
 from tdlib.planning.planners import (
@@ -14,11 +16,14 @@ from tdlib.planning.planners import (
     finite_scores,
     fresh_start,
 )
+from tdlib.planning.predictive_sampling import PredictiveSampling
 from tdlib.planning.proposals import BoxInputs, CategoricalInputs, Inputs, Proposal, inputs_of
 from tdlib.planning.registry import PLANNERS, build_planner
 
 __all__ = [
     "CEM",
+    "DIAL",
+    "INTERPOLATIONS",
     "MAX_SEQUENCES",
     "MPPI",
     "PLANNERS",
@@ -26,10 +31,12 @@ __all__ = [
     "CategoricalInputs",
     "Enumeration",
     "Inputs",
+    "Interpolation",
     "KnotClock",
     "Objective",
     "Plan",
     "Planner",
+    "PredictiveSampling",
     "Proposal",
     "RandomInputs",
     "WarmStart",
@@ -39,6 +46,7 @@ __all__ = [
     "finite_scores",
     "fresh_start",
     "inputs_of",
+    "knot_weights",
     "planning_steps",
     "prediction_objective",
     "shift_knots",

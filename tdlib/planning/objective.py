@@ -27,29 +27,36 @@ def prediction_objective(
     terminal_weight: float,
     outside: Callable[[Tensor], Tensor] | None = None,
     failure_cost: float | None = None,
+    terminal_cost: Callable[[Tensor], Tensor] | None = None,
 ) -> Objective:
     """Return the objective −Σ w_j c(ŝ_j, u_j) of plans made at `time` [s]; where an episode ends, so does its plan.
+
+    With a terminal cost it is −Σ w_j c(ŝ_j, u_j) − T(ŝ_end), with the weights of `terminal_weight` = 0.
 
     Args:
         predict: Actions (..., P, T, A) of every model step -> states after each, (..., P, T, D).
         cost_rate: (states (..., D), actions (..., A)) -> (...) cost per second.
         clock: Knots and model steps.
         time: When the plan starts [s].
-        terminal_weight: Time for which the last cost counts on [s].
+        terminal_weight: Time for which the last cost counts on [s] where there is no terminal cost.
         outside: States (..., D) -> (...) bool, whether an episode ends there; None if none ever does.
         failure_cost: Cost per second from the first such state on; what is predicted after it does not count. None
             counts on with what is predicted.
+        terminal_cost: States (..., D) -> (...) cost of ending a plan there, wherever that is; None lets the last cost
+            count on.
     """
-    held, weights = clock.held_knots(time), -cost_weights(clock, terminal_weight)
-    every_step = held.tolist() == list(range(clock.num_knots))  # one knot per step: nothing to spread
+    signal, weights = clock.signal(time), -cost_weights(clock, terminal_weight if terminal_cost is None else 0.0)
 
     def objective(plans: Tensor) -> Tensor:
-        actions = plans if every_step else plans.index_select(-2, held.to(plans.device))
+        actions = signal(plans)
         states = predict(actions)
         cost = cost_rate(states, actions)
         if outside is not None and failure_cost is not None:
             ended = outside(states).to(torch.uint8).cummax(dim=-1).values.bool()
             cost = torch.where(ended, failure_cost, cost)
-        return (cost @ weights.to(cost)).to(plans.dtype)
+        score = cost @ weights.to(cost)
+        if terminal_cost is not None:
+            score = score - terminal_cost(states[..., -1, :])
+        return score.to(plans.dtype)
 
     return objective

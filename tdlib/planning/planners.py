@@ -1,4 +1,4 @@
-"""Sampling planners: CEM and MPPI over knots, for many independent problems at once.
+"""Sampling planners that refit a proposal, CEM and MPPI over knots, for many independent problems at once.
 
 A planner sees an objective, plans -> scores, and nothing of models, systems or time. Higher scores are better; a score
 that is NaN or infinite becomes −inf, so a diverged prediction never wins, and is counted. Each problem is planned from
@@ -8,7 +8,7 @@ its own noise, so a plan does not depend on which others are planned beside it.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -100,7 +100,7 @@ class CEM:
     name: str = "cem"
 
     def __post_init__(self):
-        _require_counts(self, "population", "num_iterations", "num_elites")
+        require_counts(self, "population", "num_iterations", "num_elites")
         if not self.num_elites <= self.population:
             raise ValueError(f"num_elites must be at most population = {self.population}, got {self.num_elites}")
         if not 0 <= self.num_kept <= self.num_elites:
@@ -110,7 +110,7 @@ class CEM:
         return self.population * self.num_iterations
 
     def plan(self, objective: Objective, inputs: Inputs, warm_start: WarmStart, noise: Noise) -> Plan:
-        return _refine(self, objective, inputs, warm_start, noise, adapt_spread=True)
+        return refine(self, objective, inputs, warm_start, noise, adapt_spread=True)
 
     def weights(self, scores: Tensor) -> Tensor:
         """Give equal weights to the finite ones among the best `num_elites`: (..., P) -> (..., P)."""
@@ -130,38 +130,32 @@ class MPPI:
         num_iterations: Updates of the mean per call.
         temperature: Sharpness relative to the spread of the scores, so that it means the same for every cost and rate.
         num_kept: Best plans of the last call that are scored again in this one.
+        standardized: Whether scores are divided by their standard deviation; without, the temperature is in units of
+            the cost, as λ = 0.1 of seed 001 is.
 
     Source:
-        Williams et al. (2017), with the scores standardized.
+        Williams et al. (2017), with the scores standardized; seed 001, controllers.
     """
 
     population: int = 64
     num_iterations: int = 2
     temperature: float = 0.25
     num_kept: int = 2
+    standardized: bool = True
     name: str = "mppi"
 
     def __post_init__(self):
-        _require_counts(self, "population", "num_iterations")
-        if not (math.isfinite(self.temperature) and self.temperature > 0):
-            raise ValueError(f"temperature must be positive and finite, got {self.temperature}")
-        if not 0 <= self.num_kept <= self.population:
-            raise ValueError(f"num_kept must be in 0 .. population = {self.population}, got {self.num_kept}")
+        require_counts(self, "population", "num_iterations")
+        require_temperature(self)
 
     def num_scored(self, inputs: Inputs, num_knots: int) -> int:
         return self.population * self.num_iterations
 
     def plan(self, objective: Objective, inputs: Inputs, warm_start: WarmStart, noise: Noise) -> Plan:
-        return _refine(self, objective, inputs, warm_start, noise, adapt_spread=False)
+        return refine(self, objective, inputs, warm_start, noise, adapt_spread=False)
 
     def weights(self, scores: Tensor) -> Tensor:
-        """Weigh every finite score: (..., P) -> (..., P)."""
-        finite = scores.isfinite()
-        count = finite.sum(dim=-1, keepdim=True).clamp(min=1)
-        mean = torch.where(finite, scores, 0.0).sum(dim=-1, keepdim=True) / count
-        variance = torch.where(finite, scores - mean, 0.0).square().sum(dim=-1, keepdim=True) / count
-        scale = self.temperature * variance.sqrt().clamp(min=1e-12)
-        return torch.where(finite, torch.softmax(scores / scale, dim=-1), 0.0)
+        return exponential_weights(scores, self.temperature, self.standardized)
 
 
 @dataclass(frozen=True)
@@ -177,7 +171,9 @@ class RandomInputs:
         del objective
         center = warm_start.proposal.center
         fresh = Proposal(*(x.to(center) for x in inputs.initial(center.shape[:-2], center.shape[-2])))
-        knots = inputs.sample(fresh, noise(2, center.shape[-2]))[..., -1, :, :]
+        knots = inputs.sample(fresh, noise(4, center.shape[-2]))[
+            ..., -1, :, :
+        ]  # the widest: a pair has one scale alone, the smallest
         unknown = torch.full(center.shape[:-2], -torch.inf)
         return Plan(knots, unknown, torch.zeros_like(unknown, dtype=torch.long), warm_start)
 
@@ -196,8 +192,45 @@ def finite_scores(scores: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(finite, scores, -torch.inf), (~finite).sum(dim=-1)
 
 
-def _refine(
-    planner: CEM | MPPI, objective: Objective, inputs: Inputs, warm_start: WarmStart, noise: Noise, adapt_spread: bool
+def exponential_weights(scores: Tensor, temperature: float, standardized: bool) -> Tensor:
+    """Weigh every finite score by softmax(score / λ): (..., P) -> (..., P); all zero where none is finite.
+
+    Args:
+        scores: Higher is better; −inf where there is none.
+        temperature: λ in units of the cost, or of the standard deviation of the finite scores.
+        standardized: Whether it is the latter.
+    """
+    finite = scores.isfinite()
+    if not standardized:
+        return torch.where(finite, torch.softmax(scores / temperature, dim=-1), 0.0)
+    count = finite.sum(dim=-1, keepdim=True).clamp(min=1)
+    mean = torch.where(finite, scores, 0.0).sum(dim=-1, keepdim=True) / count
+    variance = torch.where(finite, scores - mean, 0.0).square().sum(dim=-1, keepdim=True) / count
+    scale = temperature * variance.sqrt().clamp(min=1e-12)
+    return torch.where(finite, torch.softmax(scores / scale, dim=-1), 0.0)
+
+
+class Refitting(Protocol):
+    """A planner that moves its proposal to weighted plans."""
+
+    @property
+    def population(self) -> int:
+        """Plans scored per iteration."""
+
+    @property
+    def num_iterations(self) -> int:
+        """Refits per call."""
+
+    @property
+    def num_kept(self) -> int:
+        """Best plans of one call that are scored again in the next."""
+
+    def weights(self, scores: Tensor) -> Tensor:
+        """Weights of finite scores, nonnegative and summing to one or all zero: (..., P) -> (..., P)."""
+
+
+def refine(
+    planner: Refitting, objective: Objective, inputs: Inputs, warm_start: WarmStart, noise: Noise, adapt_spread: bool
 ) -> Plan:
     """Sample, score, weigh, refit; carry out the best plan that was scored."""
     proposal, elites = warm_start.proposal, warm_start.elites
@@ -227,8 +260,25 @@ def _refine(
     return Plan(knots, best_score, num_nonfinite, WarmStart(proposal, elites[..., : planner.num_kept, :, :]))
 
 
-def _require_counts(settings: CEM | MPPI, *names: str) -> None:
+def require_counts(settings: object, *names: str) -> None:
+    """Check that settings are whole numbers >= 1.
+
+    Raises:
+        ValueError: If one is not.
+    """
     for name in names:
         value = getattr(settings, name)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"{name} must be a whole number >= 1, got {value!r}")
+
+
+def require_temperature(settings: Any) -> None:
+    """Check what planners with exponential weights are told.
+
+    Raises:
+        ValueError: If the temperature is not positive, or more plans are kept than are scored.
+    """
+    if not (math.isfinite(settings.temperature) and settings.temperature > 0):
+        raise ValueError(f"temperature must be positive and finite, got {settings.temperature}")
+    if not 0 <= settings.num_kept <= settings.population:
+        raise ValueError(f"num_kept must be in 0 .. population = {settings.population}, got {settings.num_kept}")

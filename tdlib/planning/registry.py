@@ -2,11 +2,19 @@
 
 from collections.abc import Callable
 
+from tdlib.planning.dial import DIAL
 from tdlib.planning.enumeration import Enumeration
 from tdlib.planning.planners import CEM, MPPI, Planner
+from tdlib.planning.predictive_sampling import PredictiveSampling
 
-PLANNERS: dict[str, Callable[..., Planner]] = {"cem": CEM, "mppi": MPPI, "enumeration": Enumeration}
-SAMPLING = ("cem", "mppi")  # those whose budget is a choice
+PLANNERS: dict[str, Callable[..., Planner]] = {
+    "cem": CEM,
+    "mppi": MPPI,
+    "predictive_sampling": PredictiveSampling,
+    "dial": DIAL,
+    "enumeration": Enumeration,
+}
+SAMPLING = ("cem", "mppi", "predictive_sampling", "dial")  # those whose budget is a choice
 
 
 def build_planner(name: str, **budget: int) -> Planner:

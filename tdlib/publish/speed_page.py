@@ -22,6 +22,7 @@ GROUPS = {
     "training": "Training",
     "planning": "Planning",
     "truth": "Truth",
+    "mpc": "Control with a memory",
     "collection": "Collection",
     "evaluation": "Evaluation",
     "scaling": "Unit costs",

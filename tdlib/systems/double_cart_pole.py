@@ -8,19 +8,32 @@ With absolute angles φ1 = θ1, φ2 = θ1 + θ2, κ = (l_c + l) m, and every rod
 
 The constants are those of MuJoCo's model in the history chapter's founding document, whose accelerations the equation
 reproduces to rounding; its soft end stops of the rail, 3.8 m from the middle, end an episode here.
+
+The task is to swing both rods up and hold them there, by the costs of that document. They are of the tip, which is
+computed from the state they are given: in a plan from the predicted one.
 """
 
 import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
 
 from tdlib.core.namespace import Namespace
 from tdlib.core.specs import EnvironmentSpec
+from tdlib.systems.scenes import FAINT, INK, WIDTH, Canvas, Scene, disc
 from tdlib.systems.sketch import FirstView, Sketch
 from tdlib.systems.system import System
-from tdlib.systems.task import Collection, Components, Number, Parameters, RandomInputs, Task, Views
+from tdlib.systems.task import Collection, Components, Number, Parameters, Planning, RandomInputs, Task, Views
 
 RAIL = 3.8  # [m] to either side
 HEIGHT = 2.0  # [m] of the rail
+LENGTH = 1.0  # [m] of each rod
+TOP = HEIGHT + 2 * LENGTH  # [m] of the tip with both rods upright
 WIDEST = (1.5, math.pi, math.pi, 1.0, 3.0, 3.0)  # [m], [rad], [m/s], [rad/s]: starts lie within
+NEAR_REST = (0.5, 0.2, 0.2, 0.2, 0.2, 0.2)  # hanging nearly still, from where one has to swing up
+HELD, SETTLED = 0.1, 1.0  # success: the tip less than 0.1 m below the top over the last second
+FAILURE_COST = 1000.0  # cost rate of a plan from the end of the rail on: dearer than any other way to end
 
 SPEC = EnvironmentSpec(
     name="double_cart_pole",
@@ -91,6 +104,51 @@ def points(x: Components, p: Parameters, m: Namespace) -> Components:
     return x[0], HEIGHT, *joint, *tip
 
 
+def _off_top(x: Components, p: Parameters, m: Namespace) -> Number:
+    """Squared distance of the tip from the point above the cart where both rods are upright [m²]."""
+    *_, along, up = points(x, p, m)
+    return (up - TOP) ** 2 + (along - x[0]) ** 2
+
+
+def cost(x: Components, u: Components, p: Parameters, m: Namespace) -> Number:
+    """Cost rate (z − 4)² + (x_tip − x)² + 0.1 (θ1'² + θ2'²) + 0.001 u², z the height of the tip."""
+    return _off_top(x, p, m) + 0.1 * (x[4] ** 2 + x[5] ** 2) + 0.001 * u[0] ** 2
+
+
+def terminal_cost(x: Components, p: Parameters, m: Namespace) -> Number:
+    """Cost of ending a plan here: 10 ((z − 4)² + (x_tip − x)²) + 10 x² + x'² + θ1'² + θ2'²."""
+    return 10 * _off_top(x, p, m) + 10 * x[0] ** 2 + x[3] ** 2 + x[4] ** 2 + x[5] ** 2
+
+
+def success(states: Tensor, times: Tensor) -> Tensor:
+    """Whether the tip stays within 0.1 m of its greatest height over the last second: (..., T+1, 6), (T+1,) -> (...).
+
+    Each rod is then less than 26° from upright.
+    """
+    late = states[..., times >= times[-1] - SETTLED - 1e-9, :]
+    first, second = late[..., 1], late[..., 1] + late[..., 2]
+    return (HEIGHT - LENGTH * (torch.cos(first) + torch.cos(second)) > TOP - HELD).all(dim=-1)
+
+
+def _paint(canvas: Canvas, size: int, truth: Sequence[float], ghost: Sequence[float], color: str) -> None:
+    factor = size // WIDTH
+    unit, ground = size / 8.4, size * 0.52  # 8.4 m across
+    canvas.line([(0, ground), (size, ground)], fill=FAINT, width=2 * factor)
+    for limit in (-RAIL, RAIL):
+        x = size / 2 + limit * unit
+        canvas.line([(x, ground - 8 * factor), (x, ground + 8 * factor)], fill=FAINT, width=2 * factor)
+    for (x, first, second), cart, pole in ((truth, INK, INK), (ghost, color + "78", color + "B0")):
+        left, width, height = size / 2 + x * unit, 20 * factor, 10 * factor
+        canvas.rectangle([left - width, ground - height, left + width, ground + height], fill=cart)
+        joints = [(left, ground)]
+        for angle in (first, first + second):
+            along, up = joints[-1]
+            joints.append((along - LENGTH * unit * math.sin(angle), up + LENGTH * unit * math.cos(angle)))
+        canvas.line(joints, fill=pole, width=6 * factor)
+        for joint in joints[1:]:
+            canvas.ellipse(disc(joint, 5 * factor), fill=pole)
+
+
 DOUBLE_CART_POLE = System(
     spec=SPEC,
     equation=equation,
@@ -98,7 +156,7 @@ DOUBLE_CART_POLE = System(
         "gravity": 9.81,  # [m/s²]
         "cart_mass": 1.0,  # [kg]
         "pole_mass": 0.1,  # [kg] each
-        "length": 1.0,  # [m] each
+        "length": LENGTH,  # [m] each
         "inertia": 0.0094246,  # [kg m²] of a rod about its center: a capsule of radius 0.045 m
         "gear": 20.0,  # [N]
         "cart_damping": 1e-4,  # [N s/m]
@@ -111,13 +169,31 @@ DOUBLE_CART_POLE = System(
     task=Task(
         reset_low=tuple(-x for x in WIDEST),
         reset_high=WIDEST,
+        reward=lambda x, u, p, m: -cost(x, u, p, m),
+        cost=cost,
+        terminal_cost=terminal_cost,
         outside=lambda x, p, m: m.abs(x[0]) > RAIL,
+        success=success,
+        control_starts=((tuple(-x for x in NEAR_REST), NEAR_REST),),
+        # the founding document's own setting: few knots, and draws close to the last plan, since half a second on the
+        # upright rods carry an error on more than twenty-fold
+        planning=Planning(
+            "predictive_sampling",
+            horizon=1.0,
+            knots_per_second=4.0,
+            interpolation="cubic",
+            population=1024,
+            spread=0.3,
+            smallest_scale=1.0,
+            failure_cost=FAILURE_COST,
+        ),
     ),
     collection=Collection(random_inputs=RandomInputs(WIDEST, 0.2, 0.3, 0.4, (-0.15, 0.0, 0.0, -0.15, 0.0, 0.0), 0.6)),
     views=Views(
         box=(1.0, math.pi, math.pi, 2.0, 4.0, 4.0),
         plane=("theta_1", "omega_1"),
         start=(0.0, 2.0, 0.5, 0.0, 0.0, 0.0),
+        scene=Scene(("x", "theta_1", "theta_2"), _paint),
         sketch=Sketch(
             "cart with two poles",
             points,

@@ -145,6 +145,16 @@ class System:
             return -self.reward_rate(state, inputs, parameters)
         return self._number(self.task.cost, state, inputs, parameters)
 
+    def terminal_cost(self, state: Tensor, parameters: Tensor | None = None) -> Tensor:
+        """Cost of ending a plan here: (..., D), (..., P) -> (...).
+
+        Raises:
+            ValueError: If the task declares none.
+        """
+        if self.task is None or self.task.terminal_cost is None:
+            raise ValueError(f"system must declare a terminal cost, {self.spec.name} has none")
+        return _filled(self.task.terminal_cost(state.unbind(-1), self._named(parameters), TORCH), state)
+
     def outside(self, state: Tensor, parameters: Tensor | None = None) -> Tensor:
         """Whether the episode has ended here: (..., D) -> (...) bool."""
         if self.task is None or self.task.outside is None:
@@ -242,6 +252,11 @@ class System:
     def has_limits(self) -> bool:
         """Whether there are states at which an episode ends."""
         return self.task is not None and self.task.outside is not None
+
+    @property
+    def has_terminal_cost(self) -> bool:
+        """Whether the task says what ending a plan in a state costs."""
+        return self.task is not None and self.task.terminal_cost is not None
 
     @property
     def planning(self) -> Planning:

@@ -29,6 +29,10 @@ class Planning:
         planner: Name in `tdlib.planning.PLANNERS`.
         horizon: Length of a plan [s].
         knots_per_second: Decisions per second of plan; no knot is shorter than a control or a model step.
+        interpolation: How inputs go from knot to knot, a name in `tdlib.planning.INTERPOLATIONS`.
+        population: Plans scored per iteration where a caller names no planner; the planner's own default if None.
+        spread: Standard deviation of inputs in a fresh plan, relative to half their range.
+        smallest_scale: Of the most careful draw relative to the widest; 1 draws all with the same spread.
         failure_cost: Cost rate of a plan from the moment on at which it leaves the limits, whatever it predicts after
             that; None goes on with the predicted cost.
     """
@@ -36,10 +40,14 @@ class Planning:
     planner: str = "cem"
     horizon: float = 1.0
     knots_per_second: float = 10.0
+    interpolation: str = "zero"
+    population: int | None = None
+    spread: float = 1.0
+    smallest_scale: float = 0.1
     failure_cost: float | None = None
 
     def __post_init__(self):
-        for name in ("horizon", "knots_per_second"):
+        for name in ("horizon", "knots_per_second", "spread", "smallest_scale"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} must be positive and finite, got {value}")
@@ -56,6 +64,7 @@ class Task:
         reset_high: Upper corner.
         reward: (x, u, p, m) reward of one step of `spec.reward_delta_t`; zero if None.
         cost: (x, u, p, m) cost rate that planners minimize, smooth where the reward is not; −reward if None.
+        terminal_cost: (x, p, m) cost of ending a plan here; if None, the last cost rate counts on for some time.
         outside: (x, p, m) whether the episode has ended here; never if None.
         success: (states (..., T+1, D), times (T+1,)) -> (...) bool in torch, whether an episode solved the task; if
             None, it did when it stayed within limits.
@@ -67,6 +76,7 @@ class Task:
     reset_high: tuple[float, ...]
     reward: Callable[[Components, Components, Parameters, Namespace], Number] | None = None
     cost: Callable[[Components, Components, Parameters, Namespace], Number] | None = None
+    terminal_cost: Callable[[Components, Parameters, Namespace], Number] | None = None
     outside: Callable[[Components, Parameters, Namespace], Number] | None = None
     success: Callable[[Tensor, Tensor], Tensor] | None = None
     control_starts: tuple[Box, ...] = ()

@@ -4,9 +4,10 @@ At every planning time t a planner maximizes the negative cost of what the model
 
     J = Σ_j w_j c(ŝ_j, u_j) + w_T c(ŝ_T, u_T),   w_j = Δt but Δt/2 at the horizon's end,
 
-with the system's declared cost rate c [1/s], and the real system (float64, exact zero-order hold) carries out the first
-inputs. All members of a stack and all episodes are planned at once, M problems times E. Members of one seed meet the
-same starts and the same planner noise, and each episode has its own noise, so members of a seed are compared in pairs.
+with the system's declared cost rate c [1/s], a declared terminal cost in place of the last term, and the real system
+(float64, exact zero-order hold) carries out the first inputs. All members of a stack and all episodes are planned at
+once, M problems times E. Members of one seed meet the same starts and the same planner noise, and each episode has its
+own noise, so members of a seed are compared in pairs.
 """
 
 import itertools
@@ -21,10 +22,16 @@ from torch import Tensor
 from tdlib.core.facts import CONTEXT_STEPS
 from tdlib.core.time_grid import TOLERANCE, delta_t_of, steps_within
 from tdlib.evaluation.control.dynamics import Dynamics
-from tdlib.evaluation.control.plans import SharedNoise, knot_clock, planning_objective
+from tdlib.evaluation.control.plans import (
+    SharedNoise,
+    declared_inputs,
+    declared_planner,
+    knot_clock,
+    planning_objective,
+)
 from tdlib.evaluation.control.plant import Plant
 from tdlib.models import DynamicsModel
-from tdlib.planning import Planner, build_planner, fresh_start, inputs_of, planning_steps
+from tdlib.planning import Planner, fresh_start, planning_steps
 from tdlib.speed import Stack, prepared
 from tdlib.systems.system import System
 
@@ -39,9 +46,11 @@ class ControlSettings:
         horizon: Length of a plan [s]; None is what the system's task declares.
         knots_per_second: Decisions per second of plan; no knot is shorter than a control or a model step. None is what
             the task declares.
+        interpolation: How inputs go from knot to knot: zero, linear or cubic. None is what the task declares.
         replan_interval: Time between plans [s], see `planning_steps`; 0 plans at every control step.
         duration: Length of an episode [s]; None is the environment's own time limit.
-        terminal_weight: Time for which the cost at the end of the horizon counts on [s].
+        terminal_weight: Time for which the cost at the end of the horizon counts on [s], of tasks that declare no
+            terminal cost.
         context_steps: True past steps that a model with memory is given.
         model_delta_t: Prediction step [s]; a whole multiple or a whole fraction of the control step. None is equal.
         seed: Of the planner's noise, where members have no seeds of their own.
@@ -51,6 +60,7 @@ class ControlSettings:
 
     horizon: float | None = None
     knots_per_second: float | None = None
+    interpolation: str | None = None
     replan_interval: float = 0.0
     duration: float | None = None
     terminal_weight: float = 0.5
@@ -143,12 +153,14 @@ def evaluate_control(
     """
     started = time.process_time()
     settings = settings or ControlSettings()
-    planner = planner or build_planner(system.planning.planner)
+    planner = planner or declared_planner(system)
     dynamics = prepared(dynamics)
     delta_t = delta_t_of(control_frequency)
     model_delta_t = _checked_model_step(settings.model_delta_t, delta_t)
     dtype, device = settings.dtype, settings.device
-    clock = knot_clock(system, delta_t, model_delta_t, settings.horizon, settings.knots_per_second)
+    clock = knot_clock(
+        system, delta_t, model_delta_t, settings.horizon, settings.knots_per_second, settings.interpolation
+    )
     state = _checked_starts(starts, system, num_members)
     drawn = None if parameters is None else _checked_parameters(parameters, system, state)
     plant = Plant(system, state, delta_t, min(delta_t, model_delta_t), drawn)
@@ -159,7 +171,7 @@ def evaluate_control(
     total = steps_within(system.spec.time_limit if settings.duration is None else settings.duration, delta_t)
     plan_at = planning_steps(total, delta_t, settings.replan_interval)
 
-    inputs = inputs_of(system.spec)
+    inputs = declared_inputs(system)
     live = torch.arange(num_members)  # members with an episode that still runs
     warm_start = fresh_start(inputs, (num_members, num_episodes), clock.num_knots, device)
     num_nonfinite = torch.zeros(num_members, num_episodes, dtype=torch.long)
@@ -185,9 +197,9 @@ def evaluate_control(
         plan = planner.plan(objective, inputs, warm_start.shifted(knot - last_knot, inputs), noise)
         warm_start, last_knot = plan.warm_start, knot
         num_nonfinite[live] += plan.num_nonfinite.cpu() * plant.exit_time[live].isinf()
-        for step in range(first, following):
-            held = min(clock.knot_at(step * delta_t) - knot, clock.num_knots - 1)
-            plant.step(live, plan.knots[..., held, :].to("cpu", torch.float64))
+        signal = clock.signal(now, [step * delta_t for step in range(first, following)])
+        for action in signal(plan.knots).to("cpu", torch.float64).unbind(dim=-2):
+            plant.step(live, action)
         if progress:
             progress(following, total)
     states, actions, reward, times = plant.episodes(total)

@@ -1,6 +1,7 @@
 """What closed-loop control asks a planner: knots on a clock, a score for every plan, noise that members share."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -8,7 +9,16 @@ from torch import Tensor
 from tdlib.core.seeding import torch_generator
 from tdlib.evaluation.control.dynamics import Dynamics
 from tdlib.models import Context
-from tdlib.planning import Inputs, KnotClock, Objective, prediction_objective
+from tdlib.planning import (
+    BoxInputs,
+    Inputs,
+    KnotClock,
+    Objective,
+    Planner,
+    build_planner,
+    inputs_of,
+    prediction_objective,
+)
 from tdlib.systems.system import System
 
 LARGEST_PART = 4096  # plans per member that are predicted and scored before the next ones
@@ -20,11 +30,40 @@ def knot_clock(
     model_delta_t: float | None = None,
     horizon: float | None = None,
     knots_per_second: float | None = None,
+    interpolation: str | None = None,
 ) -> KnotClock:
-    """Return the clock of plans at a control and a model step [s]; what is None is as the system's task declares."""
-    declared = system.planning
+    """Return the clock of plans at a control and a model step [s]; what is None is as the system's task declares.
+
+    Raises:
+        ValueError: If discrete actions are to be joined, which have nothing between them.
+    """
+    declared, spec = system.planning, system.spec
+    interpolation = interpolation or declared.interpolation
+    if spec.discrete and interpolation != "zero":
+        raise ValueError(f"interpolation of discrete actions must be 'zero', got {interpolation!r} for {spec.name}")
     return KnotClock.at_rate(
-        horizon or declared.horizon, knots_per_second or declared.knots_per_second, delta_t, model_delta_t
+        horizon or declared.horizon,
+        knots_per_second or declared.knots_per_second,
+        delta_t,
+        model_delta_t,
+        interpolation,
+        (spec.input_low, spec.input_high),
+    )
+
+
+def declared_inputs(system: System) -> Inputs:
+    """Return what plans of a system are drawn from, with the spread that its task declares."""
+    inputs, declared = inputs_of(system.spec), system.planning
+    if isinstance(inputs, BoxInputs):
+        return replace(inputs, initial_spread=declared.spread, smallest_scale=declared.smallest_scale)
+    return inputs
+
+
+def declared_planner(system: System) -> Planner:
+    """Return the planner that a system's task declares, with its population if it names one."""
+    declared = system.planning
+    return build_planner(
+        declared.planner, **({} if declared.population is None else {"population": declared.population})
     )
 
 
@@ -65,13 +104,14 @@ def planning_objective(
         context: The past of models with memory, (M, E, 1, C, ...).
         clock: Knots and model steps.
         time: When the plans start [s].
-        terminal_weight: Time for which the last cost counts on [s].
+        terminal_weight: Time for which the last cost counts on [s] where the task declares no terminal cost.
 
     Returns:
         Plans (M, E, P, N, A) -> scores (M, E, P).
     """
     failure_cost = system.planning.failure_cost
     outside = system.outside if system.has_limits and failure_cost is not None else None
+    terminal_cost = system.terminal_cost if system.has_terminal_cost else None
 
     def cost_rate(states: Tensor, actions: Tensor) -> Tensor:
         return system.cost(states, system.spec.held_input(actions))
@@ -83,7 +123,9 @@ def planning_objective(
             state = start[:, part].expand(*actions.shape[:3], -1)
             return dynamics.predict_sequence(state, actions.to(start.dtype), clock.model_delta_t, own)
 
-        return prediction_objective(predict, cost_rate, clock, time, terminal_weight, outside, failure_cost)
+        return prediction_objective(
+            predict, cost_rate, clock, time, terminal_weight, outside, failure_cost, terminal_cost
+        )
 
     def objective(plans: Tensor) -> Tensor:
         size = max(1, LARGEST_PART // plans.shape[2])
