@@ -171,9 +171,8 @@ class RandomInputs:
         del objective
         center = warm_start.proposal.center
         fresh = Proposal(*(x.to(center) for x in inputs.initial(center.shape[:-2], center.shape[-2])))
-        knots = inputs.sample(fresh, noise(4, center.shape[-2]))[
-            ..., -1, :, :
-        ]  # the widest: a pair has one scale alone, the smallest
+        plans = inputs.sample(fresh, noise(4, center.shape[-2]))  # two pairs: a single one is the most careful draw
+        knots = plans[..., -1, :, :]
         unknown = torch.full(center.shape[:-2], -torch.inf)
         return Plan(knots, unknown, torch.zeros_like(unknown, dtype=torch.long), warm_start)
 
