@@ -8,8 +8,8 @@ import torch
 
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.core.transitions import Transitions
-from tdlib.models import Batch, Context, build_model
-from tdlib.models.families.gru import CLOCKS, GRUModel, GRUOptions, repaired
+from tdlib.models import DERIVATIONS, Batch, Context, build_model
+from tdlib.models.families.gru import CLOCKS, GRUModel, GRUOptions
 from tdlib.speed import Stack
 from tdlib.study.arms import Arm
 from tdlib.systems import SYSTEMS
@@ -219,7 +219,7 @@ def test_a_memory_decays_as_it_says():
 def test_a_repaired_model_is_the_same_at_its_own_interval_and_keeps_as_much_per_second_at_others():
     model, past = gru(train_delta_t=0.05), replace(context(6), delta_t=torch.full((6, 3), 0.05, dtype=torch.float64))
     state, actions, _ = steps(6, 5, seed=4)
-    mended = repaired(model)
+    mended = model.with_form("warped")
     one, other = (m.predict_sequence(state[:, 0], actions, 0.05, past) for m in (model, mended))
     torch.testing.assert_close(one, other, **EXACT)
     gates, memory = torch.zeros(1, 48).double(), torch.ones(1, 16).double()
@@ -231,8 +231,22 @@ def test_a_repaired_model_is_the_same_at_its_own_interval_and_keeps_as_much_per_
     torch.testing.assert_close(
         mended._advance(gates, half, torch.full((1,), 0.025, dtype=torch.float64)), whole, **EXACT
     )
-    with pytest.raises(ValueError, match="form must be 'none' to be repaired, got 'decay'"):
-        repaired(gru(form="decay"))
+    with pytest.raises(ValueError, match="form must go from 'none' to 'scaled' or 'warped', got 'decay' to 'warped'"):
+        gru(form="decay").with_form("warped")
+
+
+@pytest.mark.parametrize("form", ["scaled", "warped"])
+def test_a_stack_of_several_rates_is_repaired_as_each_of_its_models(form):
+    models = [gru(seed=s, train_delta_t=h) for s, h in enumerate((0.1, 0.05, 0.02))]
+    past, (state, actions, delta_t) = context(3, 4), steps(3, 4, 5, seed=4)
+    method = {"scaled": "rescaled", "warped": "warped"}[form]
+    together = DERIVATIONS[method].wrap(Stack(models), 0.05, SPEC)
+    found = together.predict_sequence(state[:, :, 0], actions, delta_t, past)
+    for k, model in enumerate(models):
+        own = past.map(lambda x, k=k: x[k])
+        alone = model.with_form(form).predict_sequence(state[k, :, 0], actions[k], delta_t[k], own)
+        torch.testing.assert_close(found[k], alone, **EXACT)
+        assert (alone - model.predict_sequence(state[k, :, 0], actions[k], delta_t[k], own)).abs().max() > 1e-3
 
 
 # --- training -------------------------------------------------------------------------------------------------------

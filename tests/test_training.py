@@ -154,7 +154,7 @@ def test_amounts_add_shares_of_equal_transitions_and_of_equal_seconds():
 def test_derived_arms_read_trained_ones():
     assert [(a.method, a.train_frequency) for a in DERIVED_ARMS] == [
         ("persistence", ""), *((name, rate) for name in ("rescaled", "newton_2", "newton_3") for rate in TRAIN_RATES),
-        ("recurrent_rollout", "50"),
+        ("recurrent_rollout", "50"), *((name, rate) for name in ("rescaled", "warped") for rate in TRAIN_RATES),
     ]  # fmt: skip
     assert {arm.method for arm in DERIVED_ARMS if not arm.acts} == {"persistence", "newton_2", "newton_3"}
     assert PERSISTENCE.source is None and PERSISTENCE.frequencies == ()
@@ -175,7 +175,7 @@ def test_folders_are_the_names_others_rely_on():
         "ode_euler_20hz": Arm("newtonian", "ode", "euler", train_frequency="20"),
         "baseline_20hz_small": Arm("jump", "baseline", size="small", train_frequency="20"),
         "baseline_10hz_seconds": Arm("jump", "baseline", data="seconds", train_frequency="10"),
-        "recurrent_rollout_50hz": DERIVED_ARMS[-1],
+        "recurrent_rollout_50hz": next(arm for arm in DERIVED_ARMS if arm.method == "recurrent_rollout"),
         "persistence": PERSISTENCE,
     }
     for folder, arm in arms.items():

@@ -6,6 +6,7 @@ which of them are arms of the study.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -143,7 +144,7 @@ class Derivation:
 
     Args:
         wrap: Called as wrap(models, h, spec), `models` a model or a stack.
-        rates: Training rates of the arms it reads; those are the arms that their family marks with `derived`.
+        rates: Training rates of the arms it reads; those are the arms that their family names it for.
         acts: Whether it is planned with.
     """
 
@@ -157,9 +158,25 @@ def _newton(order: int) -> Derivation:
     return Derivation(lambda model, h, spec: NewtonIncrement(model, order, h, spec), acts=False)
 
 
+def _rescaled(model: Any, h: float, spec: EnvironmentSpec) -> DynamicsModel:
+    """The increment of a map rescaled; a model that remembers does it itself, since it must be told each row once."""
+    return (
+        model.with_form("scaled")
+        if hasattr(model, "with_form") and model.has_memory
+        else RescaledIncrement(model, h, spec)
+    )
+
+
+def _warped(model: Any, h: float, spec: EnvironmentSpec) -> DynamicsModel:
+    return model.with_form("warped")
+
+
 DERIVATIONS = {  # by the method's name in tables
-    "rescaled": Derivation(RescaledIncrement),
+    "rescaled": Derivation(_rescaled),
     "newton_2": _newton(2),
     "newton_3": _newton(3),
     "recurrent_rollout": Derivation(RecurrentRollout, rates=(FINEST,)),
+    "warped": Derivation(_warped),
 }
+FOR_MAPS = ("rescaled", "newton_2", "newton_3", "recurrent_rollout")
+FOR_MEMORIES = ("rescaled", "warped")

@@ -25,7 +25,7 @@ class Arms:
         data: What they are trained on, as in `tdlib.study.arms.Arm`.
         larger: Training rates at which the larger sizes that a preset names are trained too.
         in_amounts: Whether they are trained on the shares of the data that a preset names too.
-        derived: Whether arms without training of their own read these (`tdlib.models.derived`).
+        derived: Which arms without training of their own read these, names in `tdlib.models.derived.DERIVATIONS`.
     """
 
     method: str
@@ -34,7 +34,7 @@ class Arms:
     data: str = "transitions"
     larger: tuple[str, ...] = ()
     in_amounts: bool = False
-    derived: bool = False
+    derived: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -185,8 +185,8 @@ def derived_arms(models: Sequence[str] | None = None, rates: Sequence[str] = TRA
             Arm(name, method, arms.form, data=arms.data, train_frequency=rate)
             for name in names
             for arms in find_family(name).arms
-            if arms.derived
             for method, derivation in DERIVATIONS.items()
+            if method in arms.derived
             for rate in rates_of(arms.rates, rates)
             if rate in rates_of(derivation.rates, rates)
         ),

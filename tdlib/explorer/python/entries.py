@@ -74,7 +74,7 @@ def derives_from(arm: Arm) -> list[str]:
     """Return the methods without training of their own that read an arm."""
     if arm.source != arm or arm.method != "baseline" or not arm.frequencies:
         return []
-    return list(DERIVED) if any(other.model == arm.model for other in DERIVED_ARMS) else []
+    return list(DERIVED) if set(DERIVED) <= {other.method for other in DERIVED_ARMS if other.model == arm.model} else []
 
 
 def first_choices() -> dict:

@@ -1,8 +1,9 @@
 """GRU: the next state is read off a memory of the last rows of states and inputs, and fed back for several steps."""
 
+import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -13,6 +14,7 @@ from tdlib.core.facts import MIXED, REFERENCE_DELTA_T
 from tdlib.core.solvers import TABLEAUS, runge_kutta_step
 from tdlib.core.specs import EnvironmentSpec, state_features
 from tdlib.models.contract import CPU_STACK, DEVICE_STACK, DynamicsModel, Needs, ParameterGroup
+from tdlib.models.derived import FOR_MEMORIES
 from tdlib.models.encoders import ActionEncoder, mlp
 from tdlib.models.family import Arms, Family, Shown
 from tdlib.models.forms import StepForm
@@ -367,6 +369,23 @@ class GRUModel(DynamicsModel):
     def parameter_groups(self) -> list[ParameterGroup]:
         return [ParameterGroup(weight_decay=self.options.weight_decay)]
 
+    def with_form(self, form: str) -> "GRUModel":
+        """Return a model of the same weights that puts its increment, or its memory too, on the clock of seconds.
+
+        At the training interval h it is the same function. At others `scaled` stretches the increment by Δt/h, and
+        `warped` besides keeps z^(Δt/h) of the memory in place of z.
+
+        Raises:
+            ValueError: If this model's form is not `none`, or the other one needs weights that it does not have.
+        """
+        if self.options.form != "none" or form not in ("scaled", "warped"):
+            raise ValueError(f"form must go from 'none' to 'scaled' or 'warped', got {self.options.form!r} to {form!r}")
+        other = copy.deepcopy(self)
+        other.options = replace(self.options, form=form)
+        step_form, other.clock = CLOCKS[form]
+        other.form = StepForm(step_form, self.options.train_delta_t)
+        return other
+
     def structure(self) -> tuple:
         return (*super().structure(), self.clock)
 
@@ -375,27 +394,9 @@ class GRUModel(DynamicsModel):
         return CPU_STACK if device == "cpu" else DEVICE_STACK
 
 
-def repaired(model: GRUModel) -> GRUModel:
-    """Return a model of one rate with its memory and increment on the clock of seconds, without training.
-
-    At the training interval it is the same function; at others the keep gate z becomes z^(Δt/h) and the increment is
-    stretched by Δt/h.
-
-    Raises:
-        ValueError: If the model's form is not `none`.
-    """
-    if model.options.form != "none":
-        raise ValueError(f"form must be 'none' to be repaired, got {model.options.form!r}")
-    values = {name: getattr(model.options, name) for name in GRUOptions.__dataclass_fields__} | {"form": "warped"}
-    copy = GRUModel(model.spec, GRUOptions(**values)).to(next(model.parameters()))
-    weights = {name: x for name, x in model.state_dict().items() if not name.startswith("form.")}
-    copy.load_state_dict(copy.state_dict() | weights)
-    return copy
-
-
 ONE_RATE, SEVERAL = ("none",), tuple(name for name in CLOCKS if name != "warped")
 ARMS = (
-    *(Arms("baseline", form) for form in ONE_RATE),
+    *(Arms("baseline", form, derived=FOR_MEMORIES) for form in ONE_RATE),
     *(Arms("multi_resolution", form, (MIXED,)) for form in SEVERAL),
 )
 FAMILY = Family(GRUModel, GRUModel, GRUOptions, ARMS, label="GRU", short_label="GRU", shown=Shown(on_page=()))

@@ -8,6 +8,7 @@ from torch import Tensor
 from tdlib.core.facts import CONTACTS, LOG_FORMS, LOG_UNIFORM, MIXED, POOLED, SECONDS, TRAIN_RATES
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.contract import DynamicsModel
+from tdlib.models.derived import FOR_MAPS
 from tdlib.models.encoders import ActionEncoder, mlp
 from tdlib.models.family import Arms, Family, Shown
 from tdlib.models.forms import StepForm
@@ -63,7 +64,7 @@ def jump_model(spec: EnvironmentSpec, options: JumpOptions) -> DynamicsModel:
 MAIN = ("20",)  # the rate at which sizes are compared
 ALL_FORMS = ("concat", "scaled", "scaled_concat", *LOG_FORMS)
 ARMS = (
-    Arms("baseline", larger=MAIN, in_amounts=True, derived=True),
+    Arms("baseline", larger=MAIN, in_amounts=True, derived=FOR_MAPS),
     Arms("dt_conditioned", "scaled_concat", larger=MAIN, in_amounts=True),
     *(Arms("dt_conditioned", form) for form in ("concat", *LOG_FORMS)),
     Arms("multi_resolution", "scaled_concat", (MIXED,), larger=(MIXED,), in_amounts=True),
