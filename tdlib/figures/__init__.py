@@ -22,6 +22,7 @@ from tdlib.figures.live import (
     live_rollout,
     live_states,
 )
+from tdlib.figures.memories import draw_known_rows, draw_memories, draw_treatments
 from tdlib.figures.paper import draw_figure1, draw_figure2, draw_figure3, draw_figure4, draw_figure5
 from tdlib.figures.physics import (
     draw_dt_generalization,
@@ -66,6 +67,9 @@ __all__ = [
     "draw_figure4",
     "draw_figure5",
     "draw_limits",
+    "draw_known_rows",
+    "draw_memories",
+    "draw_treatments",
     "draw_energy_beside_error",
     "draw_priors",
     "draw_mse_over_horizon",

@@ -30,6 +30,7 @@ METHOD_LABELS = {
     "multi_resolution": "multi-resolution",
     "ode": "ODE",
     "rescaled": "rescaled increment",
+    "warped": "warped memory",
     "newton_2": "Newton's series, order 2",
     "newton_3": "Newton's series, order 3",
     "recurrent_rollout": "recurrent rollout",

@@ -40,6 +40,7 @@ def measure(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         *_alarms(tables.get("ensemble_calibration")),
         *_energy(tables.get("energy_drift")),
         *_sequences(tables.get("dt_generalization")),
+        *_known_rows(tables.get("known_rows")),
     ]
     parts = [part for part in parts if len(part)]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
@@ -137,6 +138,13 @@ def _sequences(errors: pd.DataFrame | None) -> list[pd.DataFrame]:
         return []
     named = errors.assign(test_frequency=(1 / errors["delta_t"]).map(frequency_label), detail=errors["protocol"])
     return [_long(named, f"sequences.{name}", name) for name in ("mse", "relative_error")]
+
+
+def _known_rows(errors: pd.DataFrame | None) -> list[pd.DataFrame]:
+    """One-step errors of models with a memory after different pasts."""
+    if errors is None:
+        return []
+    return [_long(errors.assign(detail=errors["past"]), "known_rows.relative_error", "relative_error")]
 
 
 def _limits(limits: pd.DataFrame | None) -> list[pd.DataFrame]:

@@ -39,7 +39,7 @@ LOSSES = ("delta", "state")
 
 @dataclass(frozen=True)
 class GRUOptions(Options):
-    """Options of the GRU; the numbers are those of the founding document.
+    """Options of the GRU; the numbers are those of the founding document, which reads a window anew at every step.
 
     Args:
         form: How Δt enters, a name in `CLOCKS`:
@@ -62,7 +62,8 @@ class GRUOptions(Options):
         prediction_horizon: Steps of the training loss, each from the prediction before.
         relative: State dimensions that are fed relative to the first row of the history; no angles.
         memory: `window` reads the last `history_length` rows anew at every step, as in training of the founding
-            document; `carried` goes on from the memory of the step before, with the history's first row as origin.
+            document; `carried` goes on from the memory of the step before, with the history's first row as origin, at
+            less than half of the arithmetic in training and a tenth in a plan.
         loss_on: What is compared: `delta`, the increments from where the prediction stands, an angle's as the pair
             that turns it; or `state`, the states themselves, an angle's as (cos, sin). They differ in the length of
             the pair alone.
@@ -76,7 +77,7 @@ class GRUOptions(Options):
     history_length: int = 11
     prediction_horizon: int = 9
     relative: tuple[int, ...] = ()
-    memory: str = "window"
+    memory: str = "carried"
     loss_on: str = "delta"
     dropout: float = 0.0
     weight_decay: float = 0.0

@@ -14,6 +14,7 @@ STUDY = "study"  # the main one, whose run the book is built from, and whose job
 CHAPTERS: dict[str, str] = {  # where each is written; read when first asked for, since presets name chapters too
     STUDY: "tdlib.study.chapters.main_study:MAIN_STUDY",
     "physics": "tdlib.study.chapters.physics:PHYSICS",
+    "history": "tdlib.study.chapters.history:HISTORY",
 }
 
 

@@ -1,0 +1,52 @@
+"""The chapter on models with a history, whose memory meets another clock."""
+
+from pathlib import Path
+
+from tdlib.core.facts import MIXED
+from tdlib.evaluation.measures.known_rows import MOST_PAIRS, NUM_PASTS
+from tdlib.study.chapters.chapter import RESULTS, TRAINING, Chapter, Notebook, Rows
+from tdlib.study.chapters.expected import OPEN_LOOP, any_arm, rates_tested
+from tdlib.study.checkpoint_report import compared_rates
+from tdlib.study.layout import PREDICTED
+from tdlib.study.presets import Preset
+from tdlib.study.run import Run
+from tdlib.study.selection import everything
+
+
+def _is_controlled(preset: Preset, env: str) -> bool:
+    """Presets that say nothing of control have none, and of the systems the first one."""
+    return "control" in preset.model_fields_set and env in ("", preset.environments[0])
+
+
+def _shipped(run: Run, env: str) -> list[Path]:
+    """Checkpoints of several rates and of the middle one."""
+    kept = (MIXED, compared_rates(run)[0])
+    members = [(arm, seed) for arm, seed in everything(run).on(env).trained_members if arm.train_frequency in kept]
+    return [run.layout.model_folder(env, arm.model, arm.folder, seed) for arm, seed in members]
+
+
+def _own_transitions(preset: Preset, env: str) -> int:
+    """One step after each past, of those that a model with a memory is asked about."""
+    rates = len(preset.test_frequencies) + 1  # and irregular
+    return NUM_PASTS * min(MOST_PAIRS, preset.evaluation.num_pairs) * rates
+
+
+HISTORY = Chapter(
+    notebooks={
+        "14_history_train": Notebook(TRAINING, work=("collection", "training")),
+        "15_history_evaluate": Notebook(RESULTS, after=("14_history_train",), work=("evaluation",)),
+        "17_history_report": Notebook(RESULTS, "whole", after=("15_history_evaluate",), reads=PREDICTED),
+    },
+    tables=OPEN_LOOP | {"known_rows": Rows(any_arm, rates_tested)},
+    figures={
+        "history/treatments": None,
+        "history/{}-coverage": None,
+        "history/{}-curves": None,
+        "history/{}-rates": None,
+        "history/{}-rows": None,
+    },
+    measures=("known_rows",),
+    own_transitions=_own_transitions,
+    shipped=_shipped,
+    max_bytes=6_000_000,
+)
