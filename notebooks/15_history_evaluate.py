@@ -16,8 +16,8 @@
 # %% [markdown]
 # # The same memories at other rates
 #
-# Every model sees the true rows before it predicts, at the rate that it is asked at. One that counts rows then remembers
-# another stretch of time, and its change is that of another interval:
+# Before it predicts, a model sees true rows at the rate that it is asked at. One that counts rows then remembers another
+# stretch of time, and its change is that of another interval:
 #
 # $$\hat x_{k+1} - x_k = h\, g(m_k) \;\text{ where }\; \int_0^{\Delta} f\, dt \;\text{ is asked for.}$$
 

@@ -43,7 +43,8 @@ tables = merge_parts(run)
 statistics = summarize(run, tables)
 trained, (coarse, fine) = compared_rates(run)
 rates = (coarse, "25", fine)  # beyond, between and beyond the rates of training
-run.save_figure("history", "treatments", figures.draw_treatments, statistics, memory, rates, trained)
+asked = {"model": memory, "rates": rates, "rate": trained}
+run.save_figure("history", "treatments", figures.draw_treatments, statistics, **asked)
 
 # %% [markdown]
 # In JupyterLab every choice draws this small figure again. On a page the first one stands still; the

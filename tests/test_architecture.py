@@ -115,6 +115,15 @@ def test_only_the_declared_files_name_a_system_or_a_family_outside_its_own():
     assert found == NAMED_ELSEWHERE
 
 
+OTHERWISE = {  # files in which the name of a chapter says something else
+    "history": {  # what a checkpoint of the founding document holds: the past of a window, the losses of a training
+        "tdlib/dynamics_model_training/data_loader.py",
+        "tdlib/dynamics_model_training/evaluate.py",
+        "tdlib/dynamics_model_training/train.py",
+    },
+}
+
+
 @pytest.mark.parametrize("chapter", [name for name in CHAPTERS if name != STUDY])
 def test_nothing_names_a_chapter_or_its_notebooks_outside_its_own_file(chapter):
     own = load_chapter(chapter)
@@ -127,7 +136,7 @@ def test_nothing_names_a_chapter_or_its_notebooks_outside_its_own_file(chapter):
         named = {name for name in names if f'"{name}"' in text or f"'{name}'" in text}
         if named and path not in aside:
             found[path.relative_to(ROOT).as_posix()] = named
-    assert found == {}
+    assert set(found) == OTHERWISE.get(chapter, set())
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
