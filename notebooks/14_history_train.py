@@ -84,7 +84,7 @@ run.save_figure("history", f"{env}-curves", draw_training_overview, own, part=ch
 # [explorer](07_explorer.ipynb) there follows any Δt.
 
 # %%
-first = {"arm": "baseline, 20 Hz", "seed": run.preset.seeds[0]}
+first = {"arm": "GRU: baseline, 20 Hz", "seed": 0}
 live(run, f"{env}-memory_curve", live_curve, curves, part=chosen.label, **first)
 
 # %% [markdown]

@@ -105,7 +105,7 @@ figures.table_of_arms(
 # %%
 rollouts = example_rollouts(run, env, chosen)
 own = rollouts[rollouts["model"] == memory]
-first = {"arm": "baseline, 20 Hz", "test_frequency": "20", "seed": run.preset.seeds[0], "start": 0}
+first = {"arm": "GRU: baseline, 20 Hz", "test_frequency": "20", "seed": 0, "start": 0}
 live(run, f"{env}-memory_rollout", figures.live_rollout, own, **part, **first)
 
 # %% [markdown]

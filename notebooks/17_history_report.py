@@ -53,7 +53,7 @@ run.save_figure("history", "treatments", figures.draw_treatments, statistics, **
 # %%
 errors = figures.errors_by_rate(tables.get("one_step_errors"))
 own = errors[errors["model"] == memory]
-first = {"env": run.preset.environments[0], "arm": "baseline, 20 Hz"}
+first = {"env": run.preset.environments[0], "arm": "GRU: baseline, 20 Hz"}
 live(run, "treatments", figures.live_errors, own, **first)
 
 # %% [markdown]

@@ -163,14 +163,15 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
             own = len(preset.seeds_of(arm))
             yield "evaluation", arm.model, family(arm), own * num_test_transitions(preset, env)
             yield "evaluation", arm.model, f"{family(arm)}, per model", own
-    if not any("control" in notebook.work for notebook in load_chapter(preset.chapter).notebooks.values()):
+    chapter = load_chapter(preset.chapter)
+    if not chapter.controls(preset, env):
         return
     for setting in control_settings(Run(preset, RunLayout.of(preset.name)), env):
         each = num_planned_transitions(preset, env, setting.rate, setting.planner, setting.model_rate)
         if setting.model_rate is None:
             yield "control", "", ORACLE, seeds * oracle_episodes(preset, SYSTEMS[env], setting) * each
         for arm in arms:
-            if arm.acts and setting.covers(arm.keys()):
+            if arm.acts and chapter.plans(arm) and setting.covers(arm.keys()):
                 episodes = len(preset.seeds_of(arm)) * preset.control.episodes_per_seed
                 yield "control", arm.model, family(arm), episodes * each
 

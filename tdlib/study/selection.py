@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from tdlib.core.facts import LOG_UNIFORM, MIXED
 from tdlib.evaluation.tables import frequency_label
 from tdlib.study.arms import PERSISTENCE, Arm, all_arms
+from tdlib.study.chapters import load_chapter
 from tdlib.study.presets import Preset, PresetError
 from tdlib.study.run import Run
 from tdlib.systems import SYSTEMS
@@ -59,7 +60,8 @@ class Selection:
     @property
     def acting(self) -> "Selection":
         """The arms that are planned with."""
-        return replace(self, arms=tuple(arm for arm in self.arms if arm.acts))
+        plans = load_chapter(self.preset.chapter).plans
+        return replace(self, arms=tuple(arm for arm in self.arms if arm.acts and plans(arm)))
 
     def on(self, env: str) -> "Selection":
         """Return what of it there is in one environment."""

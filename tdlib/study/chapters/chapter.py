@@ -61,6 +61,7 @@ class Chapter:
         shipped: Checkpoints of a system of which the edition keeps those of the first seed.
         max_bytes: Most that its edition may take.
         measures: Of the registry, those that this chapter takes and the main study does not.
+        plans: Arms, of those that act, that are planned with where a notebook controls.
         own_transitions: (preset, system) -> transitions that these ask of one model, beside the pairs and rollouts of
             one seed's test set.
     """
@@ -71,4 +72,14 @@ class Chapter:
     shipped: Callable[["Run", str], list[Path]]
     max_bytes: int
     measures: tuple[str, ...] = ()
+    plans: Callable[[Arm], bool] = lambda arm: True
     own_transitions: Callable[["Preset", str], int] = lambda preset, env: 0
+
+    def controls(self, preset: "Preset", env: str) -> bool:
+        """Whether a notebook of a preset plans on a system."""
+        return any(
+            "control" in notebook.work
+            and (notebook.needs is None or notebook.needs(preset, env))
+            and (notebook.runs != "first" or env == preset.environments[0])
+            for notebook in self.notebooks.values()
+        )

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
-from tdlib.core.facts import MIXED
+from tdlib.core.facts import FINEST, MIXED
 from tdlib.evaluation.measures.known_rows import MOST_PAIRS, NUM_PASTS
+from tdlib.figures.selection import MAIN_RATE, main_model
+from tdlib.models import DynamicsModel, find_family
+from tdlib.study.arms import Arm
 from tdlib.study.chapters.chapter import RESULTS, TRAINING, Chapter, Notebook, Rows
 from tdlib.study.chapters.expected import OPEN_LOOP, any_arm, rates_tested
 from tdlib.study.checkpoint_report import compared_rates
@@ -12,10 +15,24 @@ from tdlib.study.presets import Preset
 from tdlib.study.run import Run
 from tdlib.study.selection import everything
 
+BESIDE = ("multi_resolution", "scaled_concat", MIXED)
+PLANNED = (
+    ("baseline", "none", FINEST),
+    *((method, "none", MAIN_RATE) for method in ("baseline", "rescaled", "warped")),
+    ("multi_resolution", "scaled", MIXED),
+)
+
 
 def _is_controlled(preset: Preset, env: str) -> bool:
     """Presets that say nothing of control have none, and of the systems the first one."""
     return "control" in preset.model_fields_set and env in ("", preset.environments[0])
+
+
+def _is_planned(arm: Arm) -> bool:
+    """Memories of the finest rate, of the main one as they are and repaired, and of three; one map beside them."""
+    kind, model = (arm.method, arm.form, arm.train_frequency), find_family(arm.model).model
+    remembers = issubclass(model, DynamicsModel) and model.remembers()
+    return kind in PLANNED if remembers else (arm.model, kind) == (main_model(), BESIDE)
 
 
 def _shipped(run: Run, env: str) -> list[Path]:
@@ -35,6 +52,9 @@ HISTORY = Chapter(
     notebooks={
         "14_history_train": Notebook(TRAINING, work=("collection", "training")),
         "15_history_evaluate": Notebook(RESULTS, after=("14_history_train",), work=("evaluation",)),
+        "16_history_control": Notebook(
+            RESULTS, "first", after=("14_history_train",), work=("control",), needs=_is_controlled
+        ),
         "17_history_report": Notebook(RESULTS, "whole", after=("15_history_evaluate",), reads=PREDICTED),
     },
     tables=OPEN_LOOP | {"known_rows": Rows(any_arm, rates_tested)},
@@ -44,8 +64,10 @@ HISTORY = Chapter(
         "history/{}-curves": None,
         "history/{}-rates": None,
         "history/{}-rows": None,
+        "history/{}-control": _is_controlled,
     },
     measures=("known_rows",),
+    plans=_is_planned,
     own_transitions=_own_transitions,
     shipped=_shipped,
     max_bytes=6_000_000,

@@ -29,12 +29,12 @@ def filmed_arm() -> Arm:
 
 
 @clock.part("figures")
-def film_control(run: Run, env: str, chosen: Selection | None = None) -> SavedVideo | Missing:
+def film_control(run: Run, env: str, chosen: Selection | None = None, arm: Arm | None = None) -> SavedVideo | Missing:
     """Film one episode of the first seed, beside the oracle's from the same start; of tasks that declare starts.
 
-    The episode is run anew for the film, alone with the oracle's.
+    The episode is run anew for the film, alone with the oracle's. The arm is that of `filmed_arm` unless one is given.
     """
-    system, arm, seed = SYSTEMS[run.select_environment(env)], filmed_arm(), run.preset.seeds[0]
+    system, arm, seed = SYSTEMS[run.select_environment(env)], arm or filmed_arm(), run.preset.seeds[0]
     chosen = chosen or everything(run)
     if system.task is None or not system.task.control_starts or system.views.scene is None:
         return Missing(f"no film of {env}: its task declares no starts of its own, or it has no scene")
