@@ -33,6 +33,9 @@ seeds: list = []  # some of the preset's seeds
 
 # %% tags=["part:imports"]
 from tdlib import figures
+from tdlib.dynamics_model_training.evaluate import evaluate_member, report
+from tdlib.figures.history_models import draw_prediction_errors
+from tdlib.study.arms import Arm
 from tdlib.study.live import live
 from tdlib.study.phases.evaluate import evaluate_environment, example_rollouts
 from tdlib.study.phases.limit_tables import limit_curves
@@ -77,6 +80,21 @@ figures.table_of_arms(
     where={"dimension": "all", "truncated": False},
     at_last="time",
 )
+
+# %% [markdown]
+# ## Step by step, in units
+#
+# Windows of held-out episodes, as the founding document scores them: eleven rows of history, nine steps. Beside the model
+# stand a constant velocity and the last change repeated, which need no training.
+
+# %%
+arm = Arm(memory, "baseline", train_frequency="20")
+steps = evaluate_member(run, env, arm, run.preset.seeds[0])
+print(report(steps))
+
+# %%
+words = f"{env}, GRU of 20 Hz"
+run.save_figure("history", f"{env}-steps", draw_prediction_errors, steps.steps, words, **part)
 
 # %% [markdown]
 # ## A history in rows, or in seconds?

@@ -21,14 +21,19 @@ from torch import Tensor
 from tdlib.core.files import write_text
 from tdlib.core.seeding import numpy_generator
 from tdlib.core.specs import EnvironmentSpec, state_difference
+from tdlib.data import load_dataset, split_path
 from tdlib.data.storage import content_hash
 from tdlib.dynamics_model_training.data_loader import DynamicsDataset, Examples, Windows
 from tdlib.dynamics_model_training.train import load_trained_model
 from tdlib.evaluation.errors import over_dimensions, relative_error
 from tdlib.figures.history_models import MODEL, draw_prediction_errors, draw_training_history
 from tdlib.figures.save import save_drawing
-from tdlib.models import DynamicsModel
-from tdlib.training import check_rate
+from tdlib.models import DynamicsModel, find_family
+from tdlib.study.arms import Arm
+from tdlib.study.phases.collect import main_dataset_path
+from tdlib.study.phases.train import model_folder
+from tdlib.study.run import Run
+from tdlib.training import check_rate, load_checkpoint
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,30 @@ def evaluate_model(network: DynamicsModel, examples: Examples, num_examples: int
     names = ["predictor", "step", "time", "mse", "mae", "relative_error", "n"]
     dimensions = ["predictor", "step", "time", "dimension", "unit", "rmse", "mae", "relative_error", "n"]
     return Evaluation(pd.DataFrame(rows, columns=names), pd.DataFrame(by_dimension, columns=dimensions))
+
+
+def evaluate_member(run: Run, env: str, arm: Arm, seed: int, num_examples: int = 100) -> Evaluation:
+    """Score a model of a run, trained at one rate, on windows of the held-out episodes of that rate and its seed.
+
+    Args:
+        run: Where it was trained.
+        env: One of the preset's environments.
+        arm: A trained arm of a family with a history.
+        seed: One of its seeds.
+        num_examples: Windows drawn without repetition; all if there are fewer.
+
+    Raises:
+        ValueError: If the arm is of several rates or has no history, or its test episodes hold no window.
+    """
+    if len(arm.frequencies) != 1 or not find_family(arm.model).has_option("history_length"):
+        raise ValueError(f"arm must be of one rate and of a family with a history_length, got {arm}")
+    network = load_checkpoint(model_folder(run, env, arm, seed), run.device)
+    dataset = load_dataset(split_path(main_dataset_path(run, env, arm.frequencies[0], seed), "test"))
+    length = (network.options.history_length, network.options.prediction_horizon)  # type: ignore[attr-defined]
+    examples = Examples((dataset,), (), *length)
+    if not len(examples):
+        raise ValueError(f"test episodes of {env} must hold {examples.window} intervals, none does")
+    return evaluate_model(network, examples, num_examples, seed)
 
 
 def rules_without_training(windows: Windows, spec: EnvironmentSpec) -> dict[str, Tensor]:

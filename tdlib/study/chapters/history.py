@@ -64,6 +64,7 @@ HISTORY = Chapter(
         "history/{}-curves": None,
         "history/{}-rates": None,
         "history/{}-rows": None,
+        "history/{}-steps": None,
         "history/{}-control": _is_controlled,
     },
     measures=("known_rows",),
