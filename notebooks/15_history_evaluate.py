@@ -47,6 +47,8 @@ run = open_run(preset)
 parts = {"models": models, "methods": methods, "forms": forms, "seeds": seeds}
 chosen = select_arms(run, train_frequencies=train_frequencies, **parts)
 ensure_trained(run, env, chosen)
+
+# %%
 tables, part = evaluate_environment(run, env, chosen), {"part": chosen.label}
 {name: len(table) for name, table in tables.items()}
 

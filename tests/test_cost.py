@@ -22,7 +22,7 @@ from tdlib.planning import CEM, MPPI, Enumeration
 from tdlib.publish.speed_page import _phases
 from tdlib.study.arms import trained_arms
 from tdlib.study.book import runs_of
-from tdlib.study.chapters import CHAPTERS
+from tdlib.study.chapters import CHAPTERS, load_chapter
 from tdlib.study.cost import (
     ORACLE,
     family,
@@ -40,8 +40,8 @@ from tdlib.study.layout import RunLayout
 from tdlib.study.phases.collect import ensure_collected, ppo_dataset_path, random_dataset_path
 from tdlib.study.phases.train import budget_of, load_curves, train_environment
 from tdlib.study.presets import PRESET_FOLDER, load_preset
-from tdlib.study.run import Run
-from tdlib.study.selection import arms_of
+from tdlib.study.run import Run, open_run
+from tdlib.study.selection import arms_of, everything
 from tdlib.systems import SYSTEMS
 from tdlib.training import Trial
 
@@ -120,6 +120,21 @@ def test_a_chapter_costs_what_its_notebooks_do():
     assert sequences["count"].sum() == len(preset.environments) * len(preset.seeds) * 3 * 2000
     arms = [arm for env in preset.environments for arm in arms_of(preset, env) if arm.source == arm]
     assert sum(counts(preset, "training").values()) == 120 * len(preset.seeds) * len(arms) > 0
+
+
+def test_a_chapter_plans_where_it_says_and_with_the_arms_it_names():
+    preset = load_preset("history")
+    work = preset_work(preset).query("kind == 'control'")
+    assert set(work["env"]) == {preset.environments[0]}  # its notebook runs once, on the first system
+    planned = [arm for arm in arms_of(preset) if arm.acts and load_chapter("history").plans(arm)]
+    assert everything(open_run("history")).acting.arms == tuple(planned)
+    assert 5 < len(planned) < 12 and {arm.model for arm in planned} == {"jump", "lstm", "gru"}
+    assert set(work["model"]) == {"", "jump", "lstm", "gru"}
+    few, without = preset.model_copy(update={"models": ("jump", "gru")}), load_preset("history_quick")
+    assert preset_work(few).query("kind == 'control' and model == 'gru'")["count"].sum() == (
+        work.loc[work["model"] == "gru", "count"].sum()
+    )
+    assert preset_work(without).query("kind == 'control'").empty  # a preset that does not speak of control
 
 
 def test_runs_side_by_side_share_the_cores_and_what_was_not_measured_is_named():

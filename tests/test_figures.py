@@ -209,6 +209,24 @@ def priors():
     return table.assign(mean=mean, ci_low=mean / 2, ci_high=2 * mean)
 
 
+GRUS = [member for member in ALL if member["model"] == "gru" or member["form"] == "scaled_concat"]
+
+
+def known_rows(members):
+    rates = ["5", "20", "100", "irregular"]
+    pasts = ["0 rows", "1 rows", "8 rows", "every other of 8 rows"]
+    values = {"relative_error": numbers((len(members), len(rates), len(pasts))), "n": 64}
+    return tidy(members, {"test_frequency": rates, "past": pasts}, values)
+
+
+def treatments():
+    """Statistics of a memory of one rate and of three, and of a map of three, on two systems."""
+    table = one_step([member for member in GRUS if member["seed"] == 0]).drop(columns=["env", "test_set", "dimension"])
+    table = table.assign(mean=table["relative_error"], ci_low=table["relative_error"] / 2, n_seeds=5, detail="")
+    table = table.assign(ci_high=2 * table["mean"], metric="one_step.relative_error")
+    return pd.concat([table.assign(env=env) for env in PRIOR_SYSTEMS[:2]], ignore_index=True)
+
+
 PRIOR_SYSTEMS = tuple(f"Pendulum-v1 {i}" for i in range(5))
 DRAWINGS = {
     "heatmaps": lambda: figures.draw_error_heatmaps(one_step(ALL[::3])),
@@ -248,6 +266,9 @@ DRAWINGS = {
     "mse_over_horizon": lambda: figures.draw_mse_over_horizon(checkpoints(time=np.linspace(0.1, 5, 50))),
     "priors": lambda: figures.draw_priors(priors(), inside="10", outside=("2", "40")),
     "energy_beside_error": lambda: figures.draw_energy_beside_error(priors(), rate="10"),
+    "memories": lambda: figures.draw_memories(one_step(GRUS), limits(), "gru"),
+    "known_rows": lambda: figures.draw_known_rows(known_rows(GRUS), "gru"),
+    "treatments": lambda: figures.draw_treatments(treatments(), "gru", ("5", "25", "100"), "20"),
     "live_rollout": lambda: LivePicture(
         live.live_rollout, trajectories(FEW), arm="baseline, 20 Hz", test_frequency="50", seed=0, start=0
     ).still(),

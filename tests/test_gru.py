@@ -86,7 +86,7 @@ def test_the_first_step_of_a_carried_memory_is_that_of_a_window_and_later_ones_a
 
 
 def test_a_window_is_read_anew_at_each_step():
-    model = gru()
+    model = gru(memory="window")
     past, (states, actions, delta_t) = context(6), steps(6, 5, seed=4)
     predicted = model.predict_sequence(states[:, 0], actions, delta_t, past)
     rows = [torch.cat([x, y], dim=1) for x, y in zip((past.states, past.actions, past.delta_t), (

@@ -143,7 +143,7 @@ def draw_known_rows(table: pd.DataFrame, model: str) -> Drawing:
         f"past it is shown before the step, in rows and in seconds; means over seeds, bars span the seeds; "
         f"{counts_text(own)}.{bad_text(summary, 'gaps')} At {main_rate(rates)} Hz the error is "
         f"{number_text(middle.iloc[0])} after {middle.index[0]} and {number_text(middle.iloc[-1])} after "
-        f"{middle.index[-1]} rows ({seeds_text(summary['seeds'].max())})."
+        f"{middle.index[-1]} rows ({env}, {seeds_text(summary['seeds'].max())})."
     )
     return Drawing(figure, caption, f"Error on {env} against the rows and against the seconds known.", summary)
 
@@ -243,7 +243,8 @@ def _least_at_ends(mine: pd.DataFrame) -> str:
         if len(rows):
             row = rows.loc[rows["mean"].idxmin()]
             parts.append(f"at {rate:g} Hz {_words(row)}, {number_text(row['mean'])}")
-    return f"By their means the least error is {' and '.join(parts)} ({seeds_text(mine['seeds'].max())})."
+    told = f"{mine['env'].iloc[0]}, {seeds_text(mine['seeds'].max())}"
+    return f"By their means the least error is {' and '.join(parts)} ({told})."
 
 
 def _words(row: pd.Series) -> str:
