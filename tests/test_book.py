@@ -42,7 +42,7 @@ FIGURES = [
     *[f"own/{name}.png" for name in ("system", "form", "model", "log")],
     "limits/oscillator.png", "limits/bouncing_ball.png", "physics/priors.png", "physics/energy.png",
     "history/double_cart_pole-rates.png", "history/oscillator-rates.png", "history/treatments.png",
-    "history/oscillator-rows.png",
+    "history/oscillator-rows.png", "history/double_cart_pole-control.png",
 ]  # fmt: skip
 VIDEOS = [
     "pendulum_baseline_10hz_on_50hz.mp4",

@@ -18,6 +18,7 @@ from tdlib.evaluation.measures.known_rows import (
 from tdlib.models import Context, Persistence, build_model
 from tdlib.speed import Stack
 from tdlib.study.arms import Arm
+from tdlib.study.measurements import measure
 from tdlib.systems import SYSTEMS
 
 SYSTEM = SYSTEMS["oscillator"]
@@ -110,6 +111,13 @@ def test_pasts_differ_where_they_do_and_nowhere_else(test_set, stack):
     late = table[(table["test_frequency"] == "50") & (table["train_frequency"] == "20")].set_index("past")
     assert late.loc["8 rows", "seconds"] <= 8 * 0.02 + 1e-9 and late.loc[THINNED, "rows"] <= 4
     assert late.loc[THINNED, "seconds"] == pytest.approx(2 * 0.02 * late.loc[THINNED, "rows"])
+
+
+def test_measurements_name_the_past(test_set, stack):
+    table = evaluate_stack(stack, ARMS, {0: test_set}, SYSTEM, measures=["known_rows"])["known_rows"]
+    found = measure({"known_rows": table})
+    assert set(found["metric"]) == {"known_rows.relative_error"} and set(found["detail"]) == set(table["past"])
+    assert found["value"].tolist() == table["relative_error"].tolist()
 
 
 def test_a_model_without_a_memory_is_not_asked(test_set):
