@@ -43,6 +43,7 @@ CLOCKS = {  # form of several rates -> (what it does with Δt, whether its incre
 }
 CLOCK_COLORS = dict(zip(dict.fromkeys(name for name, _ in CLOCKS.values()), COLORS, strict=False))
 OTHERS = ("multi_resolution", "scaled_concat", MIXED)  # the arm of other models that stands beside
+DECADES = (0.01, 0.1, 1.0)  # [s]
 CROWDED = (25.0,)  # [Hz] no room for its tick
 FLOOR, CEILING = 1e-3, 30.0  # values beyond are drawn there
 
@@ -133,9 +134,10 @@ def draw_known_rows(table: pd.DataFrame, model: str) -> Drawing:
                 look = {"color": COLORS[i % len(COLORS)], "marker": MARKERS[i % len(MARKERS)]}
                 _line(axis, shown.assign(rate=shown[column]), f"at {rate} Hz", **look)
         axes[0, 0].set(xlabel="true rows known", ylabel="relative error", yscale="log")
-        axes[0, 1].set(xlabel="seconds known", xscale="log")
+        axes[0, 0].set_xticks(sorted(own["known"].unique()))
+        axes[0, 1].set_xlabel("seconds known")
+        log_rate_axis(axes[0, 1], DECADES)
         plain_log_axis(axes[0, 0].yaxis)
-        plain_log_axis(axes[0, 1].xaxis)
         shared_legend(figure, axes, columns=3)
     middle = summary[summary["test_frequency"] == main_rate(rates)].set_index("known")["mean"]
     caption = (
