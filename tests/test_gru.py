@@ -240,7 +240,7 @@ def test_a_stack_of_several_rates_is_repaired_as_each_of_its_models(form):
     models = [gru(seed=s, train_delta_t=h) for s, h in enumerate((0.1, 0.05, 0.02))]
     past, (state, actions, delta_t) = context(3, 4), steps(3, 4, 5, seed=4)
     method = {"scaled": "rescaled", "warped": "warped"}[form]
-    together = DERIVATIONS[method].wrap(Stack(models), 0.05, SPEC)
+    together = Stack([DERIVATIONS[method].wrap(model, 0.05, SPEC) for model in models])
     found = together.predict_sequence(state[:, :, 0], actions, delta_t, past)
     for k, model in enumerate(models):
         own = past.map(lambda x, k=k: x[k])

@@ -6,6 +6,7 @@ import torch
 
 from tdlib.data.sources.random import collect_random
 from tdlib.evaluation import build_test_set, evaluate_stack, one_step_errors
+from tdlib.evaluation.measures import known_rows
 from tdlib.evaluation.measures.known_rows import (
     NUM_PASTS,
     OWN_INTERVAL,
@@ -75,7 +76,8 @@ def test_every_model_gets_the_past_at_its_own_training_rate():
     assert firsts.tolist() == [[100, 100, 100], [200, 200, 200], [0, 100, 200]]
 
 
-def test_a_whole_past_scores_as_one_step_errors_do_and_none_as_an_empty_memory(test_set, stack):
+def test_a_whole_past_scores_as_one_step_errors_do_and_none_as_an_empty_memory(test_set, stack, monkeypatch):
+    monkeypatch.setattr(known_rows, "SHARE", 1)  # of all pairs
     tables = evaluate_stack(stack, ARMS, {0: test_set}, SYSTEM, measures=["known_rows"])
     table = tables["known_rows"]
     assert len(set(table["past"])) == NUM_PASTS

@@ -160,11 +160,7 @@ def _newton(order: int) -> Derivation:
 
 def _rescaled(model: Any, h: float, spec: EnvironmentSpec) -> DynamicsModel:
     """The increment of a map rescaled; a model that remembers does it itself, since it must be told each row once."""
-    return (
-        model.with_form("scaled")
-        if hasattr(model, "with_form") and model.has_memory
-        else RescaledIncrement(model, h, spec)
-    )
+    return model.with_form("scaled") if hasattr(model, "with_form") else RescaledIncrement(model, h, spec)
 
 
 def _warped(model: Any, h: float, spec: EnvironmentSpec) -> DynamicsModel:

@@ -122,17 +122,6 @@ class Stack:
         other.branches_on_values = not other._template.model.stacks
         return other
 
-    def with_form(self, form: str) -> "Stack":
-        """Return a stack of the same weights whose models use Δt in another form, where they know how."""
-        changed = self.template.with_form(form)
-        own = {f"model.{name}": x for name, x in changed.named_buffers() if not x.is_meta}
-        other = copy.copy(self)
-        other._tensors = self._tensors | {
-            name: x.to(self._tensors[name].device).expand(len(self._tensors[name]), *x.shape) for name, x in own.items()
-        }
-        other._template = MethodCall(changed.to("meta")).eval()
-        return other
-
     def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
         """Predict the state `delta_t` seconds later: (K|1, ..., D), (K|1, ..., A), (K|1, ...) [s] -> (K, ..., D)."""
         return self._mean(self._call("forward", state, action, delta_t))

@@ -29,7 +29,7 @@ from tdlib.models import Context
 ROWS = (0, 1, 2, 4, 8)
 THINNED, OWN_INTERVAL = "every other of 8 rows", "8 rows at the training interval"
 NUM_PASTS = len(ROWS) + 2
-MOST_PAIRS = 256  # per rate and seed, the first ones: seven pasts are asked about
+SHARE = 4  # a quarter of the pairs, the first ones: seven pasts are asked about
 
 
 def ask(subject: Subject) -> Iterator[Question[pd.DataFrame] | Skipped]:
@@ -97,7 +97,8 @@ def at_training_interval(context: Context, rates: Sequence[str], members: Sequen
 def _question(subject: Subject) -> Question[pd.DataFrame]:
     members, spec = subject.members, subject.spec
     name = subject.test_set.main
-    pairs = gather_pairs(subject.test_sets, members, name, count=MOST_PAIRS, with_context=True)
+    there = min(test_set.pairs[name].delta_t.shape[1] for test_set in subject.test_sets.values())
+    pairs = gather_pairs(subject.test_sets, members, name, count=max(1, there // SHARE), with_context=True)
     assert pairs.context is not None  # asked for
     known = pairs.context
     pasts = {f"{count} rows": last_rows(known, count) for count in ROWS}

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tdlib.core.facts import FINEST, MIXED
-from tdlib.evaluation.measures.known_rows import MOST_PAIRS, NUM_PASTS
+from tdlib.evaluation.measures.known_rows import NUM_PASTS, SHARE
 from tdlib.figures.selection import MAIN_RATE, main_model
 from tdlib.models import DynamicsModel, find_family
 from tdlib.study.arms import Arm
@@ -45,7 +45,7 @@ def _shipped(run: Run, env: str) -> list[Path]:
 def _own_transitions(preset: Preset, env: str) -> int:
     """One step after each past, of those that a model with a memory is asked about."""
     rates = len(preset.test_frequencies) + 1  # and irregular
-    return NUM_PASTS * min(MOST_PAIRS, preset.evaluation.num_pairs) * rates
+    return NUM_PASTS * max(1, preset.evaluation.num_pairs // SHARE) * rates
 
 
 HISTORY = Chapter(

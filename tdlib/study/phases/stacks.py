@@ -9,7 +9,7 @@ from tdlib.evaluation.tables import arm_of
 from tdlib.models import DERIVATIONS, DynamicsModel, Persistence
 from tdlib.speed import Stack
 from tdlib.speed.structure import select_models
-from tdlib.study.arms import PERSISTENCE
+from tdlib.study.arms import PERSISTENCE, Arm
 from tdlib.study.phases.train import model_folder
 from tdlib.study.run import Run
 from tdlib.study.selection import Member
@@ -52,18 +52,26 @@ def load_stacks(run: Run, env: str, members: Sequence[Member]) -> list[StackOfAr
     spec = SYSTEMS[env].spec
     sources = dict.fromkeys((arm.source, seed) for arm, seed in members if arm.source is not None)
     loaded = {(arm, seed): load_checkpoint(model_folder(run, env, arm, seed)).to(run.device) for arm, seed in sources}
-    groups: dict[tuple, list[Member]] = {}
+    groups: dict[tuple, list[tuple[Member, DynamicsModel]]] = {}
+    wrapped: dict[Arm, Arm] = {}
     for arm, seed in members:
-        if arm.source == arm:
-            # the structure of an ensemble names its members, so ensembles group by themselves
-            groups.setdefault(loaded[arm, seed].structure(), []).append((arm, seed))
+        if (source := arm.source) is None:
+            continue
+        model = loaded[source, seed]
+        if source != arm:
+            found = DERIVATIONS[arm.method].wrap(model, arm.train_delta_t, spec)
+            if type(found) is not type(model):
+                wrapped[arm] = source
+                continue
+            model = found  # a memory repairs itself, and stacks with others of its structure
+        # the structure of an ensemble names its members, so ensembles group by themselves
+        groups.setdefault(model.structure(), []).append(((arm, seed), model))
     stacks = []
-    for keys in groups.values():
-        for i in range(0, len(keys), LARGEST_STACK):
-            chunk = tuple(keys[i : i + LARGEST_STACK])
-            stacks.append(StackOfArms(env, chunk, Stack([loaded[key] for key in chunk])))
-    derived = {arm: arm.source for arm, _ in members if arm.source is not None and arm.source != arm}
-    for arm, source in derived.items():
+    for several in groups.values():
+        for i in range(0, len(several), LARGEST_STACK):
+            keys, models = zip(*several[i : i + LARGEST_STACK], strict=True)
+            stacks.append(StackOfArms(env, keys, Stack(list(models))))
+    for arm, source in wrapped.items():
         own = tuple(member for member in members if member[0] == arm)
         stack = Stack([loaded[source, seed] for _, seed in own])
         stacks.append(StackOfArms(env, own, DERIVATIONS[arm.method].wrap(stack, arm.train_delta_t, spec)))
