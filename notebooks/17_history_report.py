@@ -42,7 +42,7 @@ tables = merge_parts(run)
 # %%
 statistics = summarize(run, tables)
 trained, (coarse, fine) = compared_rates(run)
-rates = (coarse, "25", fine)  # beyond, between and beyond the rates of training
+rates = (coarse, "25", fine)  # 25 Hz is between the rates of training
 asked = {"model": memory, "rates": rates, "rate": trained}
 run.save_figure("history", "treatments", figures.draw_treatments, statistics, **asked)
 

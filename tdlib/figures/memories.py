@@ -156,7 +156,7 @@ def draw_treatments(statistics: pd.DataFrame, model: str, rates: Sequence[str], 
     Args:
         statistics: Rows of `statistics.csv`.
         model: The model with a memory.
-        rates: A test rate beyond those of training, one between them, and one beyond.
+        rates: The coarsest test rate, one between those of training, and the finest.
         rate: Training rate of what is trained at one.
 
     Raises:
@@ -192,9 +192,10 @@ def draw_treatments(statistics: pd.DataFrame, model: str, rates: Sequence[str], 
         ]
         figure.legend(handles=keys, loc="outside lower center", ncols=3)
     caption = (
-        f"Relative one-step error at {rates[1]} Hz, inside of the range of the training rates, and at {rates[0]} and "
-        f"{rates[2]} Hz, beyond it; means with 95 % t intervals over seeds, n = {span_text(chosen['n_seeds'])} seeds, "
-        f"{span_text(chosen['n'] // chosen['n_seeds'])} pairs each. What is of one rate is of {rate} Hz. At 1 "
+        f"Relative one-step error at {rates[1]} Hz, between the training rates, and at the coarsest and the finest "
+        f"test rate, {rates[0]} and {rates[2]} Hz; means with 95 % t intervals over seeds, n = "
+        f"{span_text(chosen['n_seeds'])} seeds, {span_text(chosen['n'] // chosen['n_seeds'])} pairs each. What is of "
+        f"one rate is of {rate} Hz. At 1 "
         f"predicting no change is as good. {_least_of(chosen, model, rates[2])}"
     )
     alt = f"Points of one-step error for {len(names)} treatments of time on {len(systems)} systems at three test rates."

@@ -28,6 +28,7 @@ from tdlib.study.phases.collect import data_hashes
 from tdlib.study.phases.evaluate import load_test_set
 from tdlib.study.provenance import Result, answers_for, commit_of_memory, sources_of
 from tdlib.study.run import Run
+from tdlib.study.selection import arms_of
 from tdlib.systems import SYSTEMS, System
 
 NEWTON_ORDERS = (2, 3)
@@ -36,7 +37,7 @@ INTERPOLATING_FORMS = ("concat", "scaled", "scaled_concat", *LOG_FORMS)
 
 
 def limit_curves(run: Run, env: str, seeds: Sequence[int] = ()) -> pd.DataFrame:
-    """Compute the limits on the pooled test pairs of each seed, once per run.
+    """Compute the limits on the pooled test pairs of each seed, once per run; of series and forms that an arm has.
 
     Args:
         run: Preset and folders.
@@ -102,8 +103,10 @@ def _curves(run: Run, env: str, seeds: Sequence[int]) -> pd.DataFrame:
 
 
 def _limits(run: Run, system: System, pairs: PairSet) -> Iterator[Limit]:
-    rates = _trained_rates(run)
+    rates, arms = _trained_rates(run), arms_of(run.preset)
     trained = [h for _, h in rates]
+    orders = [order for order in NEWTON_ORDERS if f"newton_{order}" in {arm.method for arm in arms}]
+    forms = [form for form in INTERPOLATING_FORMS if form in {arm.form for arm in arms}]
     drawn, system = system, typical(system)
     for test in run.preset.test_frequencies:
         label, delta_t = frequency_label(test), delta_t_of(test)
@@ -116,10 +119,10 @@ def _limits(run: Run, system: System, pairs: PairSet) -> Iterator[Limit]:
         for train, h in rates:
             yield "fixed_step", train, label, "", fixed_step_limit(system, state, action, h, delta_t), len(state)
             yield "rescaled", train, label, "", rescaled_limit(system, state, action, h, delta_t), len(state)
-            for order in NEWTON_ORDERS:
+            for order in orders:
                 value = newton_limit(system, state, action, h, delta_t, order)
                 yield f"newton_{order}", train, label, "", value, len(state)
-        for form in INTERPOLATING_FORMS if len(trained) > 1 else ():
+        for form in forms if len(trained) > 1 else ():
             value = interpolation_limit(system, state, action, delta_t, form, trained)
             yield f"interpolation {form}", MIXED, label, "", value, len(state)
 
