@@ -24,6 +24,7 @@ from tdlib.study.limits import fixed_step_limit
 from tdlib.study.measurements import measure
 from tdlib.study.phases import limit_tables
 from tdlib.study.predictions import load_predictions
+from tdlib.study.presets import load_preset
 from tdlib.study.shift import shift_ratios
 from tdlib.systems import SYSTEMS
 
@@ -148,7 +149,8 @@ def test_exact_limits_on_shifted_states_are_those_of_these_states(monkeypatch):
     other = [collect_random(system.spec.name, rate, 1, 300) for rate in (10.0, 20.0, 50.0)]
     options = {"seed": 0, "rates": (20.0, 50.0), "num_pairs": 64, "num_starts": 2, "num_context_pairs": 0}
     with_shift = evaluation.build_test_set(system, sets, shift=other, **options)
-    run = SimpleNamespace(preset=SimpleNamespace(train_frequencies=(10, 20), test_frequencies=(20, 50)))
+    asked = {"train_frequencies": (10.0, 20.0), "test_frequencies": (20.0, 50.0)}
+    run = SimpleNamespace(preset=load_preset("smoke").model_copy(update=asked))
     monkeypatch.setattr(limit_tables, "load_test_set", lambda *_: with_shift)
     table = limit_tables._curves(run, system.spec.name, [0])
     pairs = with_shift.pairs["shift"]
