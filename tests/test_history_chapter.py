@@ -48,7 +48,7 @@ def test_an_arm_of_several_rates_or_without_a_history_is_refused(run, arm):
 
 def test_the_arm_that_is_asked_for_is_filmed(run):
     film = film_control(run, ENV, None, OF_TWO)
-    assert film.path.name == "double_cart_pole_control_at_50hz.mp4" and film.path.stat().st_size > 1000
+    assert film.path.name == "double_cart_pole_control_at_20hz.mp4" and film.path.stat().st_size > 1000
     assert "looks through multi-resolution, none" in film.caption
     missing = film_control(run, ENV, select_arms(run, methods=["baseline"]), OF_TWO)
     assert isinstance(missing, Missing) and "gru/multi_resolution" in str(missing)
