@@ -7,21 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tdlib.planning.planners import (
-    Noise,
-    Objective,
-    Plan,
-    WarmStart,
-    exponential_weights,
-    refine,
-    require_counts,
-    require_temperature,
-)
+from tdlib.planning.planners import MPPI, Noise, Objective, Plan, WarmStart
 from tdlib.planning.proposals import BoxInputs, Inputs
 
 
 @dataclass(frozen=True)
-class DIAL:
+class DIAL(MPPI):
     """MPPI whose noise is annealed over iterations i = 0 .. I − 1 and over knots h = 1 .. H.
 
         σ_ih = σ_0 exp(−i / (β_1 I) − (H − h) / (β_2 H))
@@ -29,31 +20,22 @@ class DIAL:
     with σ_0 the spread of a fresh plan, so that the last knot of the first iteration is drawn from it.
 
     Args:
-        population: Plans scored per iteration.
-        num_iterations: I, updates of the mean per call.
         beta_iteration: β_1; larger anneals less from iteration to iteration.
         beta_horizon: β_2; larger tells near and far knots less apart.
-        temperature: As of `MPPI`.
-        num_kept: Best plans of the last call that are scored again in this one.
-        standardized: As of `MPPI`.
+
+    The others are those of `MPPI`; I is `num_iterations`.
 
     Source:
         Xue et al. (2024), Full-order sampling-based MPC for torque-level locomotion control via diffusion-style
         annealing; seed 001, controllers.
     """
 
-    population: int = 64
-    num_iterations: int = 2
+    name: str = "dial"
     beta_iteration: float = 1.0
     beta_horizon: float = 1.0
-    temperature: float = 0.25
-    num_kept: int = 2
-    standardized: bool = True
-    name: str = "dial"
 
     def __post_init__(self):
-        require_counts(self, "population", "num_iterations")
-        require_temperature(self)
+        super().__post_init__()
         for name in ("beta_iteration", "beta_horizon"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
@@ -61,7 +43,7 @@ class DIAL:
 
     def num_scored(self, inputs: Inputs, num_knots: int) -> int:
         _require_box(inputs)
-        return self.population * self.num_iterations
+        return super().num_scored(inputs, num_knots)
 
     def plan(self, objective: Objective, inputs: Inputs, warm_start: WarmStart, noise: Noise) -> Plan:
         """Refine as MPPI does; raises a ValueError if the actions are discrete, which have no spread to anneal."""
@@ -72,10 +54,7 @@ class DIAL:
             drawn = noise(population, num_knots)
             return drawn * self.scale(next(iteration), num_knots).to(drawn).unsqueeze(-1)
 
-        return refine(self, objective, inputs, warm_start, annealed, adapt_spread=False)
-
-    def weights(self, scores: Tensor) -> Tensor:
-        return exponential_weights(scores, self.temperature, self.standardized)
+        return super().plan(objective, inputs, warm_start, annealed)
 
     def scale(self, iteration: int, num_knots: int) -> Tensor:
         """Return σ_ih / σ_0 of one iteration, (H,)."""

@@ -8,7 +8,7 @@ its own noise, so a plan does not depend on which others are planned beside it.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from tdlib.planning.knots import shift_knots
 from tdlib.planning.proposals import Inputs, Proposal
 
 Objective = Callable[[Tensor], Tensor]  # plans (..., P, N, A) -> scores (..., P), higher is better
+FULL_SCALE = 4  # the fewest draws of which the last has the full spread: the only pair of two is the most careful one
 Noise = Callable[[int, int], Tensor]  # (P, N) -> (..., P, N, A), as the inputs draw it; called once per iteration
 
 
@@ -110,7 +111,7 @@ class CEM:
         return self.population * self.num_iterations
 
     def plan(self, objective: Objective, inputs: Inputs, warm_start: WarmStart, noise: Noise) -> Plan:
-        return refine(self, objective, inputs, warm_start, noise, adapt_spread=True)
+        return _refine(self, objective, inputs, warm_start, noise, adapt_spread=True)
 
     def weights(self, scores: Tensor) -> Tensor:
         """Give equal weights to the finite ones among the best `num_elites`: (..., P) -> (..., P)."""
@@ -146,16 +147,27 @@ class MPPI:
 
     def __post_init__(self):
         require_counts(self, "population", "num_iterations")
-        require_temperature(self)
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise ValueError(f"temperature must be positive and finite, got {self.temperature}")
+        if not 0 <= self.num_kept <= self.population:
+            raise ValueError(f"num_kept must be in 0 .. population = {self.population}, got {self.num_kept}")
 
     def num_scored(self, inputs: Inputs, num_knots: int) -> int:
         return self.population * self.num_iterations
 
     def plan(self, objective: Objective, inputs: Inputs, warm_start: WarmStart, noise: Noise) -> Plan:
-        return refine(self, objective, inputs, warm_start, noise, adapt_spread=False)
+        return _refine(self, objective, inputs, warm_start, noise, adapt_spread=False)
 
     def weights(self, scores: Tensor) -> Tensor:
-        return exponential_weights(scores, self.temperature, self.standardized)
+        """Weigh every finite score by softmax(score / λ): (..., P) -> (..., P); all zero where none is finite."""
+        finite = scores.isfinite()
+        if not self.standardized:
+            return torch.where(finite, torch.softmax(scores / self.temperature, dim=-1), 0.0)
+        count = finite.sum(dim=-1, keepdim=True).clamp(min=1)
+        mean = torch.where(finite, scores, 0.0).sum(dim=-1, keepdim=True) / count
+        variance = torch.where(finite, scores - mean, 0.0).square().sum(dim=-1, keepdim=True) / count
+        scale = self.temperature * variance.sqrt().clamp(min=1e-12)
+        return torch.where(finite, torch.softmax(scores / scale, dim=-1), 0.0)
 
 
 @dataclass(frozen=True)
@@ -171,7 +183,7 @@ class RandomInputs:
         del objective
         center = warm_start.proposal.center
         fresh = Proposal(*(x.to(center) for x in inputs.initial(center.shape[:-2], center.shape[-2])))
-        plans = inputs.sample(fresh, noise(4, center.shape[-2]))  # two pairs: a single one is the most careful draw
+        plans = inputs.sample(fresh, noise(FULL_SCALE, center.shape[-2]))
         knots = plans[..., -1, :, :]
         unknown = torch.full(center.shape[:-2], -torch.inf)
         return Plan(knots, unknown, torch.zeros_like(unknown, dtype=torch.long), warm_start)
@@ -191,45 +203,8 @@ def finite_scores(scores: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(finite, scores, -torch.inf), (~finite).sum(dim=-1)
 
 
-def exponential_weights(scores: Tensor, temperature: float, standardized: bool) -> Tensor:
-    """Weigh every finite score by softmax(score / λ): (..., P) -> (..., P); all zero where none is finite.
-
-    Args:
-        scores: Higher is better; −inf where there is none.
-        temperature: λ in units of the cost, or of the standard deviation of the finite scores.
-        standardized: Whether it is the latter.
-    """
-    finite = scores.isfinite()
-    if not standardized:
-        return torch.where(finite, torch.softmax(scores / temperature, dim=-1), 0.0)
-    count = finite.sum(dim=-1, keepdim=True).clamp(min=1)
-    mean = torch.where(finite, scores, 0.0).sum(dim=-1, keepdim=True) / count
-    variance = torch.where(finite, scores - mean, 0.0).square().sum(dim=-1, keepdim=True) / count
-    scale = temperature * variance.sqrt().clamp(min=1e-12)
-    return torch.where(finite, torch.softmax(scores / scale, dim=-1), 0.0)
-
-
-class Refitting(Protocol):
-    """A planner that moves its proposal to weighted plans."""
-
-    @property
-    def population(self) -> int:
-        """Plans scored per iteration."""
-
-    @property
-    def num_iterations(self) -> int:
-        """Refits per call."""
-
-    @property
-    def num_kept(self) -> int:
-        """Best plans of one call that are scored again in the next."""
-
-    def weights(self, scores: Tensor) -> Tensor:
-        """Weights of finite scores, nonnegative and summing to one or all zero: (..., P) -> (..., P)."""
-
-
-def refine(
-    planner: Refitting, objective: Objective, inputs: Inputs, warm_start: WarmStart, noise: Noise, adapt_spread: bool
+def _refine(
+    planner: CEM | MPPI, objective: Objective, inputs: Inputs, warm_start: WarmStart, noise: Noise, adapt_spread: bool
 ) -> Plan:
     """Sample, score, weigh, refit; carry out the best plan that was scored."""
     proposal, elites = warm_start.proposal, warm_start.elites
@@ -269,15 +244,3 @@ def require_counts(settings: object, *names: str) -> None:
         value = getattr(settings, name)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"{name} must be a whole number >= 1, got {value!r}")
-
-
-def require_temperature(settings: Any) -> None:
-    """Check what planners with exponential weights are told.
-
-    Raises:
-        ValueError: If the temperature is not positive, or more plans are kept than are scored.
-    """
-    if not (math.isfinite(settings.temperature) and settings.temperature > 0):
-        raise ValueError(f"temperature must be positive and finite, got {settings.temperature}")
-    if not 0 <= settings.num_kept <= settings.population:
-        raise ValueError(f"num_kept must be in 0 .. population = {settings.population}, got {settings.num_kept}")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from tdlib.core.namespace import Namespace
 from tdlib.core.specs import EnvironmentSpec
-from tdlib.systems.scenes import FAINT, INK, WIDTH, Canvas, Scene
+from tdlib.systems.scenes import INK, WIDTH, Canvas, Scene, draw_rail
 from tdlib.systems.sketch import FirstView, Sketch
 from tdlib.systems.system import System
 from tdlib.systems.task import (
@@ -88,10 +88,7 @@ def native_step(x: Components, u: Components, p: Parameters, h: Number, m: Names
 def _paint(canvas: Canvas, size: int, truth: Sequence[float], ghost: Sequence[float], color: str) -> None:
     factor = size // WIDTH
     unit, ground = size / 7.0, size * 0.66  # 7 m across
-    canvas.line([(0, ground), (size, ground)], fill=FAINT, width=2 * factor)
-    for limit in (-X_LIMIT, X_LIMIT):
-        x = size / 2 + limit * unit
-        canvas.line([(x, ground - 8 * factor), (x, ground + 8 * factor)], fill=FAINT, width=2 * factor)
+    draw_rail(canvas, size, unit, ground, X_LIMIT)
     for (x, theta), cart, pole in ((truth, INK, INK), (ghost, color + "78", color + "B0")):
         left = size / 2 + x * unit
         width, height, length = 30 * factor, 18 * factor, 130 * factor

@@ -37,3 +37,20 @@ class Scene:
 def disc(center: tuple[float, float], radius: float) -> list[float]:
     """Box of a disc around a point."""
     return [center[0] - radius, center[1] - radius, center[0] + radius, center[1] + radius]
+
+
+def draw_rail(canvas: Canvas, size: int, unit: float, ground: float, limit: float) -> None:
+    """Draw the rail of a cart across the picture, with a mark at either limit.
+
+    Args:
+        canvas: What is drawn on.
+        size: Its pixels per side.
+        unit: Pixels per meter.
+        ground: Height of the rail [pixels from the top].
+        limit: Distance of the marks from the middle [m].
+    """
+    factor = size // WIDTH
+    canvas.line([(0, ground), (size, ground)], fill=FAINT, width=2 * factor)
+    for side in (-limit, limit):
+        x = size / 2 + side * unit
+        canvas.line([(x, ground - 8 * factor), (x, ground + 8 * factor)], fill=FAINT, width=2 * factor)

@@ -31,6 +31,7 @@ class Planning:
         knots_per_second: Decisions per second of plan; no knot is shorter than a control or a model step.
         interpolation: How inputs go from knot to knot, a name in `tdlib.planning.INTERPOLATIONS`.
         population: Plans scored per iteration where a caller names no planner; the planner's own default if None.
+        num_iterations: Iterations of one call of that planner; its own default if None.
         spread: Standard deviation of inputs in a fresh plan, relative to half their range.
         smallest_scale: Of the most careful draw relative to the widest; 1 draws all with the same spread.
         failure_cost: Cost rate of a plan from the moment on at which it leaves the limits, whatever it predicts after
@@ -42,6 +43,7 @@ class Planning:
     knots_per_second: float = 10.0
     interpolation: str = "zero"
     population: int | None = None
+    num_iterations: int | None = None
     spread: float = 1.0
     smallest_scale: float = 0.1
     failure_cost: float | None = None

@@ -15,11 +15,9 @@ from tdlib.evaluation.control.plans import declared_planner
 from tdlib.evaluation.control.starts import control_parameters, control_starts
 from tdlib.models import DynamicsModel
 from tdlib.planning import BoxInputs, Inputs, Objective, Plan, Planner, Proposal, WarmStart
-from tdlib.planning.planners import Noise
+from tdlib.planning.planners import FULL_SCALE, Noise
 from tdlib.speed import Stack
 from tdlib.systems import System
-
-FULL_SCALE = 4  # the fewest draws of which the last has the full spread
 
 
 @dataclass(frozen=True)

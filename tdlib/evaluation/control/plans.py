@@ -60,11 +60,10 @@ def declared_inputs(system: System) -> Inputs:
 
 
 def declared_planner(system: System) -> Planner:
-    """Return the planner that a system's task declares, with its population if it names one."""
+    """Return the planner that a system's task declares, with its population and iterations if it names them."""
     declared = system.planning
-    return build_planner(
-        declared.planner, **({} if declared.population is None else {"population": declared.population})
-    )
+    budget = {"population": declared.population, "num_iterations": declared.num_iterations}
+    return build_planner(declared.planner, **{name: value for name, value in budget.items() if value is not None})
 
 
 class SharedNoise:
