@@ -454,6 +454,11 @@ def test_test_sets_are_decided_by_their_seed(pendulum):
     pooled = pendulum[0].pairs["pooled"]
     assert torch.equal(pooled.state[0], pooled.state[-1]) and pooled.state.abs()[..., 0].max() <= torch.pi
     assert pendulum[0].pairs["ppo"].rates == ("10", "20", "50")
+    sets = [random_set(PENDULUM.spec.name, rate, 0) for rate in (10.0, 20.0, 50.0)]
+    alone = evaluation.build_pairs(PENDULUM, sets, seed=0, num_pairs=48, own_states=False)  # without pasts the same
+    assert set(alone) == {"pooled", "contacts"}
+    for name, pairs in alone.items():
+        assert torch.equal(pairs.next_state, pendulum[0].pairs[name].next_state) and pairs.context is None
 
 
 def test_all_rates_share_one_physical_input(pendulum):

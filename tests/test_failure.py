@@ -151,7 +151,7 @@ def test_exact_limits_on_shifted_states_are_those_of_these_states(monkeypatch):
     with_shift = evaluation.build_test_set(system, sets, shift=other, **options)
     asked = {"train_frequencies": (10.0, 20.0), "test_frequencies": (20.0, 50.0)}
     run = SimpleNamespace(preset=load_preset("smoke").model_copy(update=asked))
-    monkeypatch.setattr(limit_tables, "load_test_set", lambda *_: with_shift)
+    monkeypatch.setattr(limit_tables, "load_pairs", lambda *_: with_shift.pairs)
     table = limit_tables._curves(run, system.spec.name, [0])
     pairs = with_shift.pairs["shift"]
     place = pairs.rates.index("50")
@@ -159,7 +159,8 @@ def test_exact_limits_on_shifted_states_are_those_of_these_states(monkeypatch):
     row = table[(table["limit"] == "shift fixed_step") & (table["train_frequency"] == "20")].set_index("test_frequency")
     assert row.loc["50", "relative_error"] == pytest.approx(exact) and row.loc["50", "n"] == pairs.state.shape[1]
     assert not any(name.startswith("shift defect") for name in table["limit"])
-    monkeypatch.setattr(limit_tables, "load_test_set", lambda *_: evaluation.build_test_set(system, sets, **options))
+    without_shift = evaluation.build_test_set(system, sets, **options)
+    monkeypatch.setattr(limit_tables, "load_pairs", lambda *_: without_shift.pairs)
     without = limit_tables._curves(run, system.spec.name, [0])
     pd.testing.assert_frame_equal(without, table[~table["limit"].str.startswith("shift")].reset_index(drop=True))
 

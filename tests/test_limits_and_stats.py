@@ -26,6 +26,7 @@ from tdlib.study.limits import (
     defect_limit,
     fixed_step_limit,
     fixed_step_ratio,
+    increment,
     interpolation_limit,
     learned_rate,
     limit_of,
@@ -311,3 +312,13 @@ def test_tost_agrees_with_two_t_tests():
     assert tost([0.0, 0.0], 0.1).p_value == 0.0
     with pytest.raises(ValueError, match="margin must be positive"):
         tost(differences, 0.0)
+
+
+def test_an_exact_increment_is_solved_once_and_new_tensors_are_solved_anew():
+    system = SYSTEMS["Pendulum-v1"]
+    state, action = sample_uniform(system, 8, torch.Generator().manual_seed(0))
+    first = increment(system, state, action, 0.05)
+    assert increment(system, state, action, 0.05) is first
+    again = increment(system, state.clone(), action, 0.05)
+    assert again is not first and torch.equal(again, first)
+    assert not torch.equal(increment(system, state, action, 0.1), first)

@@ -28,7 +28,7 @@ from tdlib.evaluation.measures.rollout import open_loop_rollout, rollout_errors
 from tdlib.evaluation.measures.velocity_field import field_errors, velocity_field
 from tdlib.evaluation.sets.pairs import PairSet
 from tdlib.evaluation.sets.rollout_sets import RolloutSet
-from tdlib.evaluation.sets.test_sets import TestSet, build_test_set, flow_pairs
+from tdlib.evaluation.sets.test_sets import TestSet, build_pairs, build_test_set, flow_pairs
 from tdlib.evaluation.tables import KEY_COLUMNS, at_time, read_table, write_table
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "Subject",
     "TestSet",
     "at_time",
+    "build_pairs",
     "build_test_set",
     "collect_planned",
     "consistency_error",

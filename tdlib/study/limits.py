@@ -6,6 +6,7 @@ limits are left out, since transitions that touch them are left out of the tests
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 
@@ -49,8 +50,12 @@ def box_scale(system: System) -> Tensor:
     return 2 * torch.tensor(system.box, dtype=torch.float64) / math.sqrt(12)
 
 
+@functools.lru_cache(maxsize=64)  # limits of one set of pairs ask for the same few intervals
 def increment(system: System, state: Tensor, action: Tensor, delta_t: float) -> Tensor:
-    """Exact change φ_Δ(x, a) − x without limits of the state: (N, D), (N, A), [s] -> (N, D)."""
+    """Exact change φ_Δ(x, a) − x without limits of the state: (N, D), (N, A), [s] -> (N, D).
+
+    Asked again about the same tensor objects it remembers, so they must not be changed in place.
+    """
     return dataclasses.replace(system, state_limits=None).flow(state, action, delta_t) - state
 
 

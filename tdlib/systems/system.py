@@ -44,7 +44,7 @@ class IntervalOutcome:
     limit_hit: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one system is itself, and a key by that
 class System:
     """One controlled differential equation, with its task if it has one.
 

@@ -108,11 +108,46 @@ def build_test_set(
         sizes = {"num_pairs": num_pairs, "num_starts": num_starts, "num_context_pairs": num_context_pairs}
         recorded, rollouts = log_sets(datasets, seed=seed, horizon=horizon, **sizes)
         return TestSet(datasets[0].spec, seed, {"log": recorded}, rollouts, truth=False)
-    labels, env = tuple(frequency_label(rate) for rate in rates), system.spec.name
+    pairs = build_pairs(
+        system,
+        datasets,
+        seed=seed,
+        rates=rates,
+        num_pairs=num_pairs,
+        own_states=own_states,
+        shift=shift,
+        num_shift_pairs=num_shift_pairs,
+        num_context_pairs=num_context_pairs,
+    )
+    stream = _streams(system, seed)
+    labels = tuple(frequency_label(rate) for rate in rates)
+    origin = sample_origins(datasets, num_starts, stream("starts"))
+    drawn = stream("rollouts")
+    rollouts = build_rollouts(system, origin, labels, horizon, drawn, with_context=num_context_pairs > 0, hold=hold)
 
-    def stream(*purpose: object) -> torch.Generator:
-        return torch_generator(seed, env, "test set", *purpose)
+    @functools.cache
+    def sequences(rates: tuple[str, ...], num_steps: int) -> tuple[Sequences, ...]:
+        return build_sequences(system, rollouts, rates, trained, num_steps, stream("sequences", num_steps))
 
+    found = [dataset.control_frequency for dataset in datasets]
+    trained = tuple(frequency_label(rate) for rate in found if rate is not None)
+    return TestSet(system.spec, seed, pairs, rollouts, sequences=sequences)
+
+
+def build_pairs(
+    system: System,
+    datasets: Sequence[TransitionDataset],
+    *,
+    seed: int,
+    rates: Sequence[float | str] = RATES,
+    num_pairs: int = 4096,
+    own_states: bool = True,
+    shift: Sequence[TransitionDataset] = (),
+    num_shift_pairs: int | None = None,
+    num_context_pairs: int = 0,
+) -> dict[str, PairSet]:
+    """Build the pair sets of `build_test_set` alone, by name; the same pairs with and without contexts."""
+    labels, stream = tuple(frequency_label(rate) for rate in rates), _streams(system, seed)
     pairs = {"pooled": _pooled(system, datasets, labels, num_pairs, stream("pooled"), num_context_pairs)}
     if own_states:
         own = _own(system, datasets, labels, num_pairs, stream("own"), num_context_pairs)
@@ -127,17 +162,12 @@ def build_test_set(
         pairs["contacts"] = _pooled(
             system, datasets, labels, num_pairs, stream("pooled"), num_context_pairs, free=False
         )
-    origin = sample_origins(datasets, num_starts, stream("starts"))
-    drawn = stream("rollouts")
-    rollouts = build_rollouts(system, origin, labels, horizon, drawn, with_context=num_context_pairs > 0, hold=hold)
+    return pairs
 
-    @functools.cache
-    def sequences(rates: tuple[str, ...], num_steps: int) -> tuple[Sequences, ...]:
-        return build_sequences(system, rollouts, rates, trained, num_steps, stream("sequences", num_steps))
 
-    found = [dataset.control_frequency for dataset in datasets]
-    trained = tuple(frequency_label(rate) for rate in found if rate is not None)
-    return TestSet(system.spec, seed, pairs, rollouts, sequences=sequences)
+def _streams(system: System, seed: int) -> Callable[..., torch.Generator]:
+    """Return the source of random numbers for each purpose."""
+    return lambda *purpose: torch_generator(seed, system.spec.name, "test set", *purpose)
 
 
 def flow_pairs(

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -11,8 +12,10 @@ from tdlib.core.facts import FINEST, MIXED, TRANSITIONS
 from tdlib.data import DatasetError, load_dataset, split_path
 from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.evaluation import (
+    PairSet,
     RolloutFile,
     TestSet,
+    build_pairs,
     build_test_set,
     evaluate_stack,
     load_rollouts,
@@ -92,20 +95,33 @@ def evaluate_environment(run: Run, env: str, chosen: Selection | None = None) ->
 
 def load_test_set(run: Run, env: str, seed: int) -> TestSet:
     """Build one seed's test set from the test splits of all rates; `shift` are the random policy's states."""
-    rates, evaluation = run.preset.train_frequencies, run.preset.evaluation
-    own = [load_dataset(split_path(main_dataset_path(run, env, rate, seed), "test"), rate) for rate in rates]
-    other = [load_dataset(split_path(random_dataset_path(run, env, rate, seed), "test"), rate) for rate in rates]
+    evaluation = run.preset.evaluation
     return build_test_set(
         SYSTEMS[env],
-        own,
         seed=seed,
-        rates=(*run.preset.test_frequencies, "irregular"),
-        num_pairs=evaluation.num_pairs,
         num_starts=evaluation.num_starts,
         horizon=evaluation.horizon,
         hold=evaluation.hold,
-        shift=other if has_ppo(env) else (),
+        **_asked_of(run, env, seed),
     )
+
+
+def load_pairs(run: Run, env: str, seed: int) -> dict[str, PairSet]:
+    """Build the pair sets of `load_test_set` by name, without pasts and without each rate's own states."""
+    return build_pairs(SYSTEMS[env], seed=seed, own_states=False, **_asked_of(run, env, seed))
+
+
+def _asked_of(run: Run, env: str, seed: int) -> dict[str, Any]:
+    """Data, rates and number of pairs."""
+    rates, evaluation = run.preset.train_frequencies, run.preset.evaluation
+    own = [load_dataset(split_path(main_dataset_path(run, env, rate, seed), "test"), rate) for rate in rates]
+    other = [load_dataset(split_path(random_dataset_path(run, env, rate, seed), "test"), rate) for rate in rates]
+    return {
+        "datasets": own,
+        "rates": (*run.preset.test_frequencies, "irregular"),
+        "num_pairs": evaluation.num_pairs,
+        "shift": other if has_ppo(env) else (),
+    }
 
 
 def main_rate(run: Run) -> str:

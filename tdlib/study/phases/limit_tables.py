@@ -25,7 +25,7 @@ from tdlib.study.limits import (
     typical,
 )
 from tdlib.study.phases.collect import data_hashes
-from tdlib.study.phases.evaluate import load_test_set
+from tdlib.study.phases.evaluate import load_pairs
 from tdlib.study.provenance import Result, answers_for, commit_of_memory, sources_of
 from tdlib.study.run import Run
 from tdlib.study.selection import arms_of
@@ -82,7 +82,7 @@ def limit_curves(run: Run, env: str, seeds: Sequence[int] = ()) -> pd.DataFrame:
 def _curves(run: Run, env: str, seeds: Sequence[int]) -> pd.DataFrame:
     rows = []
     for seed in seeds:
-        sets = load_test_set(run, env, seed).pairs
+        sets = load_pairs(run, env, seed)
         found = [*_limits(run, SYSTEMS[env], sets["pooled"]), *_defects(run, typical(SYSTEMS[env]), sets["pooled"])]
         if "shift" in sets:
             found += [(f"shift {row[0]}", *row[1:]) for row in _limits(run, SYSTEMS[env], sets["shift"])]
