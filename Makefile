@@ -54,9 +54,8 @@ test: setup  ## lint, format, types, tests, notebooks and the whole grid at smok
 	@$(BIN)/python -m mypy
 	@$(BIN)/python -m pytest tests --ignore=tests/commands --ignore=tests/browser -n $(CORES)
 	@$(BIN)/python -m tdlib.grid.command smoke book --cores $(CORES)
-	@$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 300 notebooks
-	@$(BIN)/python -m pytest tests/commands
-	@$(BIN)/python -m pytest tests/browser
+	@$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 300 -n $(CORES) --dist loadfile notebooks
+	@$(BIN)/python -m pytest tests/commands tests/browser -n $(CORES) --dist loadfile
 
 lab: setup  ## open the notebooks in JupyterLab; kernels start in this folder, as the paths in README and book do
 	@$(BIN)/python -m jupyterlab notebooks --MappingKernelManager.root_dir="$(CURDIR)"

@@ -22,8 +22,8 @@ LAYOUT = RunLayout.of("smoke")
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 HOW_TO_GET_IT = "`apt-get install chromium`, or set TDLIB_CHROMIUM to a Chromium or Chrome"
 MAKE_PAGES = "make the pages with `python -m tdlib.grid.command smoke book`"
+MEASURED = "measured"
 LOCAL = ("file://", "data:", "blob:", "about:")
-measured = []  # lines for the end of the report: what is timed here is told, not judged
 
 
 def chromium() -> str | None:
@@ -40,7 +40,8 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_terminal_summary(terminalreporter):
-    for line in measured:
+    passed = terminalreporter.stats.get("passed", [])
+    for line in (value for report in passed for name, value in report.user_properties if name == MEASURED):
         terminalreporter.write_line(f"measured: {line}")
     if chromium() is None:
         terminalreporter.write_line(
@@ -48,10 +49,10 @@ def pytest_terminal_summary(terminalreporter):
         )
 
 
-@pytest.fixture(scope="session")
-def report():
-    """Adds a line to the end of the report."""
-    return measured.append
+@pytest.fixture
+def report(record_property):
+    """Adds a line to the end of the report; what is timed here is told, not judged."""
+    return lambda line: record_property(MEASURED, line)
 
 
 @pytest.fixture(scope="session")
