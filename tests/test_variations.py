@@ -1,0 +1,240 @@
+"""Variations of main arms: parts of the data, errors of a sensor, other losses, other training, and their figure."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from tdlib.core.facts import Data, data_of, part_of_data, with_friction_in_name, with_noise_in_name
+from tdlib.data import collect_sequences, load_dataset
+from tdlib.data.noise import with_noise
+from tdlib.grid.checks import check_tables
+from tdlib.study.arms import Arm
+from tdlib.study.cost import preset_work
+from tdlib.study.phases.collect import collect_environment, friction_dataset_path, main_dataset_path
+from tdlib.study.phases.evaluate import evaluate_environment, load_test_set
+from tdlib.study.phases.limit_tables import limit_curves
+from tdlib.study.phases.seed_data import load_seed_data
+from tdlib.study.phases.train import train_environment
+from tdlib.study.presets import PresetError, load_preset
+from tdlib.study.run import open_run
+from tdlib.study.selection import arms_of, everything, select_arms
+from tdlib.study.statistics import merge_parts
+from tdlib.systems import SYSTEMS
+
+ENV = "oscillator"
+PRESET = {
+    "name": "tiny",
+    "chapter": "physics",
+    "description": "Variations at toy size.",
+    "environments": [ENV, "spaceship"],
+    "seeds": [0],
+    "models": ["jump", "newtonian"],
+    "methods": ["multi_resolution", "ode"],
+    "forms": ["scaled_concat", "rk4"],
+    "data": ["transitions"],
+    "train_frequencies": [5, 10],
+    "test_frequencies": [2, 5, 10],
+    "collection": {"num_transitions": 800, "num_random_transitions": 800, "sequence_length": 20},
+    "training": {"num_steps": 4, "learning_rate": 0.003},
+    "evaluation": {"num_pairs": 24, "num_starts": 4, "horizon": 1.0, "hold": 1.0, "num_steps": 3},
+    "control": {"frequencies": [5, 10], "replan_seconds": 0.2},
+    "checks": {"max_own_rate_error": 2.0},
+    "variations": [
+        {"environments": [ENV], "models": ["jump", "newtonian"], "amounts": [0.1], "noise": [0.1], "friction": [0, 3]},
+        {"environments": [ENV], "models": ["newtonian"], "training_modes": ["shooting"], "solvers": ["midpoint"]},
+    ],
+}
+NAMES = ["transitions_10pct", "transitions_noise10pct", "transitions_friction0", "transitions_friction3"]
+
+
+def load(tmp_path, **changes):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(PRESET | changes))
+    return load_preset(path)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    (root / "tiny.yaml").write_text(yaml.safe_dump(PRESET))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TDLIB_RUNS", str(root))
+        run = open_run(root / "tiny.yaml")
+        chosen = select_arms(run, train_frequencies=["mixed"])
+        train_environment(run, ENV, chosen)
+        evaluate_environment(run, ENV, chosen)
+        yield run
+
+
+# --- names and arms ---------------------------------------------------------------------------------------------------
+
+
+def test_names_of_data_say_what_they_were_made_of():
+    made = [part_of_data("seconds", 0.1), with_noise_in_name("transitions", 0.005), with_friction_in_name("pooled", 0)]
+    assert made == ["seconds_10pct", "transitions_noise0.5pct", "pooled_friction0"]
+    assert [data_of(name) for name in made] == [
+        Data("seconds", share=0.1),
+        Data("transitions", noise=0.005),
+        Data("pooled", friction=0.0),
+    ]
+    assert data_of("transitions") == Data("transitions") and data_of("none").friction == 1
+
+
+def test_a_variation_changes_one_thing_of_the_arms_of_several_rates_on_its_systems(tmp_path):
+    preset = load(tmp_path)
+    plain = arms_of(load(tmp_path, variations=[]))
+    there, elsewhere = arms_of(preset, ENV), arms_of(preset, "spaceship")
+    assert elsewhere == plain and there[: len(plain)] == plain and set(arms_of(preset)) == set(there)
+    network = Arm("jump", "multi_resolution", "scaled_concat", train_frequency="mixed")
+    field = Arm("newtonian", "ode", "rk4", train_frequency="mixed")
+    expected = [dataclasses.replace(arm, data=name) for arm in (network, field) for name in NAMES]
+    expected += [dataclasses.replace(field, method="ode_shooting"), dataclasses.replace(field, form="midpoint")]
+    assert set(there[len(plain) :]) == set(expected) and len(there) == len(plain) + len(expected)
+    assert not any(arm.acts for arm in expected[: 2 * len(NAMES)])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"environments": ["pendulum"]}, r"variations.0.environments must be among the preset's .*got \['pendulum'\]"),
+        ({"models": ["lstm"]}, r"variations.0.models must be among the preset's .*got \['lstm'\]"),
+        ({"noise": [0]}, r"variations.0.noise.0: .*greater than 0.*got 0"),
+        ({"friction": [1]}, r"variations.0.friction: .*must differ from 1.*got \[1"),
+        ({"friction": [-1]}, r"variations.0.friction.0: .*greater than or equal to 0.*got -1"),
+        ({"environments": ["spaceship"], "friction": [3]}, "variations.0.friction must be of systems that declare"),
+        ({"solvers": ["rk5"]}, "variations.0.solvers: .*rk5"),
+        ({"nois": [0.1]}, "variations.0.nois: unknown key"),
+    ],
+)
+def test_a_mistake_in_a_variation_is_refused(tmp_path, changes, words):
+    with pytest.raises(PresetError, match=words):
+        load(tmp_path, variations=[{"environments": [ENV], "models": ["jump"], **changes}])
+
+
+def test_friction_needs_sets_that_are_collected_as_sequences(tmp_path):
+    collection = {"num_transitions": 800, "num_random_transitions": 800}
+    rules = [{"environments": [ENV], "models": ["jump"], "friction": [3]}]
+    with pytest.raises(PresetError, match="collected as sequences"):
+        load(tmp_path, variations=rules, collection=collection)
+
+
+# --- losses and errors ------------------------------------------------------------------------------------------------
+
+
+def test_losses_are_moved_away_from_the_lossless_value_and_drawn_over_wider_ranges():
+    oscillator, ball = SYSTEMS[ENV], SYSTEMS["bouncing_ball"]
+    thrice = oscillator.with_losses(3)
+    assert thrice.parameters["damping"] == pytest.approx(0.3) and thrice.parameters["mass"] == 0.5
+    assert thrice.parameter_ranges["damping"] == pytest.approx((0.3, 3.0)) and thrice.spec == oscillator.spec
+    assert oscillator.with_losses(1) is oscillator
+    low, high = ball.parameter_ranges["restitution"]
+    assert ball.with_losses(2).parameter_ranges["restitution"] == pytest.approx((2 * low - 1, 2 * high - 1))
+    state = torch.tensor([[1.0, 0.5]], dtype=torch.float64)
+    idle = torch.ones(1, 1, dtype=torch.float64)  # the middle one of three forces
+    none = oscillator.with_losses(0)
+    drawn = none.draw_parameters(1, torch.Generator().manual_seed(0))
+    kept = none.total_energy(none.flow(state, idle, 3.0, drawn), drawn)
+    assert torch.allclose(kept, none.total_energy(state, drawn), rtol=1e-9)
+    with pytest.raises(ValueError, match="factor must be finite and >= 0.*got -1"):
+        oscillator.with_losses(-1)
+    with pytest.raises(ValueError, match="declares what it loses, got 2 of spaceship"):
+        SYSTEMS["spaceship"].with_losses(2)
+
+
+def test_one_reading_ends_an_interval_and_begins_the_next():
+    clean = collect_sequences("pendulum", 40, 30, seed=0)
+    scale = clean.state.std(axis=0)
+    noisy = with_noise(clean, 0.1, scale, seed=1)
+    inside = np.setdiff1d(np.arange(len(clean)), clean.episode_offsets[1:] - 1)
+    gap = noisy.next_state[inside] - noisy.state[inside + 1]
+    gap[:, 0] = np.angle(np.exp(1j * gap[:, 0]))
+    assert np.abs(gap).max() < 1e-9
+    assert (np.abs(noisy.state[:, 0]) <= np.pi).all() and np.abs(noisy.next_state[:, 0]).max() > np.pi
+    error = noisy.state - clean.state
+    error[:, 0] = np.angle(np.exp(1j * error[:, 0]))
+    assert error.std(axis=0) / scale == pytest.approx([0.1, 0.1], rel=0.1)  # 1200 numbers
+    changes = (noisy.next_state - noisy.state) - (clean.next_state - clean.state)
+    assert changes.std(axis=0) / scale == pytest.approx([0.1 * 2**0.5] * 2, rel=0.1)
+    less = with_noise(clean, 0.01, scale, seed=1)
+    assert np.allclose((less.state - clean.state)[:, 1] * 10, error[:, 1])  # the same numbers, ten times smaller
+    assert np.allclose(with_noise(clean, 0.0, scale, seed=1).next_state, clean.next_state)
+    assert not np.allclose(with_noise(clean, 0.1, scale, seed=2).state, noisy.state)
+    with pytest.raises(ValueError, match="share must be finite and >= 0, got -1"):
+        with_noise(clean, -1, scale, seed=0)
+
+
+# --- a run ------------------------------------------------------------------------------------------------------------
+
+
+def test_variations_train_on_parts_on_noisy_states_and_on_other_losses(run):
+    data = load_seed_data(run, ENV, 0)
+    whole = data.share["transitions"]
+    for rate, (part, _) in whole.items():
+        few, noisy, none, thrice = (data.share[name][rate][0] for name in NAMES)
+        assert len(few) == len(part) // 10 and torch.equal(few.state, part.state[: len(few)])
+        assert len(noisy) == len(none) == len(thrice) == len(part)
+        assert 0.05 < float((noisy.state - part.state).std() / part.state.std()) < 0.2
+        assert torch.equal(none.state[0], part.state[0]) and not torch.equal(none.next_state, part.next_state)
+        assert (none.parameters == 0).all() and torch.allclose(thrice.parameters, 3 * part.parameters)
+    arms = {arm.data: arm for arm in arms_of(run.preset, ENV) if arm.model == "jump"}
+    for name in NAMES[1:]:  # their own, noisy too: no clean states are at hand where a sensor errs
+        val = data.parts(arms[name])[1]
+        assert all(
+            torch.equal(part.state, data.val[name][rate][0].state) for (part, _), rate in zip(val, whole, strict=True)
+        )
+    val = data.parts(arms[NAMES[0]])[1]
+    assert [len(part) for part, _ in val] == [len(part) for part, _ in data.val["transitions"].values()]
+
+
+def test_variations_are_tested_on_clean_states_and_on_the_losses_that_they_were_trained_with(run):
+    tables = merge_parts(run)
+    errors = tables["one_step_errors"]
+    assert {*NAMES, "transitions", "none"} == set(errors["data"])
+    assert {"ode", "ode_shooting"} <= set(errors["method"]) and "midpoint" in set(errors["form"])
+    there = [arm for arm in arms_of(run.preset, ENV) if arm.train_frequency in ("", "mixed")]
+    keys = ["model", "method", "form", "size", "data", "train_frequency"]
+    assert set(errors[keys].itertuples(index=False, name=None)) == {tuple(arm.keys().values()) for arm in there}
+    worlds = {factor: load_test_set(run, ENV, 0, factor) for factor in (0.0, 1.0, 3.0)}
+    pairs = {factor: world.pairs["pooled"] for factor, world in worlds.items()}
+    assert torch.equal(pairs[0.0].action, pairs[1.0].action)
+    still = [float(pairs[factor].increment[..., 1].square().mean()) for factor in (0.0, 1.0, 3.0)]
+    assert still[0] > still[1] > still[2]
+    unforced = tables["energy_drift"].query("kind == 'unforced' and model == 'newtonian'")
+    assert set(unforced["data"]) == {*NAMES, "transitions"} and (unforced["true_drift"] < 1e-9).all()
+    assert collect_environment(run, ENV)["policy"].tolist().count("random, friction3") == 2
+
+
+def test_the_limit_of_hidden_friction_grows_with_it_and_is_none_without(run):
+    table = limit_curves(run, ENV).set_index(["limit", "test_frequency"])["relative_error"]
+    none, drawn, thrice = (
+        table[name]["10"]
+        for name in ("friction0 hidden_parameters", "hidden_parameters", "friction3 hidden_parameters")
+    )
+    assert none == 0 and 0.02 < drawn < thrice
+
+
+def test_what_is_collected_and_trained_is_counted(run):
+    work = preset_work(run.preset)
+    collected = work[(work["kind"] == "collection") & (work["env"] == ENV)]["count"].sum()
+    sets = [(main_dataset_path, {})] + [(friction_dataset_path, {"factor": factor}) for factor in (0.0, 3.0)]
+    found = [load_dataset(path(run, ENV, rate, 0, **how), rate) for path, how in sets for rate in (5.0, 10.0)]
+    assert collected == sum(map(len, found))
+    trained = work[(work["kind"] == "training") & (work["env"] == ENV)]["count"].sum()
+    assert trained == 4 * len(everything(run).on(ENV).trained_members)
+
+
+def test_a_variation_is_asked_of_the_systems_that_have_it(run):
+    arms = {env: [arm for arm in arms_of(run.preset, env) if arm.source == arm] for env in run.preset.environments}
+    rows = [{"env": env, **arm.keys(), "seed": 0} for env, found in arms.items() for arm in found]
+
+    def missing(table):
+        return [line for line in check_tables(run, {"training_summary": table}) if "training_summary" in line]
+
+    table = pd.DataFrame(rows)
+    assert missing(table) == []
+    (line,) = missing(table[table["data"] != NAMES[1]])
+    assert "2 are missing" in line and f"'{ENV}'" in line and NAMES[1] in line
