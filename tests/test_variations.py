@@ -8,9 +8,11 @@ import pytest
 import torch
 import yaml
 
+from tdlib import figures
 from tdlib.core.facts import Data, data_of, part_of_data, with_friction_in_name, with_noise_in_name
 from tdlib.data import collect_sequences, load_dataset
 from tdlib.data.noise import with_noise
+from tdlib.figures.style import NothingToDrawError
 from tdlib.grid.checks import check_tables
 from tdlib.study.arms import Arm
 from tdlib.study.cost import preset_work
@@ -20,6 +22,7 @@ from tdlib.study.phases.limit_tables import limit_curves
 from tdlib.study.phases.seed_data import load_seed_data
 from tdlib.study.phases.train import train_environment
 from tdlib.study.presets import PresetError, load_preset
+from tdlib.study.prior_ratios import prior_ratios
 from tdlib.study.run import open_run
 from tdlib.study.selection import arms_of, everything, select_arms
 from tdlib.study.statistics import merge_parts
@@ -238,3 +241,74 @@ def test_a_variation_is_asked_of_the_systems_that_have_it(run):
     assert missing(table) == []
     (line,) = missing(table[table["data"] != NAMES[1]])
     assert "2 are missing" in line and f"'{ENV}'" in line and NAMES[1] in line
+
+
+# --- the figure -------------------------------------------------------------------------------------------------------
+
+
+def planted(factors, seeds=5, spread=0.01):
+    """Errors of a network of .1, and of two fields of .1 times a factor by the name of the data, .05 if not named."""
+    models = {
+        "jump": ("multi_resolution", "scaled_concat"),
+        "newtonian": ("ode", "rk4"),
+        "port_hamiltonian": ("ode", "rk4"),
+    }
+    rows = [
+        {"env": env, "model": model, "method": method, "form": form, "size": "hidden64", "data": data,
+         "train_frequency": "mixed", "test_frequency": rate, "seed": seed, "test_set": "pooled", "dimension": "all",
+         "relative_error": 0.1 * (1 + spread * seed) * (1 if model == "jump" else factors.get(data, 0.5)), "n": 64}
+        for env in (ENV, "pendulum") for model, (method, form) in models.items() for data in ("transitions", *NAMES)
+        for rate in ("2", "10") for seed in range(seeds)
+    ]  # fmt: skip
+    field = {"model": "newtonian", "form": "midpoint"}
+    rows += [row | field for row in rows if (row["model"], row["data"]) == ("newtonian", "transitions")]
+    return pd.DataFrame(rows)
+
+
+def test_a_field_is_divided_by_the_network_that_was_changed_alike():
+    table = prior_ratios(planted({"transitions_friction3": 0.8}), ["10"])
+    assert list(dict.fromkeys(table["factor"])) == ["data", "noise", "friction", "training"]
+    own = table[(table["env"] == ENV) & (table["model"] == "newtonian")].set_index(["factor", "level"])
+    assert own.loc[("friction", "× 3"), "ratio"] == pytest.approx(0.8)
+    assert set(own.loc["friction"].index) == {"× 0", "× 1", "× 3"} and set(own.loc["data"].index) == {"10 %", "all"}
+    assert set(own.loc["training"].index) == {"rk4", "midpoint"}
+    assert own.loc[("friction", "× 3"), "network"] == pytest.approx(0.102) and (own["n_seeds"] == 5).all()
+    others = own.drop(("friction", "× 3"))
+    assert others["ratio"].to_numpy() == pytest.approx(0.5) and (others["ci_high"] - others["ci_low"]).max() < 1e-9
+    assert set(table[table["model"] == "port_hamiltonian"]["factor"]) == {"data", "noise", "friction"}
+    assert (
+        prior_ratios(planted({})[lambda errors: errors["data"] == "transitions"], ["10"])["factor"].eq("training").all()
+    )
+    assert prior_ratios(None, ["10"]).empty
+    lost = planted({})
+    lost.loc[(lost["data"] == NAMES[0]) & (lost["seed"] == 2), "relative_error"] = np.inf
+    gone = prior_ratios(lost, ["10"])
+    assert gone[gone["level"] == "10 %"].query("factor == 'data'")["ratio"].isna().all()  # no seed is left out
+    assert gone[gone["level"] != "10 %"]["ratio"].notna().all()
+
+
+def test_the_figure_says_what_moves_and_what_does_not(tmp_path):
+    drawing = figures.draw_variations(prior_ratios(planted({NAMES[0]: 0.25}), ["10", "2"]), rate="10")
+    saved = figures.save_drawing(drawing, tmp_path / "variations.png")
+    last = saved.caption.split("panel. ")[-1]
+    assert last.startswith(
+        "At 10 Hz the ratio moves from 10 % to all of the data on oscillator (Newtonian 0.25 [0.25, 0.25] to"
+    )
+    moves, stays = last.split("; and no difference is shown, since intervals overlap, from ")
+    assert moves.count("to all of the data") == 2 and "noise" not in moves
+    assert stays.startswith(
+        "none to 10 % noise on oscillator (Newtonian 0.5 [0.5, 0.5] to 0.5 [0.5, 0.5]); × 0 to × 3 friction"
+    )
+    assert stays.endswith("(5 seeds).")
+    still = figures.draw_variations(prior_ratios(planted({}), ["10"]), rate="10")
+    assert "At 10 Hz no difference is shown" in still.caption
+    figure = drawing.figure
+    labels = [axis.get_ylabel() for axis in figure.axes if axis.get_ylabel()]
+    assert labels[:2] == ["oscillator\nat 2 Hz", "oscillator\nat 10 Hz"]
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert min(box.x0, box.y0, width - box.x1, height - box.y1) > -0.05
+    one = figures.draw_variations(prior_ratios(planted({}, seeds=1), ["10"]), rate="10")
+    assert "overlap" not in one.caption and one.caption.endswith("(1 seed).")
+    training = prior_ratios(planted({})[lambda errors: errors["data"] == "transitions"], ["10"])
+    with pytest.raises(NothingToDrawError):
+        figures.draw_variations(training, rate="10")
