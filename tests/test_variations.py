@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from notebook_cells import run_cells
 
 from tdlib import figures
 from tdlib.core.facts import Data, data_of, part_of_data, with_friction_in_name, with_noise_in_name
@@ -23,7 +24,7 @@ from tdlib.study.phases.seed_data import load_seed_data
 from tdlib.study.phases.train import train_environment
 from tdlib.study.presets import PresetError, load_preset
 from tdlib.study.prior_ratios import prior_ratios
-from tdlib.study.run import open_run
+from tdlib.study.run import Missing, open_run
 from tdlib.study.selection import arms_of, everything, select_arms
 from tdlib.study.statistics import merge_parts
 from tdlib.systems import SYSTEMS
@@ -40,10 +41,10 @@ PRESET = {
     "forms": ["scaled_concat", "rk4"],
     "data": ["transitions"],
     "train_frequencies": [5, 10],
-    "test_frequencies": [2, 5, 10],
+    "test_frequencies": [5, 10],
     "collection": {"num_transitions": 800, "num_random_transitions": 800, "sequence_length": 20},
     "training": {"num_steps": 4, "learning_rate": 0.003},
-    "evaluation": {"num_pairs": 24, "num_starts": 4, "horizon": 1.0, "hold": 1.0, "num_steps": 3},
+    "evaluation": {"num_pairs": 24, "num_starts": 2, "horizon": 1.0, "hold": 1.0, "num_steps": 3},
     "control": {"frequencies": [5, 10], "replan_seconds": 0.2},
     "checks": {"max_own_rate_error": 2.0},
     "variations": [
@@ -69,7 +70,7 @@ def run(tmp_path_factory):
         run = open_run(root / "tiny.yaml")
         chosen = select_arms(run, train_frequencies=["mixed"])
         train_environment(run, ENV, chosen)
-        evaluate_environment(run, ENV, chosen)
+        evaluate_environment(run, ENV, select_arms(run, models=["newtonian"], train_frequencies=["mixed"]))
         yield run
 
 
@@ -198,7 +199,8 @@ def test_variations_are_tested_on_clean_states_and_on_the_losses_that_they_were_
     errors = tables["one_step_errors"]
     assert {*NAMES, "transitions", "none"} == set(errors["data"])
     assert {"ode", "ode_shooting"} <= set(errors["method"]) and "midpoint" in set(errors["form"])
-    there = [arm for arm in arms_of(run.preset, ENV) if arm.train_frequency in ("", "mixed")]
+    there = [arm for arm in arms_of(run.preset, ENV) if arm.model == "none" or arm.model == "newtonian"]
+    there = [arm for arm in there if arm.train_frequency in ("", "mixed")]
     keys = ["model", "method", "form", "size", "data", "train_frequency"]
     assert set(errors[keys].itertuples(index=False, name=None)) == {tuple(arm.keys().values()) for arm in there}
     worlds = {factor: load_test_set(run, ENV, 0, factor) for factor in (0.0, 1.0, 3.0)}
@@ -241,6 +243,23 @@ def test_a_variation_is_asked_of_the_systems_that_have_it(run):
     assert missing(table) == []
     (line,) = missing(table[table["data"] != NAMES[1]])
     assert "2 are missing" in line and f"'{ENV}'" in line and NAMES[1] in line
+
+
+def test_a_cell_that_only_collects_shows_its_data_and_trains_nothing(run):
+    variables: dict = {}
+    shown = [
+        each
+        for each in run_cells("10_physics_train", variables, preset=run_path(run), env=ENV, models=["none"], seeds=[0])
+        if each is not None
+    ]
+    missing = [each.reason for each in shown if isinstance(each, Missing)]
+    names = [f"no figure training/{ENV}-curves", f"no figure live/{ENV}-curve"]
+    assert [reason.split(":")[0] for reason in missing] == names
+    assert variables["summary"].empty and not (run.layout.models / ENV / "jump" / "baseline_10hz").exists()
+
+
+def run_path(run):
+    return run.layout.root.parent / "tiny.yaml"
 
 
 # --- the figure -------------------------------------------------------------------------------------------------------
@@ -300,15 +319,14 @@ def test_the_figure_says_what_moves_and_what_does_not(tmp_path):
         "none to 10 % noise on oscillator (Newtonian 0.5 [0.5, 0.5] to 0.5 [0.5, 0.5]); × 0 to × 3 friction"
     )
     assert stays.endswith("(5 seeds).")
-    still = figures.draw_variations(prior_ratios(planted({}), ["10"]), rate="10")
-    assert "At 10 Hz no difference is shown" in still.caption
     figure = drawing.figure
     labels = [axis.get_ylabel() for axis in figure.axes if axis.get_ylabel()]
     assert labels[:2] == ["oscillator\nat 2 Hz", "oscillator\nat 10 Hz"]
     box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
     assert min(box.x0, box.y0, width - box.x1, height - box.y1) > -0.05
-    one = figures.draw_variations(prior_ratios(planted({}, seeds=1), ["10"]), rate="10")
-    assert "overlap" not in one.caption and one.caption.endswith("(1 seed).")
+    one = prior_ratios(planted({}, seeds=1)[lambda errors: errors["env"] == ENV], ["10"])
+    drawing = figures.draw_variations(one[one["factor"] == "noise"], rate="10")
+    assert "overlap" not in drawing.caption and drawing.caption.endswith("(1 seed).")
     training = prior_ratios(planted({})[lambda errors: errors["data"] == "transitions"], ["10"])
     with pytest.raises(NothingToDrawError):
         figures.draw_variations(training, rate="10")
