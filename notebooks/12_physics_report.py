@@ -27,13 +27,7 @@ checkpoints: list = []  # folders or short names to compare, of one system; empt
 
 # %% tags=["part:imports"]
 from tdlib import figures
-from tdlib.study.checkpoint_report import (
-    compared_rates,
-    console_tables,
-    evaluate_checkpoints,
-    main_checkpoints,
-    write_report,
-)
+from tdlib.study import checkpoint_report as reports
 from tdlib.study.live import live
 from tdlib.study.prior_ratios import prior_ratios
 from tdlib.study.run import open_run
@@ -48,7 +42,7 @@ tables = merge_parts(run)
 
 # %%
 statistics = summarize(run, tables)
-inside, outside = compared_rates(run)
+inside, outside = reports.compared_rates(run)
 rates = {"inside": inside, "outside": outside}
 run.save_figure("physics", "priors", figures.draw_priors, statistics, **rates)
 
@@ -78,7 +72,8 @@ ratios = prior_ratios(tables.get("one_step_errors"), [inside, outside[0]])
 run.save_figure("physics", "variations", figures.draw_variations, ratios, rate=inside)
 
 # %%
-figures.WholeTable(ratios.drop(columns="order").round(3), "error of a field, of the network, and their ratio")
+shown = ratios.drop(columns="order").round(3)
+figures.WholeTable(shown, "error of a field, of the network, and their ratio")
 
 # %% [markdown]
 # ## Predictions
@@ -95,12 +90,13 @@ predictions[["prediction", "env", "what", "expected", *found]].round(3)
 # checkpoint. A second report goes to a second folder.
 
 # %%
-report = evaluate_checkpoints(run, checkpoints or main_checkpoints(run, run.preset.environments[0]))
-print(console_tables(report))
+compared = checkpoints or reports.main_checkpoints(run, run.preset.environments[0])
+report = reports.evaluate_checkpoints(run, compared)
+print(reports.console_tables(report))
 
 # %%
 if checkpoints:  # asked for by hand: the grid's own run leaves no folder with a time in its name
-    print("written to", write_report(run, report).relative_to(run.layout.root))
+    print("written to", reports.write_report(run, report).relative_to(run.layout.root))
 
 # %% [markdown]
 # ## Finding, limits, next

@@ -180,12 +180,12 @@ def test_a_chapter_collects_by_seed_and_trains_by_model_and_seeds_side_by_side()
     assert [jobs[name].parameters for name in data] == [
         {"env": "pendulum", "models": ["none"], "seeds": [seed]} for seed in preset.seeds
     ]
-    block = jobs[f"{where}-newtonian-seeds3-4"]
-    assert block.parameters == {"env": "pendulum", "models": ["newtonian"], "seeds": [3, 4]}
-    assert block.after == tuple(data[3:]) and not any(jobs[name].after for name in data)
+    block = jobs[f"{where}-newtonian-seeds2-3"]
+    assert block.parameters == {"env": "pendulum", "models": ["newtonian"], "seeds": [2, 3]}
+    assert block.after == tuple(data[2:4]) and not any(jobs[name].after for name in data)
     whole = jobs["10_physics_train-pendulum"]
     own = {name for name in jobs if name.startswith(where)}
-    assert set(whole.after) == own and len(own) == 5 + 2 * len(preset.models)
+    assert set(whole.after) == own and len(own) == 5 + 3 * len(preset.models)
     assert not any(name.startswith("cells/11") for name in jobs)
     assert jobs["11_physics_evaluate-pendulum"].after == ("10_physics_train-pendulum",)
 

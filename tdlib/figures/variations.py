@@ -24,7 +24,7 @@ def draw_variations(ratios: pd.DataFrame, rate: str) -> Drawing:
         rate: The test rate that the concluding sentence speaks of.
 
     Raises:
-        NothingToDrawError: If no amount of data, noise or friction was varied.
+        NothingToDrawError: If data, noise and friction were the same throughout.
     """
     table = ratios[ratios["factor"].isin(TITLES)]
     if table.empty:
@@ -75,7 +75,8 @@ def _draw_panel(axis: Axes, rows: pd.DataFrame, models: list[str]) -> None:
 
 def _moved(rows: pd.DataFrame, rate: str) -> str:
     """Say of each system and factor which ratio moves most between the ends, and where none leaves its interval."""
-    moves, stays = [], []
+    moves: list[str] = []
+    stays: list[str] = []
     for (env, factor), own in rows.groupby(["env", "factor"], sort=False):
         ends = own["order"].min(), own["order"].max()
         wide = own[own["order"].isin(ends) & np.isfinite(own["ratio"])].sort_values("order")
