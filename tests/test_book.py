@@ -41,6 +41,7 @@ FIGURES = [
     "paper_figures/figure3_control.png", "paper_figures/figure4_state_space.png", "paper_figures/figure5_ablations.png",
     *[f"own/{name}.png" for name in ("system", "form", "model", "log")],
     "limits/oscillator.png", "limits/bouncing_ball.png", "physics/priors.png", "physics/energy.png",
+    "physics/variations.png",
     "history/double_cart_pole-rates.png", "history/oscillator-rates.png", "history/treatments.png",
     "history/oscillator-rows.png", "history/double_cart_pole-control.png",
 ]  # fmt: skip

@@ -172,6 +172,24 @@ def test_full_splits_data_by_seed_and_later_phases_by_model_and_seeds():
     assert count(1, "none") == 0 and count(2, "none") == blocks
 
 
+def test_a_chapter_collects_by_seed_and_trains_by_model_and_seeds_side_by_side():
+    preset = load_preset("physics")
+    jobs = {job.name: job for job in grid_jobs(preset)}
+    where = "cells/10_physics_train-pendulum"
+    data = [f"{where}-seed{seed}" for seed in preset.seeds]
+    assert [jobs[name].parameters for name in data] == [
+        {"env": "pendulum", "models": ["none"], "seeds": [seed]} for seed in preset.seeds
+    ]
+    block = jobs[f"{where}-newtonian-seeds2-3"]
+    assert block.parameters == {"env": "pendulum", "models": ["newtonian"], "seeds": [2, 3]}
+    assert block.after == tuple(data[2:4]) and not any(jobs[name].after for name in data)
+    whole = jobs["10_physics_train-pendulum"]
+    own = {name for name in jobs if name.startswith(where)}
+    assert set(whole.after) == own and len(own) == 5 + 3 * len(preset.models)
+    assert not any(name.startswith("cells/11") for name in jobs)
+    assert jobs["11_physics_evaluate-pendulum"].after == ("10_physics_train-pendulum",)
+
+
 def test_a_block_of_seeds_is_all_cells_of_these_seeds_and_no_other():
     preset = load_preset("full")
     block = cells_of_seeds(preset, [0, 1, 2, 3])

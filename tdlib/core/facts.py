@@ -1,5 +1,7 @@
 """What the study decides once: its rates, by the names that tables and folders give them, and what names an arm."""
 
+from dataclasses import dataclass
+
 TRAIN_RATES = ("10", "20", "50")  # [Hz] those models are trained at
 MIXED, LOG_UNIFORM = "mixed", "loguniform"  # all of these rates; intervals between the coarsest and the finest
 FINEST = TRAIN_RATES[-1]  # the rate whose one-step map is composed to coarser ones
@@ -12,6 +14,7 @@ LOG_FORMS = ("log_tau", "log_tau_scaled")  # forms whose step is logarithmic in 
 MODES = ("matching", "shooting", "reversible")  # how a model is trained: the last two end the name of an arm's method
 REVERSAL_WEIGHT = 1.0  # of the penalty on flows that do not run back, in the mode named for it: as much as the error
 ARM_COLUMNS = ("model", "method", "form", "size", "data", "train_frequency")  # of every table, in this order
+NOISE, FRICTION = "noise", "friction"  # begin what a name of data says besides: `transitions_noise10pct`, `…_friction0`
 
 TRAIN_FREQUENCIES = tuple(float(rate) for rate in TRAIN_RATES)  # [Hz]
 NOMINAL_DELTA_T = {33.3: 0.03}  # a rate quoted with rounded digits stands for this exact interval [s]
@@ -33,12 +36,44 @@ def part_of_data(data: str, share: float) -> str:
     return f"{data}_{100 * share:g}{PERCENT}"
 
 
-def kind_and_share(data: str) -> tuple[str, float]:
-    """Split such a name: `transitions_10pct` -> (`transitions`, 0.1); what names no share is all of it."""
-    kind, _, amount = data.rpartition("_")
-    if not kind or not amount.endswith(PERCENT):
-        return data, 1.0
-    return kind, float(amount.removesuffix(PERCENT)) / 100
+def with_noise_in_name(data: str, noise: float) -> str:
+    """Name data whose states have errors of this share of their spread: 0.1 -> `transitions_noise10pct`."""
+    return f"{data}_{NOISE}{100 * noise:g}{PERCENT}"
+
+
+def with_friction_in_name(data: str, friction: float) -> str:
+    """Name data of a system with this many times the losses: 0 -> `transitions_friction0`."""
+    return f"{data}_{FRICTION}{friction:g}"
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a name of data says; see the functions above.
+
+    Args:
+        kind: `transitions`, `seconds`, `pooled`, `contacts`.
+        share: Of the data.
+        noise: Standard deviation of the states' errors, as a share of each coordinate's own.
+        friction: Times the losses of the system.
+    """
+
+    kind: str
+    share: float = 1.0
+    noise: float = 0.0
+    friction: float = 1.0
+
+
+def data_of(name: str) -> Data:
+    """Read such a name: `transitions_10pct` -> Data(`transitions`, share=0.1); what is not named is as it is."""
+    kind, _, rest = name.rpartition("_")
+    if kind and rest.startswith(FRICTION):
+        return Data(kind, friction=float(rest.removeprefix(FRICTION)))
+    if not kind or not rest.endswith(PERCENT):
+        return Data(name)
+    percent = rest.removesuffix(PERCENT)
+    if percent.startswith(NOISE):
+        return Data(kind, noise=float(percent.removeprefix(NOISE)) / 100)
+    return Data(kind, share=float(percent) / 100)
 
 
 def method_and_mode(method: str) -> tuple[str, str]:

@@ -39,6 +39,7 @@ from tdlib.figures.state_space import draw_state_space
 from tdlib.figures.statistics import draw_contrasts
 from tdlib.figures.training import draw_training_curves, draw_training_overview
 from tdlib.figures.trajectories import draw_trajectories
+from tdlib.figures.variations import draw_variations
 from tdlib.figures.velocity_field import draw_velocity_field
 from tdlib.figures.videos import SavedVideo, save_rollout_video
 from tdlib.figures.whole_table import WholeTable, table_of_arms
@@ -85,6 +86,7 @@ __all__ = [
     "draw_training_curves",
     "draw_training_overview",
     "draw_trajectories",
+    "draw_variations",
     "draw_velocity_field",
     "draw_zero_order_hold",
     "errors_by_rate",

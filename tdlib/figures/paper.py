@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from tdlib.core.facts import LOG_FORMS, POOLED, SECONDS, TRANSITIONS, kind_and_share, part_of_data
+from tdlib.core.facts import LOG_FORMS, POOLED, SECONDS, TRANSITIONS, data_of, part_of_data
 from tdlib.figures.conclusions import conclusion, main_test_rate
 from tdlib.figures.control import control_conclusion, episode_counts, episode_means, limited_text, seed_means
 from tdlib.figures.heatmaps import draw_error_matrices
@@ -243,14 +243,14 @@ def _ablations(own: pd.DataFrame) -> dict[str, list]:
         look = {"color": METHOD_COLORS["baseline"], "linestyle": ":", "marker": marker}
         values = rows_of(keep & (own["size"] == "hidden64"), "data", (TRANSITIONS, SECONDS, POOLED))
         panels["kind of data"].append((f"baseline {train} Hz at its own rate", look, *values))
-    shares = sorted({share for _, share in map(kind_and_share, own["data"])})
+    shares = sorted({data_of(name).share for name in own["data"]})
     for method, form, train, test in SHARED:
         for kind, line in ((TRANSITIONS, "-"), (SECONDS, ":")):
             keep = (own["method"] == method) & (own["form"] == form) & (own["train_frequency"] == train)
             keep &= (own["test_frequency"] == test) & (own["size"] == "hidden64")
             order = tuple(part_of_data(kind, share) if share < 1 else kind for share in shares)
             names, rows = rows_of(keep, "data", order)
-            percent = [f"{100 * kind_and_share(name)[1]:g} %" for name in names]
+            percent = [f"{100 * data_of(name).share:g} %" for name in names]
             drawn = method_style(method, form) | {"linestyle": line}
             panels["amount of data"].append((f"{METHOD_LABELS[method]} at {test} Hz, {kind}", drawn, percent, rows))
     for form in ("concat", "scaled", "scaled_concat", *LOG_FORMS):

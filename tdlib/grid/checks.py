@@ -110,12 +110,13 @@ def _missing_rows(
     run: Run, name: str, table: pd.DataFrame, arms: list[Arm], frequencies: Sequence[str] | None
 ) -> list[str]:
     columns = ["env", *ARM_COLUMNS, "seed"] + ([] if frequencies is None else ["test_frequency"])
+    there = {env: arms_of(run.preset, env) for env in run.preset.environments}
     present = set(table[columns].drop_duplicates().itertuples(index=False, name=None))
     missing = [
         key
         for env in run.preset.environments
         for arm in arms
-        if arm.applies_to(SYSTEMS[env])
+        if arm in there[env]
         for seed in run.preset.seeds_of(arm)
         for key in (
             [(env, *arm.keys().values(), seed)]

@@ -37,8 +37,9 @@ def grid_jobs(preset: Preset) -> list[Job]:
     """List every job of a preset, without those of its chapters.
 
     A preset of the main study with `seeds_per_cell` runs cells first: collection once per seed, the later phases once
-    per model and so many seeds, larger networks once per size, method and seed. The notebook of the whole environment
-    then finds their results and shows them together.
+    per model and so many seeds, larger networks once per size, method and seed. One of another chapter collects and
+    trains in cells, and evaluates all models of a system together. The notebook of the whole environment then finds
+    their results and shows them together.
     """
     notebooks = load_chapter(preset.chapter).notebooks
     larger = _larger(preset) if preset.seeds_per_cell else {}
@@ -49,7 +50,11 @@ def grid_jobs(preset: Preset) -> list[Job]:
         systems = {"each": preset.environments, "first": preset.environments[:1], "whole": ("",)}[notebook.runs]
         for env in systems:
             (own,) = _names(name, notebook, [env])
-            cells = _split(name, env, preset, larger) if preset.seeds_per_cell and name in PHASES else []
+            cells: list[Job] = []
+            if preset.seeds_per_cell and name in PHASES:
+                cells = _split(name, env, preset, larger)
+            elif preset.seeds_per_cell and "training" in notebook.work:
+                cells = _split_training(name, env, preset)
             waited_for = [env] if env else preset.environments
             after = [job for before in notebook.after for job in _names(before, notebooks[before], waited_for)]
             after += [cell.name for cell in cells]
@@ -101,9 +106,7 @@ def _split(phase: str, env: str, preset: Preset, larger: Larger) -> list[Job]:
     """
     if phase == PHASES[0]:
         return [Job(_collection(env, seed), phase, {"env": env, "seeds": [seed]}) for seed in preset.seeds]
-    count = preset.seeds_per_cell or len(preset.seeds)
-    blocks = [preset.seeds[i : i + count] for i in range(0, len(preset.seeds), count)]
-    jobs = []
+    blocks, jobs = _blocks(preset), []
     # what needs no model stands beside every model: persistence, the oracle
     for model in [NO_MODEL, *preset.models] if phase in PHASES[2:] else preset.models:
         before: tuple[str, ...] = ()
@@ -118,6 +121,34 @@ def _split(phase: str, env: str, preset: Preset, larger: Larger) -> list[Job]:
             jobs.append(Job(name, phase, {"env": env, "models": [model], **parameters}, after + before))
             before = (name,)
     return jobs
+
+
+def _split_training(name: str, env: str, preset: Preset) -> list[Job]:
+    """List the cells of a chapter's notebook that collects and trains: the data of each seed, then models and seeds.
+
+    Blocks of seeds run side by side: the one table that trainings write is made whole by the notebook of the system.
+    """
+    data = [
+        Job(f"cells/{name}-{env}-seed{seed}", name, {"env": env, "models": [NO_MODEL], "seeds": [seed]})
+        for seed in preset.seeds
+    ]
+    after = {job.parameters["seeds"][0]: job.name for job in data}
+    return data + [
+        Job(
+            _cell(name, env, model, _words(block)),
+            name,
+            {"env": env, "models": [model], "seeds": list(block)},
+            tuple(after[seed] for seed in block),
+        )
+        for model in preset.models
+        for block in _blocks(preset)
+    ]
+
+
+def _blocks(preset: Preset) -> list[tuple[int, ...]]:
+    """Return the seeds of a preset in blocks, each of as many as share a cell."""
+    count = preset.seeds_per_cell or len(preset.seeds)
+    return [preset.seeds[i : i + count] for i in range(0, len(preset.seeds), count)]
 
 
 def _cells(

@@ -22,6 +22,7 @@ from tdlib.core.seeding import derive_seed
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.core.time_grid import delta_t_of
 from tdlib.models import DERIVATIONS, MODELS, SIZES, Arms, DynamicsModel, build_model, find_family
+from tdlib.models.family import Family
 from tdlib.systems import System
 
 DEFAULT_SIZE = "hidden64"
@@ -44,7 +45,7 @@ class Arm:
         data: `transitions` (equally many in every arm, those of each rate from its own agent), `seconds` (equally many
             seconds of experience), `pooled` (as many transitions, every rate's from the states of all agents together),
             or `contacts` (as `transitions`, with those that touch the limits of the state). A share of the first two
-            ends in its percentage, `transitions_10pct`.
+            ends in its percentage, `transitions_10pct`; what else a name may say is in `tdlib.core.facts.data_of`.
         train_frequency: `10`, `20`, `50` [Hz], `mixed`, `loguniform`, or empty where nothing is trained.
     """
 
@@ -193,11 +194,16 @@ def derived_arms(models: Sequence[str] | None = None, rates: Sequence[str] = TRA
     ]
 
 
+def knows_mode(family: Family, mode: str) -> bool:
+    """Whether a family has what a mode of training beyond the first one asks of its models."""
+    return mode in MODE_OPTIONS and all(map(family.has_option, MODE_OPTIONS[mode]))
+
+
 def _further_arms(name: str, modes: Sequence[str], solvers: Sequence[str]) -> list[Arms]:
     """Arms that a family does not declare: of further solvers, and its own in the modes that it knows."""
     family = find_family(name)
     fields = [Arms("ode", solver) for solver in solvers] if family.form_option == "solver" else []
-    known = [mode for mode in modes if mode in MODE_OPTIONS and all(map(family.has_option, MODE_OPTIONS[mode]))]
+    known = [mode for mode in modes if knows_mode(family, mode)]
     return fields + [
         Arms(f"{arms.method}_{mode}", arms.form, rates, data=arms.data)
         for mode in known

@@ -23,7 +23,7 @@ from tdlib.evaluation.sets.schedules import nominal_delta_t
 from tdlib.models import find_family
 from tdlib.planning import Planner, inputs_of, planning_steps
 from tdlib.study.arms import Arm
-from tdlib.study.chapters import load_chapter
+from tdlib.study.chapters import STUDY, load_chapter
 from tdlib.study.layout import RunLayout, runs_root
 from tdlib.study.phases.control import control_settings, oracle_episodes
 from tdlib.study.presets import Preset
@@ -154,7 +154,8 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
     if has_ppo(env):
         yield "collection", "", "PPO transitions", sets * collection.num_transitions
     random = "random transitions" if collection.sequence_length is None else "sequence transitions"
-    yield "collection", "", random, sets * collection.num_random_transitions
+    worlds = 1 + len(preset.frictions(env))
+    yield "collection", "", random, worlds * sets * collection.num_random_transitions
     arms = arms_of(preset, env)
     for arm in (arm for arm in arms if arm.source == arm):
         yield "training", arm.model, family(arm), len(preset.seeds_of(arm)) * optimizer_steps(preset, arm.size)
@@ -178,11 +179,16 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
 
 def _longest_chain(preset: Preset, rows: pd.DataFrame) -> float:
     """Seconds of the jobs of one environment that wait for each other."""
-    seconds = {}
+    seconds, count = {}, preset.seeds_per_cell
     for kind in KINDS:
-        table = rows[rows["kind"] == kind]
-        parts = table.groupby("model")["cpu_seconds"].sum() if preset.seeds_per_cell else table["cpu_seconds"]
-        one = parts.sum() / len(preset.seeds) if kind == KINDS[0] else parts.max()
-        seconds[kind] = one if preset.seeds_per_cell else parts.sum()
+        parts = rows[rows["kind"] == kind].groupby("model")["cpu_seconds"].sum()
+        if count is None or (preset.chapter != STUDY and kind not in KINDS[:2]):
+            seconds[kind] = parts.sum()  # in one job
+        elif kind == KINDS[0]:
+            seconds[kind] = parts.sum() / len(preset.seeds)
+        elif preset.chapter == STUDY:
+            seconds[kind] = parts.max()  # one block of seeds after the other
+        else:
+            seconds[kind] = parts.max() * min(1.0, count / len(preset.seeds))
     first, second, *rest = (seconds[kind] for kind in KINDS)
     return first + second + max(rest)

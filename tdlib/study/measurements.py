@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from tdlib.core.facts import data_of
 from tdlib.evaluation.tables import ARM_COLUMNS, ARM_DEFAULTS, at_time, frequency_label
 from tdlib.study.limits import limit_of
 
@@ -66,6 +67,7 @@ def _one_step(errors: pd.DataFrame | None, limits: pd.DataFrame | None) -> list[
 
 def _excess(errors: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
     """Errors minus what the exact flow scores in the same form on the same pairs, of arms that have such a limit."""
+    errors = errors[[data_of(name).friction == 1 for name in errors["data"]]]  # the limits are of the system as it is
     arms = errors[["method", "form", "train_frequency"]].drop_duplicates()
     names = [limit_of(*arm) for arm in arms.itertuples(index=False, name=None)]
     named = errors.merge(arms.assign(limit=names).dropna(subset="limit"), on=list(arms))

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from tdlib.core.facts import TRAIN_FREQUENCIES, kind_and_share, method_and_mode
+from tdlib.core.facts import TRAIN_FREQUENCIES, data_of, method_and_mode
 from tdlib.core.files import parse_yaml
 from tdlib.core.imports import import_object, importable, is_import_path
 from tdlib.core.time_grid import delta_t_of, num_steps
@@ -28,6 +28,7 @@ from tdlib.planning import CEM, build_planner, inputs_of
 from tdlib.study.arms import Arm
 from tdlib.study.chapters import CHAPTERS, STUDY
 from tdlib.study.layout import ROOT
+from tdlib.study.variations import Variation
 from tdlib.systems import SYSTEMS, System
 from tdlib.training.budget import windows_per_batch
 
@@ -166,7 +167,7 @@ class FewerSeeds(_Section):
     def concerns(self, arm: Arm) -> bool:
         """Whether an arm is one of them."""
         named = (not self.sizes or arm.size in self.sizes) and (not self.methods or arm.method in self.methods)
-        return named and (not self.amounts or kind_and_share(arm.data)[1] < 1)
+        return named and (not self.amounts or data_of(arm.data).share < 1)
 
 
 class Preset(_Section):
@@ -196,6 +197,7 @@ class Preset(_Section):
     control: Control = Control()
     checks: Checks
     amounts: tuple[Share, ...] = ()  # shares of the data that some arms are trained on too
+    variations: tuple[Variation, ...] = ()  # arms of several rates with one thing changed
     fewer_seeds: tuple[FewerSeeds, ...] = ()  # the first that concerns an arm says how many seeds it has
     seeds_per_cell: PositiveInt | None = None  # jobs of so many seeds and one model each; None: one job per phase
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -243,9 +245,16 @@ class Preset(_Section):
         name, mode = method_and_mode(method)
         known = not self.methods or name in self.methods or method in self.methods
         formed = not self.forms or form in (*self.forms, *self.solvers)
-        return (
-            known and mode in self.training_modes and formed and (not self.data or kind_and_share(data)[0] in self.data)
-        )
+        return known and mode in self.training_modes and formed and (not self.data or data_of(data).kind in self.data)
+
+    def varied_data(self, env: str) -> list[str]:
+        """Names of the data that variations on a system train on, beside all transitions as they are."""
+        found = [name for rule in self.variations if env in rule.environments for name in rule.data]
+        return list(dict.fromkeys(found))
+
+    def frictions(self, env: str) -> list[float]:
+        """Factors on the losses of a system that variations ask for."""
+        return [factor for name in self.varied_data(env) if (factor := data_of(name).friction) != 1]
 
     def seeds_of(self, arm: Arm) -> tuple[int, ...]:
         """Return the seeds that an arm has: all, or the first ones."""
@@ -301,6 +310,8 @@ class Preset(_Section):
             windows_per_batch(self.training.batch_size, find_family(name).needs.window)
         if "shooting" in self.training_modes:
             windows_per_batch(self.training.batch_size, WINDOW)
+        for i, rule in enumerate(self.variations):
+            self._check_variation(f"variations.{i}", rule)
         for name in self.environments:
             horizon = SYSTEMS[name].planning.horizon
             if self.control.replan_seconds > horizon:
@@ -311,6 +322,23 @@ class Preset(_Section):
             for rate in self.control.rates:
                 _check_planning(SYSTEMS[name], rate)
         return self
+
+    def _check_variation(self, key: str, rule: Variation) -> None:
+        """Check that what a variation names is part of the run, and that it has what is varied."""
+        for name, known, given in (
+            ("environments", self.environments, rule.environments),
+            ("models", self.models, rule.models),
+        ):
+            if unknown := [value for value in given if value not in known]:
+                raise ValueError(f"{key}.{name} must be among the preset's {list(known)}, got {unknown}")
+        for env in rule.environments if rule.friction else ():
+            if self.collection.sequence_length is None or not SYSTEMS[env].lossless:
+                raise ValueError(
+                    f"{key}.friction must be of systems that declare what they lose, collected as sequences "
+                    f"(collection.sequence_length), got {env}"
+                )
+        if "shooting" in rule.training_modes:
+            windows_per_batch(self.training.batch_size, WINDOW)
 
 
 def _check_planning(system: System, rate: float) -> None:

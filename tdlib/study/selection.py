@@ -65,7 +65,8 @@ class Selection:
 
     def on(self, env: str) -> "Selection":
         """Return what of it there is in one environment."""
-        return replace(self, arms=tuple(arm for arm in self.arms if arm.applies_to(SYSTEMS[env])))
+        there = set(arms_of(self.preset, env))
+        return replace(self, arms=tuple(arm for arm in self.arms if arm in there))
 
     def members(self, model: str) -> list[Member]:
         """Return arms and seeds of one model, or of persistence."""
@@ -74,10 +75,12 @@ class Selection:
 
 
 def arms_of(preset: Preset, env: str | None = None) -> list[Arm]:
-    """Every arm of a preset, or those of one environment: persistence first, then derived and trained ones."""
+    """Every arm of a preset, or those of one environment: persistence, derived and trained arms, and variations."""
     rates = [frequency_label(rate) for rate in preset.train_frequencies]
     arms = all_arms(preset.models, preset.sizes, rates, preset.amounts, preset.training_modes, preset.solvers)
     kept = [arm for arm in arms if arm == PERSISTENCE or preset.keeps(arm.method, arm.form, arm.data)]
+    rules = [rule for rule in preset.variations if env is None or env in rule.environments]
+    kept = list(dict.fromkeys([*kept, *(made for rule in rules for arm in kept for made in rule.of(arm))]))
     return [arm for arm in kept if env is None or arm.applies_to(SYSTEMS[env])]
 
 

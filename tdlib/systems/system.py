@@ -238,6 +238,35 @@ class System:
             state_limits=None,
         )
 
+    def with_losses(self, factor: float) -> "System":
+        """Return the system whose losses are so many times as large, drawn ones over as much wider ranges.
+
+        A parameter that loses energy goes as far from its lossless value: p0 + factor (p − p0). Its name stays, and
+        with it what it is called by.
+
+        Raises:
+            ValueError: If the factor is negative or not finite, or the system does not say what loses energy.
+        """
+        if factor == 1:
+            return self
+        if not self.lossless or not 0 <= factor < math.inf:
+            raise ValueError(
+                f"factor must be finite and >= 0, of a system that declares what it loses, got {factor} of "
+                f"{self.spec.name}, which declares {dict(self.lossless or {})}"
+            )
+
+        def scaled(name: str, value: float) -> float:
+            least = self.lossless[name] if self.lossless and name in self.lossless else value
+            return least + factor * (value - least)
+
+        return dataclasses.replace(
+            self,
+            parameters={name: scaled(name, value) for name, value in self.parameters.items()},
+            parameter_ranges={
+                name: (scaled(name, low), scaled(name, high)) for name, (low, high) in self.parameter_ranges.items()
+            },
+        )
+
     def drawn_without_losses(self, parameters: Tensor | None) -> Tensor | None:
         """Return those of drawn parameters that `without_losses` still draws: (..., P) -> (..., P'); None for none."""
         kept = [i for i, name in enumerate(self.spec.parameter_names) if name not in (self.lossless or {})]

@@ -19,6 +19,10 @@ def _has_sketch(preset: Preset, env: str) -> bool:
     return SYSTEMS[env].views.sketch is not None
 
 
+def _varies(preset: Preset, env: str) -> bool:
+    return any(rule.data for rule in preset.variations)
+
+
 def _own_transitions(preset: Preset, env: str) -> int:
     """Rollouts without input, and sequences of equal steps and of equal time."""
     evaluation, rates = preset.evaluation, [frequency_label(rate) for rate in preset.test_frequencies]
@@ -42,6 +46,7 @@ PHYSICS = Chapter(
     figures={
         "physics/priors": None,
         "physics/energy": None,
+        "physics/variations": _varies,
         "data/{}-coverage": None,
         "training/{}-curves": None,
         "limits/{}": None,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tdlib.core.facts import env_folder
+from tdlib.core.facts import FRICTION, env_folder
 from tdlib.core.time_grid import delta_t_of, rate_label
 from tdlib.data import (
     TransitionDataset,
@@ -27,6 +27,7 @@ from tdlib.study.clock import part
 from tdlib.study.progress import Progress
 from tdlib.study.provenance import STAMP, Result, sources_of
 from tdlib.study.run import Run
+from tdlib.systems import SYSTEMS
 
 
 def ppo_dataset_path(run: Run, env: str, rate: float, seed: int) -> Path:
@@ -39,6 +40,12 @@ def random_dataset_path(run: Run, env: str, rate: float, seed: int) -> Path:
     """Path of the whole set under random inputs."""
     label = rate_label(rate)
     return run.layout.random_folder(env, label, seed) / f"dataset_{label}.h5"
+
+
+def friction_dataset_path(run: Run, env: str, rate: float, seed: int, factor: float) -> Path:
+    """Path of the whole set under random inputs of the system with so many times its losses."""
+    path = random_dataset_path(run, env, rate, seed)
+    return path.parent / f"{FRICTION}{factor:g}" / path.name
 
 
 def main_dataset_path(run: Run, env: str, rate: float, seed: int) -> Path:
@@ -184,6 +191,9 @@ def whole_sets(run: Run, env: str, seeds: Sequence[int] | None) -> Iterator[tupl
             if has_ppo(env):
                 yield seed, rate, "ppo", ppo_dataset_path(run, env, rate, seed)
             yield seed, rate, "random", random_dataset_path(run, env, rate, seed)
+            for factor in run.preset.frictions(env):
+                path = friction_dataset_path(run, env, rate, seed, factor)
+                yield seed, rate, f"random, {FRICTION}{factor:g}", path
 
 
 def _collections(
@@ -219,10 +229,20 @@ def _collections(
             yield result, folder, partial(write_random, env, rate, seed, num_random, folder)
         else:
             made_by = sources["sources.sequences"]
+            collect = partial(
+                write_sequences,
+                num_sequences=num_random // length,
+                sequence_length=length,
+                seed=seed,
+                delta_t=delta_t_of(rate),
+            )
             result = Result(folder / STAMP, sources=made_by, **what, count=num_random, sequence_length=length)
-            path = random_dataset_path(run, env, rate, seed)
-            sequences = partial(write_sequences, env, num_random // length, length, delta_t=delta_t_of(rate))
-            yield result, folder, partial(sequences, seed=seed, path=path)
+            yield result, folder, partial(collect, env, path=random_dataset_path(run, env, rate, seed))
+            for factor in run.preset.frictions(env):
+                path, other = friction_dataset_path(run, env, rate, seed, factor), SYSTEMS[env].with_losses(factor)
+                also = {"count": num_random, "sequence_length": length, "friction": factor}
+                result = Result(path.parent / STAMP, sources=made_by, **what, **also)
+                yield result, path.parent, partial(collect, other, path=path)
     for seed in seeds:
         folder = run.layout.branched_folder(env, seed)
         data = {split: data_hashes(run, env, [seed], split) for split in SPLITS}

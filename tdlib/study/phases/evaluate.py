@@ -3,12 +3,13 @@
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from tdlib.core.facts import FINEST, MIXED, TRANSITIONS
+from tdlib.core.facts import FINEST, MIXED, TRANSITIONS, data_of
 from tdlib.data import DatasetError, load_dataset, split_path
 from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.evaluation import (
@@ -29,11 +30,11 @@ from tdlib.evaluation.tables import frequency_label
 from tdlib.figures.selection import MAIN_RATE, main_model
 from tdlib.figures.style import METHOD_LABELS
 from tdlib.figures.videos import SavedVideo, save_rollout_video
-from tdlib.study.arms import DEFAULT_SIZE, rates_of
+from tdlib.study.arms import DEFAULT_SIZE, Arm, rates_of
 from tdlib.study.chapters import measures_of
 from tdlib.study.clock import part
 from tdlib.study.parts import ensure_members, member_name, rows_of
-from tdlib.study.phases.collect import data_hashes, main_dataset_path, random_dataset_path
+from tdlib.study.phases.collect import data_hashes, friction_dataset_path, main_dataset_path, random_dataset_path
 from tdlib.study.phases.stacks import load_stacks
 from tdlib.study.phases.train import weight_hash
 from tdlib.study.progress import Progress
@@ -61,26 +62,31 @@ def evaluate_environment(run: Run, env: str, chosen: Selection | None = None) ->
     kept = {model: RolloutFile(rollouts_path(run, env, model), SYSTEMS[env].spec) for model in models}
 
     def make(missing: dict[str, list[Member]]) -> dict[str, dict[str, pd.DataFrame]]:
-        system, made, measures = SYSTEMS[env], {}, measures_of(run.preset.chapter)
+        made, measures = {}, measures_of(run.preset.chapter)
         progress = Progress(f"evaluating {env}")
         progress(0, len(missing) + 1)
         rates = [frequency_label(rate) for rate in run.preset.train_frequencies]
-        seeds = sorted({seed for members in missing.values() for _, seed in members})
-        test_sets = {seed: load_test_set(run, env, seed) for seed in seeds}
+        asked = sorted({(friction_of(arm), seed) for members in missing.values() for arm, seed in members})
+        test_sets = {(factor, seed): load_test_set(run, env, seed, factor) for factor, seed in asked}
         for i, (model, members) in enumerate(missing.items()):
             progress(i + 1, len(missing) + 1)
-            own = {seed: test_sets[seed] for seed in dict.fromkeys(seed for _, seed in members)}
             shown: dict[str, dict[str, object]] = {"points": {"rates": rates}, "rollout": {"keep": kept[model].add}}
             if (steps := run.preset.evaluation.num_steps) is not None:
                 shown["dt_generalization"] = {"num_steps": steps}
-            made[model] = merge_tables(
-                [
+            parts = []
+            for factor in dict.fromkeys(friction_of(arm) for arm, _ in members):
+                tested = [member for member in members if friction_of(member[0]) == factor]
+                own = {seed: test_sets[factor, seed] for _, seed in tested}
+                # a file of rollouts holds one truth per seed, that of the system as it is
+                told = shown if factor == 1 else {name: each for name, each in shown.items() if name != "rollout"}
+                system = SYSTEMS[env].with_losses(factor)
+                parts += [
                     evaluate_stack(
-                        stack.dynamics, stack.members, own, system, measures=measures, options=shown, device=run.device
+                        stack.dynamics, stack.members, own, system, measures=measures, options=told, device=run.device
                     )
-                    for stack in load_stacks(run, env, members)
+                    for stack in load_stacks(run, env, tested)
                 ]
-            )
+            made[model] = merge_tables(parts)
         progress(len(missing) + 1, len(missing) + 1)
         return made
 
@@ -93,28 +99,42 @@ def evaluate_environment(run: Run, env: str, chosen: Selection | None = None) ->
     return load_parts(run, env, models, chosen)
 
 
-def load_test_set(run: Run, env: str, seed: int) -> TestSet:
-    """Build one seed's test set from the test splits of all rates; `shift` are the random policy's states."""
+def friction_of(arm: Arm) -> float:
+    """Return how many times the losses of its system an arm is trained and tested with."""
+    return data_of(arm.data).friction
+
+
+def load_test_set(run: Run, env: str, seed: int, friction: float = 1.0) -> TestSet:
+    """Build one seed's test set from the test splits of all rates; `shift` are the random policy's states.
+
+    Args:
+        run: Preset and folders.
+        env: One of the preset's environments.
+        seed: Seed.
+        friction: Times the losses of the system; the sets of this factor are those that variations train on.
+    """
     evaluation = run.preset.evaluation
     return build_test_set(
-        SYSTEMS[env],
+        SYSTEMS[env].with_losses(friction),
         seed=seed,
         num_starts=evaluation.num_starts,
         horizon=evaluation.horizon,
         hold=evaluation.hold,
-        **_asked_of(run, env, seed),
+        **_asked_of(run, env, seed, friction),
     )
 
 
-def load_pairs(run: Run, env: str, seed: int) -> dict[str, PairSet]:
+def load_pairs(run: Run, env: str, seed: int, friction: float = 1.0) -> dict[str, PairSet]:
     """Build the pair sets of `load_test_set` by name, without pasts and without each rate's own states."""
-    return build_pairs(SYSTEMS[env], seed=seed, own_states=False, **_asked_of(run, env, seed))
+    system = SYSTEMS[env].with_losses(friction)
+    return build_pairs(system, seed=seed, own_states=False, **_asked_of(run, env, seed, friction))
 
 
-def _asked_of(run: Run, env: str, seed: int) -> dict[str, Any]:
+def _asked_of(run: Run, env: str, seed: int, friction: float) -> dict[str, Any]:
     """Data, rates and number of pairs."""
     rates, evaluation = run.preset.train_frequencies, run.preset.evaluation
-    own = [load_dataset(split_path(main_dataset_path(run, env, rate, seed), "test"), rate) for rate in rates]
+    place = main_dataset_path if friction == 1 else partial(friction_dataset_path, factor=friction)
+    own = [load_dataset(split_path(place(run, env, rate, seed), "test"), rate) for rate in rates]
     other = [load_dataset(split_path(random_dataset_path(run, env, rate, seed), "test"), rate) for rate in rates]
     return {
         "datasets": own,
@@ -261,7 +281,12 @@ def _result(run: Run, env: str, model: str) -> tuple[Result, dict[str, object]]:
     for seed in run.preset.seeds:
         with contextlib.suppress(DatasetError):  # another seed need not be there yet
             data = {name: data_hashes(run, env, [seed], "test", which) for name, which in paths.items()}
+            others = {
+                factor: data_hashes(run, env, [seed], "test", partial(friction_dataset_path, factor=factor))
+                for factor in run.preset.frictions(env)
+            }
             for arm in arms_of(run.preset, env):
                 if arm.model == model and seed in run.preset.seeds_of(arm):
-                    members[member_name(arm, seed)] = [weight_hash(run, env, arm, seed), data]
+                    tested = others.get(friction_of(arm), data)
+                    members[member_name(arm, seed)] = [weight_hash(run, env, arm, seed), tested]
     return result, members

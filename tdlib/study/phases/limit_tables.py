@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 from torch import Tensor
 
-from tdlib.core.facts import LOG_FORMS, MIXED
+from tdlib.core.facts import FRICTION, LOG_FORMS, MIXED
 from tdlib.core.time_grid import delta_t_of, num_steps
 from tdlib.data import DatasetError
 from tdlib.evaluation.measures.consistency import FREQUENCY_PAIRS, NUM_PAIRS
@@ -46,8 +46,9 @@ def limit_curves(run: Run, env: str, seeds: Sequence[int] = ()) -> pd.DataFrame:
 
     Returns:
         Rows of env, limit ("fixed_step", "rescaled", "newton_<order>", "interpolation <form>"; of systems whose
-        parameters are drawn "hidden_parameters", the others then at their mean; these with "shift" before them on the
-        states of another policy, where there are; "defect fixed_step", "defect rescaled"), train_frequency,
+        parameters are drawn "hidden_parameters", the others then at their mean, and with "friction<factor>" before it
+        where variations ask for other losses; these with "shift" before them on the states of another policy, where
+        there are; "defect fixed_step", "defect rescaled"), train_frequency,
         test_frequency, detail (the two rates of a defect), seed, relative_error, n (pairs; those that touch a limit
         that a simulator clips at are left out, as in the tests).
     """
@@ -59,6 +60,7 @@ def limit_curves(run: Run, env: str, seeds: Sequence[int] = ()) -> pd.DataFrame:
         env=env,
         evaluation=run.preset.evaluation.model_dump(exclude_none=True),
         rates=run.preset.test_frequencies,
+        frictions=run.preset.frictions(env),
     )
     made_from: dict[str, object] = {}
     for seed in run.preset.seeds:
@@ -86,6 +88,9 @@ def _curves(run: Run, env: str, seeds: Sequence[int]) -> pd.DataFrame:
         found = [*_limits(run, SYSTEMS[env], sets["pooled"]), *_defects(run, typical(SYSTEMS[env]), sets["pooled"])]
         if "shift" in sets:
             found += [(f"shift {row[0]}", *row[1:]) for row in _limits(run, SYSTEMS[env], sets["shift"])]
+        for factor in run.preset.frictions(env):
+            system, pairs = SYSTEMS[env].with_losses(factor), load_pairs(run, env, seed, factor)["pooled"]
+            found += [(f"{FRICTION}{factor:g} {row[0]}", *row[1:]) for row in _hidden(run, system, pairs)]
         for limit, train, test, detail, value, count in found:
             rows.append(
                 {
@@ -107,15 +112,11 @@ def _limits(run: Run, system: System, pairs: PairSet) -> Iterator[Limit]:
     trained = [h for _, h in rates]
     orders = [order for order in NEWTON_ORDERS if f"newton_{order}" in {arm.method for arm in arms}]
     forms = [form for form in INTERPOLATING_FORMS if form in {arm.form for arm in arms}]
-    drawn, system = system, typical(system)
+    yield from _hidden(run, system, pairs)
+    system = typical(system)
     for test in run.preset.test_frequencies:
         label, delta_t = frequency_label(test), delta_t_of(test)
         state, action = _kept(system, pairs, label)
-        if drawn.parameter_ranges:
-            place = pairs.rates.index(label)
-            truth = pairs.increment[place][_keeps(system, pairs, label)]
-            value = hidden_parameter_limit(drawn, state, action, delta_t, truth)
-            yield "hidden_parameters", "", label, "", value, len(state)
         for train, h in rates:
             yield "fixed_step", train, label, "", fixed_step_limit(system, state, action, h, delta_t), len(state)
             yield "rescaled", train, label, "", rescaled_limit(system, state, action, h, delta_t), len(state)
@@ -125,6 +126,16 @@ def _limits(run: Run, system: System, pairs: PairSet) -> Iterator[Limit]:
         for form in forms if len(trained) > 1 else ():
             value = interpolation_limit(system, state, action, delta_t, form, trained)
             yield f"interpolation {form}", MIXED, label, "", value, len(state)
+
+
+def _hidden(run: Run, system: System, pairs: PairSet) -> Iterator[Limit]:
+    """What the exact flow at the mean of the drawn parameters scores, where any are drawn."""
+    for test in run.preset.test_frequencies if system.parameter_ranges else ():
+        label, delta_t = frequency_label(test), delta_t_of(test)
+        state, action = _kept(system, pairs, label)
+        truth = pairs.increment[pairs.rates.index(label)][_keeps(system, pairs, label)]
+        value = hidden_parameter_limit(system, state, action, delta_t, truth)
+        yield "hidden_parameters", "", label, "", value, len(state)
 
 
 def _defects(run: Run, system: System, pairs: PairSet) -> Iterator[Limit]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tdlib.core.facts import CONTACTS, LOG_UNIFORM, MIXED, POOLED, SECONDS, TRANSITIONS, kind_and_share, part_of_data
+from tdlib.core.facts import CONTACTS, LOG_UNIFORM, MIXED, POOLED, SECONDS, TRANSITIONS, data_of, part_of_data
 from tdlib.core.time_grid import delta_t_of
 from tdlib.core.transitions import Transitions
 from tdlib.data import (
@@ -16,12 +16,20 @@ from tdlib.data import (
     subset_transitions,
     without_contacts,
 )
+from tdlib.data.noise import with_noise
 from tdlib.study.arms import Arm
-from tdlib.study.phases.collect import branched_path, content_hash_of, load_branched, main_dataset_path
+from tdlib.study.phases.collect import (
+    branched_path,
+    content_hash_of,
+    friction_dataset_path,
+    load_branched,
+    main_dataset_path,
+)
 from tdlib.study.run import Run
 from tdlib.systems import SYSTEMS
 
 Part = tuple[Transitions, torch.Tensor]  # transitions in time order, and the offsets of their episodes
+Sets = dict[str, dict[float, TransitionDataset]]  # by split and rate
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,8 @@ class SeedData:
     Args:
         train: Training set by `Arm.data` and rate; all but those of `seconds` have equally many rows.
         share: An equal share of them for each rate, so that mixed arms see as many transitions, or seconds, in all.
-        val: Validation set by kind and rate; of a share of the data that of all of it.
+        val: Validation set by kind and rate, of noisy data and of another friction by their names; of a share of the
+            data that of all of it.
         branched: Train and validation pairs at log-uniform intervals.
         hashes: Content hashes of the sets these were taken from.
     """
@@ -48,7 +57,7 @@ class SeedData:
         """Return the training and validation sets of an arm."""
         if arm.train_frequency == LOG_UNIFORM:
             return [self.branched["train"]], [self.branched["val"]]
-        val = self.val[kind_and_share(arm.data)[0]]
+        val = self.val[arm.data if arm.data in self.val else data_of(arm.data).kind]
         if arm.train_frequency == MIXED:
             return list(self.share[arm.data].values()), list(val.values())
         rate = float(arm.train_frequency)
@@ -70,19 +79,24 @@ def load_seed_data(run: Run, env: str, seed: int) -> SeedData:
         branched[split] = dropped(drawn)
     sets = {TRANSITIONS: free, SECONDS: free, POOLED: pooled, CONTACTS: whole}
     amounts = [part_of_data(kind, share) for share in run.preset.amounts for kind in (TRANSITIONS, SECONDS)]
+    for name in run.preset.varied_data(env):
+        if data_of(name).share < 1:
+            amounts.append(name)
+        else:
+            sets[name] = _varied(run, env, seed, name, free)
     count = min(len(part) for kind in sets.values() for part in kind["train"].values())
     seconds = min(part.seconds for part in free["train"].values())
 
     def cut(name: str, part: TransitionDataset, among: int) -> TransitionDataset:
-        kind, share = kind_and_share(name)  # smaller shares are the first episodes of larger ones
-        if kind == SECONDS:
-            return subset_seconds(part, seconds * share / among, seed=seed)
-        return subset_transitions(part, max(2, int(count * share) // among), seed=seed)
+        asked = data_of(name)  # smaller shares are the first episodes of larger ones
+        if asked.kind == SECONDS:
+            return subset_seconds(part, seconds * asked.share / among, seed=seed)
+        return subset_transitions(part, max(2, int(count * asked.share) // among), seed=seed)
 
     def train(among: int) -> dict[str, dict[float, Part]]:
         return {
-            name: {rate: _part(cut(name, part, among)) for rate, part in sets[kind_and_share(name)[0]]["train"].items()}
-            for name in (*sets, *amounts)
+            name: {rate: _part(cut(name, part, among)) for rate, part in sets[origin]["train"].items()}
+            for name, origin in [*((name, name) for name in sets), *((name, data_of(name).kind) for name in amounts)]
         }
 
     return SeedData(
@@ -103,6 +117,26 @@ def data_hashes_of(run: Run, env: str, seed: int) -> dict[str, str]:
             found[f"{rate:g}hz_{split}"] = content_hash_of(path)
         found[f"branched_{split}"] = content_hash_of(branched_path(run, env, seed, split))
     return found
+
+
+def _varied(run: Run, env: str, seed: int, name: str, free: Sets) -> Sets:
+    """Return training and validation sets by rate of noisy data, or of a system with other losses."""
+    asked = data_of(name)
+    if asked.friction != 1:
+        return {
+            split: {
+                rate: load_dataset(split_path(friction_dataset_path(run, env, rate, seed, asked.friction), split), rate)
+                for rate in found
+            }
+            for split, found in free.items()
+        }
+    return {
+        split: {
+            rate: with_noise(part, asked.noise, free["train"][rate].state.std(axis=0), seed=seed)
+            for rate, part in found.items()
+        }
+        for split, found in free.items()
+    }
 
 
 def _flowed(env: str, pairs: TransitionDataset, delta_t: float) -> TransitionDataset:

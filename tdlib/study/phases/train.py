@@ -61,6 +61,8 @@ def ensure_trained(run: Run, env: str, chosen: Selection | None = None) -> None:
     """Train the arms of one environment that have no checkpoint of these data, settings and code."""
     env, chosen = run.select_environment(env), (chosen or everything(run)).on(env)
     members = chosen.trained_members
+    if not members:
+        return
     seeds = [seed for seed in chosen.seeds if any(own == seed for _, own in members)]
     ensure_collected(run, env, seeds)
     hashes = {seed: data_hashes_of(run, env, seed) for seed in seeds}
