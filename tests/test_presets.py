@@ -172,7 +172,7 @@ def test_full_splits_data_by_seed_and_later_phases_by_model_and_seeds():
     assert count(1, "none") == 0 and count(2, "none") == blocks
 
 
-def test_a_chapter_collects_by_seed_and_trains_by_model_and_seeds_side_by_side():
+def test_a_chapter_collects_by_seed_trains_by_model_and_seeds_and_evaluates_by_model():
     preset = load_preset("physics")
     jobs = {job.name: job for job in grid_jobs(preset)}
     where = "cells/10_physics_train-pendulum"
@@ -186,8 +186,12 @@ def test_a_chapter_collects_by_seed_and_trains_by_model_and_seeds_side_by_side()
     whole = jobs["10_physics_train-pendulum"]
     own = {name for name in jobs if name.startswith(where)}
     assert set(whole.after) == own and len(own) == 5 + 3 * len(preset.models)
-    assert not any(name.startswith("cells/11") for name in jobs)
-    assert jobs["11_physics_evaluate-pendulum"].after == ("10_physics_train-pendulum",)
+    first, other = (jobs[f"cells/11_physics_evaluate-pendulum-{model}"] for model in ("jump", "newtonian"))
+    assert other.parameters == {"env": "pendulum", "models": ["newtonian"]}
+    assert other.after == (*(f"{where}-newtonian-{words}" for words in ("seeds0-1", "seeds2-3", "seeds4")), first.name)
+    assert first.name not in first.after and len(first.after) == 3
+    shown = jobs["11_physics_evaluate-pendulum"].after
+    assert shown[0] == "10_physics_train-pendulum" and len(shown) == 1 + len(preset.models)
 
 
 def test_a_block_of_seeds_is_all_cells_of_these_seeds_and_no_other():

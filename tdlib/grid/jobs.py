@@ -38,7 +38,7 @@ def grid_jobs(preset: Preset) -> list[Job]:
 
     A preset of the main study with `seeds_per_cell` runs cells first: collection once per seed, the later phases once
     per model and so many seeds, larger networks once per size, method and seed. One of another chapter collects and
-    trains in cells, and evaluates all models of a system together. The notebook of the whole environment then finds
+    trains in cells, and evaluates each model by itself. The notebook of the whole environment then finds
     their results and shows them together.
     """
     notebooks = load_chapter(preset.chapter).notebooks
@@ -55,6 +55,8 @@ def grid_jobs(preset: Preset) -> list[Job]:
                 cells = _split(name, env, preset, larger)
             elif preset.seeds_per_cell and "training" in notebook.work:
                 cells = _split_training(name, env, preset)
+            elif preset.seeds_per_cell and "evaluation" in notebook.work:
+                cells = _split_evaluation(name, env, preset, notebook.after[0])
             waited_for = [env] if env else preset.environments
             after = [job for before in notebook.after for job in _names(before, notebooks[before], waited_for)]
             after += [cell.name for cell in cells]
@@ -142,6 +144,20 @@ def _split_training(name: str, env: str, preset: Preset) -> list[Job]:
         )
         for model in preset.models
         for block in _blocks(preset)
+    ]
+
+
+def _split_evaluation(name: str, env: str, preset: Preset, training: str) -> list[Job]:
+    """List the cells of a chapter's notebook that evaluates: one per model, of all seeds.
+
+    The first model's cell leaves what belongs to none, persistence and the limits, and the others wait for it.
+    """
+    cells = {model: f"cells/{name}-{env}-{model}" for model in preset.models}
+    first = cells[preset.models[0]]
+    trained = {model: [_cell(training, env, model, _words(block)) for block in _blocks(preset)] for model in cells}
+    return [
+        Job(cell, name, {"env": env, "models": [model]}, (*trained[model], *[first] * (cell != first)))
+        for model, cell in cells.items()
     ]
 
 
