@@ -266,9 +266,12 @@ def test_the_truth_is_the_flow_of_tdlib(engine, env):
         ]
         expected = outcome.next_state.numpy()
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * max(1, np.abs(expected).max()))
-        field = system.derivative(states, system.spec.held_input(actions)).numpy()
-        found = [engine.system(env, "field", s.tolist(), a) for s, a in zip(states, plain(actions, env), strict=True)]
-        np.testing.assert_allclose(found, field, rtol=0, atol=1e-12 * max(1, np.abs(field).max()))
+    inputs, pairs = system.spec.held_input(actions), list(zip(states.tolist(), plain(actions, env), strict=True))
+    for name, expected in (("field", system.derivative(states, inputs)), ("power", system.input_power(states, inputs))):
+        found = np.array([engine.system(env, name, *pair) for pair in pairs])
+        np.testing.assert_allclose(found, expected.numpy(), rtol=0, atol=1e-12 * max(1, float(expected.abs().max())))
+    found, energy = [engine.system(env, "energy", s) for s, _ in pairs], system.total_energy(states)
+    np.testing.assert_allclose(found, energy.numpy(), rtol=0, atol=1e-12 * max(1, float(energy.abs().max())))
 
 
 def test_the_speed_limit_acts_after_every_substep(engine):

@@ -32,7 +32,7 @@ from tdlib.explorer.python.signals import held_inputs
 from tdlib.explorer.python.true_field import TrueField
 from tdlib.explorer.python.views import first_view
 from tdlib.figures.theme import TEXT_CONTRAST, contrast
-from tdlib.models import NewtonIncrement, RecurrentRollout, RescaledIncrement
+from tdlib.models import NewtonIncrement, RecurrentRollout, RescaledIncrement, describe
 from tdlib.publish import explore
 from tdlib.publish.edition import PUBLISHED
 from tdlib.publish.explore import explorer_choices, find_source, open_explorer
@@ -294,6 +294,57 @@ def test_persistence_scores_one_at_every_step(script):
       return td.relativeErrors(system, state.start, truth, truth.map(function () { return state.start; }));
     })()"""
     assert call(script, code) == pytest.approx([1.0] * 33)
+
+
+# --- energy -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("env", ENVS)
+def test_inputs_and_losses_explain_the_energy_of_the_truth_and_no_more(script, env):
+    script.run(f"""
+      var state = td.defaultState({json.dumps(env)}), system = tdEngine.systems[state.env];
+      state.inputs = system.inputs.map(function (one, i) {{ return td.signalOf("sine", system, state.inputs, i); }});
+      var plan = td.plan(state, system);
+      var path = [state.start].concat(system.truth(state.start, plan.fineActions, plan.fineDeltaTs));
+    """)
+    left = np.array(call(script, "td.unexplained(system, path, plan.fineActions, plan.fineDeltaTs)"))
+    work = np.array(call(script, "td.workAlong(system, path, plan.fineActions, plan.fineDeltaTs)"))
+    assert len(left) == len(work) == call(script, "path.length") and left[0] == work[0] == 0
+    jumps = np.diff(np.array(call(script, "path"))[:, 1]) > 1 if SYSTEMS[env].contact else np.zeros(len(left) - 1)
+    smooth = left[: 1 + int(jumps.argmax())] if jumps.any() else left
+    assert np.abs(smooth).max() < 1e-5 * max(1, np.abs(work).max())
+    if SYSTEMS[env].contact:  # the impact takes what no power says
+        assert 20 < len(smooth) < len(left) and left[len(smooth)] < -0.1
+
+
+def test_the_work_of_a_constant_force_is_exact_however_long_the_step(script):
+    path = [[0.1, 2.0], [0.7, -1.0], [-0.4, 3.0]]  # no motion of the system: force times distance, whatever its speeds
+    work = call(script, f"td.workAlong(tdEngine.systems['Pendulum-v1'], {path}, [1.5, -0.5], [0.2, 0.4])")
+    assert work == pytest.approx([0.0, 1.5 * 0.6, 1.5 * 0.6 + 0.5 * 1.1], rel=1e-12)
+
+
+def test_a_learned_energy_is_the_models_own_in_both_homes(script, explorer):
+    arm = ARMS[4]
+    name, checkpoint = explorer.find("Pendulum-v1", **arm.keys())
+    states = (2 * torch.randn(30, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(2))).tolist()
+    model = load_checkpoint(checkpoint.folder)
+    with torch.no_grad():
+        own = model.double().energy(torch.tensor(states, dtype=torch.float64)).numpy()
+        packed = packed_model(model).energy(torch.tensor(states, dtype=torch.float64)).numpy()
+    job = {"id": name, "kind": "energy", "states": states, "actions": None, "deltaT": None, "solver": "rk4"}
+    np.testing.assert_allclose(explorer.answers.answer("Pendulum-v1", job)[:, 0], own, rtol=1e-12)
+    script.run(pack_models("Pendulum-v1", {"energy": describe(model, {**arm.keys(), "seed": 0})}).script())
+    script.run("var entry = tdEngine.models('Pendulum-v1')[0];")
+    on_page = call(script, f"td.runJob(tdEngine, 'Pendulum-v1', Object.assign({json.dumps(job)}, {{entry: entry}}))")
+    np.testing.assert_allclose(np.array(on_page)[:, 0], packed, rtol=1e-12)
+    assert call(script, "entry.energy") is True and entry_of(arm)["energy"] and not entry_of(BASELINE)["energy"]
+    energies = [float(SYSTEMS["Pendulum-v1"].total_energy(torch.tensor(x, dtype=torch.float64))) for x in states]
+    fit = call(script, f"td.energyScale({own.tolist()}, {energies})")
+    slope, correlation = np.polyfit(own, energies, 1)[0], np.corrcoef(own, energies)[0, 1]
+    assert fit == pytest.approx({"scale": slope, "explained": correlation**2}, rel=1e-9)
+    none, _ = explorer.find("Pendulum-v1", **BASELINE.keys())
+    with pytest.raises(ValueError, match="model must have learned an energy"):
+        explorer.answers.answer("Pendulum-v1", {**job, "id": none})
 
 
 # --- Python lines -----------------------------------------------------------------------------------------------------

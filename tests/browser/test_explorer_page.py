@@ -113,14 +113,13 @@ def test_every_canvas_shows_something_and_follows_the_slider(explorer):
     })"""
     set_state(explorer, rate=50.0)
     before = explorer.evaluate(ink)
-    assert len(before) == 7 and all(
-        drawn for _, _, drawn in before
-    )  # strip, scene, motion, input, phase, error, energy
+    # strip, scene, motion, input, phase, error, energy, what of it is unexplained
+    assert len(before) == 8 and all(drawn for _, _, drawn in before)
     set_state(explorer, rate=10.0)
     after = explorer.evaluate(ink)
     changed = {name.split()[-1] for (name, sum_before, _), (_, sum_after, _) in zip(before, after, strict=True)
                if sum_before != sum_after}  # fmt: skip
-    assert {"td-x-scene", "td-x-trajectory", "td-x-phase", "td-x-error", "td-x-energy"} <= changed
+    assert {"td-x-scene", "td-x-trajectory", "td-x-phase", "td-x-error", "td-x-energy", "td-x-unexplained"} <= changed
 
 
 # --- mouse and keyboard -----------------------------------------------------------------------------------------------

@@ -44,8 +44,9 @@ def entry_of(arm: Arm, support: tuple[float, float] | None = None, mixture: Sequ
 
     Returns:
         Plain values: the arm's keys; `modelLabel`, `howLabel`, `label`, `rateLabel`, `rateShort`; `rates` and `range`
-        [Hz] it was trained at; `solver` of a field; `derived`, changes that make the entries of what needs no training;
-        `fixedStep` [s] of a map that always takes its own step; `limit`, see `limit_of`.
+        [Hz] it was trained at; `solver` of a field, and whether it learns an `energy`; `derived`, changes that make the
+        entries of what needs no training; `fixedStep` [s] of a map that always takes its own step; `limit`, see
+        `limit_of`.
     """
     entry = {
         **arm.keys(),
@@ -53,6 +54,7 @@ def entry_of(arm: Arm, support: tuple[float, float] | None = None, mixture: Sequ
         "color": arm.method,
         **_rates(arm, support, mixture),
         "solver": arm.form if arm.model in FIELDS else None,
+        "energy": arm.model in FIELDS and hasattr(FIELDS[arm.model], "energy"),
         "fixedStep": _fixed_step(arm),
         "limit": limit_of(arm, mixture),
     }

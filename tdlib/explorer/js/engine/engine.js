@@ -18,6 +18,7 @@
      .truth(state, actions, dts)  array of states after each action; dts is an array or one number
      .field(state, action)        ds/dt
      .energy(state)               kinetic + potential energy [J]; null where the system names none
+     .power(state, action)        rate at which inputs and losses change that energy [W]; null where the system names none
      .physical(action)            the inputs that the action holds, within their limits
 
    tdEngine.load(env, payload, structures)

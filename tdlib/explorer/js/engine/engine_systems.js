@@ -10,7 +10,7 @@
   /** An action as an array of numbers; a single number stands for an array of one. */
   function vector(action) { return typeof action === "number" ? [action] : action; }
 
-  /** Complete a description by what all systems share: flow, truth, field, energy, physical inputs. */
+  /** Complete a description by what all systems share: flow, truth, field, energy, power, physical inputs. */
   td.define = function (description, functions) {
     const size = description.stateNames.length, table = description.actionTable, sketch = description.sketch;
     const low = description.inputs.map(function (input) { return input.low; });
@@ -58,6 +58,11 @@
         pieces.rate.run(start, next);
         return Array.from(next);
       },
+      power: pieces.power ? function (x, action) {
+        pieces.power.hold(held(action));
+        pieces.power.run(x, one);
+        return one[0];
+      } : null,
       energy: pieces.energy ? function (x) { pieces.energy.run(x, one); return one[0]; } : null,
       sketch: sketch && Object.assign({}, sketch, {
         points(x) {

@@ -15,7 +15,7 @@
       frozen: false, gone: false, touched: false, onScreen: true,
       clock: { playing: !reduced, time: 0, last: null, strobe: reduced, reduced: reduced },
     };
-    [td.addChanges, td.addUpdates, td.addLook, td.addWords, td.addDescriptions, td.addSharing, td.addStrip].forEach(function (add) { add(app); });
+    [td.addChanges, td.addUpdates, td.addLook, td.addWords, td.addDescriptions, td.addSharing, td.addStrip, td.addEnergy].forEach(function (add) { add(app); });
     app.ui = td.buildControls("td-x" + ++count, app.environments, actions(app));
     element.append(app.ui.root);
     td.addMotion(app);

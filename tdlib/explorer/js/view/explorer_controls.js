@@ -76,6 +76,9 @@
       ui.error.figure.append(ui.errorNote);
       ui.map = td.heatMap(act.map);
       ui.energy = canvasFigure("energy", "Energy");
+      ui.unexplained = canvasFigure("unexplained", "Change of the energy that neither inputs nor losses explain");
+      ui.energyNote = h("p", { class: "td-x-note" });
+      ui.energy.figure.append(ui.unexplained.box, ui.energyNote);
       ui.motion = h("div", { class: "td-x-views td-x-motion" }, [ui.scene.figure, ui.trajectory.figure]);
       ui.views = h("div", { class: "td-x-views" }, [ui.phase.figure, ui.error.figure, ui.map.figure, ui.energy.figure]);
       // more

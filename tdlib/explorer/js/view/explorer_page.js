@@ -48,9 +48,11 @@
       run: function (env, jobs) { return jobs.map(function (job) { return td.runJob(engine, env, job); }); },
     };
   };
-  /** Answer one job with the engine: states after each action of a rollout, or after one step from each state. */
+  /** Answer one job with the engine: states after each action of a rollout, or after one step from each state; or the
+      learned energy of each state. */
   td.runJob = function (engine, env, job) {
     if (td.isTruth(job.entry)) return td.trueSteps(engine.systems[env], job);
+    if (job.kind === "energy") return job.states.map(function (state) { return [engine.energy(env, job.entry.id, state)]; });
     var asked = { actions: job.actions, deltaTs: job.deltaT, derive: job.entry.derive, solver: job.solver || undefined };
     if (td.isField(job.entry)) asked.substeps = job.substeps;
     if (job.kind === "rollout") { asked.state = job.states[0]; return engine.predict(env, job.entry.id, asked); }

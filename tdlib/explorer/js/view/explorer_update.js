@@ -111,7 +111,9 @@
         return widened(states.map(function (s) { return s[d]; }), 0.7, td.environment(app.state.env).least_margins[d]);
       });
       var energy = system.energy ? widened(states.map(system.energy), 0.8, td.environment(app.state.env).least_energy) : null;
-      return (app.cache.limits = { key: key, env: app.state.env, limits: limits, energy: energy });
+      var left = system.power ? td.unexplained(system, states, fine.fineActions, fine.fineDeltaTs).map(Math.abs) : [0]; // by impacts
+      var most = energy ? Number(Math.max(0.25 * (energy[1] - energy[0]), 1.2 * Math.max.apply(null, left)).toPrecision(2)) : null;
+      return (app.cache.limits = { key: key, env: app.state.env, limits: limits, energy: energy, unexplained: most });
     }
     function widened(values, share, least) {
       var low = Math.min.apply(null, values), high = Math.max.apply(null, values), margin = Math.max(share * (high - low), least);
@@ -123,6 +125,7 @@
       next.theme = theme;
       next.limits = limits.limits;
       next.energyLimits = limits.energy;
+      next.unexplainedLimit = limits.unexplained;
       next.strobe = app.clock.strobe;
       next.arms.forEach(function (arm) {
         arm.errors = td.relativeErrors(next.system, next.state.start, next.truthSteps, arm.states);

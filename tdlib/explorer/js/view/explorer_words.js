@@ -27,7 +27,8 @@
         ui.start.append(ui.field(td.axisLabel(system, d), input));
         return input;
       });
-      ui.energy.figure.hidden = !app.fixedLimits().energy;
+      ui.energy.figure.hidden = !system.energy;
+      ui.unexplained.box.hidden = !system.power;
       ui.root.setAttribute("data-env", app.state.env);
     }
     function controls() {

@@ -1,7 +1,7 @@
 """The systems for the page: what they are called, their limits, and their equations as JavaScript.
 
 The code is generated from each system's own functions: one substep of its flow with limits and events, the right-hand
-side, the energy, the points of its sketch. No equation is written twice.
+side, the energy and the power, the points of its sketch. No equation is written twice.
 """
 
 import json
@@ -54,6 +54,8 @@ def system_script(system: System) -> str:
     }
     if system.energy is not None:
         functions["energy"] = function_text(system.total_energy, {}, {"x": state})
+    if system.power is not None:
+        functions["power"] = function_text(system.input_power, {"u": inputs}, {"x": state})
     if system.views.sketch is not None:
         functions["points"] = function_text(lambda x: _points(system, x), {}, {"x": state})
     code = ",\n".join(f"{name}: {text}" for name, text in functions.items())
