@@ -53,6 +53,7 @@ ARMS = [
 ENVS = list(SYSTEMS)
 INPUTS = [
     {"kind": "constant", "value": 1.0}, {"kind": "random", "seed": 3},
+    {"kind": "pulse", "value": 1.0, "begin": 0.2, "end": 0.55},
     {"kind": "sine", "amplitude": 1.7, "frequency": 2.3}, {"kind": "drawn", "values": [math.sin(k) for k in range(50)]},
 ]  # fmt: skip
 
@@ -77,7 +78,8 @@ def explorer(folder):
 @pytest.fixture(scope="module")
 def script():
     """The script's parts that need no page, beside the engine."""
-    parts = explorer_script((*STATE_PARTS, "explorer_dom.js", "explorer_map.js", "explorer_page.js"))
+    own = ("explorer_dom.js", "explorer_map.js", "explorer_push.js", "explorer_page.js")
+    parts = explorer_script((*STATE_PARTS, *own))
     return Scripts(engine_script(), parts, "var td = globalThis.tdExplorer;")
 
 
@@ -133,7 +135,7 @@ def test_a_link_restores_the_state(script, env, signal):
         ("env=Acrobot-v1", ["env must be one of Pendulum-v1", "Acrobot-v1"]),
         ("env=Pendulum-v1&x0=1,2,3", ["x0 must have 2 numbers, got 3"]),
         ("env=Pendulum-v1&x0=1,99", ["x0[1] must lie within ±8", "99"]),
-        ("env=Pendulum-v1&u=noise~2", ["u must be constant, random, sine or drawn", "noise"]),
+        ("env=Pendulum-v1&u=noise~2", ["u must be one of constant, pulse, random, sine, drawn", "noise"]),
         ("env=Pendulum-v1&u=drawn~1,2", ["50 values", "2"]),
         ("env=Pendulum-v1&dim=7", ["dim must be 0 to 1", "7"]),
         ("env=Pendulum-v1&solver=verlet", ["solver must be one of euler, midpoint, rk4", "verlet"]),
@@ -169,7 +171,7 @@ def test_a_broken_link_is_named_and_keeps_its_defaults(script, link, words):
         ("{substeps: 0.5}", ["substeps must be a whole number"]),
         ("{inputs: [{kind: 'sine', amplitude: 'a', frequency: 1}]}", ["amplitude of the input must be finite, got a"]),
         ("{inputs: [{kind: 'drawn', values: [1, 2]}]}", ["50 values, got 2"]),
-        ("{inputs: [null]}", ["u must be constant, random, sine or drawn"]),
+        ("{inputs: [null]}", ["u must be one of constant, pulse, random, sine, drawn"]),
         ("{inputs: null}", ["u must be one signal of each of 1 input, got none"]),
         ("{channel: 1}", ["ch must be 0 to 0, got 1"]),
         ("{a: null}", ["a model must be"]),
@@ -215,15 +217,36 @@ def test_the_default_view_is_among_the_arms_and_its_labels_are_words(script, exp
 
 @pytest.mark.parametrize("env", ENVS)
 @pytest.mark.parametrize("signal", INPUTS, ids=lambda s: s["kind"])
-@pytest.mark.parametrize("rate", [5, 20, 33.3, 47.3, 200])
-def test_held_inputs_are_the_same_in_both_languages(script, env, signal, rate):
+def test_held_inputs_are_the_same_in_both_languages(script, env, signal):
     signals = per_input(env, signal)
-    asked = json.dumps({"rate": rate, "inputs": signals})
-    plan = call(script, f"td.plan({asked}, tdEngine.systems[{json.dumps(env)}])")
-    expected = held_inputs(signals, SYSTEMS[env].spec, delta_t_of(rate), plan["steps"])
-    assert plan["actions"] == pytest.approx(expected, abs=0)
-    assert sum(plan["fineDeltaTs"]) == pytest.approx(plan["steps"] * plan["deltaT"])
-    assert max(plan["fineDeltaTs"]) <= 0.01 * (1 + 1e-9)
+    for rate in (5, 20, 33.3, 47.3, 200):
+        asked = json.dumps({"rate": rate, "inputs": signals})
+        plan = call(script, f"td.plan({asked}, tdEngine.systems[{json.dumps(env)}])")
+        expected = held_inputs(signals, SYSTEMS[env].spec, delta_t_of(rate), plan["steps"])
+        assert plan["actions"] == pytest.approx(expected, abs=0)
+        assert sum(plan["fineDeltaTs"]) == pytest.approx(plan["steps"] * plan["deltaT"])
+        assert max(plan["fineDeltaTs"]) <= 0.01 * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("env", ENVS)
+def test_a_button_pushes_with_an_action_all_along_or_as_a_pulse(script, env):
+    spec = SYSTEMS[env].spec
+    script.run(f"var system = tdEngine.systems[{json.dumps(env)}], rows = td.pushes(system);")
+    rows = call(script, "rows")
+    assert rows == [list(row) for row in spec.action_table or ((spec.input_low[0],), (0.0,), (spec.input_high[0],))]
+    for k, row in enumerate(rows):
+        held = []
+        for pulse in ("false", "true"):
+            signals = call(script, f"td.pushWith(rows[{k}], {pulse})")
+            assert call(script, f"td.pushedBy(system, {json.dumps(signals)})") == k
+            actions = torch.tensor(held_inputs(signals, spec, 0.05, 20), dtype=torch.float64).reshape(20, -1)
+            held.append(spec.held_input(actions).tolist())
+        assert held[0] == [row] * 20 and held[1][4:8] == [row] * 4
+        if (idle := [0.0] * len(row)) in rows:
+            assert held[1][:4] == [idle] * 4 and held[1][8:] == [idle] * 12
+    places = call(script, "td.pushPlaces(rows)")
+    assert places is None if spec.input_dim == 1 else sorted(places) == [[i, j] for i in (1, 2, 3) for j in (1, 2, 3)]
+    assert call(script, f"td.pushedBy(system, {json.dumps(per_input(env, INPUTS[1]))})") == -1
 
 
 @pytest.mark.parametrize("env", ENVS)
@@ -360,9 +383,9 @@ def test_a_learned_energy_is_the_models_own_in_both_homes(script, explorer):
             Arm("jump", "recurrent_rollout", train_frequency="20"),
             {"rate": 12.3, "inputs": INPUTS[1]},
         ),
-        (ARMS[2], ARMS[5], {"rate": 100, "inputs": INPUTS[2]}),
+        (ARMS[2], ARMS[5], {"rate": 100, "inputs": INPUTS[3]}),
         (ARMS[3], ARMS[4], {"rate": 25, "solver": "midpoint", "substeps": 2}),
-        (ARMS[4], Arm("none", "persistence", size="none", data="none"), {"rate": 33.3, "inputs": INPUTS[3]}),
+        (ARMS[4], Arm("none", "persistence", size="none", data="none"), {"rate": 33.3, "inputs": INPUTS[4]}),
     ],
     ids=["default", "derived", "memory and ensemble", "another solver", "persistence"],
 )  # fmt: skip

@@ -210,6 +210,18 @@ def test_an_input_is_drawn(explorer, env):
     assert check(explorer)["state"]["inputs"][0]["values"] != values
 
 
+def test_buttons_push_all_along_or_for_a_while(explorer):
+    pad = explorer.get_by_role("group", name="action that is held")
+    pad.get_by_role("button", name="torque −2.00").click()
+    assert set(check(explorer)["actions"]) == {-2.0}
+    pulse = explorer.get_by_label("for 0.2 s only")
+    pulse.check()
+    assert set(check(explorer)["actions"]) == {-2.0, 0.0}
+    pad.get_by_role("button", name="torque 2.00").press("Enter")
+    assert set(check(explorer)["actions"]) == {2.0, 0.0}
+    assert pad.locator("[aria-pressed=true]").inner_text() == "+2 N m" and pulse.is_checked()
+
+
 @pytest.mark.parametrize("kind", ["random", "sine", "constant"])
 def test_signals_are_chosen_and_set(explorer, kind):
     explorer.get_by_text("More: start, input, solver, seed").click()

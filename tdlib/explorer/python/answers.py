@@ -56,8 +56,8 @@ class Answers:
         Args:
             env: Environment.
             job: `kind` "rollout" (states holds one start, actions the T held inputs), "steps" (one step from each of N
-                states under N inputs) or "energy" (of N states, without actions and `deltaT`); `deltaT` [s]; `id` of the
-                model, None for persistence or `TRUE_FIELD`; `derive`, `solver`, `substeps`.
+                states under N inputs) or "energy" (of N states, without actions and `deltaT`); `deltaT` [s]; `id` of
+                the model, None for persistence or `TRUE_FIELD`; `derive`, `solver`, `substeps`.
 
         Returns:
             (T, D) states after each action, (N, D) states after one step, or (N, 1) learned energies; float64.

@@ -29,6 +29,7 @@
       });
       ui.energy.figure.hidden = !system.energy;
       ui.unexplained.box.hidden = !system.power;
+      app.layoutPush();
       ui.root.setAttribute("data-env", app.state.env);
     }
     function controls() {
@@ -143,6 +144,8 @@
         ui.inputFields.dataset.key = key;
         ui.inputFields.textContent = "";
         var parts = {
+          pulse: [["value", input.name + " [" + input.unit + "]", input.low, input.high, (input.high - input.low) / 40],
+            ["begin", "From [s]", 0, td.HORIZON, 0.05], ["end", "To [s]", 0, td.HORIZON, 0.05]],
           constant: [["value", input.name + " [" + input.unit + "]", input.low, input.high, (input.high - input.low) / 40]],
           random: [["seed", "Random seed", 0, 9999, 1]],
           sine: [["amplitude", "Amplitude [" + input.unit + "]", 0, input.high, input.high / 20], ["frequency", "Frequency [Hz]", 0, 100, 0.1]],
@@ -165,6 +168,7 @@
       ui.inputFields.querySelectorAll("input").forEach(function (control) {
         if (document.activeElement !== control) control.value = signal[control.dataset.part];
       });
+      app.updatePush();
       app.hands.drawnAccess();
     }
   };
