@@ -274,6 +274,24 @@ def test_the_truth_is_the_flow_of_tdlib(engine, env):
     np.testing.assert_allclose(found, energy.numpy(), rtol=0, atol=1e-12 * max(1, float(energy.abs().max())))
 
 
+def test_the_page_knows_what_the_truth_meets(engine):
+    met = {}
+    for env, starts in (("Pendulum-v1", [[1.5, 7.5], [0.3, 1.0]]), ("bouncing_ball", [[0.2, -1.0], [1.5, 1.0]])):
+        action, met[env] = torch.tensor([2.0], dtype=torch.float64), []
+        for start in starts:
+            state, expected = torch.tensor(start, dtype=torch.float64), []
+            for delta_t in REGULAR:
+                outcome = SYSTEMS[env].simulate(state, action, delta_t)
+                state = outcome.next_state
+                expected.append(bool(outcome.limit_hit))
+            found = engine.system(env, "touched", start, [2] * len(REGULAR), REGULAR)
+            assert found == expected
+            met[env].append(sum(found))
+    assert all(0 < counts[0] < len(REGULAR) and counts[1] < counts[0] for counts in met.values()), met
+    smooth = [env for env in ENVIRONMENTS if engine.scripts(f"tdEngine.systems[{env!r}].kink") is None]
+    assert smooth == [env for env in ENVIRONMENTS if env not in met]
+
+
 def test_the_speed_limit_acts_after_every_substep(engine):
     start, action = torch.tensor([1.5, 7.5], dtype=torch.float64), torch.tensor([2.0], dtype=torch.float64)
     outcome = SYSTEMS["Pendulum-v1"].simulate(start, action, 0.2)

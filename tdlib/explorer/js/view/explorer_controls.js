@@ -69,7 +69,8 @@
       ui.dim = h("select", { "aria-label": "dimension shown", onchange: function () { act.change({ dim: Number(ui.dim.value) }); } });
       ui.trajectory = canvasFigure("trajectory", "Motion over 1 s", [ui.dim]);
       ui.input = canvasFigure("input", "What is pushed: the signal, and what each step holds");
-      ui.trajectory.figure.append(ui.input.box);
+      ui.kinkNote = h("p", { class: "td-x-note" });
+      ui.trajectory.figure.append(ui.input.box, ui.kinkNote);
       ui.phase = canvasFigure("phase", "Phase portrait");
       ui.handle = h("div", { class: "td-x-handle", tabindex: 0, role: "slider", "aria-label": "start state; arrow keys move it" });
       ui.phase.box.append(ui.handle);

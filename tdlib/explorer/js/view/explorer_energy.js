@@ -14,6 +14,7 @@
         curve(f, view, arm, pathOf(view, arm).map(system.energy));
       });
     });
+    td.canvas.triangles(f, view.touched, view.theme.accent);
     return f;
   };
   td.drawUnexplained = function (canvas, view) {
@@ -40,7 +41,7 @@
     });
     return "Thick, the truth; thin, the energy of the predicted states." +
       (learned.length ? " Dotted, the energy that a model has learned, from the same start, its scale fitted over fixed states: " + learned.join(", ") + "." : "") +
-      (view.system.power ? " Below, what neither inputs nor losses put in or took along the same path: nothing, for the truth." : "");
+      (view.system.power ? " Below, what neither inputs nor losses put in or took along the same path; the truth’s is zero" + (view.system.kink ? " but for each " + view.system.kink : "") + "." : "");
   };
 
   /** Add updateEnergy() to an explorer; learned energies are asked for once there are predictions. */

@@ -19,6 +19,7 @@
         marks(f, view.plan.times, values, arm, view.theme.background);
       });
     });
+    td.canvas.triangles(f, view.touched, view.theme.accent);
     return f;
   };
 
@@ -135,6 +136,7 @@
         marks(f, times, arm.errors, arm, theme.background, 2.4);
       });
     });
+    td.canvas.triangles(f, view.touched, theme.accent);
     if (under.length) {
       f.c.fillStyle = theme.text;
       f.c.fillText("↓ limit of " + under.join(" and ") + ": below the axis", f.left + 6, f.bottom - 7);

@@ -31,6 +31,8 @@
       var truth = [snapshot.start.slice()].concat(system.truth(snapshot.start, plan.fineActions, plan.fineDeltaTs));
       var truthSteps = [];
       for (var k = 1; k <= plan.steps; k++) truthSteps.push(truth[k * plan.parts]);
+      var met = system.touched ? system.touched(snapshot.start, plan.fineActions, plan.fineDeltaTs) : [];
+      var touched = plan.fineTimes.slice(1).filter(function (_, k) { return met[k]; });
       var grid = fieldGrid(snapshot, system, plan);
       ["a", "b"].forEach(function (side) {
         var entry = app.entryOf(side);
@@ -45,7 +47,7 @@
         else arm.field = app.cache[side].field;
         arms.push(arm);
       });
-      var next = { env: snapshot.env, state: snapshot, system: system, plan: plan, truth: truth, truthSteps: truthSteps, arms: arms, field: grid };
+      var next = { env: snapshot.env, state: snapshot, system: system, plan: plan, truth: truth, truthSteps: truthSteps, touched: touched, arms: arms, field: grid };
       function done(results) {
         arms.forEach(function (arm) {
           if (arm.job !== undefined) arm.states = results[arm.job];

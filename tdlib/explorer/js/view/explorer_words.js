@@ -129,9 +129,17 @@
       var limits = app.view.arms.filter(function (arm) { return arm.limit; });
       setText(ui.errorNote, "RMS error over RMS true change, all steps so far; 1 is what “nothing moves” scores. " + (limits.length ? "Wide and dotted, the limits: " + limits.map(function (arm) {
         return arm.side.toUpperCase() + ", " + arm.limit.text;
-      }).join("; ") + "." : "For these models no limit is defined."));
+      }).join("; ") + "." : "For these models no limit is defined.") +
+        (app.view.system.kink && limits.some(function (arm) { return td.isField(arm.entry); }) ? " Fields know of no " + app.view.system.kink + "." : ""));
+      ui.kinkNote.hidden = !app.view.system.kink;
+      setText(ui.kinkNote, kinkWords(app.view));
       if (!ui.code.hidden) setText(ui.code.firstChild, app.pythonText());
       ui.map.update();
+    }
+    function kinkWords(view) {
+      var what = view.system.kink;
+      if (!view.touched.length) return "No " + what + " within this second.";
+      return "▲ " + what + ", first at " + view.touched[0].toFixed(2) + " s: the flow has a kink there, and laws of a smooth one end.";
     }
     function inputControls(system) {
       var state = app.state, signal = state.inputs[state.channel], input = system.inputs[state.channel];
