@@ -1,9 +1,12 @@
 """The explorer: links, inputs, limits and Python lines of its script; models, messages and numbers of its widget."""
 
+import html
 import json
 import math
 import re
+import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,7 +28,7 @@ from tdlib.explorer.python import answers
 from tdlib.explorer.python.answers import Answers, pack_arrays
 from tdlib.explorer.python.entries import TRUE_FIELD, entry_of, mixture_of
 from tdlib.explorer.python.explorer import widget_script
-from tdlib.explorer.python.pack import pack_models, packed_model
+from tdlib.explorer.python.pack import pack_models, packed_model, published_arms
 from tdlib.explorer.python.page import heatmap_rows, motion_error, page_script
 from tdlib.explorer.python.scenes import scenes
 from tdlib.explorer.python.signals import held_inputs
@@ -42,6 +45,11 @@ from tdlib.study.arms import Arm, build_arm
 from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint, save_checkpoint
 
+BOOK = Path(__file__).parents[1] / "book"
+sys.path.insert(0, str(BOOK / "_ext"))
+import td_explorer  # noqa: E402
+
+CARRIED = published_arms()
 BASELINE = Arm("jump", "baseline", train_frequency="20")
 MIXED = Arm("jump", "multi_resolution", "scaled_concat", train_frequency="mixed")
 ARMS = [
@@ -195,6 +203,21 @@ def test_a_good_state_is_taken_as_it_is(script, env, signal):
     assert call(script, f"td.checkState({{env: {json.dumps(env)}}}, {ENVS})") == state_of(script, env)
 
 
+def test_views_of_book_pages_are_links_to_arms_that_a_page_carries(script):
+    found = {}
+    for page in BOOK.glob("*.md"):
+        for env, view in re.findall(r"\{explorer\} (\S+)\n:view: (\S+)", page.read_text(encoding="utf-8")):
+            link = html.unescape(re.search('data-view="(.*?)"', td_explorer.system_element(env, view))[1])
+            read = call(script, f"td.fromFragment({json.dumps(link)}, {json.dumps(ENVS)})")
+            assert read["problems"] == [] and read["state"]["env"] == env
+            for side in "ab":
+                arm = read["state"][side]
+                method, form, data = arm["how"].split(".")
+                assert Arm(arm["model"], method, form, data=data, train_frequency=arm["train_frequency"]) in CARRIED
+            found[page.stem] = env
+    assert found == {"physics": "oscillator", "history": "double_cart_pole"}
+
+
 def test_a_foreign_fragment_is_left_alone(script):
     assert call(script, f"td.fromFragment('#the-result', {json.dumps(ENVS)})") is None
 
@@ -319,6 +342,27 @@ def test_persistence_scores_one_at_every_step(script):
     assert call(script, code) == pytest.approx([1.0] * 33)
 
 
+def test_a_memory_follows_the_double_cart_pole_in_both_homes(script, tmp_path):
+    env, arm = "double_cart_pole", Arm("gru", "multi_resolution", "scaled", train_frequency="mixed")
+    model = describe(build_arm(arm, SYSTEMS[env].spec, 0), {"env": env, **arm.keys(), "seed": 0})
+    save_checkpoint(tmp_path / "models" / env / arm.model / arm.folder / "seed0", model, model.record)
+    explorer = Explorer(tmp_path)
+    state = state_of(script, env, rate=25, inputs=[INPUTS[2]])
+    script.run(f"var plan = td.plan({json.dumps(state)}, tdEngine.systems[{json.dumps(env)}]);")
+    job = {"kind": "rollout", "id": "0", "states": [state["start"]], "actions": call(script, "plan.actions")}
+    job |= {"deltaT": call(script, "plan.deltaT")}
+    start, actions = (torch.tensor(x, dtype=torch.float64) for x in (state["start"], job["actions"]))
+    with torch.no_grad():
+        expected, rounded = (
+            own.predict_sequence(start, actions.unsqueeze(-1), job["deltaT"]).numpy()
+            for own in (load_checkpoint(explorer.checkpoints[0].folder).double(), packed_model(model))
+        )
+    np.testing.assert_allclose(explorer.answers.answer(env, job), expected, rtol=1e-12)
+    script.run(pack_models(env, {"memory": model}).script())
+    asked = f"Object.assign({json.dumps(job)}, {{entry: tdEngine.models({json.dumps(env)})[0]}})"
+    np.testing.assert_allclose(call(script, f"td.runJob(tdEngine, {json.dumps(env)}, {asked})"), rounded, rtol=1e-9)
+
+
 # --- energy -----------------------------------------------------------------------------------------------------------
 
 
@@ -404,7 +448,7 @@ def test_the_python_lines_run_and_give_what_the_view_shows(script, explorer, env
     )
     plan, pair = call(script, "plan"), call(script, "pair")
     names = {}
-    exec(call(script, "td.pythonLines(state, pair, plan, '')"), names)
+    exec(call(script, "td.pythonLines(state, pair, plan, false)"), names)
     printed = [float(value) for value in capsys.readouterr().out.split()]
     for i, side in enumerate("ab"):
         entry = pair[side]
@@ -431,7 +475,8 @@ def test_the_python_lines_of_a_page_give_the_numbers_of_its_weights(script, fold
     }
     script.run(pack_models(env, models).script())
     script.run(
-        f"var page = td.pageBackend(tdEngine, ''), found = []; page.open({json.dumps(env)}).then(e => (found = e));"
+        f"var page = td.pageBackend(tdEngine, '', null, null, [{json.dumps(str(folder / 'models'))}]), found = [];"
+        f"page.open({json.dumps(env)}).then(e => (found = e));"
     )
     script.run(f"""
       var entries = td.withDerived(found), state = td.defaultState({json.dumps(env)});
@@ -439,7 +484,7 @@ def test_the_python_lines_of_a_page_give_the_numbers_of_its_weights(script, fold
       var pair = {{a: td.choose(entries, state.a), b: td.choose(entries, state.b)}};
       var job = {{kind: "rollout", states: [state.start], actions: plan.actions, deltaT: plan.deltaT, substeps: 1}};
     """)
-    lines = call(script, f"td.pythonLines(state, pair, plan, {json.dumps(str(folder / 'models'))}, page.rounded)")
+    lines = call(script, "td.pythonLines(state, pair, plan, page.rounded)")
     names = {}
     exec(lines, names)
     assert "packed_model" in lines and len(capsys.readouterr().out.split()) == 4
@@ -690,10 +735,10 @@ def test_the_heat_map_takes_whole_rows_of_the_statistics():
             }
         ]
     }
-    text = page_script(table, "runs/tiny/models")
+    text = page_script(table, ["runs/tiny/models"])
     assert text.startswith("globalThis.tdExplorerPage = ") and "mean of 2 seeds" in text
-    assert json.loads(page_script(None, "runs/tiny/models").split(" = ")[1].rstrip(";\n")) == {
-        "models": "runs/tiny/models"
+    assert json.loads(page_script(None, ["runs/tiny/models"]).split(" = ")[1].rstrip(";\n")) == {
+        "models": ["runs/tiny/models"]
     }
 
 

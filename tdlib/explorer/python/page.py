@@ -136,7 +136,7 @@ def heatmap_rows(statistics: pd.DataFrame) -> dict[str, list[dict]]:
 
 def page_script(
     statistics: pd.DataFrame | None,
-    models_folder: str,
+    models_folders: Sequence[str],
     environments: Sequence[str] = (),
     seeds: Mapping[str, Sequence[int]] | None = None,
 ) -> str:
@@ -144,11 +144,11 @@ def page_script(
 
     Args:
         statistics: The run's `statistics.csv`, read by `read_statistics`; None leaves the map to be computed.
-        models_folder: Folder of the models in Python lines, seen from the repository.
+        models_folders: Folders of the models in Python lines, seen from the repository, in the order of the weights'.
         environments: Those whose models the page carries; empty for all that the engine knows.
         seeds: Environment -> seeds of its models, the first one first; None for one seed each.
     """
-    known: dict = {"models": models_folder}
+    known: dict = {"models": list(models_folders)}
     if environments:
         known["environments"] = list(environments)
     if seeds:

@@ -46,7 +46,7 @@
       app.ui.pushPad.textContent = "";
       app.ui.pushPad.classList.toggle("td-x-compass", Boolean(places));
       buttons = rows.map(function (row, k) {
-        var words = row.map(function (u, i) { return system.inputs[i].name + " " + signed(Number(u.toFixed(2)), 2) + " " + system.inputs[i].unit; }).join(", ");
+        var words = row.map(function (u, i) { return system.inputs[i].name + " " + signed(Number(u.toFixed(2)), 2) + unit(system.inputs[i]); }).join(", ");
         var button = h("button", { type: "button", "aria-pressed": "false", "aria-label": words, title: words, text: places ? arrow(row) : text(row, system),
           style: places ? "grid-column:" + places[k][0] + ";grid-row:" + places[k][1] : null, onclick: function () { push(k, isPulse()); } });
         app.ui.pushPad.append(button);
@@ -70,11 +70,12 @@
       app.state.channel = most;
       app.changed();
     }
+    function unit(input) { return input.unit === "1" ? "" : " " + input.unit; }
     function arrow(row) {
       return row[0] || row[1] ? ARROWS[(Math.round(Math.atan2(row[1], row[0]) / (Math.PI / 4)) + 8) % 8] : "·";
     }
     function text(row, system) {
-      return row.map(function (u, i) { return u ? (u > 0 ? "+" : "−") + td.number(Math.abs(u)) + " " + system.inputs[i].unit : "none"; }).join(", ");
+      return row.map(function (u, i) { return u ? (u > 0 ? "+" : "−") + td.number(Math.abs(u)) + unit(system.inputs[i]) : "none"; }).join(", ");
     }
   };
 })(typeof globalThis !== "undefined" ? globalThis : this);
