@@ -924,11 +924,12 @@ def test_run_seed_and_checkpoints_are_chosen_by_widgets(tmp_path, monkeypatch, f
     assert "cannot be shown" in choices.shown.value and len(explorer.environments) == len(ENVS)
 
 
-def test_models_on_all_agents_states_are_told_apart(script):
-    arms = [BASELINE, Arm("jump", "baseline", data="pooled", train_frequency="20")]
+def test_models_on_other_data_are_told_apart(script):
+    kinds = ("transitions", "seconds", "pooled", "contacts")
+    arms = [Arm("jump", "baseline", data=kind, train_frequency="20") for kind in kinds]
     entries = json.dumps([{**entry_of(arm), "id": str(k), "seed": 0} for k, arm in enumerate(arms)])
-    assert len(set(call(script, f"{entries}.map(td.how)"))) == 2
-    assert len({entry["label"] for entry in json.loads(entries)}) == 2
+    assert len(set(call(script, f"{entries}.map(td.how)"))) == len(kinds)
+    assert len({entry["label"] for entry in json.loads(entries)}) == len(kinds)
 
 
 def test_an_arm_of_several_rates_names_those_of_its_run():

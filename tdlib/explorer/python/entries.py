@@ -5,7 +5,7 @@ The script itself knows no name of a model, a method or a form.
 
 from collections.abc import Mapping, Sequence
 
-from tdlib.core.facts import LOG_UNIFORM, MIXED, TRAIN_RATES
+from tdlib.core.facts import CONTACTS, LOG_UNIFORM, MIXED, POOLED, SECONDS, TRAIN_RATES
 from tdlib.core.time_grid import delta_t_of
 from tdlib.figures.selection import shown_arms
 from tdlib.figures.style import METHOD_LABELS, model_label
@@ -30,7 +30,7 @@ OURS = tuple(map(float, TRAIN_RATES))  # of the main study
 SERIES = {"newton_2": "Newton's series, order 2", "newton_3": "Newton's series, order 3"}
 LONG_METHODS = {"baseline": "baseline (always its own step)", "persistence": "nothing moves"}
 TRUE_FIELD = "true_field"  # the name in requests of what no training made
-DATA_LABELS = {"seconds": "equal seconds", "pooled": "states of all agents"}
+DATA_LABELS = {SECONDS: "equal seconds", POOLED: "states of all agents", CONTACTS: "contacts left in"}
 SOLVER_LABELS = {"euler": "Euler", "rk4": "RK4"}
 
 
