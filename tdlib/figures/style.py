@@ -150,8 +150,8 @@ def state_symbol(name: str) -> str:
     """Write a state dimension as a symbol: `theta_dot` as dθ/dt, `theta_1` as θ₁."""
     base = name.removesuffix("_dot")
     stem, _, index = base.rpartition("_")
-    numbered = bool(stem) and index.isdecimal()
-    symbol = GREEK.get(stem, stem) + index.translate(LOWERED) if numbered else GREEK.get(base, base)
+    numbered = stem in GREEK and index.isdecimal()
+    symbol = GREEK[stem] + index.translate(LOWERED) if numbered else GREEK.get(base, base)
     return symbol if base == name else f"d{symbol}/dt"
 
 
