@@ -49,6 +49,7 @@ VIDEOS = [
     "pendulum_baseline_10hz_on_50hz.mp4",
     "cartpole_multi_resolution_on_50hz.mp4",
     "pendulum_control_at_20hz.mp4",
+    "double_cart_pole_control_at_20hz.mp4",
 ]
 STAGED = {f"notebooks/{job.name}" for run in runs_of(load_preset(WHOLE_BOOK)) for job in grid_jobs(run)}
 SMALLEST = {  # what the parameters cell of a notebook says of its preset

@@ -1,9 +1,12 @@
 """The explorer: links, inputs, limits and Python lines of its script; models, messages and numbers of its widget."""
 
+import html
 import json
 import math
 import re
+import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,14 +28,14 @@ from tdlib.explorer.python import answers
 from tdlib.explorer.python.answers import Answers, pack_arrays
 from tdlib.explorer.python.entries import TRUE_FIELD, entry_of, mixture_of
 from tdlib.explorer.python.explorer import widget_script
-from tdlib.explorer.python.pack import pack_models, packed_model
+from tdlib.explorer.python.pack import pack_models, packed_model, published_arms
 from tdlib.explorer.python.page import heatmap_rows, motion_error, page_script
 from tdlib.explorer.python.scenes import scenes
 from tdlib.explorer.python.signals import held_inputs
 from tdlib.explorer.python.true_field import TrueField
 from tdlib.explorer.python.views import first_view
 from tdlib.figures.theme import TEXT_CONTRAST, contrast
-from tdlib.models import NewtonIncrement, RecurrentRollout, RescaledIncrement
+from tdlib.models import NewtonIncrement, RecurrentRollout, RescaledIncrement, describe
 from tdlib.publish import explore
 from tdlib.publish.edition import PUBLISHED
 from tdlib.publish.explore import explorer_choices, find_source, open_explorer
@@ -42,6 +45,11 @@ from tdlib.study.arms import Arm, build_arm
 from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint, save_checkpoint
 
+BOOK = Path(__file__).parents[1] / "book"
+sys.path.insert(0, str(BOOK / "_ext"))
+import td_explorer  # noqa: E402
+
+CARRIED = published_arms()
 BASELINE = Arm("jump", "baseline", train_frequency="20")
 MIXED = Arm("jump", "multi_resolution", "scaled_concat", train_frequency="mixed")
 ARMS = [
@@ -53,6 +61,7 @@ ARMS = [
 ENVS = list(SYSTEMS)
 INPUTS = [
     {"kind": "constant", "value": 1.0}, {"kind": "random", "seed": 3},
+    {"kind": "pulse", "value": 1.0, "begin": 0.2, "end": 0.55},
     {"kind": "sine", "amplitude": 1.7, "frequency": 2.3}, {"kind": "drawn", "values": [math.sin(k) for k in range(50)]},
 ]  # fmt: skip
 
@@ -77,7 +86,8 @@ def explorer(folder):
 @pytest.fixture(scope="module")
 def script():
     """The script's parts that need no page, beside the engine."""
-    parts = explorer_script((*STATE_PARTS, "explorer_dom.js", "explorer_map.js", "explorer_page.js"))
+    own = ("explorer_dom.js", "explorer_map.js", "explorer_push.js", "explorer_page.js")
+    parts = explorer_script((*STATE_PARTS, *own))
     return Scripts(engine_script(), parts, "var td = globalThis.tdExplorer;")
 
 
@@ -133,7 +143,7 @@ def test_a_link_restores_the_state(script, env, signal):
         ("env=Acrobot-v1", ["env must be one of Pendulum-v1", "Acrobot-v1"]),
         ("env=Pendulum-v1&x0=1,2,3", ["x0 must have 2 numbers, got 3"]),
         ("env=Pendulum-v1&x0=1,99", ["x0[1] must lie within ±8", "99"]),
-        ("env=Pendulum-v1&u=noise~2", ["u must be constant, random, sine or drawn", "noise"]),
+        ("env=Pendulum-v1&u=noise~2", ["u must be one of constant, pulse, random, sine, drawn", "noise"]),
         ("env=Pendulum-v1&u=drawn~1,2", ["50 values", "2"]),
         ("env=Pendulum-v1&dim=7", ["dim must be 0 to 1", "7"]),
         ("env=Pendulum-v1&solver=verlet", ["solver must be one of euler, midpoint, rk4", "verlet"]),
@@ -169,7 +179,7 @@ def test_a_broken_link_is_named_and_keeps_its_defaults(script, link, words):
         ("{substeps: 0.5}", ["substeps must be a whole number"]),
         ("{inputs: [{kind: 'sine', amplitude: 'a', frequency: 1}]}", ["amplitude of the input must be finite, got a"]),
         ("{inputs: [{kind: 'drawn', values: [1, 2]}]}", ["50 values, got 2"]),
-        ("{inputs: [null]}", ["u must be constant, random, sine or drawn"]),
+        ("{inputs: [null]}", ["u must be one of constant, pulse, random, sine, drawn"]),
         ("{inputs: null}", ["u must be one signal of each of 1 input, got none"]),
         ("{channel: 1}", ["ch must be 0 to 0, got 1"]),
         ("{a: null}", ["a model must be"]),
@@ -191,6 +201,21 @@ def test_a_good_state_is_taken_as_it_is(script, env, signal):
     state = state_of(script, env, rate=42.0, inputs=per_input(env, signal), solver="midpoint", substeps=3, b=None)
     assert call(script, f"td.checkState({json.dumps(state)}, {ENVS})") == state
     assert call(script, f"td.checkState({{env: {json.dumps(env)}}}, {ENVS})") == state_of(script, env)
+
+
+def test_views_of_book_pages_are_links_to_arms_that_a_page_carries(script):
+    found = {}
+    for page in BOOK.glob("*.md"):
+        for env, view in re.findall(r"\{explorer\} (\S+)\n:view: (\S+)", page.read_text(encoding="utf-8")):
+            link = html.unescape(re.search('data-view="(.*?)"', td_explorer.system_element(env, view))[1])
+            read = call(script, f"td.fromFragment({json.dumps(link)}, {json.dumps(ENVS)})")
+            assert read["problems"] == [] and read["state"]["env"] == env
+            for side in "ab":
+                arm = read["state"][side]
+                method, form, data = arm["how"].split(".")
+                assert Arm(arm["model"], method, form, data=data, train_frequency=arm["train_frequency"]) in CARRIED
+            found[page.stem] = env
+    assert found == {"physics": "oscillator", "history": "double_cart_pole"}
 
 
 def test_a_foreign_fragment_is_left_alone(script):
@@ -215,15 +240,36 @@ def test_the_default_view_is_among_the_arms_and_its_labels_are_words(script, exp
 
 @pytest.mark.parametrize("env", ENVS)
 @pytest.mark.parametrize("signal", INPUTS, ids=lambda s: s["kind"])
-@pytest.mark.parametrize("rate", [5, 20, 33.3, 47.3, 200])
-def test_held_inputs_are_the_same_in_both_languages(script, env, signal, rate):
+def test_held_inputs_are_the_same_in_both_languages(script, env, signal):
     signals = per_input(env, signal)
-    asked = json.dumps({"rate": rate, "inputs": signals})
-    plan = call(script, f"td.plan({asked}, tdEngine.systems[{json.dumps(env)}])")
-    expected = held_inputs(signals, SYSTEMS[env].spec, delta_t_of(rate), plan["steps"])
-    assert plan["actions"] == pytest.approx(expected, abs=0)
-    assert sum(plan["fineDeltaTs"]) == pytest.approx(plan["steps"] * plan["deltaT"])
-    assert max(plan["fineDeltaTs"]) <= 0.01 * (1 + 1e-9)
+    for rate in (5, 20, 33.3, 47.3, 200):
+        asked = json.dumps({"rate": rate, "inputs": signals})
+        plan = call(script, f"td.plan({asked}, tdEngine.systems[{json.dumps(env)}])")
+        expected = held_inputs(signals, SYSTEMS[env].spec, delta_t_of(rate), plan["steps"])
+        assert plan["actions"] == pytest.approx(expected, abs=0)
+        assert sum(plan["fineDeltaTs"]) == pytest.approx(plan["steps"] * plan["deltaT"])
+        assert max(plan["fineDeltaTs"]) <= 0.01 * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("env", ENVS)
+def test_a_button_pushes_with_an_action_all_along_or_as_a_pulse(script, env):
+    spec = SYSTEMS[env].spec
+    script.run(f"var system = tdEngine.systems[{json.dumps(env)}], rows = td.pushes(system);")
+    rows = call(script, "rows")
+    assert rows == [list(row) for row in spec.action_table or ((spec.input_low[0],), (0.0,), (spec.input_high[0],))]
+    for k, row in enumerate(rows):
+        held = []
+        for pulse in ("false", "true"):
+            signals = call(script, f"td.pushWith(rows[{k}], {pulse})")
+            assert call(script, f"td.pushedBy(system, {json.dumps(signals)})") == k
+            actions = torch.tensor(held_inputs(signals, spec, 0.05, 20), dtype=torch.float64).reshape(20, -1)
+            held.append(spec.held_input(actions).tolist())
+        assert held[0] == [row] * 20 and held[1][4:8] == [row] * 4
+        if (idle := [0.0] * len(row)) in rows:
+            assert held[1][:4] == [idle] * 4 and held[1][8:] == [idle] * 12
+    places = call(script, "td.pushPlaces(rows)")
+    assert places is None if spec.input_dim == 1 else sorted(places) == [[i, j] for i in (1, 2, 3) for j in (1, 2, 3)]
+    assert call(script, f"td.pushedBy(system, {json.dumps(per_input(env, INPUTS[1]))})") == -1
 
 
 @pytest.mark.parametrize("env", ENVS)
@@ -296,6 +342,78 @@ def test_persistence_scores_one_at_every_step(script):
     assert call(script, code) == pytest.approx([1.0] * 33)
 
 
+def test_a_memory_follows_the_double_cart_pole_in_both_homes(script, tmp_path):
+    env, arm = "double_cart_pole", Arm("gru", "multi_resolution", "scaled", train_frequency="mixed")
+    model = describe(build_arm(arm, SYSTEMS[env].spec, 0), {"env": env, **arm.keys(), "seed": 0})
+    save_checkpoint(tmp_path / "models" / env / arm.model / arm.folder / "seed0", model, model.record)
+    explorer = Explorer(tmp_path)
+    state = state_of(script, env, rate=25, inputs=[INPUTS[2]])
+    script.run(f"var plan = td.plan({json.dumps(state)}, tdEngine.systems[{json.dumps(env)}]);")
+    job = {"kind": "rollout", "id": "0", "states": [state["start"]], "actions": call(script, "plan.actions")}
+    job |= {"deltaT": call(script, "plan.deltaT")}
+    start, actions = (torch.tensor(x, dtype=torch.float64) for x in (state["start"], job["actions"]))
+    with torch.no_grad():
+        expected, rounded = (
+            own.predict_sequence(start, actions.unsqueeze(-1), job["deltaT"]).numpy()
+            for own in (load_checkpoint(explorer.checkpoints[0].folder).double(), packed_model(model))
+        )
+    np.testing.assert_allclose(explorer.answers.answer(env, job), expected, rtol=1e-12)
+    script.run(pack_models(env, {"memory": model}).script())
+    asked = f"Object.assign({json.dumps(job)}, {{entry: tdEngine.models({json.dumps(env)})[0]}})"
+    np.testing.assert_allclose(call(script, f"td.runJob(tdEngine, {json.dumps(env)}, {asked})"), rounded, rtol=1e-9)
+
+
+# --- energy -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("env", ENVS)
+def test_inputs_and_losses_explain_the_energy_of_the_truth_and_no_more(script, env):
+    script.run(f"""
+      var state = td.defaultState({json.dumps(env)}), system = tdEngine.systems[state.env];
+      state.inputs = system.inputs.map(function (one, i) {{ return td.signalOf("sine", system, state.inputs, i); }});
+      var plan = td.plan(state, system);
+      var path = [state.start].concat(system.truth(state.start, plan.fineActions, plan.fineDeltaTs));
+    """)
+    left = np.array(call(script, "td.unexplained(system, path, plan.fineActions, plan.fineDeltaTs)"))
+    work = np.array(call(script, "td.workAlong(system, path, plan.fineActions, plan.fineDeltaTs)"))
+    assert len(left) == len(work) == call(script, "path.length") and left[0] == work[0] == 0
+    jumps = np.diff(np.array(call(script, "path"))[:, 1]) > 1 if SYSTEMS[env].contact else np.zeros(len(left) - 1)
+    smooth = left[: 1 + int(jumps.argmax())] if jumps.any() else left
+    assert np.abs(smooth).max() < 1e-5 * max(1, np.abs(work).max())
+    if SYSTEMS[env].contact:  # the impact takes what no power says
+        assert 20 < len(smooth) < len(left) and left[len(smooth)] < -0.1
+
+
+def test_the_work_of_a_constant_force_is_exact_however_long_the_step(script):
+    path = [[0.1, 2.0], [0.7, -1.0], [-0.4, 3.0]]  # no motion of the system: force times distance, whatever its speeds
+    work = call(script, f"td.workAlong(tdEngine.systems['Pendulum-v1'], {path}, [1.5, -0.5], [0.2, 0.4])")
+    assert work == pytest.approx([0.0, 1.5 * 0.6, 1.5 * 0.6 + 0.5 * 1.1], rel=1e-12)
+
+
+def test_a_learned_energy_is_the_models_own_in_both_homes(script, explorer):
+    arm = ARMS[4]
+    name, checkpoint = explorer.find("Pendulum-v1", **arm.keys())
+    states = (2 * torch.randn(30, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(2))).tolist()
+    model = load_checkpoint(checkpoint.folder)
+    with torch.no_grad():
+        own = model.double().energy(torch.tensor(states, dtype=torch.float64)).numpy()
+        packed = packed_model(model).energy(torch.tensor(states, dtype=torch.float64)).numpy()
+    job = {"id": name, "kind": "energy", "states": states, "actions": None, "deltaT": None, "solver": "rk4"}
+    np.testing.assert_allclose(explorer.answers.answer("Pendulum-v1", job)[:, 0], own, rtol=1e-12)
+    script.run(pack_models("Pendulum-v1", {"energy": describe(model, {**arm.keys(), "seed": 0})}).script())
+    script.run("var entry = tdEngine.models('Pendulum-v1')[0];")
+    on_page = call(script, f"td.runJob(tdEngine, 'Pendulum-v1', Object.assign({json.dumps(job)}, {{entry: entry}}))")
+    np.testing.assert_allclose(np.array(on_page)[:, 0], packed, rtol=1e-12)
+    assert call(script, "entry.energy") is True and entry_of(arm)["energy"] and not entry_of(BASELINE)["energy"]
+    energies = [float(SYSTEMS["Pendulum-v1"].total_energy(torch.tensor(x, dtype=torch.float64))) for x in states]
+    fit = call(script, f"td.energyScale({own.tolist()}, {energies})")
+    slope, correlation = np.polyfit(own, energies, 1)[0], np.corrcoef(own, energies)[0, 1]
+    assert fit == pytest.approx({"scale": slope, "explained": correlation**2}, rel=1e-9)
+    none, _ = explorer.find("Pendulum-v1", **BASELINE.keys())
+    with pytest.raises(ValueError, match="model must have learned an energy"):
+        explorer.answers.answer("Pendulum-v1", {**job, "id": none})
+
+
 # --- Python lines -----------------------------------------------------------------------------------------------------
 
 
@@ -309,9 +427,9 @@ def test_persistence_scores_one_at_every_step(script):
             Arm("jump", "recurrent_rollout", train_frequency="20"),
             {"rate": 12.3, "inputs": INPUTS[1]},
         ),
-        (ARMS[2], ARMS[5], {"rate": 100, "inputs": INPUTS[2]}),
+        (ARMS[2], ARMS[5], {"rate": 100, "inputs": INPUTS[3]}),
         (ARMS[3], ARMS[4], {"rate": 25, "solver": "midpoint", "substeps": 2}),
-        (ARMS[4], Arm("none", "persistence", size="none", data="none"), {"rate": 33.3, "inputs": INPUTS[3]}),
+        (ARMS[4], Arm("none", "persistence", size="none", data="none"), {"rate": 33.3, "inputs": INPUTS[4]}),
     ],
     ids=["default", "derived", "memory and ensemble", "another solver", "persistence"],
 )  # fmt: skip
@@ -330,7 +448,7 @@ def test_the_python_lines_run_and_give_what_the_view_shows(script, explorer, env
     )
     plan, pair = call(script, "plan"), call(script, "pair")
     names = {}
-    exec(call(script, "td.pythonLines(state, pair, plan, '')"), names)
+    exec(call(script, "td.pythonLines(state, pair, plan, false)"), names)
     printed = [float(value) for value in capsys.readouterr().out.split()]
     for i, side in enumerate("ab"):
         entry = pair[side]
@@ -357,7 +475,8 @@ def test_the_python_lines_of_a_page_give_the_numbers_of_its_weights(script, fold
     }
     script.run(pack_models(env, models).script())
     script.run(
-        f"var page = td.pageBackend(tdEngine, ''), found = []; page.open({json.dumps(env)}).then(e => (found = e));"
+        f"var page = td.pageBackend(tdEngine, '', null, null, [{json.dumps(str(folder / 'models'))}]), found = [];"
+        f"page.open({json.dumps(env)}).then(e => (found = e));"
     )
     script.run(f"""
       var entries = td.withDerived(found), state = td.defaultState({json.dumps(env)});
@@ -365,7 +484,7 @@ def test_the_python_lines_of_a_page_give_the_numbers_of_its_weights(script, fold
       var pair = {{a: td.choose(entries, state.a), b: td.choose(entries, state.b)}};
       var job = {{kind: "rollout", states: [state.start], actions: plan.actions, deltaT: plan.deltaT, substeps: 1}};
     """)
-    lines = call(script, f"td.pythonLines(state, pair, plan, {json.dumps(str(folder / 'models'))}, page.rounded)")
+    lines = call(script, "td.pythonLines(state, pair, plan, page.rounded)")
     names = {}
     exec(lines, names)
     assert "packed_model" in lines and len(capsys.readouterr().out.split()) == 4
@@ -616,10 +735,10 @@ def test_the_heat_map_takes_whole_rows_of_the_statistics():
             }
         ]
     }
-    text = page_script(table, "runs/tiny/models")
+    text = page_script(table, ["runs/tiny/models"])
     assert text.startswith("globalThis.tdExplorerPage = ") and "mean of 2 seeds" in text
-    assert json.loads(page_script(None, "runs/tiny/models").split(" = ")[1].rstrip(";\n")) == {
-        "models": "runs/tiny/models"
+    assert json.loads(page_script(None, ["runs/tiny/models"]).split(" = ")[1].rstrip(";\n")) == {
+        "models": ["runs/tiny/models"]
     }
 
 
@@ -776,7 +895,8 @@ def test_run_seed_and_checkpoints_are_chosen_by_widgets(tmp_path, monkeypatch, f
     source = find_source("quick")
     explorer = open_explorer(source, "Pendulum-v1")
     choices = explorer_choices(explorer, source)
-    assert {"run of preset quick", "run of preset other"} <= set(choices.run.options)
+    beside = {"run of preset quick", "run of preset other", "edition in book/published/physics"}
+    assert beside <= set(choices.run.options)
     assert (choices.env.value, choices.seed.value) == ("Pendulum-v1", 0)
     named = dict(choices.a.options)
     assert choices.a.label.startswith("jump/baseline_20hz, seed 0") and choices.b.label.startswith("jump/multi_res")
@@ -805,11 +925,12 @@ def test_run_seed_and_checkpoints_are_chosen_by_widgets(tmp_path, monkeypatch, f
     assert "cannot be shown" in choices.shown.value and len(explorer.environments) == len(ENVS)
 
 
-def test_models_on_all_agents_states_are_told_apart(script):
-    arms = [BASELINE, Arm("jump", "baseline", data="pooled", train_frequency="20")]
+def test_models_on_other_data_are_told_apart(script):
+    kinds = ("transitions", "seconds", "pooled", "contacts")
+    arms = [Arm("jump", "baseline", data=kind, train_frequency="20") for kind in kinds]
     entries = json.dumps([{**entry_of(arm), "id": str(k), "seed": 0} for k, arm in enumerate(arms)])
-    assert len(set(call(script, f"{entries}.map(td.how)"))) == 2
-    assert len({entry["label"] for entry in json.loads(entries)}) == 2
+    assert len(set(call(script, f"{entries}.map(td.how)"))) == len(kinds)
+    assert len({entry["label"] for entry in json.loads(entries)}) == len(kinds)
 
 
 def test_an_arm_of_several_rates_names_those_of_its_run():

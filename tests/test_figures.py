@@ -586,6 +586,7 @@ def test_models_of_ones_own_stand_beside_ours():
 
 def test_states_are_named_by_their_system():
     assert state_label("theta_dot", ENV) == "dθ/dt [rad/s]" and state_label("x", ENV) == "x [m]"
+    assert state_label("theta_1", "double_cart_pole") == "θ₁ [rad]" and state_label("v_x", "spaceship") == "v_x [m/s]"
     assert state_label("omega", "Pendulum-v1") == "ω [rad/s]" and state_label("qpos_3", "a log") == "qpos_3"
     assert state_plane(["x", "theta", "theta_dot"], ENV) == ("theta", "theta_dot")
     assert state_plane(["qpos_0", "qpos_1"], "a log") == ("qpos_0", "qpos_1") and state_plane(["q"], "") == ("q", "q")

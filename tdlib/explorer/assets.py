@@ -15,13 +15,13 @@ ENGINE_PARTS = (  # in the order they build on
 )  # fmt: skip
 EXPLORER_PARTS = (  # in the order they build on
     "explorer_rates.js", "explorer_entries.js", "explorer_link.js", "explorer_inputs.js", "explorer_errors.js",
-    "explorer_requests.js", "explorer_python.js",
-    "explorer_dom.js", "explorer_axes.js", "explorer_plots.js", "explorer_scene.js", "explorer_map.js",
-    "explorer_strip.js", "explorer_controls.js", "explorer_hands.js", "explorer_change.js", "explorer_update.js",
-    "explorer_look.js", "explorer_words.js", "explorer_describe.js", "explorer_motion.js", "explorer_share.js",
-    "explorer_guide.js", "explorer.js", "explorer_page.js",
+    "explorer_work.js", "explorer_requests.js", "explorer_python.js",
+    "explorer_dom.js", "explorer_axes.js", "explorer_plots.js", "explorer_energy.js", "explorer_scene.js",
+    "explorer_map.js", "explorer_strip.js", "explorer_controls.js", "explorer_hands.js", "explorer_push.js",
+    "explorer_change.js", "explorer_update.js", "explorer_look.js", "explorer_words.js", "explorer_describe.js",
+    "explorer_motion.js", "explorer_share.js", "explorer_guide.js", "explorer.js", "explorer_page.js",
 )  # fmt: skip
-STATE_PARTS = EXPLORER_PARTS[:7]  # those that need no page
+STATE_PARTS = EXPLORER_PARTS[:8]  # those that need no page
 
 
 def read_asset(name: str) -> str:

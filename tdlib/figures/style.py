@@ -51,6 +51,7 @@ FORM_LINES = {
     "none": "-", "concat": ":", "scaled": (0, (5, 1)), "scaled_concat": "-", "log_tau": "-.",
     "log_tau_scaled": (0, (5, 1, 1, 1)), "rk4": "-", "euler": (0, (3, 1.5)),
 }  # fmt: skip
+LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 GREEK = {"alpha": "α", "beta": "β", "theta": "θ", "omega": "ω", "phi": "φ", "psi": "ψ"}
 
 NEUTRAL: dict[str, str] = THEME["light"]["neutral"]
@@ -146,9 +147,11 @@ def arm_label(row: pd.Series, *, with_model: bool = False, with_rate: bool = Tru
 
 
 def state_symbol(name: str) -> str:
-    """Write a state dimension as a symbol: `theta_dot` as dθ/dt."""
+    """Write a state dimension as a symbol: `theta_dot` as dθ/dt, `theta_1` as θ₁."""
     base = name.removesuffix("_dot")
-    symbol = GREEK.get(base, base)
+    stem, _, index = base.rpartition("_")
+    numbered = stem in GREEK and index.isdecimal()
+    symbol = GREEK[stem] + index.translate(LOWERED) if numbered else GREEK.get(base, base)
     return symbol if base == name else f"d{symbol}/dt"
 
 

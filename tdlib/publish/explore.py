@@ -72,9 +72,10 @@ def open_explorer(source: Source | str = "", env: str | None = None, view: str =
 
 
 def all_sources() -> dict[str, Source]:
-    """Return every source that there is, by name: the edition, and each run that has trained models."""
+    """Return every source that there is, by name: the edition, its chapters, and each run that has trained models."""
     found = {}
-    for source in (_edition(), *map(_run_source, sorted(runs_root().glob("*/models")))):
+    chapters = map(_chapter, sorted(PUBLISHED.glob("*/models")))
+    for source in (_edition(), *chapters, *map(_run_source, sorted(runs_root().glob("*/models")))):
         if any(source.models.rglob(MODEL_FILE)):
             found[source.name] = source
     return found
@@ -105,6 +106,11 @@ def _table(source: Source) -> dict:
 
 def _edition() -> Source:
     return Source("edition in book/published", PUBLISHED / "models", PUBLISHED / "results" / "metrics")
+
+
+def _chapter(models: Path) -> Source:
+    name = models.parent.name
+    return Source(f"edition in book/published/{name}", models, models.parent / "results" / "metrics")
 
 
 def _run_source(models: Path) -> Source:

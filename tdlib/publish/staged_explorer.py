@@ -19,13 +19,12 @@ def stage_explorer(static: Path, models: Path, seed: int, statistics: Path, chap
         models: Folder of checkpoints, `<env>/<model>/<arm>/seed<n>`.
         seed: Seed of the models that the page reads first; those of others are read when a reader chooses them.
         statistics: The run's `statistics.csv`; without it the explorer computes its train × test table.
-        chapters: Folders of checkpoints of chapters beside it, of other systems.
+        chapters: Folders of checkpoints of chapters beside it; they may share systems.
     """
     write_assets(static)
-    shown = models.relative_to(ROOT).as_posix() if models.is_relative_to(ROOT) else models.name
-    seeds: dict[str, list[int]] = {}
-    for folder in (models, *chapters):
-        sizes = write_weights(folder, seed, static / "weights")
-        carried = [env for env, system in SYSTEMS.items() if weight_file(system.spec) in sizes]
-        seeds |= {env: packed_seeds(folder, env, seed) for env in carried}
+    roots = [models, *chapters]
+    shown = [root.relative_to(ROOT).as_posix() if root.is_relative_to(ROOT) else root.name for root in roots]
+    sizes = write_weights(roots, seed, static / "weights")
+    carried = [env for env, system in SYSTEMS.items() if weight_file(system.spec) in sizes]
+    seeds = {env: packed_seeds(roots, env, seed) for env in carried}
     write_text(static / "explorer_run.js", page_script(read_statistics(statistics), shown, list(seeds), seeds))

@@ -120,7 +120,7 @@ BOUNCING_BALL = System(
             start_limits=(2.0, 6.0),
             windows={0: ((-0.3, 2.2), (-6.5, 6.5))},
             least_margins=(0.2, 0.5),
-            least_energy=1.0,
+            least_energy=4.0,
         ),
     ),
 )

@@ -214,7 +214,7 @@ DOUBLE_CART_POLE = System(
                 2: ((-math.pi, math.pi), (-15.0, 15.0)),
             },
             least_margins=(0.3, 0.3, 0.3, 1.0, 1.0, 1.0),
-            least_energy=1.0,
+            least_energy=2.0,
         ),
     ),
 )

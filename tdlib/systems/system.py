@@ -429,6 +429,16 @@ class System:
         """Take one step of the solver with its limits: (..., D), (..., m) physical, (..., 1) or () [s] -> (..., D)."""
         return self._after(self._step(state, inputs, h, parameters), parameters)
 
+    @property
+    def has_kinks(self) -> bool:
+        """Whether limits of the state, an event or a contact break the smooth flow anywhere."""
+        return self.state_limits is not None or self.event is not None or self.contact is not None
+
+    def touches(self, state: Tensor, inputs: Tensor, h: Tensor, parameters: Tensor | None = None) -> Tensor:
+        """Whether one step of the solver meets a limit or an event: arguments of `substep` -> (...) bool."""
+        moved = self._step(state, inputs, h, parameters)
+        return self._limited(moved, parameters) | self._touched(state, inputs, h.squeeze(-1), parameters)
+
     def after_event(self, state: Tensor, parameters: Tensor | None = None) -> Tensor:
         """State after the event, where there is one and it happens: (..., D) -> (..., D)."""
         if self.event is None:

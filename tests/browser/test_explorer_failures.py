@@ -28,7 +28,7 @@ def copied(html, folder, leave_out: str):
     [
         ("env=Pendulum-v1&hz=500", ["Δt must lie between 5 ms", "2 ms"]),
         ("env=Acrobot-v1", ["env must be one of", "Acrobot-v1"]),
-        ("env=Pendulum-v1&x0=1,99&u=noise~2", ["x0[1] must lie within", "u must be constant"]),
+        ("env=Pendulum-v1&x0=1,99&u=noise~2", ["x0[1] must lie within", "u must be one of constant"]),
         ("env=Pendulum-v1&a=transformer~baseline.none.transitions~20", ["transformer", "is not here"]),
         ("env=Pendulum-v1&hz=%E0%A4%A", ["unreadable"]),
     ],

@@ -113,14 +113,13 @@ def test_every_canvas_shows_something_and_follows_the_slider(explorer):
     })"""
     set_state(explorer, rate=50.0)
     before = explorer.evaluate(ink)
-    assert len(before) == 7 and all(
-        drawn for _, _, drawn in before
-    )  # strip, scene, motion, input, phase, error, energy
+    # strip, scene, motion, input, phase, error, energy, what of it is unexplained
+    assert len(before) == 8 and all(drawn for _, _, drawn in before)
     set_state(explorer, rate=10.0)
     after = explorer.evaluate(ink)
     changed = {name.split()[-1] for (name, sum_before, _), (_, sum_after, _) in zip(before, after, strict=True)
                if sum_before != sum_after}  # fmt: skip
-    assert {"td-x-scene", "td-x-trajectory", "td-x-phase", "td-x-error", "td-x-energy"} <= changed
+    assert {"td-x-scene", "td-x-trajectory", "td-x-phase", "td-x-error", "td-x-energy", "td-x-unexplained"} <= changed
 
 
 # --- mouse and keyboard -----------------------------------------------------------------------------------------------
@@ -209,6 +208,18 @@ def test_an_input_is_drawn(explorer, env):
     for key in ("ArrowLeft", "ArrowUp", "ArrowUp"):
         canvas.press(key)
     assert check(explorer)["state"]["inputs"][0]["values"] != values
+
+
+def test_buttons_push_all_along_or_for_a_while(explorer):
+    pad = explorer.get_by_role("group", name="action that is held")
+    pad.get_by_role("button", name="torque −2.00").click()
+    assert set(check(explorer)["actions"]) == {-2.0}
+    pulse = explorer.get_by_label("for 0.2 s only")
+    pulse.check()
+    assert set(check(explorer)["actions"]) == {-2.0, 0.0}
+    pad.get_by_role("button", name="torque 2.00").press("Enter")
+    assert set(check(explorer)["actions"]) == {2.0, 0.0}
+    assert pad.locator("[aria-pressed=true]").inner_text() == "+2 N m" and pulse.is_checked()
 
 
 @pytest.mark.parametrize("kind", ["random", "sine", "constant"])

@@ -27,6 +27,7 @@ from tdlib.speed.pytrees import leaves_of
 from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint
 
+KINDS = ("rollout", "steps", "energy")
 MAX_STEPS, MAX_SUBSTEPS = 2000, 64  # bounds on what one request may ask for
 TRACE_DELTA_T = 0.05  # [s]; any value: the trace does not depend on it
 
@@ -54,45 +55,51 @@ class Answers:
 
         Args:
             env: Environment.
-            job: `kind` "rollout" (states holds one start, actions the T held inputs) or "steps" (one step from each of
-                N states under N inputs); `deltaT` [s]; `id` of the model, None for persistence or `TRUE_FIELD`;
-                `derive`, `solver`, `substeps`.
+            job: `kind` "rollout" (states holds one start, actions the T held inputs), "steps" (one step from each of N
+                states under N inputs) or "energy" (of N states, without actions and `deltaT`); `deltaT` [s]; `id` of
+                the model, None for persistence or `TRUE_FIELD`; `derive`, `solver`, `substeps`.
 
         Returns:
-            (T, D) states after each action, or (N, D) states after one step; float64.
+            (T, D) states after each action, (N, D) states after one step, or (N, 1) learned energies; float64.
 
         Raises:
             ValueError: If the job names what does not exist, or is out of bounds.
         """
-        states, actions, delta_t = self._checked(env, job)
-        model = self.followed(
-            env, job.get("id"), job.get("derive"), job.get("solver") or None, int(job.get("substeps") or 1)
-        )
+        states = self._states(env, job)
+        name, derive, solver = job.get("id"), job.get("derive"), job.get("solver") or None
+        model = self.followed(env, name, derive, solver, int(job.get("substeps") or 1))
         with torch.inference_mode():
+            if job["kind"] == "energy":
+                return model.energy(states).numpy()
+            actions, delta_t = self._held(env, job, len(states))
             if job["kind"] == "steps":
                 return model.once(states, actions, delta_t.expand(len(states))).numpy()
             return model.rollout(states, actions, delta_t).numpy()
 
-    def _checked(self, env: str, job: Mapping) -> tuple[Tensor, Tensor, Tensor]:
+    def _states(self, env: str, job: Mapping) -> Tensor:
         if env not in self._specs:
             raise ValueError(f"env must be one of {sorted(self._specs)}, got {env!r}")
-        if job.get("kind") not in ("rollout", "steps"):
-            raise ValueError(f"kind must be 'rollout' or 'steps', got {job.get('kind')!r}")
+        if job.get("kind") not in KINDS:
+            raise ValueError(f"kind must be one of {list(KINDS)}, got {job.get('kind')!r}")
         states = torch.tensor(job["states"], dtype=torch.float64)
-        actions = torch.tensor(job["actions"], dtype=torch.float64).reshape(-1, self._specs[env].action_dim)
         dimension = self._specs[env].state_dim
         if states.dim() != 2 or states.shape[1] != dimension:
             raise ValueError(f"states must have {dimension} numbers each, got shape {tuple(states.shape)}")
+        if len(states) > MAX_STEPS:
+            raise ValueError(f"states must be at most {MAX_STEPS}, got {len(states)}")
+        return states
+
+    def _held(self, env: str, job: Mapping, num_states: int) -> tuple[Tensor, Tensor]:
+        """Inputs and interval of a job that predicts."""
+        actions = torch.tensor(job["actions"], dtype=torch.float64).reshape(-1, self._specs[env].action_dim)
         if not 1 <= len(actions) <= MAX_STEPS:
             raise ValueError(f"actions must be 1 to {MAX_STEPS} inputs, got {len(actions)}")
-        if len(states) != (1 if job["kind"] == "rollout" else len(actions)):
-            raise ValueError(
-                f"states must be one start or one per action, got {len(states)} for {len(actions)} actions"
-            )
+        if num_states != (1 if job["kind"] == "rollout" else len(actions)):
+            raise ValueError(f"states must be one start or one per action, got {num_states} for {len(actions)} actions")
         delta_t = float(job["deltaT"])
         if not 0 < delta_t <= 1:
             raise ValueError(f"deltaT must lie in (0, 1] s, got {delta_t}")
-        return states, actions, torch.tensor([delta_t], dtype=torch.float64)
+        return actions, torch.tensor([delta_t], dtype=torch.float64)
 
     def _followed(
         self, env: str, name: str | None, derive: str | None, solver: str | None, substeps: int
@@ -149,6 +156,13 @@ class Followed:
         if self._steps is None:
             return self._model.predict_sequence(state, action.unsqueeze(-2), delta_t.unsqueeze(-1))[..., 0, :]
         return self._steps.start(state, action, delta_t, *self._steps.initial(state, action))[0]
+
+    def energy(self, states: Tensor) -> Tensor:
+        """Return the energy that the model has learned, up to an offset and a scale: (N, D) -> (N, 1)."""
+        energy = getattr(self._model, "energy", None)
+        if energy is None:
+            raise ValueError(f"model must have learned an energy, {type(self._model).__name__} has none")
+        return energy(states).unsqueeze(-1)
 
     def rollout(self, state: Tensor, actions: Tensor, delta_t: Tensor) -> Tensor:
         """Follow one start: (1, D), (T, A), (1) -> (T, D)."""

@@ -5,7 +5,7 @@ The script itself knows no name of a model, a method or a form.
 
 from collections.abc import Mapping, Sequence
 
-from tdlib.core.facts import LOG_UNIFORM, MIXED, TRAIN_RATES
+from tdlib.core.facts import CONTACTS, LOG_UNIFORM, MIXED, POOLED, SECONDS, TRAIN_RATES
 from tdlib.core.time_grid import delta_t_of
 from tdlib.figures.selection import shown_arms
 from tdlib.figures.style import METHOD_LABELS, model_label
@@ -30,7 +30,7 @@ OURS = tuple(map(float, TRAIN_RATES))  # of the main study
 SERIES = {"newton_2": "Newton's series, order 2", "newton_3": "Newton's series, order 3"}
 LONG_METHODS = {"baseline": "baseline (always its own step)", "persistence": "nothing moves"}
 TRUE_FIELD = "true_field"  # the name in requests of what no training made
-DATA_LABELS = {"seconds": "equal seconds", "pooled": "states of all agents"}
+DATA_LABELS = {SECONDS: "equal seconds", POOLED: "states of all agents", CONTACTS: "contacts left in"}
 SOLVER_LABELS = {"euler": "Euler", "rk4": "RK4"}
 
 
@@ -44,8 +44,9 @@ def entry_of(arm: Arm, support: tuple[float, float] | None = None, mixture: Sequ
 
     Returns:
         Plain values: the arm's keys; `modelLabel`, `howLabel`, `label`, `rateLabel`, `rateShort`; `rates` and `range`
-        [Hz] it was trained at; `solver` of a field; `derived`, changes that make the entries of what needs no training;
-        `fixedStep` [s] of a map that always takes its own step; `limit`, see `limit_of`.
+        [Hz] it was trained at; `solver` of a field, and whether it learns an `energy`; `derived`, changes that make the
+        entries of what needs no training; `fixedStep` [s] of a map that always takes its own step; `limit`, see
+        `limit_of`.
     """
     entry = {
         **arm.keys(),
@@ -53,6 +54,7 @@ def entry_of(arm: Arm, support: tuple[float, float] | None = None, mixture: Sequ
         "color": arm.method,
         **_rates(arm, support, mixture),
         "solver": arm.form if arm.model in FIELDS else None,
+        "energy": arm.model in FIELDS and hasattr(FIELDS[arm.model], "energy"),
         "fixedStep": _fixed_step(arm),
         "limit": limit_of(arm, mixture),
     }

@@ -10,7 +10,7 @@ import base64
 import copy
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint
 
 VERSION = 2
-SIZE_LIMIT = 5_000_000  # [bytes] of all weight files of one seed together
+SIZE_LIMIT = 5_000_000  # [bytes] of a weight file: what a page reads at once
 MAX_SEEDS = 3  # a page carries no more of them
 
 
@@ -112,11 +112,12 @@ def published_arms() -> list[Arm]:
     return [arm for arm in arms if find_family(arm.model).on_page(arm.method, arm.form, arm.train_frequency)]
 
 
-def write_pack(models_root: Path | str, env: str, seed: int, target: Path | str, *, further: bool = False) -> int:
+def write_pack(roots: Sequence[Path], env: str, seed: int, target: Path | str, *, further: bool = False) -> int:
     """Write the weight file of one environment and seed; return its size [bytes].
 
     Args:
-        models_root: Folder of checkpoints, `<env>/<model>/<arm>/seed<n>`; arms that are not there are left out.
+        roots: Folders of checkpoints, `<env>/<model>/<arm>/seed<n>`, the study's and those of chapters; of an arm in
+            several the first one's is taken, and an entry names the place of its own as `root` where that is not 0.
         env: Environment.
         seed: Seed of the models.
         target: File to write.
@@ -125,16 +126,19 @@ def write_pack(models_root: Path | str, env: str, seed: int, target: Path | str,
     Raises:
         ValueError: If there is no checkpoint of this environment and seed.
     """
-    folder = Path(models_root) / SYSTEMS[env].spec.folder
-    end = f"/seed{seed}"
-    names = [
-        f"{arm.model}/{arm.folder}" for arm in published_arms() if (folder / arm.model / arm.folder / end[1:]).is_dir()
-    ]
-    models = {name + end * further: load_checkpoint(folder / (name + end)) for name in names}
-    if not models:
-        raise ValueError(f"models_root must hold checkpoints of {env} with seed {seed}, none in {folder}")
-    pack = pack_models(env, models)
-    text = replace(pack, payload={**pack.payload, "further": True}).script() if further else pack.script()
+    end, found = f"/seed{seed}", {}
+    for arm in published_arms():
+        name = f"{arm.model}/{arm.folder}"
+        places = [root / SYSTEMS[env].spec.folder / (name + end) for root in roots]
+        place = next((k for k, path in enumerate(places) if path.is_dir()), None)
+        if place is not None:
+            found[name + end * further] = place, load_checkpoint(places[place])
+    if not found:
+        raise ValueError(f"roots must hold checkpoints of {env} with seed {seed}, none in {[str(x) for x in roots]}")
+    pack = pack_models(env, {name: model for name, (_, model) in found.items()})
+    index = [{**entry, "root": found[entry["id"]][0]} for entry in pack.payload["index"]]
+    payload = {**pack.payload, "index": index, **({"further": True} if further else {})}
+    text = replace(pack, payload=payload).script()
     write_text(target, text)
     return len(text)
 
@@ -144,32 +148,31 @@ def weight_file(spec: EnvironmentSpec, seed: int | None = None) -> str:
     return f"weights-{spec.folder}.js" if seed is None else f"weights-{spec.folder}-seed{seed}.js"
 
 
-def packed_seeds(models_root: Path | str, env: str, seed: int) -> list[int]:
+def packed_seeds(roots: Sequence[Path], env: str, seed: int) -> list[int]:
     """Return the seeds of an environment that a page carries, the first one asked for; empty without it."""
-    found = {int(path.name[4:]) for path in (Path(models_root) / SYSTEMS[env].spec.folder).glob("*/*/seed[0-9]*")}
+    folders = [root / SYSTEMS[env].spec.folder for root in roots]
+    found = {int(path.name[4:]) for folder in folders for path in folder.glob("*/*/seed[0-9]*")}
     return [seed, *sorted(found - {seed})][:MAX_SEEDS] if seed in found else []
 
 
-def write_weights(models_root: Path | str, seed: int, target_folder: Path | str) -> dict[str, int]:
+def write_weights(roots: Sequence[Path], seed: int, target_folder: Path | str) -> dict[str, int]:
     """Write the weight files of every environment that has models; return file names and sizes [bytes].
 
-    A page reads those of the first seed, `weights-<Env_v1>.js`, and one of another seed, `weights-<Env_v1>-seed1.js`,
-    once a reader chooses it.
+    The roots are those of `write_pack`. A page reads the file of the system on show, `weights-<Env_v1>.js`, and one of
+    another seed, `weights-<Env_v1>-seed1.js`, once a reader chooses it.
 
     Raises:
-        ValueError: If there are no models, or the files of one seed are larger than 5 MB together.
+        ValueError: If there are no models, or a file is larger than 5 MB.
     """
     sizes: dict[str, int] = {}
-    of_seed: dict[int, int] = {}
     for env, system in SYSTEMS.items():
-        for own in packed_seeds(models_root, env, seed):
+        for own in packed_seeds(roots, env, seed):
             name = weight_file(system.spec, None if own == seed else own)
-            sizes[name] = write_pack(models_root, env, own, Path(target_folder) / name, further=own != seed)
-            of_seed[own] = of_seed.get(own, 0) + sizes[name]
+            sizes[name] = write_pack(roots, env, own, Path(target_folder) / name, further=own != seed)
     if not sizes:
-        raise ValueError(f"models_root must hold checkpoints with seed {seed}, none in {models_root}")
-    if max(of_seed.values()) > SIZE_LIMIT:
-        raise ValueError(f"weight files of a seed must be at most {SIZE_LIMIT} bytes together, got {of_seed}")
+        raise ValueError(f"roots must hold checkpoints with seed {seed}, none in {[str(root) for root in roots]}")
+    if max(sizes.values()) > SIZE_LIMIT:
+        raise ValueError(f"a weight file must be at most {SIZE_LIMIT} bytes, got {sizes}")
     return sizes
 
 

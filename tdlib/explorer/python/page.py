@@ -95,11 +95,8 @@ def static_rollout(system: System, answers: Answers, name: str, rate: float) -> 
     start = torch.tensor(first["start"], dtype=torch.float64)
     job = {"kind": "rollout", "id": name, "states": [first["start"]], "actions": actions, "deltaT": delta_t}
     predicted = torch.from_numpy(answers.answer(spec.name, job))
-    truth, state = [], start
-    for action in actions:
-        state = system.flow(state, torch.tensor(action, dtype=torch.float64).reshape(-1), delta_t)
-        truth.append(state)
-    error = motion_error(predicted[:1], truth[0][None], start, system)
+    reached = system.flow(start, torch.tensor(actions[0], dtype=torch.float64).reshape(-1), delta_t)
+    error = motion_error(predicted[:1], reached[None], start, system)
     times = np.arange(len(actions) + 1) * delta_t
     return StaticRollout(times, torch.cat([start[None], predicted]).numpy(), error)
 
@@ -136,7 +133,7 @@ def heatmap_rows(statistics: pd.DataFrame) -> dict[str, list[dict]]:
 
 def page_script(
     statistics: pd.DataFrame | None,
-    models_folder: str,
+    models_folders: Sequence[str],
     environments: Sequence[str] = (),
     seeds: Mapping[str, Sequence[int]] | None = None,
 ) -> str:
@@ -144,11 +141,11 @@ def page_script(
 
     Args:
         statistics: The run's `statistics.csv`, read by `read_statistics`; None leaves the map to be computed.
-        models_folder: Folder of the models in Python lines, seen from the repository.
+        models_folders: Folders of the models in Python lines, seen from the repository, in the order of the weights'.
         environments: Those whose models the page carries; empty for all that the engine knows.
         seeds: Environment -> seeds of its models, the first one first; None for one seed each.
     """
-    known: dict = {"models": models_folder}
+    known: dict = {"models": list(models_folders)}
     if environments:
         known["environments"] = list(environments)
     if seeds:

@@ -15,8 +15,9 @@ def held_inputs(
     """Sample a signal at the start of every step, as a zero-order hold does.
 
     Args:
-        signal: `kind` "constant" with `value`; "random" with `seed`; "sine" with `amplitude` and `frequency` [Hz];
-            "drawn" with 50 `values` over one second. One signal, or one for each of several inputs.
+        signal: `kind` "constant" with `value`; "pulse" with `value`, which is held from `begin` to `end` [s]; "random"
+            with `seed`; "sine" with `amplitude` and `frequency` [Hz]; "drawn" with 50 `values` over one second. One
+            signal, or one for each of several inputs.
         spec: Range of the input; a discrete one answers with indices.
         delta_t: Interval [s].
         num_steps: Number of intervals T.
@@ -58,13 +59,15 @@ def _value(signal: Mapping, time: float, low: float, high: float) -> float:
     clock = time * (1 + 1e-9) + 1e-12  # a step that begins where a new value does takes the new one
     if signal["kind"] == "constant":
         return signal["value"]
+    if signal["kind"] == "pulse":
+        return signal["value"] if signal["begin"] <= clock < signal["end"] else 0.0
     if signal["kind"] == "random":
         return low + (high - low) * _noise(signal["seed"], math.floor(clock / ROLLOUT_HOLD))
     if signal["kind"] == "sine":
         return signal["amplitude"] * math.sin(2 * math.pi * signal["frequency"] * time)
     if signal["kind"] == "drawn":
         return signal["values"][min(DRAWN - 1, math.floor(clock * DRAWN))]
-    raise ValueError(f"kind must be constant, random, sine or drawn, got {signal['kind']!r}")
+    raise ValueError(f"kind must be constant, pulse, random, sine or drawn, got {signal['kind']!r}")
 
 
 def _noise(seed: int, k: int) -> float:

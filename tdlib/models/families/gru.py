@@ -400,4 +400,5 @@ ARMS = (
     *(Arms("baseline", form, derived=FOR_MEMORIES) for form in ONE_RATE),
     *(Arms("multi_resolution", form, (MIXED,)) for form in SEVERAL),
 )
-FAMILY = Family(GRUModel, GRUModel, GRUOptions, ARMS, label="GRU", short_label="GRU", shown=Shown(on_page=()))
+ON_PAGE = (("baseline", "none", "20"), ("multi_resolution", "scaled", MIXED))  # nine times a jump's weights
+FAMILY = Family(GRUModel, GRUModel, GRUOptions, ARMS, label="GRU", short_label="GRU", shown=Shown(on_page=ON_PAGE))

@@ -16,8 +16,11 @@
      .sketch                      {points(state), rods, discs, boxes, ...} of its moving picture; null for none
      .flow(state, action, dt)     state after dt with the action held: SYSTEMS[env].flow; negative dt goes back in time
      .truth(state, actions, dts)  array of states after each action; dts is an array or one number
+     .kink                        what breaks the smooth flow somewhere, in words; null where nothing does
+     .touched(state, actions, dts)  whether the truth met it within each interval; null where nothing can be met
      .field(state, action)        ds/dt
      .energy(state)               kinetic + potential energy [J]; null where the system names none
+     .power(state, action)        rate at which inputs and losses change that energy [W]; null where the system names none
      .physical(action)            the inputs that the action holds, within their limits
 
    tdEngine.load(env, payload, structures)

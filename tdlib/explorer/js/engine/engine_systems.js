@@ -10,7 +10,7 @@
   /** An action as an array of numbers; a single number stands for an array of one. */
   function vector(action) { return typeof action === "number" ? [action] : action; }
 
-  /** Complete a description by what all systems share: flow, truth, field, energy, physical inputs. */
+  /** Complete a description by what all systems share: flow, truth, what it meets, field, energy, power, physical inputs. */
   td.define = function (description, functions) {
     const size = description.stateNames.length, table = description.actionTable, sketch = description.sketch;
     const low = description.inputs.map(function (input) { return input.low; });
@@ -28,16 +28,22 @@
       }
       return inputs;
     }
-    /** n = ceil(|Δt| / longest substep) equal substeps; the rounding keeps ceil(0.03 / 0.01) at 3. */
-    function advance(action, deltaT) {
+    /** n = ceil(|Δt| / longest substep) equal substeps; the rounding keeps ceil(0.03 / 0.01) at 3.
+        Returns whether one of them met a limit or an event, if that is watched. */
+    function advance(action, deltaT, watched) {
       const wanted = (Math.abs(deltaT) / description.maxSubstep) * (1 - description.rounding);
       const count = Math.max(1, Math.ceil(wanted));
       interval[0] = deltaT / count;
+      let met = false;
       pieces.substep.hold(held(action), interval);
+      if (watched) pieces.touch.hold(inputs, interval);
       for (let k = 0; k < count; k++) {
+        if (watched) pieces.touch.run(state, one);
+        met = met || (watched && one[0] > 0);
         pieces.substep.run(state, next);
         [state, next] = [next, state];
       }
+      return met;
     }
     td.systems[description.name] = Object.assign({}, description, {
       physical(action) { return Array.from(held(action)); },
@@ -53,11 +59,20 @@
           return Array.from(state);
         });
       },
+      touched: pieces.touch ? function (start, actions, deltaTs) {
+        state.set(start);
+        return actions.map(function (action, k) { return advance(action, at(deltaTs, k), true); });
+      } : null,
       field(start, action) {
         pieces.rate.hold(held(action));
         pieces.rate.run(start, next);
         return Array.from(next);
       },
+      power: pieces.power ? function (x, action) {
+        pieces.power.hold(held(action));
+        pieces.power.run(x, one);
+        return one[0];
+      } : null,
       energy: pieces.energy ? function (x) { pieces.energy.run(x, one); return one[0]; } : null,
       sketch: sketch && Object.assign({}, sketch, {
         points(x) {

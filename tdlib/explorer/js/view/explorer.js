@@ -15,7 +15,7 @@
       frozen: false, gone: false, touched: false, onScreen: true,
       clock: { playing: !reduced, time: 0, last: null, strobe: reduced, reduced: reduced },
     };
-    [td.addChanges, td.addUpdates, td.addLook, td.addWords, td.addDescriptions, td.addSharing, td.addStrip].forEach(function (add) { add(app); });
+    [td.addChanges, td.addUpdates, td.addLook, td.addWords, td.addDescriptions, td.addSharing, td.addStrip, td.addEnergy, td.addPush].forEach(function (add) { add(app); });
     app.ui = td.buildControls("td-x" + ++count, app.environments, actions(app));
     element.append(app.ui.root);
     td.addMotion(app);
@@ -53,7 +53,7 @@
   function actions(app) {
     var askMap = td.newestWins(function (request) { return app.backend.run(request.env, request.jobs); });
     return {
-      openEnvironment: app.openEnvironment, setRate: app.setRate, setInput: app.setInput, pick: app.pick,
+      openEnvironment: app.openEnvironment, setRate: app.setRate, setInput: app.setInput, setPulse: app.setPulse, pick: app.pick,
       toggleCode: app.toggleCode, copyLink: app.copyLink,
       change: function (part) { Object.assign(app.state, part); app.changed(); },
       compare: function (on) { app.setArm("b", on ? td.defaultState(app.state.env).b : null); },

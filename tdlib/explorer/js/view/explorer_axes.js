@@ -102,6 +102,18 @@
       else { c.arc(x, y, size, 0, 2 * Math.PI); c.fill(); }
     }
   }
+  /** Triangles on the foot of the frame at some times. */
+  function triangles(f, xs, color) {
+    f.c.fillStyle = color;
+    f.c.beginPath();
+    xs.forEach(function (v) {
+      var x = f.x(v);
+      f.c.moveTo(x - 4, f.bottom);
+      f.c.lineTo(x + 4, f.bottom);
+      f.c.lineTo(x, f.bottom - 8);
+    });
+    f.c.fill();
+  }
   function column(states, d) {
     var out = new Array(states.length);
     for (var i = 0; i < states.length; i++) out[i] = states[i][d];
@@ -110,6 +122,6 @@
   function withStart(view, states, d) { return [view.state.start[d]].concat(column(states, d)); }
 
   td.canvas = {
-    start: start, axes: axes, segment: segment, clip: clip, line: line, marks: marks, column: column, withStart: withStart,
+    start: start, axes: axes, segment: segment, clip: clip, line: line, marks: marks, triangles: triangles, column: column, withStart: withStart,
   };
 })(typeof globalThis !== "undefined" ? globalThis : this);

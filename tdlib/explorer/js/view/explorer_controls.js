@@ -62,10 +62,15 @@
       ui.play = h("button", { type: "button", class: "td-x-play", onclick: act.toggleMotion });
       ui.time = h("input", { type: "range", min: 0, max: 1, step: 0.01, "aria-label": "time shown", oninput: function () { act.seek(Number(ui.time.value)); } });
       ui.scene.figure.append(h("div", { class: "td-x-transport" }, [ui.play, ui.time]));
+      ui.pushPad = h("div", { class: "td-x-pad", role: "group", "aria-label": "action that is held" });
+      ui.pulse = h("input", { type: "checkbox", id: id + "-pulse", onchange: function () { act.setPulse(ui.pulse.checked); } });
+      ui.push = h("div", { class: "td-x-push" }, [h("b", { text: "Push" }), ui.pushPad, h("span", {}, [ui.pulse, h("label", { for: id + "-pulse", text: "for 0.2 s only" })])]);
+      ui.scene.figure.append(ui.push);
       ui.dim = h("select", { "aria-label": "dimension shown", onchange: function () { act.change({ dim: Number(ui.dim.value) }); } });
       ui.trajectory = canvasFigure("trajectory", "Motion over 1 s", [ui.dim]);
       ui.input = canvasFigure("input", "What is pushed: the signal, and what each step holds");
-      ui.trajectory.figure.append(ui.input.box);
+      ui.kinkNote = h("p", { class: "td-x-note" });
+      ui.trajectory.figure.append(ui.input.box, ui.kinkNote);
       ui.phase = canvasFigure("phase", "Phase portrait");
       ui.handle = h("div", { class: "td-x-handle", tabindex: 0, role: "slider", "aria-label": "start state; arrow keys move it" });
       ui.phase.box.append(ui.handle);
@@ -76,6 +81,9 @@
       ui.error.figure.append(ui.errorNote);
       ui.map = td.heatMap(act.map);
       ui.energy = canvasFigure("energy", "Energy");
+      ui.unexplained = canvasFigure("unexplained", "Change of the energy that neither inputs nor losses explain");
+      ui.energyNote = h("p", { class: "td-x-note" });
+      ui.energy.figure.append(ui.unexplained.box, ui.energyNote);
       ui.motion = h("div", { class: "td-x-views td-x-motion" }, [ui.scene.figure, ui.trajectory.figure]);
       ui.views = h("div", { class: "td-x-views" }, [ui.phase.figure, ui.error.figure, ui.map.figure, ui.energy.figure]);
       // more
@@ -83,7 +91,7 @@
       ui.start = h("div", { class: "td-x-fields", role: "group", "aria-label": "start state" });
       ui.channel = h("select", { onchange: function () { act.change({ channel: Number(ui.channel.value) }); } });
       ui.kind = h("select", { onchange: function () { act.setInput(ui.kind.value); } });
-      fill(ui.kind, [["constant", "held constant"], ["random", "random, new every 0.2 s"], ["sine", "sine"], ["drawn", "drawn by you"]].map(function (o) {
+      fill(ui.kind, [["constant", "held constant"], ["pulse", "a pulse"], ["random", "random, new every 0.2 s"], ["sine", "sine"], ["drawn", "drawn by you"]].map(function (o) {
         return { value: o[0], text: o[1] };
       }), "constant");
       ui.inputFields = h("div", { class: "td-x-fields" });

@@ -25,7 +25,12 @@
         return arm.side.toUpperCase() + " " + td.errorText(arm.errors[0]);
       }).join(" and ") + ".");
       describe(app.ui.scene.canvas, "The " + app.view.system.view.picture + " in truth and the predictions as ghosts over it.");
-      if (app.view.energyLimits) describe(app.ui.energy.canvas, "Energy over one second: true " + signed(app.view.system.energy(app.view.state.start), 2) + " to " + signed(app.view.system.energy(end), 2) + " joule.");
+      if (app.view.energyLimits) {
+        var energy = app.view.system.energy, last = app.view.arms.map(function (arm) {
+          return arm.side.toUpperCase() + " " + signed(energy(arm.states[arm.states.length - 1] || app.view.state.start), 2);
+        });
+        describe(app.ui.energy.canvas, "Energy over one second: true " + signed(energy(app.view.state.start), 2) + " to " + signed(energy(end), 2) + " joule; predicted at the end: " + last.join(", ") + ".");
+      }
       var signal = app.view.state.inputs[app.view.state.channel];
       if (signal.kind !== "drawn") describe(app.ui.input.canvas, "Input over one second, " + signal.kind + ", held over " + app.view.plan.steps + " steps.");
       if (app.options.onView) app.options.onView(td.toFragment(app.state));

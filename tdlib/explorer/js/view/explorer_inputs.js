@@ -14,6 +14,7 @@
   function signalAt(signal, time, input) {
     var clock = time * (1 + 1e-9) + 1e-12; // a step that begins where a new value does takes the new one
     if (signal.kind === "constant") return signal.value;
+    if (signal.kind === "pulse") return clock >= signal.begin && clock < signal.end ? signal.value : 0;
     if (signal.kind === "random") return input.low + (input.high - input.low) * noise(signal.seed, Math.floor(clock / td.HOLD));
     if (signal.kind === "sine") return signal.amplitude * Math.sin(2 * Math.PI * signal.frequency * time);
     return signal.values[Math.min(td.DRAWN - 1, Math.floor((clock / td.HORIZON) * td.DRAWN))];
@@ -49,7 +50,9 @@
   /** A signal of another kind for one input, near what its signals give now. */
   td.signalOf = function (kind, system, signals, channel) {
     var input = system.inputs[channel];
-    if (kind === "constant") return { kind: kind, value: system.actionTable ? input.high : 0.5 * input.high };
+    var push = system.actionTable ? input.high : 0.5 * input.high;
+    if (kind === "constant") return { kind: kind, value: push };
+    if (kind === "pulse") return { kind: kind, value: push, begin: td.HOLD, end: 2 * td.HOLD };
     if (kind === "random") return { kind: kind, seed: 3 + channel };
     if (kind === "sine") return { kind: kind, amplitude: input.high, frequency: 2 };
     var values = [];

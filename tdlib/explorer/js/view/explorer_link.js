@@ -3,6 +3,10 @@
   "use strict";
   var td = (root.tdExplorer = root.tdExplorer || {}), KEYS = td.ENTRY_KEYS;
 
+  var SIGNALS = { // kinds of input, and the numbers of each
+    constant: ["value"], pulse: ["value", "begin", "end"], random: ["seed"], sine: ["amplitude", "frequency"], drawn: ["values"],
+  };
+
   td.defaultState = function (env) {
     var first = td.environment(env);
     return copy({ env: env, rate: td.DEFAULTS.rate, start: first.start, dim: first.dim, inputs: first.inputs, channel: 0, solver: "",
@@ -29,6 +33,7 @@
   }
   function signalText(input) {
     if (input.kind === "constant") return "constant~" + short(input.value);
+    if (input.kind === "pulse") return ["pulse"].concat([input.value, input.begin, input.end].map(short)).join("~");
     if (input.kind === "random") return "random~" + input.seed;
     if (input.kind === "sine") return "sine~" + short(input.amplitude) + "~" + short(input.frequency);
     return "drawn~" + input.values.map(short).join(",");
@@ -93,6 +98,7 @@
   function readSignal(text) {
     var parts = text.split("~"), kind = parts[0];
     if (kind === "constant") return { kind: kind, value: readNumber(parts[1] || "") };
+    if (kind === "pulse") return { kind: kind, value: readNumber(parts[1] || ""), begin: readNumber(parts[2] || ""), end: readNumber(parts[3] || "") };
     if (kind === "random") return { kind: kind, seed: Math.abs(Math.round(readNumber(parts[1] || ""))) };
     if (kind === "sine") return { kind: kind, amplitude: readNumber(parts[1] || ""), frequency: readNumber(parts[2] || "") };
     if (kind === "drawn") {
@@ -100,7 +106,7 @@
       if (values.length !== td.DRAWN) throw new RangeError("a drawn input must have " + td.DRAWN + " values, got " + values.length);
       return { kind: kind, values: values };
     }
-    throw new RangeError("u must be constant, random, sine or drawn, got " + kind.slice(0, 20));
+    throw new RangeError("u must be one of " + Object.keys(SIGNALS).join(", ") + ", got " + kind.slice(0, 20));
   }
   function checkDim(start, dim) {
     if (!(Number(dim) in start) || String(dim).trim() === "") throw new RangeError("dim must be 0 to " + (start.length - 1) + ", got " + dim);
@@ -137,8 +143,8 @@
     return signals.map(checkSignal);
   }
   function checkSignal(input) {
-    var kind = input && input.kind, names = { constant: ["value"], random: ["seed"], sine: ["amplitude", "frequency"], drawn: ["values"] }[kind];
-    if (!names) throw new RangeError("u must be constant, random, sine or drawn, got " + kind);
+    var kind = input && input.kind, names = SIGNALS[kind];
+    if (!names) throw new RangeError("u must be one of " + Object.keys(SIGNALS).join(", ") + ", got " + kind);
     if (kind === "drawn" && !(Array.isArray(input.values) && input.values.length === td.DRAWN))
       throw new RangeError("a drawn input must have " + td.DRAWN + " values, got " + (input.values ? input.values.length : "none"));
     names.forEach(function (name) {

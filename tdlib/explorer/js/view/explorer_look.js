@@ -25,7 +25,7 @@
       app.ui.input.frame = td.drawInput(app.ui.input.canvas, app.view);
       app.ui.phase.frame = td.drawPhase(app.ui.phase.canvas, app.view);
       app.ui.error.frame = td.drawError(app.ui.error.canvas, app.view);
-      if (app.view.energyLimits) td.drawEnergy(app.ui.energy.canvas, app.view);
+      app.updateEnergy();
       app.updateStrip();
       app.drawTime();
     }

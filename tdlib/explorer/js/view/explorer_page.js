@@ -16,8 +16,9 @@
   }
   /** Models of the page's own weight files, run by tdEngine; nothing but files beside the page is read.
       environments: those that there are weights of; all that the engine knows if a page does not say.
-      seeds: by environment; the models of others than the first are on offer before their file is read. */
-  td.pageBackend = function (engine, weights, environments, seeds) {
+      seeds: by environment; the models of others than the first are on offer before their file is read.
+      folders: where the checkpoints lie, for Python lines: the study's, and those of chapters. */
+  td.pageBackend = function (engine, weights, environments, seeds, folders) {
     function file(env, seed) { return weights + "weights-" + engine.systems[env].folder + (seed === undefined ? "" : "-seed" + seed) + ".js"; }
     function further(env) { return ((seeds || {})[env] || []).slice(1); }
     return {
@@ -27,7 +28,6 @@
       },
       label: "weights of this page, rounded to 16 bit",
       rounded: true,
-      modelsFolder: "book/published/models",
       environments: environments || Object.keys(engine.systems),
       open: function (env) {
         var ready = engine.models(env).length ? Promise.resolve() : loadScript(file(env));
@@ -39,7 +39,7 @@
             first.forEach(function (entry) { entries.push(Object.assign({}, entry, { seed: seed, id: entry.id + "/seed" + seed, waiting: true })); });
           });
           return entries.map(function (entry) {
-            entry.path = engine.systems[env].folder + "/" + entry.id.replace(/\/seed\d+$/, "") + "/seed" + entry.seed;
+            entry.path = (folders || ["book/published/models"])[entry.root || 0] + "/" + engine.systems[env].folder + "/" + entry.id.replace(/\/seed\d+$/, "") + "/seed" + entry.seed;
             return entry;
           });
         });
@@ -48,9 +48,11 @@
       run: function (env, jobs) { return jobs.map(function (job) { return td.runJob(engine, env, job); }); },
     };
   };
-  /** Answer one job with the engine: states after each action of a rollout, or after one step from each state. */
+  /** Answer one job with the engine: states after each action of a rollout, or after one step from each state; or the
+      learned energy of each state. */
   td.runJob = function (engine, env, job) {
     if (td.isTruth(job.entry)) return td.trueSteps(engine.systems[env], job);
+    if (job.kind === "energy") return job.states.map(function (state) { return [engine.energy(env, job.entry.id, state)]; });
     var asked = { actions: job.actions, deltaTs: job.deltaT, derive: job.entry.derive, solver: job.solver || undefined };
     if (td.isField(job.entry)) asked.substeps = job.substeps;
     if (job.kind === "rollout") { asked.state = job.states[0]; return engine.predict(env, job.entry.id, asked); }
@@ -66,8 +68,8 @@
       if (!root.tdEngine) return;
       var linked = i === 0 && location.hash.indexOf("#dt-explorer") === 0;
       td.mount(element, {
-        backend: td.pageBackend(root.tdEngine, element.dataset.weights || folder + "weights/", known.environments, known.seeds), env: element.dataset.env,
-        config: { heatmap: known.heatmap, heatmapNote: known.heatmapNote, modelsFolder: known.models },
+        backend: td.pageBackend(root.tdEngine, element.dataset.weights || folder + "weights/", known.environments, known.seeds, known.models), env: element.dataset.env,
+        config: { heatmap: known.heatmap, heatmapNote: known.heatmapNote },
         view: linked ? location.hash : element.dataset.view || "", keepLink: i > 0,
       });
     });

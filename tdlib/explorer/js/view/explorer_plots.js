@@ -1,4 +1,4 @@
-/* The pictures of the Δt explorer on canvas: trajectory, input, phase portrait, error and energy.
+/* The pictures of the Δt explorer on canvas: trajectory, input, phase portrait and error.
    Axes depend on what stays fixed while Δt moves, so nothing jumps under the slider. */
 (function (root) {
   "use strict";
@@ -19,6 +19,7 @@
         marks(f, view.plan.times, values, arm, view.theme.background);
       });
     });
+    td.canvas.triangles(f, view.touched, view.theme.accent);
     return f;
   };
 
@@ -135,24 +136,11 @@
         marks(f, times, arm.errors, arm, theme.background, 2.4);
       });
     });
+    td.canvas.triangles(f, view.touched, theme.accent);
     if (under.length) {
       f.c.fillStyle = theme.text;
       f.c.fillText("↓ limit of " + under.join(" and ") + ": below the axis", f.left + 6, f.bottom - 7);
     }
-    return f;
-  };
-
-  td.drawEnergy = function (canvas, view) {
-    var f = axes(canvas, view.theme, { x: [0, td.HORIZON], y: view.energyLimits, xLabel: "time [s]", yLabel: "energy [J]" });
-    clip(f, function () {
-      line(f, view.plan.fineTimes, view.truth.map(view.system.energy), { color: view.theme.truth, width: 4 });
-      view.arms.forEach(function (arm) {
-        if (!arm.states) return;
-        var values = [view.state.start].concat(arm.states).map(view.system.energy);
-        line(f, view.plan.times, values, { color: arm.color, width: 1.8, dash: arm.side === "b" ? [6, 4] : [] });
-        marks(f, view.plan.times, values, arm, view.theme.background);
-      });
-    });
     return f;
   };
 

@@ -4,12 +4,12 @@
   var td = (root.tdExplorer = root.tdExplorer || {});
 
   /** Lines that reproduce the view with tdlib: predictions of A and B, the truth, and the errors shown. */
-  td.pythonLines = function (state, entries, plan, folder, rounded) {
+  td.pythonLines = function (state, entries, plan, rounded) {
     var wrappers = {}, own = [], body = [], shown = [], system = root.tdEngine.systems[state.env];
     ["a", "b"].forEach(function (side) {
       var entry = entries[side];
       if (!entry) return;
-      var name = "model_" + side, path = (folder ? folder.replace(/\/?$/, "/") : "") + entry.path;
+      var name = "model_" + side, path = entry.path;
       if (td.isTruth(entry)) { own.push("from tdlib.explorer.python.true_field import TrueField"); body.push(name + " = TrueField(system)"); }
       else if (td.isNothing(entry)) { wrappers.Persistence = true; body.push(name + " = Persistence(system.spec)"); }
       else if (rounded) body.push(name + " = packed_model(load_checkpoint(" + JSON.stringify(path) + "))");

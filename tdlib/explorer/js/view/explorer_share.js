@@ -12,8 +12,8 @@
     app.followLink = followLink;
 
     function pythonText() {
-      var system = app.engine.systems[app.state.env], folder = app.config.modelsFolder || app.backend.modelsFolder || "";
-      return td.pythonLines(app.state, { a: app.entryOf("a"), b: app.entryOf("b") }, td.plan(app.state, system), folder, app.backend.rounded);
+      var system = app.engine.systems[app.state.env];
+      return td.pythonLines(app.state, { a: app.entryOf("a"), b: app.entryOf("b") }, td.plan(app.state, system), app.backend.rounded);
     }
     function toggleCode() {
       app.ui.code.hidden = !app.ui.code.hidden;

@@ -31,6 +31,8 @@
       var truth = [snapshot.start.slice()].concat(system.truth(snapshot.start, plan.fineActions, plan.fineDeltaTs));
       var truthSteps = [];
       for (var k = 1; k <= plan.steps; k++) truthSteps.push(truth[k * plan.parts]);
+      var met = system.touched ? system.touched(snapshot.start, plan.fineActions, plan.fineDeltaTs) : [];
+      var touched = plan.fineTimes.slice(1).filter(function (_, k) { return met[k]; });
       var grid = fieldGrid(snapshot, system, plan);
       ["a", "b"].forEach(function (side) {
         var entry = app.entryOf(side);
@@ -45,7 +47,7 @@
         else arm.field = app.cache[side].field;
         arms.push(arm);
       });
-      var next = { env: snapshot.env, state: snapshot, system: system, plan: plan, truth: truth, truthSteps: truthSteps, arms: arms, field: grid };
+      var next = { env: snapshot.env, state: snapshot, system: system, plan: plan, truth: truth, truthSteps: truthSteps, touched: touched, arms: arms, field: grid };
       function done(results) {
         arms.forEach(function (arm) {
           if (arm.job !== undefined) arm.states = results[arm.job];
@@ -111,7 +113,9 @@
         return widened(states.map(function (s) { return s[d]; }), 0.7, td.environment(app.state.env).least_margins[d]);
       });
       var energy = system.energy ? widened(states.map(system.energy), 0.8, td.environment(app.state.env).least_energy) : null;
-      return (app.cache.limits = { key: key, env: app.state.env, limits: limits, energy: energy });
+      var left = system.power ? td.unexplained(system, states, fine.fineActions, fine.fineDeltaTs).map(Math.abs) : [0]; // by impacts
+      var most = energy ? Number(Math.max(0.25 * (energy[1] - energy[0]), 1.2 * Math.max.apply(null, left)).toPrecision(2)) : null;
+      return (app.cache.limits = { key: key, env: app.state.env, limits: limits, energy: energy, unexplained: most });
     }
     function widened(values, share, least) {
       var low = Math.min.apply(null, values), high = Math.max.apply(null, values), margin = Math.max(share * (high - low), least);
@@ -123,6 +127,7 @@
       next.theme = theme;
       next.limits = limits.limits;
       next.energyLimits = limits.energy;
+      next.unexplainedLimit = limits.unexplained;
       next.strobe = app.clock.strobe;
       next.arms.forEach(function (arm) {
         arm.errors = td.relativeErrors(next.system, next.state.start, next.truthSteps, arm.states);

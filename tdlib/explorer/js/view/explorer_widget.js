@@ -30,7 +30,7 @@ function messageBackend(model) {
         waiting.set(id, { resolve: resolve, reject: reject });
         model.send({ kind: "run", id: id, env: env, jobs: jobs.map(function (job) {
           return { id: job.entry.id, derive: job.entry.derive || null, solver: job.solver, substeps: job.substeps, kind: job.kind,
-            states: job.states.map(function (state) { return Array.from(state); }), actions: job.actions, deltaT: job.deltaT };
+            states: job.states.map(function (state) { return Array.from(state); }), actions: job.actions || null, deltaT: job.deltaT || null };
         }) });
       });
     },

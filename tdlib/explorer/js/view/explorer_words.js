@@ -27,7 +27,9 @@
         ui.start.append(ui.field(td.axisLabel(system, d), input));
         return input;
       });
-      ui.energy.figure.hidden = !app.fixedLimits().energy;
+      ui.energy.figure.hidden = !system.energy;
+      ui.unexplained.box.hidden = !system.power;
+      app.layoutPush();
       ui.root.setAttribute("data-env", app.state.env);
     }
     function controls() {
@@ -127,9 +129,17 @@
       var limits = app.view.arms.filter(function (arm) { return arm.limit; });
       setText(ui.errorNote, "RMS error over RMS true change, all steps so far; 1 is what “nothing moves” scores. " + (limits.length ? "Wide and dotted, the limits: " + limits.map(function (arm) {
         return arm.side.toUpperCase() + ", " + arm.limit.text;
-      }).join("; ") + "." : "For these models no limit is defined."));
+      }).join("; ") + "." : "For these models no limit is defined.") +
+        (app.view.system.kink && limits.some(function (arm) { return td.isField(arm.entry); }) ? " Fields know of no " + app.view.system.kink + "." : ""));
+      ui.kinkNote.hidden = !app.view.system.kink;
+      setText(ui.kinkNote, kinkWords(app.view));
       if (!ui.code.hidden) setText(ui.code.firstChild, app.pythonText());
       ui.map.update();
+    }
+    function kinkWords(view) {
+      var what = view.system.kink;
+      if (!view.touched.length) return "No " + what + " within this second.";
+      return "▲ " + what + ", first at " + view.touched[0].toFixed(2) + " s: the flow has a kink there, and laws of a smooth one end.";
     }
     function inputControls(system) {
       var state = app.state, signal = state.inputs[state.channel], input = system.inputs[state.channel];
@@ -142,6 +152,8 @@
         ui.inputFields.dataset.key = key;
         ui.inputFields.textContent = "";
         var parts = {
+          pulse: [["value", input.name + " [" + input.unit + "]", input.low, input.high, (input.high - input.low) / 40],
+            ["begin", "From [s]", 0, td.HORIZON, 0.05], ["end", "To [s]", 0, td.HORIZON, 0.05]],
           constant: [["value", input.name + " [" + input.unit + "]", input.low, input.high, (input.high - input.low) / 40]],
           random: [["seed", "Random seed", 0, 9999, 1]],
           sine: [["amplitude", "Amplitude [" + input.unit + "]", 0, input.high, input.high / 20], ["frequency", "Frequency [Hz]", 0, 100, 0.1]],
@@ -164,6 +176,7 @@
       ui.inputFields.querySelectorAll("input").forEach(function (control) {
         if (document.activeElement !== control) control.value = signal[control.dataset.part];
       });
+      app.updatePush();
       app.hands.drawnAccess();
     }
   };

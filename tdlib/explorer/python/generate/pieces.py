@@ -78,6 +78,9 @@ def _cell(model: DynamicsModel, state: Tensor, held: dict[str, Tensor], named: d
     if steps is None:
         raise MissingOperationError("the page follows models step by step, and this one predicts whole sequences only")
     carry = [leaf.clone() for leaf in steps.initial(state, held["a"])]  # parts may be one tensor at the start
+    _, after = steps.start(state, held["a"], held["t"], *carry)
+    if [leaf.shape for leaf in after] != [leaf.shape for leaf in carry]:
+        raise MissingOperationError("the page keeps a memory of one size, and this one's grows with every step")
     called = {**{f"m{k}": leaf for k, leaf in enumerate(carry)}, "x": state}
 
     def inputs_last(advance: Advance) -> Callable:

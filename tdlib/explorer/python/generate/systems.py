@@ -1,7 +1,7 @@
 """The systems for the page: what they are called, their limits, and their equations as JavaScript.
 
-The code is generated from each system's own functions: one substep of its flow with limits and events, the right-hand
-side, the energy, the points of its sketch. No equation is written twice.
+The code is generated from each system's own functions: one substep of its flow with limits and events and whether it
+meets any, the right-hand side, the energy and the power, the points of its sketch. No equation is written twice.
 """
 
 import json
@@ -44,6 +44,7 @@ def system_script(system: System) -> str:
         "actionTable": spec.action_table,
         "reset": None if system.task is None else {"low": system.reset_low, "high": system.reset_high},
         "maxSubstep": system.max_substep, "rounding": ROUNDING,
+        "kink": _kink(system),
         "view": view_values(system),
         "sketch": _sketch(system),
     }  # fmt: skip
@@ -52,8 +53,14 @@ def system_script(system: System) -> str:
         "substep": function_text(system.substep, {"u": inputs, "h": step}, {"x": state}),
         "rate": function_text(system.derivative, {"u": inputs}, {"x": state}),
     }
+    if system.has_kinks:
+        functions["touch"] = function_text(
+            lambda x, u, h: system.touches(x, u, h).double(), {"u": inputs, "h": step}, {"x": state}
+        )
     if system.energy is not None:
         functions["energy"] = function_text(system.total_energy, {}, {"x": state})
+    if system.power is not None:
+        functions["power"] = function_text(system.input_power, {"u": inputs}, {"x": state})
     if system.views.sketch is not None:
         functions["points"] = function_text(lambda x: _points(system, x), {}, {"x": state})
     code = ",\n".join(f"{name}: {text}" for name, text in functions.items())
@@ -73,6 +80,13 @@ def _systems_script(names: tuple[str, ...]) -> str:
     return "\n".join(
         [f"globalThis.tdEngine.tableaux = {json.dumps(tableaux)};", *(system_script(SYSTEMS[name]) for name in names)]
     )
+
+
+def _kink(system: System) -> str | None:
+    """What breaks the smooth flow, for readers; None where nothing does."""
+    if not system.has_kinks:
+        return None
+    return "touch of a limit" if system.clips else "impact"
 
 
 def _sketch(system: System) -> dict | None:
