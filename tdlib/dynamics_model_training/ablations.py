@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,7 +44,7 @@ from tdlib.training import FitResult, Trial, UnfinishedFit, fit, fit_key
 TABLE = "ablations"
 ARM = Arm(FAMILY, "baseline", train_frequency=MAIN_RATE)  # whose training it is that differs
 BATCH = 32  # windows, as in the founding document
-NUM_VALIDATIONS, VALIDATED = 4, 128  # windows each time
+VALIDATED = 128  # windows each time
 PLAIN, REFUSED = "plain", "a log with NaN"
 FEW, NARROW, MORE = "few", "narrow", "more"  # episodes to train on
 
@@ -134,7 +135,7 @@ def ablate(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd.DataFra
         |---|---|
         | train_loss, val_loss | at the end, (Δt·σ)² |
         | gap | their ratio, held-out over training |
-        | grad_norm | mean gradient norm of the first quarter of the steps, before clipping |
+        | grad_norm | mean gradient norm before clipping, of the first quarter of the steps (of all if there are few) |
         | first_step, last_step | relative error of the first and the last step of the plain horizon, best weights |
         | finite | 1 if the training ended, 0 if a loss was not finite |
         | refused | 1 if the data were refused before training |
@@ -183,9 +184,10 @@ def _rows(run: Run, env: str, seeds: Mapping[int, object]) -> list[dict[str, obj
         own = case.ablation
         groups.setdefault((case.trial.model.needs.window, own.learning_rate, own.schedule), []).append(case)
     progress, done = Progress(f"ablations of {env}"), 0
+    num_validations = min(4, max(1, settings.num_steps // 25))  # a few steps are not worth several
     for (window, factor, schedule), alike in groups.items():
         rate = run.preset.training.learning_rate * factor
-        budget = window_budget(window, settings.num_steps, rate, BATCH, schedule, NUM_VALIDATIONS, VALIDATED)
+        budget = window_budget(window, settings.num_steps, rate, BATCH, schedule, num_validations, VALIDATED)
         names = [(case.ablation.name, case.seed) for case in alike]
         made_from = dataclasses.asdict(budget), settings.model_dump(), names, list(seeds.values())
         unfinished = UnfinishedFit(run.layout.unfinished, fit_key(TABLE, env, *made_from))
@@ -231,12 +233,12 @@ def _case(
     spec = sets["train"].spec
     positions = positions_of(spec)
     coordinates = [i for i, dim in enumerate(positions) if dim not in spec.angle_dims] if ablation.relative else []
-    functions = {}
+    functions: dict[str, Any] = {}
     if ablation.angles == "added":
         added = angle_transform([i for i, dim in enumerate(positions) if dim in spec.angle_dims])
         functions = {"transform_fn": added.transform_fn, "inverse_fn": added.inverse_fn}
 
-    def examples(dataset: TransitionDataset, windows: Mapping[str, int], raw: bool = False) -> Examples:
+    def examples(dataset: TransitionDataset, windows: Mapping[str, Any], raw: bool = False) -> Examples:
         if raw:
             dataset = dataclasses.replace(dataset, spec=dataclasses.replace(dataset.spec, angle_dims=()))
         return DynamicsDataset(dataset, coordinates, **windows, **functions).examples
