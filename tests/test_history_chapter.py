@@ -4,6 +4,7 @@ trainings that differ in one thing each."""
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -118,7 +119,7 @@ def test_symptoms_are_seen_and_what_stands_is_not_trained_again(run, monkeypatch
     assert np.allclose(scored["gap"], scored["val_loss"] / scored["train_loss"], rtol=1e-3, equal_nan=True)
     monkeypatch.setattr(ablations, "fit", None)
     again = ablate(run, ENV)
-    assert again.astype(str).equals(table.reset_index()[again.columns].astype(str))
+    pd.testing.assert_frame_equal(again, table.reset_index()[again.columns], check_dtype=False)
     measured = measure({"ablations": table.reset_index()})
     assert set(measured["metric"]) == {f"ablations.{name}" for name in OF_ABLATIONS} and measured["value"].notna().all()
     assert set(measured.query("metric == 'ablations.gap'")["detail"]) == set(ended[ended == 1].index)

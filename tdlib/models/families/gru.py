@@ -392,6 +392,12 @@ class GRUModel(DynamicsModel):
         other.form = StepForm(step_form, self.options.train_delta_t)
         return other
 
+    @property
+    def row_form(self) -> str:
+        """Where the memory is carried and neither decays nor follows a field; see `tdlib.speed.row_form`."""
+        plain = self.clock in ("rows", "warped") and self.apply_delta is None
+        return "gru" if plain and self.options.memory == "carried" else ""
+
     def structure(self) -> tuple:
         return (*super().structure(), self.clock)
 
