@@ -89,16 +89,18 @@ def _gru(stack: Stack, dtype: torch.dtype) -> GRUSteps:
     order += [layout.features.index(cos) for _, cos, _ in layout.angles]
     owners = [*range(spec.state_dim), *spec.angle_dims]
     scale = weights["scales.rate_scale"][:, owners]
-    found = (
-        input_gates,
-        memory_gates,
-        bias[:, 2 * width :].unsqueeze(-1),
-        weights["network.weight"][:, order] * scale.unsqueeze(-1),
-        (weights["network.bias"][:, order] * scale).unsqueeze(-1),
+    warped = weights["train_delta_t"].to(dtype) if template.clock == "warped" else None
+    return GRUSteps(
+        input_gates=input_gates.to(dtype),
+        memory_gates=memory_gates.to(dtype),
+        bias=bias[:, 2 * width :].unsqueeze(-1).to(dtype),
+        change=(weights["network.weight"][:, order] * scale.unsqueeze(-1)).to(dtype),
+        change_bias=(weights["network.bias"][:, order] * scale).unsqueeze(-1).to(dtype),
+        coefficients=coefficients,
+        angles=tuple(spec.angle_dims),
+        relative=relative,
+        train_delta_t=warped,
     )
-    warped = weights["train_delta_t"].to(dtype) if template.clock == "warped" else None  # type: ignore[attr-defined]
-    folded = (x.to(dtype).contiguous() for x in found)
-    return GRUSteps(*folded, coefficients, tuple(spec.angle_dims), relative, warped)
 
 
 ROW_FORMS: dict[str, Callable[..., RowSteps]] = {
