@@ -137,7 +137,7 @@ def ablate(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd.DataFra
         | gap | their ratio, held-out over training |
         | grad_norm | mean gradient norm before clipping, of the first quarter of the steps (of all if there are few) |
         | first_step, last_step | relative error of the first and the last step of the plain horizon, best weights |
-        | finite | 1 if the training ended, 0 if a loss was not finite |
+        | finite, stopped | 1 and 0 if the training ended, 0 and 1 if a loss was not finite |
         | refused | 1 if the data were refused before training |
         | off_circle | RMS distance of predicted (cos, sin) from the unit circle at the last step |
         | n | windows scored |
@@ -286,6 +286,7 @@ def _row(case: Case, result: FitResult, num_examples: int) -> dict[str, object]:
         "first_step": errors[0],
         "last_step": errors[-1],
         "finite": float(finite),
+        "stopped": float(not finite),
         "refused": 0.0,
         "off_circle": _off_circle(network, case.test, num_examples),
         "n": int(found.steps["n"].iloc[0]),

@@ -13,10 +13,11 @@ COLUMNS = [*KEYS, "seed", "value", "n"]
 ROLLOUT_TIMES = (0.5, 1.0)  # [s]
 SUCCESS = "control.success"  # the one measure that is a share of episodes
 # shares of pairs or of trainings, which can be 0 and then have no logarithm
-SHARES = ("ensemble.alarms", "ensemble.missed", "ablations.finite", "ablations.refused")
+SHARES = ("ensemble.alarms", "ensemble.missed", "ablations.finite", "ablations.stopped", "ablations.refused")
 BESIDE = ("ppo", "contacts", "shift")  # test sets that are quoted beside the pooled one
 OF_ABLATIONS = (
-    "train_loss", "val_loss", "gap", "grad_norm", "first_step", "last_step", "finite", "refused", "off_circle",
+    "train_loss", "val_loss", "gap", "grad_norm", "first_step", "last_step", "finite", "stopped", "refused",
+    "off_circle",
 )  # fmt: skip
 LIMIT = "limit."  # begins the names of what perfect learning would score
 BELOW_ZERO = (  # of the rest, an interval ends at 0
