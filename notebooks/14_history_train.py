@@ -85,7 +85,7 @@ run.save_figure("history", f"{env}-curves", draw_training_overview, own, part=ch
 # ## One thing changed
 #
 # The founding document's tips and its troubleshooting name a change and what it is good for. Each row is one training
-# that differs from the plain one in one thing; the [page](../book/history_advice.md) reads them.
+# that differs from the plain one in one thing, scored on the same held-out episodes.
 
 # %%
 ablated = ablate(run, env, seeds)
