@@ -34,7 +34,9 @@ train_frequencies: list = []  # for example [20, mixed]
 seeds: list = []  # some of the preset's seeds
 
 # %% tags=["part:imports"]
+from tdlib.dynamics_model_training.ablations import PLAIN, ablate
 from tdlib.figures import WholeTable, draw_coverage, draw_training_overview, live_curve
+from tdlib.figures.history_models import draw_ablations
 from tdlib.study.live import live
 from tdlib.study.phases.collect import collect_environment, load_coverage
 from tdlib.study.phases.data_check import check_data
@@ -78,6 +80,21 @@ WholeTable(training_means(summary).round(4))
 curves = load_curves(run, env, chosen)
 own = curves[curves["model"] == memory]
 run.save_figure("history", f"{env}-curves", draw_training_overview, own, part=chosen.label)
+
+# %% [markdown]
+# ## One thing changed
+#
+# The founding document's tips and its troubleshooting name a change and what it is good for. Each row is one training
+# that differs from the plain one in one thing, scored on the same held-out episodes.
+
+# %%
+ablated = ablate(run, env, seeds)
+part = chosen.label
+run.save_figure("history", f"{env}-ablations", draw_ablations, ablated, plain=PLAIN, part=part)
+
+# %%
+values = ["train_loss", "val_loss", "first_step", "last_step", "finite", "refused"]
+ablated.groupby("ablation", sort=False)[values].mean().round(3)
 
 # %% [markdown]
 # In JupyterLab every choice draws this small figure again. On a page the first one stands still; the

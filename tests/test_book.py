@@ -17,6 +17,7 @@ from javascript import Scripts
 from tdlib.grid.jobs import grid_jobs
 from tdlib.study.book import WHOLE_BOOK, runs_of
 from tdlib.study.chapters import CHAPTERS, STUDY, load_chapter
+from tdlib.study.measurements import OF_ABLATIONS
 from tdlib.study.presets import load_preset
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,6 +45,7 @@ FIGURES = [
     "physics/variations.png",
     "history/double_cart_pole-rates.png", "history/oscillator-rates.png", "history/treatments.png",
     "history/oscillator-rows.png", "history/double_cart_pole-control.png",
+    "history/double_cart_pole-ablations.png",
 ]  # fmt: skip
 VIDEOS = [
     "pendulum_baseline_10hz_on_50hz.mp4",
@@ -488,10 +490,11 @@ def test_queries_are_well_formed():
     known = {"ensemble.auroc", "one_step.mse", "one_step.relative_error", "rollout.relative_error",
              "consistency.defect", "consistency.relative_error", "control.return", "control.success",
              "control.regret", "one_step.ppo.relative_error", "one_step.contacts.relative_error",
-             "field.relative_error", "field.divergence_error"}  # fmt: skip
+             "field.relative_error", "field.divergence_error",
+             *(f"ablations.{name}" for name in OF_ABLATIONS)}  # fmt: skip
     for page, query in found:
         parsed = td_tables.parse_query(query)
-        assert parsed["metric"] in known and parsed["env"] in ENVS, f"{page}: {query}"
+        assert parsed["metric"] in known and parsed["env"] in (*ENVS, "double_cart_pole"), f"{page}: {query}"
 
 
 def test_every_part_has_a_figure_and_a_number():

@@ -28,11 +28,16 @@ CASES = [
     ("lstm", {"form": "concat"}),
     ("lstm", {"form": "scaled_concat", "size": "medium"}),
     ("ensemble", {"form": "scaled_concat", "num_members": 3}),
+    ("gru", {"form": "none", "hidden_dim": 16}),
+    ("gru", {"form": "scaled_concat", "hidden_dim": 16}),
+    ("gru", {"form": "warped", "hidden_dim": 16}),
 ]
 RECORDED = [
     ("newtonian", {"solver": "euler", "trajectory": "shooting"}),
     ("velocity", {"solver": "midpoint"}),
     ("port_hamiltonian", {"solver": "rk4", "substeps": 2}),
+    ("gru", {"form": "decay", "hidden_dim": 16}),
+    ("gru", {"memory": "window", "hidden_dim": 16, "history_length": 4}),
 ]
 IDS = ["-".join(map(str, (name, *options.values()))) for name, options in CASES + RECORDED]
 
@@ -96,7 +101,28 @@ def test_prepared_models_predict_as_the_models(env, name, options, dtype, tolera
     torch.testing.assert_close(found, expected(stack, state, actions, 0.04, past), rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("name", ["jump", "lstm", "newtonian"])
+@pytest.mark.parametrize("relative", [(0,), (0, 3, 4)])
+def test_a_memory_counts_coordinates_from_its_first_row(relative):
+    """With a past, with one that has a gap, without any; and many plans beside each other."""
+    spec = SYSTEMS["double_cart_pole"].spec
+    stack = stack_of(spec, "gru", {"hidden_dim": 16, "relative": relative}, torch.float64)
+    state, actions, past = batch(spec, torch.float64, (3, 2, 4))
+    assert not past.mask.all()
+    models = prepared(stack)
+    for known in (past, None):
+        found = models.predict_sequence(state, actions, 0.04, known)
+        wanted = expected(stack, state, actions, 0.04, known)
+        torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
+    flat = [x.flatten(1, 2) for x in (state, actions, torch.full(actions.shape[:-1], 0.04, dtype=torch.float64))]
+    past = Context(*(x.expand(3, 2, 4, *x.shape[3:]).flatten(1, 2) for x in past.tensors()))
+    asked = [Query(*flat, past), Query(*(x[:, :3] for x in flat))]
+    with_past, without = predict_queries(models, asked, dtype=torch.float64)
+    wanted_past = expected(stack, state, actions, 0.04, batch(spec, torch.float64, (3, 2, 4))[2])
+    torch.testing.assert_close(with_past, wanted_past.flatten(1, 2), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(without, wanted.flatten(1, 2)[:, :3], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["jump", "lstm", "newtonian", "gru"])
 @pytest.mark.parametrize("discrete", [False, True])
 def test_systems_with_many_inputs(name, discrete):
     spec = EnvironmentSpec(

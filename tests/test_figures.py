@@ -18,6 +18,7 @@ from tdlib.core.facts import RATES
 from tdlib.evaluation.tables import arm_of, tidy
 from tdlib.figures import dark, heatmaps, live, style, theme
 from tdlib.figures.conclusions import conclusion
+from tdlib.figures.history_models import draw_ablations
 from tdlib.figures.live_picture import LivePicture
 from tdlib.figures.save import png_bytes
 from tdlib.figures.selection import is_placed, key_arms, pick, shown_arms
@@ -212,6 +213,12 @@ def priors():
 GRUS = [member for member in ALL if member["model"] == "gru" or member["form"] == "scaled_concat"]
 
 
+def ablated():
+    names = [name for name in ("plain", "raw angles", "boundless learning rate") for _ in range(2)]
+    columns = {"ablation": names, "seed": [0, 1] * 3, "last_step": [0.1, 0.2, 0.3, 0.4, 1.0, 1.1]}
+    return pd.DataFrame(columns | {"env": "Pendulum-v1", "gap": [1.5, 2.0, 3.0, 3.5, np.nan, np.nan]})
+
+
 def known_rows(members):
     rates = ["5", "20", "100", "irregular"]
     pasts = ["0 rows", "1 rows", "8 rows", "every other of 8 rows"]
@@ -268,6 +275,7 @@ DRAWINGS = {
     "energy_beside_error": lambda: figures.draw_energy_beside_error(priors(), rate="10"),
     "memories": lambda: figures.draw_memories(one_step(GRUS), limits(), "gru"),
     "known_rows": lambda: figures.draw_known_rows(known_rows(GRUS), "gru"),
+    "ablations": lambda: draw_ablations(ablated(), "plain"),
     "treatments": lambda: figures.draw_treatments(treatments(), "gru", ("5", "25", "100"), "20"),
     "live_rollout": lambda: LivePicture(
         live.live_rollout, trajectories(FEW), arm="baseline, 20 Hz", test_frequency="50", seed=0, start=0

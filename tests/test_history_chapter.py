@@ -1,11 +1,20 @@
-"""The history chapter on a tiny run: a member scored in windows of its rate, and a film of the arm that is asked."""
+"""The history chapter on a tiny run: a member scored in windows of its rate, a film of the arm that is asked, and
+trainings that differ in one thing each."""
+
+import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 import yaml
 
+from tdlib.data import load_dataset
+from tdlib.dynamics_model_training import ablations
+from tdlib.dynamics_model_training.ablations import ABLATIONS, PLAIN, REFUSED, ablate, chosen_episodes
 from tdlib.dynamics_model_training.evaluate import evaluate_member, report
 from tdlib.study.arms import Arm
+from tdlib.study.measurements import OF_ABLATIONS, measure
 from tdlib.study.phases.control_film import film_control, filmed_arm
 from tdlib.study.phases.train import ensure_trained
 from tdlib.study.presets import PRESET_FOLDER
@@ -53,3 +62,69 @@ def test_the_arm_that_is_asked_for_is_filmed(run):
     missing = film_control(run, ENV, select_arms(run, methods=["baseline"]), OF_TWO)
     assert isinstance(missing, Missing) and "gru/multi_resolution" in str(missing)
     assert str(film_control(run, ENV)).count(filmed_arm().model)  # the main model, which this run does not have
+
+
+# --- trainings that differ in one thing each ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cases(run):
+    return {case.ablation.name: case for case in ablations._cases(run, ENV, 0)}
+
+
+def test_each_training_differs_from_the_plain_one_in_what_it_says(cases):
+    plain = cases[PLAIN].trial
+    differs = {}
+    for name, case in cases.items():
+        model = case.trial.model
+        options = dataclasses.asdict(model.options).items() - dataclasses.asdict(plain.model.options).items()
+        found = {key for key, _ in options}
+        found |= {"angles"} if model.spec.angle_dims != plain.model.spec.angle_dims else set()
+        found |= {"data"} if not torch.equal(case.trial.train[0].state[:9, 0], plain.train[0].state[:9, 0]) else set()
+        found |= {"amount"} if len(case.trial.train[0]) != len(plain.train[0]) else set()
+        found |= {"scales"} if case.trial.keeps_scales else set()
+        differs[name] = found
+        assert case.test.prediction_horizon == 3 and case.test.history_length == model.options.history_length
+    assert differs == {
+        PLAIN: set(), "narrow data": {"data"}, "absolute coordinates": {"relative"}, "raw angles": {"angles"},
+        "history of one row": {"history_length"}, "horizon of one step": {"prediction_horizon"},
+        "an eighth of the width": {"hidden_dim"}, "cosine schedule": set(), "weight decay": {"weight_decay"},
+        "unit scales": {"scales"}, "high learning rate": set(), "boundless learning rate": set(),
+        "more data": {"data", "amount"}, "dropout": {"dropout"}, "pairs that add": {"angles"},
+    }  # fmt: skip
+    assert (cases["unit scales"].trial.model.rate_scale == 1).all()
+
+
+def test_narrow_episodes_are_those_nearest_to_rest(run):
+    dataset = load_dataset(ablations._paths(run, ENV, 0)["train"])
+    scale = np.arange(dataset.num_episodes, 0, -1)  # the last ones move least
+    shrunk = dataclasses.replace(
+        dataset, state=dataset.state * np.repeat(scale, dataset.episode_lengths)[:, None] * 1e-3
+    )
+    few, narrow, more = (chosen_episodes(shrunk, which, 2, seed=0) for which in ("few", "narrow", "more"))
+    assert narrow.tolist() == [dataset.num_episodes - 2, dataset.num_episodes - 1]
+    assert len(few) == 2 and more.tolist() == list(range(dataset.num_episodes))
+    assert {tuple(chosen_episodes(shrunk, "few", 2, seed)) for seed in range(9)} != {tuple(few)}
+
+
+def test_symptoms_are_seen_and_what_stands_is_not_trained_again(run, monkeypatch):
+    table = ablate(run, ENV).set_index("ablation")
+    assert list(table.index) == [*(each.name for each in ABLATIONS), REFUSED]
+    assert table.loc[REFUSED, "refused"] == 1  # a number that is not finite stops it before it begins
+    ended = table["finite"].drop(REFUSED)
+    assert ended["boundless learning rate"] == 0 and (ended.drop("boundless learning rate") == 1).all()
+    assert table.loc["pairs that add", "off_circle"] > 1e-4 and table["off_circle"].notna().sum() == 1
+    scored = table.drop(REFUSED)
+    assert scored[["first_step", "last_step"]].gt(0).all().all() and scored["n"].gt(0).all()
+    assert np.allclose(scored["gap"], scored["val_loss"] / scored["train_loss"], rtol=1e-3, equal_nan=True)
+    monkeypatch.setattr(ablations, "fit", None)
+    again = ablate(run, ENV)
+    pd.testing.assert_frame_equal(again, table.reset_index()[again.columns], check_dtype=False)
+    measured = measure({"ablations": table.reset_index()})
+    assert set(measured["metric"]) == {f"ablations.{name}" for name in OF_ABLATIONS} and measured["value"].notna().all()
+    assert set(measured.query("metric == 'ablations.gap'")["detail"]) == set(ended[ended == 1].index)
+
+
+def test_a_preset_that_says_nothing_of_them_has_none(run):
+    without = dataclasses.replace(run, preset=run.preset.model_copy(update={"ablations": None}))
+    assert ablate(without, ENV).empty

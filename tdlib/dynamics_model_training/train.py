@@ -7,7 +7,7 @@ best weights are kept. AdamW, gradients of norm 1 at most.
 import logging
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -128,32 +128,19 @@ def train_dynamics_model(
         data_dir, task_name, coordinate_indices, angle_indices, (history_length, prediction_horizon), transform
     )
     train, val = examples.split(seed)
-    (parts, offsets), (held_out, held_out_offsets) = train.transitions(), val.transitions()
-    settings = {
+    options = {
         "hidden_dim": hidden_size,
-        "history_length": history_length,
-        "prediction_horizon": prediction_horizon,
-        "relative": examples.relative,
         "memory": memory,
         "loss_on": loss_on,
         "form": form,
         "dropout": float(dropout),
         "weight_decay": float(weight_decay),
-        "train_delta_t": float(np.median(np.concatenate([x.delta_t for x in train.sets]))),
     }
-    model = _model(examples, settings, seed, pretrained)
+    trial = untrained(train, val, task_name, seed, pretrained=pretrained, **options)
     rate = learning_rate if pretrained is None else fine_tuning_rate
     per_epoch = math.ceil(len(train) / batch_size)
-    budget = Budget(
-        num_steps=num_epochs * per_epoch,
-        learning_rate=rate,
-        batch_size=batch_size * examples.window,
-        warmup_fraction=0.0 if lr_schedule == "constant" else 0.05,
-        patience=num_epochs + 1,
-        num_validations=num_epochs,
-        validation_size=len(val) * examples.window**2,  # all of them, as `StackRun` counts
-        clip=CLIP,
-        schedule=lr_schedule,
+    budget = window_budget(
+        examples.window, num_epochs * per_epoch, rate, batch_size, lr_schedule, num_epochs, num_windows=len(val)
     )
     config = {
         "env": examples.spec.name,
@@ -166,35 +153,97 @@ def train_dynamics_model(
         "lr_schedule": lr_schedule,
         "seed": seed,
         "num_examples": {"train": len(train), "val": len(val)},
-        "delta_t_support": delta_t_support(parts),
+        "delta_t_support": delta_t_support(trial.train),
         **_described(examples),
     }
     folder = Path(CHECKPOINTS if checkpoint_dir is None else checkpoint_dir) / task_name
 
     def save(name: str, curves: pd.DataFrame, epoch: int) -> None:
         described = config | {"epoch": epoch, "history": _history(curves)}
-        save_checkpoint(folder / name, model, described, curves)
-        describe(model, described)
+        save_checkpoint(folder / name, trial.model, described, curves)
+        describe(trial.model, described)
 
-    def validated(trial: Trial, step: int, curves: pd.DataFrame) -> None:
-        del trial  # there is one
+    def validated(one: Trial, step: int, curves: pd.DataFrame) -> None:
+        del one  # there is one
         epoch, losses = step // per_epoch, curves["val_loss"]
         if epoch == 0 or losses.iloc[-1] < losses.iloc[:-1].min():
             save(BEST, curves, epoch)
         if epoch and epoch % EVERY == 0:
             save(OF_EPOCH.format(epoch), curves, epoch)
 
-    keeps = pretrained is not None
-    trial = Trial(Task(task_name), seed, model, parts, held_out, offsets, held_out_offsets, keeps_scales=keeps)
-    begins_with = [x.double().sum().item() for x in model.parameters()]
-    unfinished = UnfinishedFit(folder / UNFINISHED, fit_key(config, settings, begins_with))
+    begins_with = [x.double().sum().item() for x in trial.model.parameters()]
+    unfinished = UnfinishedFit(folder / UNFINISHED, fit_key(config, asdict(trial.model.options), begins_with))
     (result,) = fit([trial], budget, device, progress, unfinished, validated)
     save(BEST, result.curves, result.best_step // per_epoch)
     unfinished.clear()
     if result.stopped == "non_finite":
         done = f"{len(result.curves) - 1} of {num_epochs} epochs"
         logger.warning("training of %s stopped after %s: a loss is not finite; the best weights stay", task_name, done)
-    return _in_physical_units(model.eval(), examples.spec, examples.transform), _history(result.curves)
+    return in_physical_units(trial.model.eval(), examples), _history(result.curves)
+
+
+def untrained(
+    train: Examples,
+    val: Examples,
+    name: str,
+    seed: int,
+    *,
+    pretrained: Path | str | DynamicsModel | None = None,
+    **options: object,
+) -> Trial:
+    """Return a network with the windows that it is to be trained and scored on.
+
+    Args:
+        train: Examples to train on.
+        val: Held-out ones.
+        name: How messages call it.
+        seed: Of weights and batches.
+        pretrained: Checkpoint or network whose weights and scales it has, and which keeps its scales.
+        options: Of the GRU, beside those that the examples decide.
+    """
+    (parts, offsets), (held_out, held_out_offsets) = train.transitions(), val.transitions()
+    settings = options | {
+        "history_length": train.history_length,
+        "prediction_horizon": train.prediction_horizon,
+        "relative": train.relative,
+        "train_delta_t": float(np.median(np.concatenate([x.delta_t for x in train.sets]))),
+    }
+    model = _model(train, settings, seed, pretrained)
+    keeps = pretrained is not None
+    return Trial(Task(name), seed, model, parts, held_out, offsets, held_out_offsets, keeps_scales=keeps)
+
+
+def window_budget(
+    window: int,
+    num_steps: int,
+    learning_rate: float,
+    batch_size: int,
+    schedule: str,
+    num_validations: int,
+    num_windows: int,
+) -> Budget:
+    """Return a budget that is counted in windows and stops no training early.
+
+    Args:
+        window: Intervals of a window.
+        num_steps: Optimizer steps.
+        learning_rate: Of AdamW.
+        batch_size: Windows per step.
+        schedule: `constant`, or `cosine` after a warm-up.
+        num_validations: Spread evenly over the steps.
+        num_windows: Scored at each of them.
+    """
+    return Budget(
+        num_steps=num_steps,
+        learning_rate=learning_rate,
+        batch_size=batch_size * window,
+        warmup_fraction=0.0 if schedule == "constant" else 0.05,
+        patience=num_validations + 1,
+        num_validations=num_validations,
+        validation_size=num_windows * window**2,  # as `StackRun` counts
+        clip=CLIP,
+        schedule=schedule,
+    )
 
 
 def load_trained_model(
@@ -226,7 +275,7 @@ def load_trained_model(
         rule = f"be that of the checkpoint, {wanted}" if wanted else "be absent, as in the checkpoint"
         raise ValueError(f"transform_fn must {rule}, got {transform and transform.name}")
     spec = model.spec if transform is None else spec_from_values(config["physical_spec"])
-    return _in_physical_units(_give_delta(model, spec, transform), spec, transform), config
+    return _turned_back(_give_delta(model, spec, transform), spec, transform), config
 
 
 def checkpoint_folder(path: Path | str) -> Path:
@@ -332,8 +381,12 @@ def _give_delta(model: GRUModel, spec: EnvironmentSpec, transform: Transform | N
     return model
 
 
-def _in_physical_units(model: DynamicsModel, spec: EnvironmentSpec, transform: Transform | None) -> DynamicsModel:
-    """Return the model, or what turns its predictions into physical states, where that can be."""
+def in_physical_units(model: DynamicsModel, examples: Examples) -> DynamicsModel:
+    """Return a trained network, or what turns its predictions into physical states, where that can be."""
+    return _turned_back(model, examples.spec, examples.transform)
+
+
+def _turned_back(model: DynamicsModel, spec: EnvironmentSpec, transform: Transform | None) -> DynamicsModel:
     if transform is None or transform.inverse_fn is None:
         return model
     return describe(TransformedModel(model, spec, transform), Record(model.record))

@@ -1,4 +1,4 @@
-"""A model with a history: its losses while it was trained, and its errors over the steps it predicts."""
+"""A model with a history: losses while it was trained, errors over the steps it predicts, what one change does."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from tdlib.figures.style import (
     shared_legend,
     style,
 )
-from tdlib.figures.words import number_text
+from tdlib.figures.words import number_text, seeds_text
 
 MODEL = "model"
 LOOKS: dict[str, dict[str, Any]] = {  # predictor -> look of its line
@@ -25,6 +25,7 @@ LOOKS: dict[str, dict[str, Any]] = {  # predictor -> look of its line
     "last delta": {"color": NEUTRAL["text"], "marker": "^", "linestyle": ":"},
 }
 ERRORS = {"mse": "mean squared error", "mae": "mean absolute error"}
+ABLATED = {"last_step": "error / plain", "gap": "held-out / training"}
 LOSSES = {"train_loss": ("training", NEUTRAL["muted"]), "val_loss": ("held-out files", METHOD_COLORS["baseline"])}
 
 
@@ -84,3 +85,45 @@ def draw_prediction_errors(table: pd.DataFrame, task: str) -> Drawing:
     caption += f", and the error {number_text(last.loc[MODEL, 'relative_error'])} of the true change." if known else "."
     alt = f"Mean squared and mean absolute error against the step predicted, of {', '.join(last.index)}."
     return Drawing(figure, caption, alt, table)
+
+
+def draw_ablations(table: pd.DataFrame, plain: str) -> Drawing:
+    """Draw what trainings come to that differ in one thing each: their error beside the plain one's, and their losses.
+
+    Args:
+        table: Rows env, ablation, seed, last_step (relative error), gap (held-out over training loss; NaN if unknown).
+        plain: The training that the others are set beside.
+
+    Raises:
+        NothingToDrawError: If it is not there.
+    """
+    env, kept = str(table["env"].iloc[0]), table.dropna(subset=["last_step"])
+    wide = kept.pivot(index="ablation", columns="seed", values="last_step").reindex(dict.fromkeys(kept["ablation"]))
+    if plain not in wide.index:
+        raise NothingToDrawError(f"there is no {plain} training")
+    shown = {"last_step": wide / wide.loc[plain]}
+    shown["gap"] = kept.pivot(index="ablation", columns="seed", values="gap").reindex(wide.index)
+    with style():
+        figure, axes = new_figure(1, 2, height=0.8 + 0.24 * len(wide), sharey=True)
+        for axis, (column, label) in zip(axes[0], ABLATED.items(), strict=True):
+            values, places = shown[column], np.arange(len(wide))
+            for seed in values:
+                axis.plot(values[seed], places, ".", color=NEUTRAL["muted"])
+            means = np.exp(np.log(values).mean(axis=1))
+            axis.plot(means, places, "o", color=METHOD_COLORS["baseline"])
+            axis.axvline(1.0, color=NEUTRAL["muted"], linestyle=":")
+            axis.set(xscale="log", xlabel=label)
+            plain_log_axis(axis.xaxis)
+        axes[0, 0].set_yticks(places, wide.index)
+        axes[0, 0].invert_yaxis()
+    ratios = np.exp(np.log(shown["last_step"]).mean(axis=1)).drop(plain)
+    caption = (
+        f"{env}: relative error of the last step predicted, over that of the {plain} training, and held-out loss over "
+        f"training loss at the end. Dots: n = {seeds_text(wide.shape[1])}; circles: geometric means; a training whose "
+        f"loss was not finite has no second one."
+    )
+    if len(ratios):
+        worst = ratios.idxmax()
+        caption += f" Most is lost on {env} by {worst}: {number_text(ratios[worst])} times the error."
+    alt = f"Error and losses of {len(wide)} trainings, each with one thing changed: {', '.join(wide.index)}."
+    return Drawing(figure, caption, alt, kept)

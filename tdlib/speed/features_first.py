@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from tdlib.models.contract import Context
-from tdlib.speed.row_form import RowFormed, has_row_form, row_steps
+from tdlib.speed.row_form import RowFormed, RowSteps, has_row_form, row_steps
+from tdlib.speed.row_gru import GRUSteps
 from tdlib.speed.row_steps import Columns, MapSteps, MemorySteps
 from tdlib.speed.rows import RowLayout
 from tdlib.speed.structure import has_memory, num_models, select_models, widest_layer
@@ -38,7 +39,7 @@ class FeaturesFirst:
         self.models, self.has_memory = models, has_memory(models)
         self.layout = RowLayout(models.spec)
         self.num_models, self.widest = num_models(models), widest_layer(models)
-        self._steps: dict[torch.dtype, MapSteps | MemorySteps] = {}
+        self._steps: dict[torch.dtype, RowSteps] = {}
 
     @torch.no_grad()
     def predict_sequence(
@@ -64,7 +65,7 @@ class FeaturesFirst:
         inputs = actions.reshape(count, num_columns, num_steps, -1).permute(3, 2, 0, 1)
         rows[self.layout.action, :-1] = self.layout.encode_actions(inputs)
         rows[self.layout.one] = 1.0
-        memory = self._shared_memory(steps, batch, context) if isinstance(steps, MemorySteps) else []
+        memory = [] if isinstance(steps, MapSteps) else self._shared_memory(steps, batch, context)
         width = max(SMALLEST, CHUNK // (count * self.widest))
         for begin in range(0, num_columns, width):
             part = rows[..., begin : begin + width]
@@ -73,7 +74,8 @@ class FeaturesFirst:
                 continue
             columns = Columns(self.layout, count, part.shape[-1], state)
             own = [x[..., begin : begin + width].contiguous() for x in memory]
-            advance, interval = steps.by_interval(columns, own), state.new_full((count, part.shape[-1]), delta_t)
+            interval = state.new_full((count, part.shape[-1]), delta_t)
+            advance = steps.by_interval(columns, own, interval)
             for t in range(num_steps):
                 columns.action.copy_(part[self.layout.action, t])
                 advance(part[:size, t], interval, part[:size, t + 1])
@@ -117,14 +119,14 @@ class FeaturesFirst:
         """Return some of the models, by index (k,)."""
         return FeaturesFirst(select_models(self.models, index))
 
-    def row_steps(self, dtype: torch.dtype) -> MapSteps | MemorySteps:
+    def row_steps(self, dtype: torch.dtype) -> RowSteps:
         """Return the models' steps with folded weights."""
         if dtype not in self._steps:
             self._steps[dtype] = row_steps(self.models, dtype)
         return self._steps[dtype]
 
-    def _memory_after(self, steps: MemorySteps, context: Context) -> list[Tensor]:
-        """Memory after the true steps of a context (K, N, C, ...): (K, H, N) twice; empty after a masked step."""
+    def _memory_after(self, steps: MemorySteps | GRUSteps, context: Context) -> list[Tensor]:
+        """What is carried after the true steps of a context (K, N, C, ...), (K, ·, N); zero after a masked step."""
         count, width = context.states.shape[:2]
         columns, memory = Columns(self.layout, count, width, context.states), steps.empty_memory(width)
         remember = steps.remember(columns, memory)
@@ -138,8 +140,10 @@ class FeaturesFirst:
                 part.masked_fill_(~context.mask[:, None, :, t], 0.0)
         return memory
 
-    def _shared_memory(self, steps: MemorySteps, batch: tuple[int, ...], context: Context | None) -> list[Tensor]:
-        """Memory of plans (K, *batch): (K, H, N) twice; a context's batch may have ones where theirs has more."""
+    def _shared_memory(
+        self, steps: MemorySteps | GRUSteps, batch: tuple[int, ...], context: Context | None
+    ) -> list[Tensor]:
+        """What plans (K, *batch) carry, (K, ·, N); a context's batch may have ones where theirs has more."""
         if context is None:
             return steps.empty_memory(math.prod(batch))
         shared = context.mask.shape[1:-1]

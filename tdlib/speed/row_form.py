@@ -1,8 +1,9 @@
 """Which models have a row form, and their weights folded into it.
 
-A class whose prediction is one residual network says so by its attribute `row_form`, a name in `ROW_FORMS`; a subclass
-does not inherit it, since it may compute anything. A row form has to earn its place by half the time of a recorded
-step: the jump model's does in planning, the LSTM's in evaluation with its contexts; those of fields did not.
+A class whose prediction is one residual network says so by its attribute or property `row_form`, a name in `ROW_FORMS`;
+a subclass does not inherit it, since it may compute anything. A row form has to earn its place by half the time of a
+recorded step: the jump model's and the GRU's do in planning, the LSTM's in evaluation with its contexts; those of
+fields did not.
 """
 
 from collections.abc import Callable
@@ -11,10 +12,12 @@ from typing import TypeGuard
 import torch
 
 from tdlib.models.derived import RecurrentRollout, RescaledIncrement
+from tdlib.speed.row_gru import GRUSteps
 from tdlib.speed.row_steps import MapSteps, MemorySteps
 from tdlib.speed.rows import StackWeights
 from tdlib.speed.stack import Stack
 
+RowSteps = MapSteps | MemorySteps | GRUSteps
 RowFormed = Stack | RescaledIncrement | RecurrentRollout
 
 
@@ -27,7 +30,7 @@ def has_row_form(models: object) -> TypeGuard[RowFormed]:
     return models.num_members == 1 or not models.has_memory
 
 
-def row_steps(models: RowFormed, dtype: torch.dtype) -> MapSteps | MemorySteps:
+def row_steps(models: RowFormed, dtype: torch.dtype) -> RowSteps:
     """Fold the weights of models that have a row form; they are taken as they are now."""
     if isinstance(models, Stack):
         return ROW_FORMS[_declared(models.template)](models, dtype)
@@ -37,7 +40,8 @@ def row_steps(models: RowFormed, dtype: torch.dtype) -> MapSteps | MemorySteps:
 
 
 def _declared(model: object) -> str:
-    return vars(type(model)).get("row_form", "")
+    found = vars(type(model)).get("row_form", "")
+    return found.__get__(model) if isinstance(found, property) else found
 
 
 def _residual_network(stack: Stack, dtype: torch.dtype, **derived: float) -> MapSteps:
@@ -63,8 +67,45 @@ def _residual_lstm(stack: Stack, dtype: torch.dtype) -> MemorySteps:
     return MemorySteps(input_gates.to(dtype), memory_gates.to(dtype), network.to(dtype), coefficients)
 
 
-ROW_FORMS: dict[str, Callable[..., MapSteps | MemorySteps]] = {
+def _gru(stack: Stack, dtype: torch.dtype) -> GRUSteps:
+    """The cell, what is relative and the changes of `tdlib.models.families.gru.GRUModel`, without windows."""
+    weights, spec, template = StackWeights(stack), stack.spec, stack.template
+    coefficients = weights["form.coefficients"]
+    input_gates = weights.fold_input(
+        weights["input_gates.weight"], weights["input_gates.bias"], "scales", gain=coefficients[:, 0]
+    )
+    memory_gates, bias = weights["memory_gates.weight"].clone(), weights["memory_gates.bias"].clone()
+    width = memory_gates.shape[-1]
+    layout, mean = weights.layout, weights["scales.normalizer.mean"]
+    relative = template.options.relative  # type: ignore[attr-defined]
+    for dim in relative:  # what is counted from another row has no mean to take off
+        column = layout.features.index(dim)
+        input_gates[..., layout.one] += input_gates[..., dim] * mean[:, column, None]
+    input_gates[:, : 2 * width, layout.one] += bias[:, : 2 * width]
+    for gates in (input_gates, memory_gates, bias):
+        gates[:, 2 * width :] *= 2.0  # the candidate
+    places = {row: (cos, sin) for row, cos, sin in layout.angles}
+    order = [layout.features.index(places[dim][1] if dim in places else dim) for dim in range(spec.state_dim)]
+    order += [layout.features.index(cos) for _, cos, _ in layout.angles]
+    owners = [*range(spec.state_dim), *spec.angle_dims]
+    scale = weights["scales.rate_scale"][:, owners]
+    warped = weights["train_delta_t"].to(dtype) if template.clock == "warped" else None
+    return GRUSteps(
+        input_gates=input_gates.to(dtype),
+        memory_gates=memory_gates.to(dtype),
+        bias=bias[:, 2 * width :].unsqueeze(-1).to(dtype),
+        change=(weights["network.weight"][:, order] * scale.unsqueeze(-1)).to(dtype),
+        change_bias=(weights["network.bias"][:, order] * scale).unsqueeze(-1).to(dtype),
+        coefficients=coefficients,
+        angles=tuple(spec.angle_dims),
+        relative=relative,
+        train_delta_t=warped,
+    )
+
+
+ROW_FORMS: dict[str, Callable[..., RowSteps]] = {
     "residual_network": _residual_network,
     "residual_lstm": _residual_lstm,
+    "gru": _gru,
 }
 DERIVED = ("rescaled", "composed")

@@ -149,17 +149,25 @@ class MemorySteps:
         shape = (len(self.memory_gates), self.memory_gates.shape[-1], num_columns)
         return [self.memory_gates.new_zeros(shape) for _ in range(2)]
 
-    def by_interval(self, columns: Columns, memory: list[Tensor]) -> Advance:
-        """Prepare `advance(state, delta_t, out)` as `MapSteps` does; the memory is overwritten at every step."""
+    def by_interval(self, columns: Columns, memory: list[Tensor], fixed: Tensor | None = None) -> Advance:
+        """Prepare `advance(state, delta_t, out)` as `MapSteps` does; the memory is overwritten at every step.
+
+        Args:
+            columns: Numbers that the cell reads.
+            memory: As `empty_memory`.
+            fixed: (K, N) the interval of all steps [s], if it is known.
+        """
         buffers, remember = self.network.buffers(columns.increment.shape[-1]), self.remember(columns, memory)
         coefficients = self.coefficients.to(columns.increment.dtype).unsqueeze(1)
+        known = None if fixed is None else step_size(coefficients, fixed)
 
         def advance(state: Tensor, delta_t: Tensor, out: Tensor) -> None:
             columns.load(state)
             columns.delta_t.copy_(delta_t)
             remember()
             self.network.into(columns.increment, columns.matrix, buffers, memory[0])
-            torch.addcmul(state, columns.change, step_size(coefficients, delta_t), out=out)
+            size = step_size(coefficients, delta_t) if known is None else known
+            torch.addcmul(state, columns.change, size, out=out)
 
         return advance
 

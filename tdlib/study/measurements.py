@@ -13,8 +13,13 @@ KEYS = ["metric", *ARM_AT_RATE, "detail"]  # identify one number, up to the seed
 COLUMNS = [*KEYS, "seed", "value", "n"]
 ROLLOUT_TIMES = (0.5, 1.0)  # [s]
 SUCCESS = "control.success"  # the one measure that is a share of episodes
-OF_PAIRS = ("ensemble.alarms", "ensemble.missed")  # shares of pairs, which can be 0 and then have no logarithm
+# shares of pairs or of trainings, which can be 0 and then have no logarithm
+SHARES = ("ensemble.alarms", "ensemble.missed", "ablations.finite", "ablations.stopped", "ablations.refused")
 BESIDE = ("ppo", "contacts", "shift")  # test sets that are quoted beside the pooled one
+OF_ABLATIONS = (
+    "train_loss", "val_loss", "gap", "grad_norm", "first_step", "last_step", "finite", "stopped", "refused",
+    "off_circle",
+)  # fmt: skip
 LIMIT = "limit."  # begins the names of what perfect learning would score
 BELOW_ZERO = (  # of the rest, an interval ends at 0
     "one_step.excess", "control.return", "control.regret",
@@ -42,6 +47,7 @@ def measure(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         *_energy(tables.get("energy_drift")),
         *_sequences(tables.get("dt_generalization")),
         *_known_rows(tables.get("known_rows")),
+        *_ablations(tables.get("ablations")),
     ]
     parts = [part for part in parts if len(part)]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
@@ -147,6 +153,14 @@ def _known_rows(errors: pd.DataFrame | None) -> list[pd.DataFrame]:
     if errors is None:
         return []
     return [_long(errors.assign(detail=errors["past"]), "known_rows.relative_error", "relative_error")]
+
+
+def _ablations(trainings: pd.DataFrame | None) -> list[pd.DataFrame]:
+    """What trainings that differ in one thing came to; columns that say nothing of one are left out."""
+    if trainings is None:
+        return []
+    named = trainings.assign(detail=trainings["ablation"])
+    return [_long(named.dropna(subset=[name]), f"ablations.{name}", name) for name in OF_ABLATIONS]
 
 
 def _limits(limits: pd.DataFrame | None) -> list[pd.DataFrame]:

@@ -21,7 +21,7 @@ import yaml
 
 from tdlib.study.arms import DEFAULT_SIZE
 from tdlib.study.layout import PREDICTED, ROOT
-from tdlib.study.measurements import OF_PAIRS, SUCCESS
+from tdlib.study.measurements import SHARES, SUCCESS
 from tdlib.study.verdicts import Claim
 from tdlib.systems import SYSTEMS
 
@@ -87,7 +87,7 @@ class Check:
     @property
     def logarithmic(self) -> bool:
         """Whether mean and interval are those of the logarithm: errors and their ratios, which are positive."""
-        return not self.share and self.minus is None and self.left["metric"] not in OF_PAIRS
+        return not self.share and self.minus is None and self.left["metric"] not in SHARES
 
 
 @dataclass(frozen=True)

@@ -150,6 +150,16 @@ class Control(_Section):
         return self
 
 
+class Ablations(_Section):
+    """Trainings of a model with a history that differ in one thing each."""
+
+    num_steps: PositiveInt  # optimizer steps of each
+    num_episodes: Annotated[int, Field(strict=True, ge=2)]  # that most of them are trained on
+    hidden_size: PositiveInt = 128
+    history_length: PositiveInt = 11
+    prediction_horizon: Annotated[int, Field(strict=True, ge=2)] = 9
+
+
 class Checks(_Section):
     """When the build fails."""
 
@@ -196,6 +206,7 @@ class Preset(_Section):
     evaluation: Evaluation = Evaluation()
     control: Control = Control()
     checks: Checks
+    ablations: Ablations | None = None  # where a chapter has them; None: none are made
     amounts: tuple[Share, ...] = ()  # shares of the data that some arms are trained on too
     variations: tuple[Variation, ...] = ()  # arms of several rates with one thing changed
     fewer_seeds: tuple[FewerSeeds, ...] = ()  # the first that concerns an arm says how many seeds it has

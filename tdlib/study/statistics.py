@@ -20,7 +20,7 @@ from tdlib.study.measurements import BELOW_ZERO, KEYS, SUCCESS, measure
 from tdlib.study.provenance import commit_of_memory, produced
 from tdlib.study.run import Run
 
-OTHER_TABLES = ("control_performance", "training_summary", "limits", "data_checks")
+OTHER_TABLES = ("control_performance", "training_summary", "limits", "data_checks", "ablations")
 PARTS_ONLY = ("state_errors",)  # what pictures are made of; not merged
 STATISTICS_COLUMNS = [*KEYS, "mean", "ci_low", "ci_high", "n_seeds", "n"]
 

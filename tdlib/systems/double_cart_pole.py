@@ -7,7 +7,7 @@ With absolute angles φ1 = θ1, φ2 = θ1 + θ2, κ = (l_c + l) m, and every rod
     ⎣ ·            ·                         m l_c² + I             ⎦ ⎣φ2''⎦
 
 The constants are those of MuJoCo's model in the history chapter's founding document, whose accelerations the equation
-reproduces to rounding; its soft end stops of the rail, 3.8 m from the middle, end an episode here.
+reproduces to rounding (a test); its soft end stops of the rail, 3.8 m from the middle, end an episode here.
 
 The task is to swing both rods up and hold them there, by the costs of that document. They are of the tip, which is
 computed from the state they are given: in a plan from the predicted one.
@@ -28,7 +28,7 @@ from tdlib.systems.task import Collection, Components, Number, Parameters, Plann
 
 RAIL = 3.8  # [m] to either side
 HEIGHT = 2.0  # [m] of the rail
-LENGTH = 1.0  # [m] of each rod
+LENGTH, RADIUS, ROD_MASS = 1.0, 0.045, 0.1  # [m], [m], [kg] of each rod, a capsule
 TOP = HEIGHT + 2 * LENGTH  # [m] of the tip with both rods upright
 WIDEST = (1.5, math.pi, math.pi, 1.0, 3.0, 3.0)  # [m], [rad], [m/s], [rad/s]: starts lie within
 NEAR_REST = (0.5, 0.2, 0.2, 0.2, 0.2, 0.2)  # hanging nearly still, from where one has to swing up
@@ -48,6 +48,14 @@ SPEC = EnvironmentSpec(
     input_high=(1.0,),
     reward_delta_t=0.02,
 )
+
+
+def _capsule_inertia() -> float:
+    """About the center, across the rod [kg m²]: a cylinder with half a ball at each end, of one density."""
+    balls = 4 / 3 * RADIUS / (LENGTH + 4 / 3 * RADIUS)  # their part of the mass
+    cylinder = LENGTH**2 / 12 + RADIUS**2 / 4
+    ends = 2 / 5 * RADIUS**2 + LENGTH**2 / 4 + 3 / 8 * LENGTH * RADIUS
+    return ROD_MASS * ((1 - balls) * cylinder + balls * ends)
 
 
 def equation(x: Components, u: Components, p: Parameters, m: Namespace) -> Components:
@@ -152,9 +160,9 @@ DOUBLE_CART_POLE = System(
     parameters={
         "gravity": 9.81,  # [m/s²]
         "cart_mass": 1.0,  # [kg]
-        "pole_mass": 0.1,  # [kg] each
+        "pole_mass": ROD_MASS,  # [kg] each
         "length": LENGTH,  # [m] each
-        "inertia": 0.0094246,  # [kg m²] of a rod about its center: a capsule of radius 0.045 m
+        "inertia": _capsule_inertia(),  # [kg m²] of a rod about its center
         "gear": 20.0,  # [N]
         "cart_damping": 1e-4,  # [N s/m]
         "pole_damping": 1e-2,  # [N m s]

@@ -23,10 +23,14 @@ sys.path[:0] = [str(HERE), str(HERE.parent.parent / ".peers")]
 import harness  # noqa: E402  (sets the threads before torch starts them)
 import torch  # noqa: E402
 import training_peers as peers  # noqa: E402
+from torch import Tensor  # noqa: E402
 
 from tdlib.core.seeding import torch_generator  # noqa: E402
 from tdlib.core.transitions import Transitions  # noqa: E402
+from tdlib.data import collect_random  # noqa: E402
+from tdlib.dynamics_model_training import DynamicsDataset  # noqa: E402
 from tdlib.models import SIZES, build_model  # noqa: E402
+from tdlib.models.families.gru import GRUOptions  # noqa: E402
 from tdlib.study.arms import Arm, build_arm  # noqa: E402
 from tdlib.systems import SYSTEMS  # noqa: E402
 from tdlib.training import Budget, Trial  # noqa: E402
@@ -38,6 +42,9 @@ UNIT, RATE = "ms / model / step", "model steps / s"
 JUMP = Arm("jump", "multi_resolution", "scaled_concat", train_frequency="mixed")
 SMALL = Arm("jump", "baseline", size="small", train_frequency="20")
 LSTM = Arm("lstm", "multi_resolution", "scaled_concat", train_frequency="mixed")
+GRU = Arm("gru", "baseline", train_frequency="20")
+GRU_SPEC = SYSTEMS["double_cart_pole"].spec
+WINDOWS = 32  # per step and model, as in the GRU's founding document
 NEWTONIAN = Arm("newtonian", "ode", "rk4", train_frequency="mixed")
 PORT = Arm("port_hamiltonian", "ode", "rk4", train_frequency="mixed")
 DISTINCT = (1, 3, 10, 30, 100, 256)
@@ -74,7 +81,11 @@ def stack_run(arm: Arm, count: int, device: str, sets: list[Transitions] | None 
 
 def stacked_steps(arm: Arm, count: int, device: str, chunks: int, sets: list[Transitions] | None = None) -> Callable:
     """A callable that takes `chunks * CHUNK` steps of a stack; recording or capturing is done before."""
-    run = stack_run(arm, count, device, sets)
+    return recorded_steps(stack_run(arm, count, device, sets), chunks)
+
+
+def recorded_steps(run: StackRun, chunks: int) -> Callable:
+    """A callable that takes `chunks * CHUNK` steps of a stack that it has recorded."""
     run.draw(CHUNK)
     run.prepare()
 
@@ -85,6 +96,32 @@ def stacked_steps(arm: Arm, count: int, device: str, chunks: int, sets: list[Tra
                 run.train_step(k, k)
 
     return steps
+
+
+def gru_run(count: int, memory: str) -> tuple[StackRun, Tensor, Tensor]:
+    """A stack of GRUs of the founding document's size; and its windows, features (N, T + 1, F) and inputs (N, T, A)."""
+    data = collect_random(GRU_SPEC.name, float(GRU.train_frequency), 0, 4000)
+    parts, offsets = data.transitions_with_offsets(torch.float32)
+    offsets, learners = torch.as_tensor(offsets), []
+    for seed in range(count):
+        model = build_model(GRU.model, GRU_SPEC, seed=seed, memory=memory, relative=(0,))
+        model.fit_scales(parts)
+        trial = Trial(GRU, seed, model, [parts], [parts], [offsets], [offsets])
+        learners.append(Learner(trial, model, *(torch_generator(seed, name) for name in ("batches", "validation"))))
+    length = model.needs.window
+    run = StackRun(learners, Budget(10_000, 1e-3, batch_size=WINDOWS * length, clip=1.0), "cpu")
+    examples = DynamicsDataset(data, [0]).examples
+    windows = examples.windows(range(len(examples)))
+    return run, model.scales.features(torch.cat([windows.states, windows.targets], dim=1)), windows.actions
+
+
+def gru_flops(memory: str) -> float:
+    """Arithmetic of the products in one step of one GRU, forward and backward."""
+    options = GRUOptions()
+    width, horizon, history = options.hidden_dim, options.prediction_horizon, options.history_length
+    rows = horizon * history if memory == "window" else history + horizon - 1
+    cell = (GRU_SPEC.feature_dim + peers.EMBEDDING + 1 + width) * 3 * width
+    return 3 * 2 * WINDOWS * (rows * cell + horizon * width * GRU_SPEC.feature_dim)
 
 
 def step_flops(arm: Arm) -> float:
@@ -105,7 +142,9 @@ def step_flops(arm: Arm) -> float:
 def rows(device: str = "cpu", quick: bool = False) -> list[harness.Row]:
     """Measure every case; on a card, stacks against one-model loops there and against the processor."""
     repeats = 3 if quick else 7
-    return _on_card(device, repeats) if device != "cpu" else _discrete(repeats) + _fields(repeats) + _irregular(repeats)
+    if device != "cpu":
+        return _on_card(device, repeats)
+    return _discrete(repeats) + _histories(repeats) + _fields(repeats) + _irregular(repeats)
 
 
 def version(package: str) -> str:
@@ -138,6 +177,25 @@ def _discrete(repeats: int) -> list[harness.Row]:
         name = f"tensor loop, Adam({next(iter(adam))}), {torch_name}"
         found.append(_row(SMALL, 1, "jump [256,256], one model", loop, 64, repeats=repeats, goal=1, peer_name=name))
     return [*found, _row(LSTM, 14, "lstm 64, stack of 14", None, 1, repeats=repeats, chunks=1)]
+
+
+def _histories(repeats: int, count: int = 5) -> list[harness.Row]:
+    """GRUs with a history: a stack against `nn.GRU`, one model after the other."""
+    found, torch_name, steps = [], f"torch {torch.__version__.split('+')[0]}", 16
+    for memory, words in (("window", "window read anew"), ("carried", "memory carried")):
+        run, features, inputs = gru_run(count, memory)
+        options = GRUOptions()
+        width, history = options.hidden_dim, options.history_length
+        plain = peers.PlainGRU(GRU_SPEC.feature_dim, GRU_SPEC.action_dim, width, history, memory == "carried")
+        row = harness.compare(
+            f"train gru {width}, {words}, batch {WINDOWS}, stack of {count}",
+            recorded_steps(run, 1),
+            peers.window_loop(features, inputs, plain, WINDOWS, steps),
+            count=count * CHUNK, peer_count=steps, unit=UNIT, flops=count * CHUNK * gru_flops(memory),
+            peer_name=f"nn.GRU and AdamW(fused), {torch_name}", repeats=min(repeats, 5), goal=2,
+        )  # fmt: skip
+        found.append(row)
+    return found
 
 
 def _fields(repeats: int) -> list[harness.Row]:

@@ -90,6 +90,53 @@ def gather_loop(
     return run
 
 
+class PlainGRU(nn.Module):
+    """`nn.GRU` on prepared rows of features and inputs, and the change read off its memory.
+
+    Args:
+        num_features: F.
+        num_inputs: A.
+        width: Length of the memory.
+        history: Rows that the first change is read off.
+        carried: Whether the memory goes on from step to step; else the last `history` rows are read anew at each.
+    """
+
+    def __init__(self, num_features: int, num_inputs: int, width: int, history: int, carried: bool):
+        super().__init__()
+        self.history, self.carried = history, carried
+        self.gru = nn.GRU(num_features + num_inputs, width, batch_first=True)
+        self.change = nn.Linear(width, num_features)
+
+    def forward(self, features: Tensor, inputs: Tensor) -> Tensor:
+        """Mean squared error of the changes predicted, each from the prediction before: (B, T + 1, F), (B, T, A)."""
+        seen, losses, memory = features[:, : self.history], [], None
+        for first in range(inputs.shape[1] - self.history + 1):
+            known = inputs[:, first : first + self.history]
+            if self.carried and first:
+                rows = torch.cat([seen[:, -1:], known[:, -1:]], dim=-1)
+            else:
+                rows = torch.cat([seen, known], dim=-1)
+            outputs, memory = self.gru(rows, memory if self.carried else None)
+            change = self.change(outputs[:, -1])
+            losses.append((change - (features[:, first + self.history] - seen[:, -1])).square().mean())
+            following = (seen[:, -1] + change).unsqueeze(1)
+            seen = torch.cat([seen[:, 1:], following], dim=1)
+        return torch.stack(losses).mean()
+
+
+def window_loop(features: Tensor, inputs: Tensor, network: nn.Module, batch: int, steps: int) -> Callable[[], None]:
+    """One model on windows that lie ready, (N, T + 1, F) and (N, T, A), drawn at random, with fused AdamW."""
+    parameters = list(network.parameters())
+    optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, fused=True)
+
+    def run() -> None:
+        for _ in range(steps):
+            index = torch.randint(len(features), (batch,))
+            update(optimizer, parameters, network(features[index], inputs[index]))
+
+    return run
+
+
 Solve = Callable[[Callable[[Tensor, Tensor], Tensor], Tensor, Tensor, Tensor], Tensor]
 
 

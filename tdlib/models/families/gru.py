@@ -246,8 +246,8 @@ class GRUModel(DynamicsModel):
             kept: (..., H) factors on the memory before the output layer: dropout.
         """
         state, action, interval = self.broadcast(carry.state if observed is None else observed, action, delta_t)
-        row = self._rows(state.unsqueeze(-2), action.unsqueeze(-2), interval.unsqueeze(-1))
-        step = self.form(interval)[1]
+        told, step = self.form(interval)
+        row = self._row(state, action, interval, told)
         if not isinstance(carry.rows, Rows):
             own = row.features.squeeze(-2)
             origin = torch.where(carry.started, carry.origin, own)
@@ -280,6 +280,11 @@ class GRUModel(DynamicsModel):
         """What the memory reads of steps: (..., T, D), (..., T, A), (..., T) -> rows."""
         others = torch.cat([self.action_encoder(actions), self.form(delta_t)[0]], dim=-1)
         return Rows(self.scales.features(states), others, delta_t, exists)
+
+    def _row(self, state: Tensor, action: Tensor, delta_t: Tensor, told: Tensor) -> Rows:
+        """One step as a row: (..., D), (..., A), (...) [s], and the form's Δt input of it (..., 1)."""
+        others = torch.cat([self.action_encoder(action), told], dim=-1)
+        return Rows(self.scales.features(state).unsqueeze(-2), others.unsqueeze(-2), delta_t.unsqueeze(-1), None)
 
     def _origin(self, rows: Rows) -> Tensor:
         """Features of the first row after the last that does not exist; of the last row if that one does not."""
@@ -386,6 +391,12 @@ class GRUModel(DynamicsModel):
         step_form, other.clock = CLOCKS[form]
         other.form = StepForm(step_form, self.options.train_delta_t)
         return other
+
+    @property
+    def row_form(self) -> str:
+        """Where the memory is carried and neither decays nor follows a field; see `tdlib.speed.row_form`."""
+        plain = self.clock in ("rows", "warped") and self.apply_delta is None
+        return "gru" if plain and self.options.memory == "carried" else ""
 
     def structure(self) -> tuple:
         return (*super().structure(), self.clock)

@@ -35,6 +35,11 @@ def _is_planned(arm: Arm) -> bool:
     return kind in PLANNED if remembers else (arm.model, kind) == (main_model(), BESIDE)
 
 
+def _is_ablated(preset: Preset, env: str) -> bool:
+    """Presets that say how large their trainings are which differ in one thing each."""
+    return preset.ablations is not None
+
+
 def _shipped(run: Run, env: str) -> list[Path]:
     """Checkpoints of several rates and of the middle one."""
     kept = (MIXED, compared_rates(run)[0])
@@ -60,6 +65,7 @@ HISTORY = Chapter(
     tables=OPEN_LOOP | {"known_rows": Rows(any_arm, rates_tested)},
     figures={
         "history/treatments": None,
+        "history/{}-ablations": _is_ablated,
         "history/{}-coverage": None,
         "history/{}-curves": None,
         "history/{}-rates": None,
