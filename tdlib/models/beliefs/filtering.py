@@ -1,0 +1,39 @@
+"""A belief through time: told what was seen, moved on, told again; the Kalman filter of every level of every model."""
+
+from collections.abc import Callable
+
+from tdlib.models.beliefs.belief import Belief
+from tdlib.models.beliefs.conditioning import Evidence, condition
+
+Advance = Callable[[Belief, Belief], Belief]  # a belief after a step, from the one before and what else has an effect
+
+
+def filter_beliefs(
+    prior: Belief, seen: Evidence, effects: Belief, advance: Advance, detach_every: int | None = None
+) -> tuple[Belief, Belief]:
+    """Condition and advance in turn.
+
+    Args:
+        prior: Of the first step; its batch shape may be smaller.
+        seen: (..., T, d) what each step shows.
+        effects: (..., S, ·) what else moves the belief from each step to the next, S = T, or T − 1 if nothing is asked
+            beyond the last.
+        advance: (posterior, effect) -> next prior.
+        detach_every: Steps after which the gradient through the carried belief is cut; None never cuts it. What is
+            returned keeps its own.
+
+    Returns:
+        Priors (..., S + 1, ·), the given one first, and posteriors (..., T, ·).
+    """
+    num_steps, num_effects = seen.precision.shape[-2], effects.mean.shape[-2]
+    carried = prior.expand(*seen.precision.shape[:-2])
+    priors, posteriors = [carried], []
+    for t in range(num_steps):
+        posteriors.append(condition(carried, seen.at(t)))
+        if t == num_effects:
+            break
+        carried = advance(posteriors[-1], effects.at(t))
+        priors.append(carried)
+        if detach_every is not None and (t + 1) % detach_every == 0:
+            carried = carried.detach()
+    return Belief.stack(priors), Belief.stack(posteriors)
