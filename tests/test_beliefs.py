@@ -93,7 +93,7 @@ def test_observations_one_by_one_say_what_they_say_together_in_any_order(rule, n
     for order in (range(6), reversed(range(6))):
         step = prior
         for i in order:
-            step = rule(step, members.at(i))
+            step = rule(step, members.unstack()[i])
         close(step, together)
 
 
@@ -144,12 +144,12 @@ def test_the_filter_is_kalmans_where_the_factorization_is_exact():
             mean = mean + gain @ (members.pull[t] / members.precision[t] - shows @ mean)
             covariance = covariance - gain @ shows @ covariance
         torch.testing.assert_close(
-            (posteriors.mean[t], dense_covariance(posteriors.at(t))), (mean, covariance), **EXACT
+            (posteriors.mean[t], dense_covariance(posteriors.unstack()[t])), (mean, covariance), **EXACT
         )
         mean = matrix @ mean + c @ task.mean + noise.mean
         covariance = matrix @ covariance @ matrix.T + c @ dense_covariance(task) @ c.T + dense_covariance(noise)
         torch.testing.assert_close(
-            (priors.mean[t + 1], dense_covariance(priors.at(t + 1))), (mean, covariance), **EXACT
+            (priors.mean[t + 1], dense_covariance(priors.unstack()[t + 1])), (mean, covariance), **EXACT
         )
 
 

@@ -29,9 +29,9 @@ class Belief(NamedTuple):
         """Length d of each half."""
         return self.mean.shape[-1] // 2
 
-    def at(self, t: int) -> "Belief":
-        """Take one of several beliefs in a row: (..., T, ·) -> (..., ·)."""
-        return Belief(self.mean[..., t, :], self.covariance[..., t, :])
+    def unstack(self) -> "list[Belief]":
+        """Take beliefs in a row apart: (..., T, ·) -> T of (..., ·)."""
+        return [Belief(*parts) for parts in zip(*(part.unbind(dim=-2) for part in self), strict=True)]
 
     def detach(self) -> "Belief":
         """Return the same numbers without what they were computed from."""

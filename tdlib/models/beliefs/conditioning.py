@@ -24,9 +24,9 @@ class Evidence(NamedTuple):
     precision: Tensor
     pull: Tensor
 
-    def at(self, t: int) -> "Evidence":
-        """Take one of several in a row: (..., T, n) -> (..., n)."""
-        return Evidence(self.precision[..., t, :], self.pull[..., t, :])
+    def unstack(self) -> "list[Evidence]":
+        """Take those in a row apart: (..., T, n) -> T of (..., n)."""
+        return [Evidence(*parts) for parts in zip(*(part.unbind(dim=-2) for part in self), strict=True)]
 
 
 def evidence(observed: Tensor, variance: Tensor, valid: Tensor | None = None) -> Evidence:

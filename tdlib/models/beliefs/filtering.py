@@ -25,14 +25,14 @@ def filter_beliefs(
     Returns:
         Priors (..., S + 1, ·), the given one first, and posteriors (..., T, ·).
     """
-    num_steps, num_effects = seen.precision.shape[-2], effects.mean.shape[-2]
+    moves = effects.unstack()
     carried = prior.expand(*seen.precision.shape[:-2])
     priors, posteriors = [carried], []
-    for t in range(num_steps):
-        posteriors.append(condition(carried, seen.at(t)))
-        if t == num_effects:
+    for t, member in enumerate(seen.unstack()):
+        posteriors.append(condition(carried, member))
+        if t == len(moves):
             break
-        carried = advance(posteriors[-1], effects.at(t))
+        carried = advance(posteriors[-1], moves[t])
         priors.append(carried)
         if detach_every is not None and (t + 1) % detach_every == 0:
             carried = carried.detach()
