@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from tdlib.models.beliefs.belief import Belief, isotropic
-from tdlib.models.beliefs.conditioning import aggregate, condition_whole, evidence
+from tdlib.models.beliefs.conditioning import aggregate, condition_whole
 from tdlib.models.beliefs.levels import TASK, FastLevel, Predicted, SlowLevel, Tasks
 from tdlib.models.beliefs.networks import GaussianEncoder
 from tdlib.models.beliefs.options import BeliefOptions, HiPRSSMOptions, MTS3Options
+from tdlib.models.beliefs.windows import sense
 
 
 def check_sequence(observations: Tensor, actions: Tensor | None, valid: Tensor | None, sizes: tuple[int, int]) -> None:
@@ -88,25 +89,21 @@ class HiPRSSM(nn.Module):
         self.fast = FastLevel(observation_dim, action_dim, options, (TASK,))
 
     def task(self, observations: Tensor, actions: Tensor | None, valid: Tensor | None = None) -> Belief:
-        """Read the task off the first steps: (..., T, ·) -> (..., ·)."""
-        count = min(self.options.context_length, observations.shape[-2]) - 1
-        ends = observations[..., :count, :], observations[..., 1 : count + 1, :]
+        """Read the task off pairs of observations and the next: (..., T, ·) -> (..., ·)."""
+        inputs = [] if actions is None else [actions[..., :-1, :]]
+        pairs = torch.cat([observations[..., :-1, :], *inputs, observations[..., 1:, :]], dim=-1)
         counted = None
         if valid is not None:
-            seen = valid[..., :count], valid[..., 1 : count + 1]
-            counted = seen[0] & seen[1] if self.options.both_ends else seen[0]
-            # a second observation that is not seen is used all the same where `both_ends` is off
-            filled = counted if self.options.both_ends else torch.ones_like(counted)
-            ends = torch.where(seen[0].unsqueeze(-1), ends[0], 0), torch.where(filled.unsqueeze(-1), ends[1], 0)
-        parts = [ends[0], ends[1]] if actions is None else [ends[0], actions[..., :count, :], ends[1]]
-        observed, variance = self.pairs(torch.cat(parts, dim=-1))
-        found = evidence(observed, variance, counted)
+            counted = valid[..., :-1] & valid[..., 1:] if self.options.both_ends else valid[..., :-1]
+        found = sense(self.pairs, pairs, counted)
         return condition_whole(isotropic(self.options.latent_dim, 1.0, like=observations), aggregate(found))
 
     def forward(self, observations: Tensor, actions: Tensor | None, valid: Tensor | None = None) -> Predicted:
-        """As `AcRKN.forward`."""
+        """As `AcRKN.forward`; the task is read off the first steps."""
         check_sequence(observations, actions, valid, self.sizes)
-        task = self.task(observations, actions, valid)
+        count = self.options.context_length
+        acting = None if actions is None else actions[..., :count, :]
+        task = self.task(observations[..., :count, :], acting, None if valid is None else valid[..., :count])
         held = Belief(*(part.unsqueeze(-2) for part in task))
         return self.fast(observations, actions, valid, held, observations.shape[-2])
 
@@ -148,10 +145,22 @@ class MTS3(nn.Module):
         )
         self.fast = FastLevel(observation_dim, action_dim, options, (TASK,))
 
-    def forward(self, observations: Tensor, actions: Tensor | None, valid: Tensor | None = None) -> Filtered:
+    def forward(
+        self,
+        observations: Tensor,
+        actions: Tensor | None,
+        valid: Tensor | None = None,
+        exists: Tensor | None = None,
+    ) -> Filtered:
         """As `AcRKN.forward`; the last window may be shorter than the others.
 
         With the posterior as `task_feed` what is expected within a window depends on what is seen to its end.
+
+        Args:
+            observations: (..., T, O) at the start of each step.
+            actions: (..., T, A) held over it; None without actions.
+            valid: (..., T) bool, which observations are seen; None if all are.
+            exists: (..., T) bool, which steps there were: beliefs begin after the last that was not. None: all.
         """
         check_sequence(observations, actions, valid, self.sizes)
         if valid is None:
@@ -159,8 +168,8 @@ class MTS3(nn.Module):
         windows, tasks, acting = self.options.windows, [], None
         for i in reversed(range(len(windows))):
             ratio = 1 if acting is None else windows[i + 1] // windows[i]
-            tasks.append(self.slow[i](observations, actions, valid, acting, ratio))
+            tasks.append(self.slow[i](observations, actions, valid, acting, ratio, exists))
             acting = tasks[-1].posteriors if self.options.task_feed == "posterior" else tasks[-1].priors
         cut = windows[0] if self.options.detach_between_windows else None
-        predicted = self.fast(observations, actions, valid, acting, windows[0], cut)
+        predicted = self.fast(observations, actions, valid, acting, windows[0], cut, exists)
         return Filtered(predicted, tuple(reversed(tasks)))

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+import torch
+from torch import Tensor
+
 from tdlib.models.beliefs.belief import Belief
 from tdlib.models.beliefs.conditioning import Evidence, condition
 
@@ -9,7 +12,12 @@ Advance = Callable[[Belief, Belief], Belief]  # a belief after a step, from the 
 
 
 def filter_beliefs(
-    prior: Belief, seen: Evidence, effects: Belief, advance: Advance, detach_every: int | None = None
+    prior: Belief,
+    seen: Evidence,
+    effects: Belief,
+    advance: Advance,
+    detach_every: int | None = None,
+    exists: Tensor | None = None,
 ) -> tuple[Belief, Belief]:
     """Condition and advance in turn.
 
@@ -21,18 +29,22 @@ def filter_beliefs(
         advance: (posterior, effect) -> next prior.
         detach_every: Steps after which the gradient through the carried belief is cut; None never cuts it. What is
             returned keeps its own.
+        exists: (..., T) whether a step does; after one that does not the first prior is back. None: all do.
 
     Returns:
         Priors (..., S + 1, ·), the given one first, and posteriors (..., T, ·).
     """
     moves = effects.unstack()
-    carried = prior.expand(*seen.precision.shape[:-2])
+    first = carried = prior.expand(*seen.precision.shape[:-2])
     priors, posteriors = [carried], []
     for t, member in enumerate(seen.unstack()):
         posteriors.append(condition(carried, member))
         if t == len(moves):
             break
         carried = advance(posteriors[-1], moves[t])
+        if exists is not None:
+            there = exists[..., t, None]
+            carried = Belief(*(torch.where(there, x, x0) for x, x0 in zip(carried, first, strict=True)))
         priors.append(carried)
         if detach_every is not None and (t + 1) % detach_every == 0:
             carried = carried.detach()

@@ -2,10 +2,11 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from tdlib.models.beliefs.belief import Belief, isotropic
-from tdlib.models.beliefs.conditioning import aggregate, condition_whole
+from tdlib.models.beliefs.conditioning import aggregate, condition, condition_whole
 from tdlib.models.beliefs.filtering import filter_beliefs
 from tdlib.models.beliefs.networks import BeliefDecoder, GaussianEncoder
 from tdlib.models.beliefs.options import BeliefOptions
@@ -61,6 +62,22 @@ class FastLevel(nn.Module):
         self.transition = Transition(own_dynamics(options), d, causes, action_dim, options.control_hidden_dim)
         self.decoder = BeliefDecoder(d, options.decoder_hidden_dim, observation_dim, options.variance)
 
+    def step(
+        self, belief: Belief, action: Tensor | None, observation: Tensor | None = None, task: Belief | None = None
+    ) -> Belief:
+        """Take one step: (..., 2d) and (..., 3d) -> the same, before the next observation.
+
+        Args:
+            belief: Before what is observed at the step's start.
+            action: (..., A) held over it; None without actions.
+            observation: (..., O); None if nothing is seen.
+            task: (..., ·) that acts, if one does.
+        """
+        if observation is not None:
+            belief = condition(belief, sense(self.observation, observation, None))
+        effects = self.transition.effects({} if task is None else {TASK: task})
+        return self.transition.prepared()(belief, self.transition.controlled(effects, action))
+
     def forward(
         self,
         observations: Tensor,
@@ -69,6 +86,7 @@ class FastLevel(nn.Module):
         task: Belief | None = None,
         window: int = 0,
         detach_every: int | None = None,
+        exists: Tensor | None = None,
     ) -> Predicted:
         """Filter a sequence and decode what is expected after each step.
 
@@ -79,6 +97,7 @@ class FastLevel(nn.Module):
             task: (..., K, ·) one for every `window` steps, if one acts.
             window: Steps for which each task holds.
             detach_every: As `filter_beliefs` has it.
+            exists: (..., T), as there.
         """
         num_steps = observations.shape[-2]
         effects = self.transition.effects({} if task is None else {TASK: task})
@@ -87,7 +106,7 @@ class FastLevel(nn.Module):
         effects = self.transition.controlled(effects.expand(*observations.shape[:-1]), actions)
         seen = sense(self.observation, observations, valid)
         prior = first_belief(self.options, observations)
-        priors, _ = filter_beliefs(prior, seen, effects, self.transition.prepared(), detach_every)
+        priors, _ = filter_beliefs(prior, seen, effects, self.transition.prepared(), detach_every, exists)
         belief = Belief(*(part[..., 1:, :] for part in priors))
         mean, variance = self.decoder(belief)
         return Predicted(mean, variance, belief)
@@ -130,6 +149,7 @@ class SlowLevel(nn.Module):
         valid: Tensor,
         task: Belief | None = None,
         ratio: int = 1,
+        exists: Tensor | None = None,
     ) -> Tasks:
         """Filter the windows of a sequence.
 
@@ -139,23 +159,26 @@ class SlowLevel(nn.Module):
             valid: (..., T) bool, which observations are seen.
             task: (..., L, ·) of the level above, if there is one.
             ratio: Windows of this level in one of that.
+            exists: (..., T) whether a step does, as `filter_beliefs` has it; actions of others count nothing.
         """
         window = self.window
         seen = sense(self.observations, with_time(in_windows(observations, window)), steps_in_windows(valid, window))
         seen = aggregate(seen)
         num_windows = seen.precision.shape[-2]
+        there = steps_in_windows(torch.ones_like(valid) if exists is None else exists, window)
         causes, abstract_actions = {}, None
         if self.actions is not None:
-            exists = steps_in_windows(valid.new_ones(valid.shape), window)[..., 1:, :]
             taken = with_time(in_windows(actions, window))[..., 1:, :, :]
             unit = isotropic(self.options.latent_dim, 1.0, like=taken)
-            abstract_actions = condition_whole(unit, aggregate(sense(self.actions, taken, exists)))
+            abstract_actions = condition_whole(unit, aggregate(sense(self.actions, taken, there[..., 1:, :])))
             causes[ABSTRACT_ACTION] = abstract_actions
         if task is not None:
             causes[TASK] = over_steps(task, ratio, num_windows - 1)
         effects = self.transition.effects(causes).expand(*seen.precision.shape[:-2], num_windows - 1)
         prior = first_belief(self.options, observations)
-        return Tasks(*filter_beliefs(prior, seen, effects, self.transition.prepared()), abstract_actions)
+        began = None if exists is None else there.any(dim=-1)
+        found = filter_beliefs(prior, seen, effects, self.transition.prepared(), exists=began)
+        return Tasks(*found, abstract_actions)
 
 
 def own_dynamics(options: BeliefOptions) -> Dynamics:

@@ -6,6 +6,11 @@ from tdlib.models.beliefs.networks import NORMS, VARIANCES
 from tdlib.models.options import Options
 
 FEEDS = ("posterior", "prior")
+FORMS = ("none", "concat")
+OBJECTIVES = ("nll", "mse")
+WIDTHS = (
+    "latent_dim", "hidden_dim", "control_hidden_dim", "set_hidden_dim", "decoder_hidden_dim", "action_embedding_dim",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,14 @@ class BeliefOptions(Options):
         identity: Whether I is added to the matrix of the state's own motion.
         band: Largest |i − j| at which its blocks are not zero; 0 for any.
         num_basis: Matrices that the state mixes into one (locally linear); 0 for one that is not mixed.
+        form: How Δt enters, `none` or `concat`, beside the input.
+        action_embedding_dim: Length of the action embedding.
+        sequence_length: Steps of a sequence in training.
+        objective: What training lowers, a name in `OBJECTIVES`.
+        dropped: Share of observations that are masked in training, one by one.
+        dropped_windows: Largest share of windows that are masked in training as a whole; what it is at the start grows
+            to this in the first part of training.
+        mask_window: Steps of such a window.
     """
 
     latent_dim: int = 30
@@ -39,22 +52,35 @@ class BeliefOptions(Options):
     identity: bool = False
     band: int = 0
     num_basis: int = 0
+    form: str = "none"
+    action_embedding_dim: int = 8
+    sequence_length: int = 60
+    objective: str = "nll"
+    dropped: float = 0.15
+    dropped_windows: float = 0.75
+    mask_window: int = 15
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("latent_dim", "hidden_dim", "control_hidden_dim", "set_hidden_dim", "decoder_hidden_dim"):
+        for name in (*WIDTHS, "mask_window"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
         for name in ("band", "num_basis"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
-        for name, known in (("norm", NORMS), ("variance", tuple(VARIANCES))):
+        choices = (("norm", NORMS), ("variance", tuple(VARIANCES)), ("form", FORMS), ("objective", OBJECTIVES))
+        for name, known in choices:
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {list(known)}, got {getattr(self, name)!r}")
         if not self.initial_variance > abs(self.initial_side):
             raise ValueError(
                 f"initial_variance must be above |initial_side|, got {self.initial_variance} and {self.initial_side}"
             )
+        for name in ("dropped", "dropped_windows"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+        if self.sequence_length < 2:
+            raise ValueError(f"sequence_length must be >= 2, got {self.sequence_length}")
 
 
 @dataclass(frozen=True)
@@ -75,6 +101,10 @@ class HiPRSSMOptions(BeliefOptions):
         super().__post_init__()
         if self.context_length < 2:
             raise ValueError(f"context_length must be >= 2 for a pair, got {self.context_length}")
+        if self.context_length > self.sequence_length:
+            raise ValueError(
+                f"context_length must be at most sequence_length, got {self.context_length} > {self.sequence_length}"
+            )
 
 
 @dataclass(frozen=True)
@@ -101,5 +131,7 @@ class MTS3Options(BeliefOptions):
         for shorter, longer in zip(self.windows, self.windows[1:], strict=False):
             if longer <= shorter or longer % shorter:
                 raise ValueError(f"windows must each be a multiple of the one before, got {self.windows}")
+        if self.windows[-1] > self.sequence_length:
+            raise ValueError(f"windows must be at most sequence_length, got {self.windows} > {self.sequence_length}")
         if self.task_feed not in FEEDS:
             raise ValueError(f"task_feed must be one of {list(FEEDS)}, got {self.task_feed!r}")
