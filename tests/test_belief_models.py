@@ -7,7 +7,7 @@ import torch
 
 from tdlib.core.specs import EnvironmentSpec, state_features
 from tdlib.core.transitions import Transitions
-from tdlib.models import Batch, Context, build_model
+from tdlib.models import Batch, Context, build_model, find_family
 from tdlib.models.beliefs.masks import training_mask
 from tdlib.speed import Stack
 from tdlib.study.arms import Arm
@@ -56,6 +56,18 @@ def steps(*shape, spec=SPEC, seed=1):
 def context(*shape, count=5, spec=SPEC, seed=2):
     states, actions, delta_t = steps(*shape, count, spec=spec, seed=seed)
     return Context(states, actions, delta_t, torch.ones(*shape, count, dtype=torch.bool))
+
+
+def test_a_preset_may_name_them_by_their_paths():
+    labels = []
+    for name, path in PATHS.items():
+        family = find_family(path)
+        labels.append(family.label)
+        for arm in family.arms:
+            assert build(name, form=arm.form).options.form == arm.form
+        defaults = build_model(path, SPEC, seed=0)  # published sizes: latent_dim 30 and so on
+        assert defaults.needs == family.needs and defaults.options.latent_dim == 30
+    assert labels == ["Ac-RKN", "HiP-RSSM", "MTS3"]
 
 
 @pytest.mark.parametrize("spec", [SPEC, SYSTEMS["CartPole-v1"].spec], ids=["torque", "table"])

@@ -11,6 +11,7 @@ from tdlib.models.beliefs import (
     Belief,
     BeliefOptions,
     Dynamics,
+    GaussianEncoder,
     HiPRSSM,
     HiPRSSMOptions,
     MTS3Options,
@@ -184,6 +185,12 @@ def test_a_mixture_of_one_matrix_is_that_matrix_and_a_band_and_identity_are_wher
     torch.testing.assert_close(banded.matrix(), near.repeat(2, 2) + torch.eye(2 * D), **EXACT)
 
 
+def test_an_encoders_mean_may_have_length_one():
+    mean, variance = GaussianEncoder(Y, 5, D, norm="unit")(torch.randn(4, Y))
+    torch.testing.assert_close(mean.norm(dim=-1), torch.ones(4), **EXACT)
+    assert (variance > 1e-4).all()
+
+
 # --- whole models -----------------------------------------------------------------------------------------------------
 
 
@@ -306,6 +313,12 @@ def test_pairs_of_a_masked_end_leak_where_the_official_code_lets_them():
         (BeliefOptions, {"initial_variance": 1.0}, "above |initial_side|, got 1.0 and 1.0"),
         (BeliefOptions, {"norm": "batch"}, "norm must be one of"),
         (BeliefOptions, {"variance": "exp"}, "variance must be one of"),
+        (BeliefOptions, {"form": "scaled"}, "form must be one of ['none', 'concat'], got 'scaled'"),
+        (BeliefOptions, {"objective": "mae"}, "objective must be one of"),
+        (BeliefOptions, {"dropped": 1.0}, "dropped must be in [0, 1), got 1.0"),
+        (BeliefOptions, {"sequence_length": 1}, "sequence_length must be >= 2"),
+        (HiPRSSMOptions, {"context_length": 61}, "at most sequence_length, got 61 > 60"),
+        (MTS3Options, {"windows": (90,)}, "at most sequence_length, got (90,) > 60"),
         (BeliefOptions, {"band": -1}, "band must be >= 0, got -1"),
         (HiPRSSMOptions, {"context_length": 1}, "context_length must be >= 2"),
         (MTS3Options, {"windows": ()}, "windows must be one or more"),

@@ -6,13 +6,15 @@ import torch
 from torch import Tensor
 
 from tdlib.core.context import Batch, Context, Prediction
+from tdlib.core.facts import MIXED
 from tdlib.core.specs import EnvironmentSpec, state_features, wrap_angle
 from tdlib.models.beliefs.levels import Predicted
 from tdlib.models.beliefs.likelihood import negative_log_likelihood
 from tdlib.models.beliefs.masks import training_mask
-from tdlib.models.beliefs.options import BeliefOptions
+from tdlib.models.beliefs.options import FORMS, BeliefOptions
 from tdlib.models.contract import CPU_STACK, DEVICE_STACK, DynamicsModel, Needs
 from tdlib.models.encoders import ActionEncoder
+from tdlib.models.family import Arms
 from tdlib.models.forms import StepForm
 
 
@@ -27,6 +29,7 @@ class BeliefModel(DynamicsModel):
     """
 
     Options = BeliefOptions
+    ARMS = (Arms("baseline"), *(Arms("multi_resolution", form, (MIXED,)) for form in FORMS))
     options: BeliefOptions
     needs = Needs(window=BeliefOptions.sequence_length, noise=3)
     predicts = ("state", "variance")

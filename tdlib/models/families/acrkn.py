@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-from tdlib.core.facts import MIXED
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.beliefs.compositions import AcRKN
 from tdlib.models.beliefs.filter_model import FilterModel
 from tdlib.models.beliefs.options import BeliefOptions
-from tdlib.models.family import Arms, Family
 
 
 @dataclass(frozen=True)
@@ -29,11 +27,8 @@ class AcRKNModel(FilterModel):
     """
 
     Options = AcRKNOptions
+    label = "Ac-RKN"
 
     def __init__(self, spec: EnvironmentSpec, options: AcRKNOptions | None = None):
         super().__init__(spec, options)
         self.network = AcRKN(spec.feature_dim, self.input_dim, self.options)
-
-
-ARMS = (Arms("baseline"), *(Arms("multi_resolution", form, (MIXED,)) for form in ("none", "concat")))
-FAMILY = Family(AcRKNModel, AcRKNModel, AcRKNOptions, ARMS, label="Ac-RKN", short_label="Ac-RKN")

@@ -2,13 +2,11 @@
 
 from torch import Tensor
 
-from tdlib.core.facts import MIXED
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.beliefs.belief import Belief
 from tdlib.models.beliefs.compositions import HiPRSSM
 from tdlib.models.beliefs.filter_model import FilterModel
 from tdlib.models.beliefs.options import HiPRSSMOptions
-from tdlib.models.family import Arms, Family
 
 
 class HiPRSSMModel(FilterModel):
@@ -26,6 +24,7 @@ class HiPRSSMModel(FilterModel):
     """
 
     Options = HiPRSSMOptions
+    label = "HiP-RSSM"
     options: HiPRSSMOptions
 
     def __init__(self, spec: EnvironmentSpec, options: HiPRSSMOptions | None = None):
@@ -34,7 +33,3 @@ class HiPRSSMModel(FilterModel):
 
     def task(self, observations: Tensor, inputs: Tensor, valid: Tensor) -> Belief | None:
         return self.network.task(observations, inputs, valid)
-
-
-ARMS = (Arms("baseline"), *(Arms("multi_resolution", form, (MIXED,)) for form in ("none", "concat")))
-FAMILY = Family(HiPRSSMModel, HiPRSSMModel, HiPRSSMOptions, ARMS, label="HiP-RSSM", short_label="HiP-RSSM")

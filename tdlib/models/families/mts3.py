@@ -4,13 +4,11 @@ import torch
 from torch import Tensor
 
 from tdlib.core.context import Context, Prediction
-from tdlib.core.facts import MIXED
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.beliefs.compositions import MTS3
 from tdlib.models.beliefs.levels import Predicted
 from tdlib.models.beliefs.model import BeliefModel, joined
 from tdlib.models.beliefs.options import MTS3Options
-from tdlib.models.family import Arms, Family
 
 
 class MTS3Model(BeliefModel):
@@ -31,6 +29,7 @@ class MTS3Model(BeliefModel):
     """
 
     Options = MTS3Options
+    label = "MTS3"
     options: MTS3Options
 
     def __init__(self, spec: EnvironmentSpec, options: MTS3Options | None = None):
@@ -61,7 +60,3 @@ class MTS3Model(BeliefModel):
         found = self.network(self.scales.features(states), inputs, seen, there).predicted
         mean, variance = (x[..., -num_steps:, :] for x in (found.mean, found.variance))
         return self.read_off(mean, variance, start)
-
-
-ARMS = (Arms("baseline"), *(Arms("multi_resolution", form, (MIXED,)) for form in ("none", "concat")))
-FAMILY = Family(MTS3Model, MTS3Model, MTS3Options, ARMS, label="MTS3", short_label="MTS3")
