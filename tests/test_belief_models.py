@@ -9,7 +9,7 @@ from tdlib.core.specs import EnvironmentSpec, state_features
 from tdlib.core.transitions import Transitions
 from tdlib.models import Batch, Context, build_model, find_family
 from tdlib.models.beliefs.masks import training_mask
-from tdlib.speed import Stack
+from tdlib.speed import Query, Stack, predict_queries, prepared
 from tdlib.study.arms import Arm
 from tdlib.systems import SYSTEMS
 from tdlib.training import Budget, Trial, fit
@@ -125,11 +125,16 @@ def test_a_stack_is_its_models(name):
     models = [build(name, seed=seed) for seed in range(2)]
     states, actions, delta_t = steps(2, 3, 4)
     past = context(2, 3)
-    together = Stack(models).predict(states[:, :, 0], actions, delta_t, past)
+    stack = Stack(models)
+    together = stack.predict(states[:, :, 0], actions, delta_t, past)
     for k, model in enumerate(models):
         own = model.predict(states[k, :, 0], actions[k], delta_t[k], past.map(lambda x, k=k: x[k]))
         torch.testing.assert_close((together.state[k], together.variance[k]), (own.state, own.variance), **EXACT)
     assert models[0].whole_sequences == (name == "mts3")
+    (found,) = predict_queries(stack, [Query(states[:, :, 0], actions, delta_t, past)], dtype=torch.float64)
+    torch.testing.assert_close(found, together.state, rtol=0, atol=1e-9)
+    planned, plain = (x.predict_sequence(states[:, :, 0], actions, 0.05, past) for x in (prepared(stack), stack))
+    torch.testing.assert_close(planned, plain, **EXACT)
 
 
 def test_states_are_read_off_their_features_and_variances_to_first_order():

@@ -371,6 +371,10 @@ def test_shapes_that_do_not_match_are_refused(name):
         with pytest.raises(ValueError) as error:
             model(*given)
         assert rule in str(error.value)
+    unactuated = MODELS[name](actions=0)
+    assert predictions(unactuated, observations, None, valid).isfinite().all()
+    with pytest.raises(ValueError, match="actions must be None beside the observations"):
+        unactuated(observations, actions, valid)
 
 
 def test_numbers_that_make_no_belief_or_window_are_refused():

@@ -33,9 +33,9 @@ def check_sequence(observations: Tensor, actions: Tensor | None, valid: Tensor |
     if observations.ndim < 2 or observations.shape[-1] != observation_dim or not observations.shape[-2]:
         raise ValueError(f"observations must be (..., T >= 1, {observation_dim}), got {tuple(observations.shape)}")
     shape = observations.shape[:-1]
-    if action_dim and (actions is None or actions.shape != (*shape, action_dim)):
-        got = None if actions is None else tuple(actions.shape)
-        raise ValueError(f"actions must be {(*shape, action_dim)} beside the observations, got {got}")
+    got, expected = None if actions is None else tuple(actions.shape), (*shape, action_dim) if action_dim else None
+    if got != expected:
+        raise ValueError(f"actions must be {expected} beside the observations, got {got}")
     if valid is not None and (valid.shape != shape or valid.dtype != torch.bool):
         raise ValueError(f"valid must be {tuple(shape)} of bool, got {tuple(valid.shape)} of {valid.dtype}")
 

@@ -26,7 +26,7 @@ class Carry(NamedTuple):
 
 
 class FilterModel(BeliefModel):
-    """condition on what is seen, marginalize over the step, decode; a step that sees nothing only marginalizes.
+    """Condition on what is seen, marginalize over the step, decode; a step that sees nothing only marginalizes.
 
     A family sets `network`, and reads a task off what is known if it has one.
     """

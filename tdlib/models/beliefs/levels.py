@@ -44,7 +44,7 @@ class Tasks(NamedTuple):
 
 
 class FastLevel(nn.Module):
-    """condition on an observation, marginalize over a step, decode.
+    """One filter: condition on an observation, marginalize over a step, decode.
 
     Args:
         observation_dim: O.
@@ -112,7 +112,7 @@ class FastLevel(nn.Module):
 
 
 class SlowLevel(nn.Module):
-    """aggregate a window, condition on it; aggregate the next window's actions, marginalize over a window.
+    """A filter of windows: aggregate one and condition on it, aggregate the next one's actions and marginalize.
 
     Args:
         observation_dim: O.
