@@ -46,8 +46,8 @@ class FilterModel(BeliefModel):
         states, there = context.states, joined(context)
         observations = self.scales.features(states)
         inputs = self.inputs(context.actions, context.delta_t.to(states))
-        belief, task = first_belief(self.options, states).expand(*states.shape[:-2]), None
         task = self.task(observations, inputs, there)
+        belief = first_belief(self.options, states).expand(*states.shape[:-2])
         if there.shape[-1]:
             held = None if task is None else Belief(*(part.unsqueeze(-2) for part in task))
             known = self.network.fast(observations, inputs, there, held, there.shape[-1], exists=there)
