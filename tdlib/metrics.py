@@ -14,6 +14,7 @@ from tdlib.evaluation.measures.energy import energy_drift
 from tdlib.evaluation.measures.generalization import dt_generalization, dt_generalization_test
 from tdlib.evaluation.measures.one_step import one_step_errors
 from tdlib.evaluation.measures.rollout import open_loop_rollout, rollout_errors
+from tdlib.evaluation.sliding import sliding_nll, sliding_rmse
 
 __all__ = [
     "auroc",
@@ -29,5 +30,7 @@ __all__ = [
     "rank_correlation",
     "relative_error",
     "rollout_errors",
+    "sliding_nll",
+    "sliding_rmse",
     "squared_error",
 ]

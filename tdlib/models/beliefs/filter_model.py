@@ -1,0 +1,66 @@
+"""Dynamics models that are one filter: what is carried from step to step is the belief, and a task if there is one."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from tdlib.core.context import Context, Prediction
+from tdlib.models.beliefs.belief import Belief
+from tdlib.models.beliefs.compositions import AcRKN, HiPRSSM
+from tdlib.models.beliefs.levels import Predicted, first_belief
+from tdlib.models.beliefs.model import BeliefModel, joined
+
+
+class Carry(NamedTuple):
+    """What is carried from step to step.
+
+    Args:
+        belief: (..., ·) before the next observation.
+        task: (..., ·) that acts on every step; nothing, which has no tensors to map, if none does.
+        state: (..., D) the predicted one, from which angles continue.
+    """
+
+    belief: Belief
+    task: Belief | tuple[()]
+    state: Tensor
+
+
+class FilterModel(BeliefModel):
+    """Condition on what is seen, marginalize over the step, decode; a step that sees nothing only marginalizes.
+
+    A family sets `network`, and reads a task off what is known if it has one.
+    """
+
+    network: AcRKN | HiPRSSM
+
+    def task(self, observations: Tensor, inputs: Tensor, valid: Tensor) -> Belief | None:
+        """Read the task off known steps: (..., C, F), (..., C, E + 1), (..., C) bool -> (..., ·), or None."""
+        del observations, inputs, valid
+        return None
+
+    def filtered(self, observations: Tensor, inputs: Tensor, valid: Tensor) -> Predicted:
+        return self.network(observations, inputs, valid)
+
+    def initial(self, context: Context) -> Carry:
+        """Return task and belief after the true steps of a context; both begin after the last that does not exist."""
+        states, there = context.states, joined(context)
+        observations = self.scales.features(states)
+        inputs = self.inputs(context.actions, context.delta_t.to(states))
+        task = self.task(observations, inputs, there)
+        belief = first_belief(self.options, states).expand(*states.shape[:-2])
+        if there.shape[-1]:
+            held = None if task is None else Belief(*(part.unsqueeze(-2) for part in task))
+            known = self.network.fast(observations, inputs, there, held, there.shape[-1], exists=there)
+            belief = known.belief.unstack()[-1]
+        return Carry(belief, task or (), states.new_zeros(*states.shape[:-2], self.spec.state_dim))
+
+    def step(
+        self, carry: Carry, action: Tensor, delta_t: Tensor | float | None = None, observed: Tensor | None = None
+    ) -> tuple[Carry, Prediction]:
+        state, action, delta_t = self.broadcast(carry.state if observed is None else observed, action, delta_t)
+        seen = None if observed is None else self.scales.features(state)
+        belief = carry.belief.expand(*state.shape[:-1])
+        belief = self.network.fast.step(belief, self.inputs(action, delta_t), seen, carry.task or None)
+        mean, variance = (x.unsqueeze(-2) for x in self.network.fast.decoder(belief))
+        prediction = self.read_off(mean, variance, state).map(lambda x: x.squeeze(-2))
+        return carry._replace(belief=belief, state=prediction.state), prediction

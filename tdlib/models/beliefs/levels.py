@@ -1,0 +1,191 @@
+"""The two kinds of level: a fast one that sees single observations, and a slow one that sees windows of them."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from tdlib.models.beliefs.belief import Belief, isotropic
+from tdlib.models.beliefs.conditioning import aggregate, condition, condition_whole
+from tdlib.models.beliefs.filtering import filter_beliefs
+from tdlib.models.beliefs.networks import BeliefDecoder, GaussianEncoder
+from tdlib.models.beliefs.options import BeliefOptions
+from tdlib.models.beliefs.transitions import Dynamics, Transition
+from tdlib.models.beliefs.windows import in_windows, over_steps, sense, steps_in_windows, with_time
+
+ABSTRACT_ACTION, TASK = "abstract_action", "task"
+
+
+class Predicted(NamedTuple):
+    """What is expected of the observation after each step.
+
+    Args:
+        mean: (..., T, O), entry t of what is seen at the end of step t.
+        variance: (..., T, O).
+        belief: (..., T, ·) that it is decoded from.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    belief: Belief
+
+
+class Tasks(NamedTuple):
+    """What a slow level believes, window by window.
+
+    Args:
+        priors: (..., K, ·) before each window, from those before it and the actions in it.
+        posteriors: (..., K, ·) after it.
+        abstract_actions: (..., K − 1, ·) of each window but the first; None without actions.
+    """
+
+    priors: Belief
+    posteriors: Belief
+    abstract_actions: Belief | None
+
+
+class FastLevel(nn.Module):
+    """One filter: condition on an observation, marginalize over a step, decode.
+
+    Args:
+        observation_dim: O.
+        action_dim: A; 0 for none.
+        options: Sizes and oddities.
+        causes: `(TASK,)` for one that a task acts on.
+    """
+
+    def __init__(self, observation_dim: int, action_dim: int, options: BeliefOptions, causes: tuple[str, ...] = ()):
+        super().__init__()
+        self.options = options
+        d = options.latent_dim
+        self.observation = GaussianEncoder(observation_dim, options.hidden_dim, d, options.norm, options.variance)
+        self.transition = Transition(own_dynamics(options), d, causes, action_dim, options.control_hidden_dim)
+        self.decoder = BeliefDecoder(d, options.decoder_hidden_dim, observation_dim, options.variance)
+
+    def step(
+        self, belief: Belief, action: Tensor | None, observation: Tensor | None = None, task: Belief | None = None
+    ) -> Belief:
+        """Take one step: (..., 2d) and (..., 3d) -> the same, before the next observation.
+
+        Args:
+            belief: Before what is observed at the step's start.
+            action: (..., A) held over it; None without actions.
+            observation: (..., O); None if nothing is seen.
+            task: (..., ·) that acts, if one does.
+        """
+        if observation is not None:
+            belief = condition(belief, sense(self.observation, observation, None))
+        effects = self.transition.effects({} if task is None else {TASK: task})
+        return self.transition.prepared()(belief, self.transition.controlled(effects, action))
+
+    def forward(
+        self,
+        observations: Tensor,
+        actions: Tensor | None,
+        valid: Tensor | None = None,
+        task: Belief | None = None,
+        window: int = 0,
+        detach_every: int | None = None,
+        exists: Tensor | None = None,
+    ) -> Predicted:
+        """Filter a sequence and decode what is expected after each step.
+
+        Args:
+            observations: (..., T, O) at the start of each step.
+            actions: (..., T, A) held over it; None without actions.
+            valid: (..., T) bool, which observations are seen; None if all are.
+            task: (..., K, ·) one for every `window` steps, if one acts.
+            window: Steps for which each task holds.
+            detach_every: As `filter_beliefs` has it.
+            exists: (..., T), as there.
+        """
+        num_steps = observations.shape[-2]
+        effects = self.transition.effects({} if task is None else {TASK: task})
+        if task is not None:
+            effects = over_steps(effects, window, num_steps)
+        effects = self.transition.controlled(effects.expand(*observations.shape[:-1]), actions)
+        seen = sense(self.observation, observations, valid)
+        prior = first_belief(self.options, observations)
+        priors, _ = filter_beliefs(prior, seen, effects, self.transition.prepared(), detach_every, exists)
+        belief = Belief(*(part[..., 1:, :] for part in priors))
+        mean, variance = self.decoder(belief)
+        return Predicted(mean, variance, belief)
+
+
+class SlowLevel(nn.Module):
+    """A filter of windows: aggregate one and condition on it, aggregate the next one's actions and marginalize.
+
+    Args:
+        observation_dim: O.
+        action_dim: A; 0 for none.
+        window: Steps H of a window.
+        options: Sizes and oddities.
+        below: Whether there is a level above, whose task acts on this one.
+        abstract_action_covariance: Whether the uncertainty of an abstract action counts.
+    """
+
+    def __init__(
+        self,
+        observation_dim: int,
+        action_dim: int,
+        window: int,
+        options: BeliefOptions,
+        below: bool = False,
+        abstract_action_covariance: bool = False,
+    ):
+        super().__init__()
+        self.window, self.options = window, options
+        d, hidden, norm, variance = options.latent_dim, options.set_hidden_dim, options.norm, options.variance
+        self.observations = GaussianEncoder(observation_dim + 1, hidden, d, norm, variance)
+        self.actions = GaussianEncoder(action_dim + 1, hidden, 2 * d, norm, variance) if action_dim else None
+        causes = (ABSTRACT_ACTION,) * bool(action_dim) + (TASK,) * below
+        bare = () if abstract_action_covariance else (ABSTRACT_ACTION,)
+        self.transition = Transition(own_dynamics(options), d, causes, without_covariance=bare)
+
+    def forward(
+        self,
+        observations: Tensor,
+        actions: Tensor | None,
+        valid: Tensor,
+        task: Belief | None = None,
+        ratio: int = 1,
+        exists: Tensor | None = None,
+    ) -> Tasks:
+        """Filter the windows of a sequence.
+
+        Args:
+            observations: (..., T, O).
+            actions: (..., T, A); None without actions. Those of the first window have no effect.
+            valid: (..., T) bool, which observations are seen.
+            task: (..., L, ·) of the level above, if there is one.
+            ratio: Windows of this level in one of that.
+            exists: (..., T) whether a step does, as `filter_beliefs` has it; actions of others count nothing.
+        """
+        window = self.window
+        seen = sense(self.observations, with_time(in_windows(observations, window)), steps_in_windows(valid, window))
+        seen = aggregate(seen)
+        num_windows = seen.precision.shape[-2]
+        there = steps_in_windows(torch.ones_like(valid) if exists is None else exists, window)
+        causes, abstract_actions = {}, None
+        if self.actions is not None:
+            taken = with_time(in_windows(actions, window))[..., 1:, :, :]
+            unit = isotropic(self.options.latent_dim, 1.0, like=taken)
+            abstract_actions = condition_whole(unit, aggregate(sense(self.actions, taken, there[..., 1:, :])))
+            causes[ABSTRACT_ACTION] = abstract_actions
+        if task is not None:
+            causes[TASK] = over_steps(task, ratio, num_windows - 1)
+        effects = self.transition.effects(causes).expand(*seen.precision.shape[:-2], num_windows - 1)
+        prior = first_belief(self.options, observations)
+        began = None if exists is None else there.any(dim=-1)
+        found = filter_beliefs(prior, seen, effects, self.transition.prepared(), exists=began)
+        return Tasks(*found, abstract_actions)
+
+
+def own_dynamics(options: BeliefOptions) -> Dynamics:
+    """Return the motion of a level's own state."""
+    return Dynamics(options.latent_dim, options.identity, options.band or None, options.num_basis or None)
+
+
+def first_belief(options: BeliefOptions, like: Tensor) -> Belief:
+    """Return what is believed before anything is seen, (2d,) and (3d,)."""
+    return isotropic(options.latent_dim, options.initial_variance, options.initial_side, like=like)

@@ -1,0 +1,110 @@
+"""What dynamics models with a belief share: what they observe, how a state is read off what they expect, their loss."""
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from tdlib.core.context import Batch, Context, Prediction
+from tdlib.core.facts import MIXED
+from tdlib.core.specs import EnvironmentSpec, state_features, wrap_angle
+from tdlib.models.beliefs.levels import Predicted
+from tdlib.models.beliefs.likelihood import negative_log_likelihood
+from tdlib.models.beliefs.masks import training_mask
+from tdlib.models.beliefs.options import FORMS, BeliefOptions
+from tdlib.models.contract import CPU_STACK, DEVICE_STACK, DynamicsModel, Needs
+from tdlib.models.encoders import ActionEncoder
+from tdlib.models.family import Arms
+from tdlib.models.forms import StepForm
+
+
+class BeliefModel(DynamicsModel):
+    """Standardized features of the state are what is observed; a state is read off their expectation.
+
+    An angle is that of the expected (cos, sin), its variance to first order theirs across the circle.
+
+    Args:
+        spec: State and action sizes and units of the environment.
+        options: Sizes, masks and loss.
+    """
+
+    Options = BeliefOptions
+    ARMS = (Arms("baseline"), *(Arms("multi_resolution", form, (MIXED,)) for form in FORMS))
+    options: BeliefOptions
+    needs = Needs(window=BeliefOptions.sequence_length, noise=3)
+    predicts = ("state", "variance")
+    mixes = ("train_delta_t", "form")
+
+    def __init__(self, spec: EnvironmentSpec, options: BeliefOptions | None = None):
+        super().__init__(spec, options)
+        self.needs = Needs(window=self.options.sequence_length, noise=3)
+        self.action_encoder = ActionEncoder(spec, self.options.action_embedding_dim)
+        self.form = StepForm(self.options.form, self.options.train_delta_t)
+
+    @abstractmethod
+    def filtered(self, observations: Tensor, inputs: Tensor, valid: Tensor) -> Predicted:
+        """Predict what is observed after each step of a sequence: (..., T, F), (..., T, E + 1), (..., T) bool."""
+
+    @property
+    def input_dim(self) -> int:
+        """Length E + 1 of an embedded input with its interval."""
+        return self.options.action_embedding_dim + 1
+
+    def inputs(self, actions: Tensor, delta_t: Tensor) -> Tensor:
+        """Embed held inputs and append the form's Δt input: (..., A), (...) -> (..., E + 1)."""
+        return torch.cat([self.action_encoder(actions), self.form(delta_t)[0]], dim=-1)
+
+    def read_off(self, mean: Tensor, variance: Tensor, start: Tensor) -> Prediction:
+        """Turn expected features after each of T steps into states.
+
+        Args:
+            mean: (..., T, F) standardized.
+            variance: (..., T, F).
+            start: (..., D) state before the first step, from which angles continue.
+
+        Returns:
+            States and variances (..., T, D).
+        """
+        normalizer = self.scales.normalizer
+        means = iter(normalizer.denormalize(mean).unbind(dim=-1))
+        variances = iter((variance * normalizer.std**2).unbind(dim=-1))
+        states, spreads = [], []
+        for i in range(self.spec.state_dim):
+            x, spread = next(means), next(variances)
+            if i in self.spec.angle_dims:
+                y, across = next(means), next(variances)
+                turns = torch.cat([start[..., i, None].expand(*x.shape[:-1], 1), torch.atan2(y, x)], dim=-1)
+                spread = (x**2 * across + y**2 * spread) / (x**2 + y**2) ** 2
+                x = turns[..., :1] + wrap_angle(turns.diff(dim=-1)).cumsum(dim=-1)
+            states.append(x)
+            spreads.append(spread)
+        return Prediction(torch.stack(states, dim=-1), torch.stack(spreads, dim=-1))
+
+    def loss(self, batch: Batch, progress: Tensor) -> Tensor:
+        """Mean over steps of the negative log-likelihood of the next features, or of their squared error.
+
+        Some observations are masked (`training_mask`); the others are seen before they are predicted from, and all
+        steps count, as far as they are valid.
+        """
+        options = self.options
+        seen = training_mask(batch.noise, progress, options.mask_window, options.dropped, options.dropped_windows)
+        features = self.scales.features(batch.state)
+        found = self.filtered(features, self.inputs(batch.action, batch.delta_t.to(features)), seen)
+        target = self.scales.normalizer.normalize(state_features(batch.next_state, self.spec))
+        if options.objective == "nll":
+            losses = negative_log_likelihood(target, found.mean, found.variance)
+        else:
+            losses = (target - found.mean).square().mean(dim=-1)
+        if batch.valid is None:
+            return losses.mean()
+        weight = batch.valid.to(losses)
+        return (losses * weight).sum() / weight.sum()
+
+    def stack_limit(self, device: str) -> int:
+        """As for few weights: steps are small whatever the widths, and there are many of them."""
+        return CPU_STACK if device == "cpu" else DEVICE_STACK
+
+
+def joined(context: Context) -> Tensor:
+    """Which steps of a context come after the last that does not exist: (..., C) bool."""
+    return context.mask.flip(-1).long().cumprod(dim=-1).flip(-1).bool()

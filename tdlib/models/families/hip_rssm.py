@@ -1,0 +1,35 @@
+"""HiP-RSSM: the filter of Ac-RKN with a task that is read once off what is known of the past."""
+
+from torch import Tensor
+
+from tdlib.core.specs import EnvironmentSpec
+from tdlib.models.beliefs.belief import Belief
+from tdlib.models.beliefs.compositions import HiPRSSM
+from tdlib.models.beliefs.filter_model import FilterModel
+from tdlib.models.beliefs.options import HiPRSSMOptions
+
+
+class HiPRSSMModel(FilterModel):
+    """l ~ aggregate(o, a, o' of known steps),   z ~ condition(z, o),   z' ~ marginalize(A z + b(a) + C l + noise).
+
+    In training the task l is read off the first `context_length` steps of a sequence, in use off the whole context;
+    without one it is N(0, I).
+
+    Args:
+        spec: State and action sizes and units of the environment.
+        options: See `HiPRSSMOptions`.
+
+    Source:
+        Shaj et al. (2022), Hidden parameter recurrent state space models; seed 004.
+    """
+
+    Options = HiPRSSMOptions
+    label = "HiP-RSSM"
+    options: HiPRSSMOptions
+
+    def __init__(self, spec: EnvironmentSpec, options: HiPRSSMOptions | None = None):
+        super().__init__(spec, options)
+        self.network = HiPRSSM(spec.feature_dim, self.input_dim, self.options)
+
+    def task(self, observations: Tensor, inputs: Tensor, valid: Tensor) -> Belief | None:
+        return self.network.task(observations, inputs, valid)

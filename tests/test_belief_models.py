@@ -1,0 +1,198 @@
+"""Dynamics models with a belief: one filter whole and step by step, what is known of the past, angles, training."""
+
+import math
+
+import pytest
+import torch
+
+from tdlib.core.specs import EnvironmentSpec, state_features
+from tdlib.core.transitions import Transitions
+from tdlib.models import Batch, Context, build_model, find_family
+from tdlib.models.beliefs.masks import training_mask
+from tdlib.speed import Query, Stack, predict_queries, prepared
+from tdlib.study.arms import Arm
+from tdlib.systems import SYSTEMS
+from tdlib.training import Budget, Trial, fit
+
+PATHS = {
+    "acrkn": "tdlib.models.families.acrkn:AcRKNModel",
+    "hip_rssm": "tdlib.models.families.hip_rssm:HiPRSSMModel",
+    "mts3": "tdlib.models.families.mts3:MTS3Model",
+}
+SMALL = {
+    "latent_dim": 3, "hidden_dim": 6, "control_hidden_dim": 6, "set_hidden_dim": 6, "decoder_hidden_dim": 6,
+    "sequence_length": 12, "mask_window": 3,
+}  # fmt: skip
+OWN = {"acrkn": {}, "hip_rssm": {"context_length": 4}, "mts3": {"windows": (3,)}}
+SPEC = SYSTEMS["Pendulum-v1"].spec
+POINT = EnvironmentSpec(
+    name="point", state_names=("x",), state_units=("m",), input_names=("u",), input_units=("1",), input_low=(-1.0,),
+    input_high=(1.0,), angle_dims=(), position_dims=(), velocity_dims=(), reward_delta_t=0.1,
+)  # fmt: skip
+EXACT = dict(rtol=0, atol=1e-12)
+
+
+def build(name, spec=SPEC, seed=0, **options):
+    """A model in double precision with scales that are not trivial and weights away from where they start."""
+    model = build_model(PATHS[name], spec, seed=seed, **SMALL | OWN[name] | options).double()
+    states, actions, delta_t = steps(50, spec=spec)
+    model.fit_scales(Transitions(states, actions, states + 0.1 * states.roll(1, dims=0), delta_t))
+    g = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for x in model.parameters():
+            x += 0.2 * torch.randn(x.shape, generator=g, dtype=x.dtype)
+    return model
+
+
+def steps(*shape, spec=SPEC, seed=1):
+    g = torch.Generator().manual_seed(seed)
+    states = torch.randn(*shape, spec.state_dim, generator=g, dtype=torch.float64)
+    actions = 2 * torch.rand(*shape, spec.action_dim, generator=g, dtype=torch.float64) - 1
+    if spec.discrete:
+        actions = (actions > 0).double()
+    return states, actions, 0.02 + 0.05 * torch.rand(*shape, generator=g, dtype=torch.float64)
+
+
+def context(*shape, count=5, spec=SPEC, seed=2):
+    states, actions, delta_t = steps(*shape, count, spec=spec, seed=seed)
+    return Context(states, actions, delta_t, torch.ones(*shape, count, dtype=torch.bool))
+
+
+def test_a_preset_may_name_them_by_their_paths():
+    labels = []
+    for name, path in PATHS.items():
+        family = find_family(path)
+        labels.append(family.label)
+        for arm in family.arms:
+            assert build(name, form=arm.form).options.form == arm.form
+        defaults = build_model(path, SPEC, seed=0)  # published sizes: latent_dim 30 and so on
+        assert defaults.needs == family.needs and defaults.options.latent_dim == 30
+    assert labels == ["Ac-RKN", "HiP-RSSM", "MTS3"]
+
+
+@pytest.mark.parametrize("spec", [SPEC, SYSTEMS["CartPole-v1"].spec], ids=["torque", "table"])
+@pytest.mark.parametrize("name", PATHS)
+def test_it_predicts_states_and_variances_of_any_batch(name, spec):
+    model, (states, actions, delta_t) = build(name, spec, form="concat"), steps(2, 3, 7, spec=spec)
+    past = context(2, 3, spec=spec)
+    found = model.predict(states[..., 0, :], actions, delta_t, past)
+    assert found.state.shape == found.variance.shape == (2, 3, 7, spec.state_dim) and (found.variance > 0).all()
+    one = model.predict(states[1, 2, 0], actions[1, 2], delta_t[1, 2], past.map(lambda x: x[1, 2]))
+    torch.testing.assert_close(one.state, found.state[1, 2], **EXACT)
+    shared = model.predict(states[:1, :1, 0], actions, 0.05, past.map(lambda x: x[:1, :1]))  # one start, many plans
+    own = model.predict(states[0, 0, 0], actions[1, 1], 0.05, past.map(lambda x: x[0, 0]))
+    torch.testing.assert_close(shared.state[1, 1], own.state, **EXACT)
+    alone = model.predict(states[..., 0, :], actions, delta_t)
+    assert model(states[..., 0, :], actions[..., 0, :], delta_t[..., 0]).shape == states[..., 0, :].shape
+    assert (alone.state - found.state).abs().amax() > 1e-6 and model.has_memory
+    other = model.predict(states[..., 0, :], actions, 2 * delta_t, past)
+    assert (other.state - found.state).abs().amax() > 1e-6  # Δt is read
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_predictions_are_those_of_the_filter_told_what_is_known(name):
+    """A context, a start and inputs to come are one sequence in which nothing is seen after the start."""
+    model, (states, actions, delta_t) = (
+        build(name, context_length=5) if name == "hip_rssm" else build(name),
+        steps(3, 12),
+    )
+    past = Context(states[:, :5], actions[:, :5], delta_t[:, :5], torch.ones(3, 5, dtype=torch.bool))
+    found = model.predict(states[:, 5], actions[:, 5:], delta_t[:, 5:], past)
+    seen = (torch.arange(12) <= 5).expand(3, 12)
+    known = torch.where(seen.unsqueeze(-1), states, torch.nan)
+    whole = model.filtered(model.scales.features(known), model.inputs(actions, delta_t), seen)
+    expected = model.read_off(whole.mean[:, 5:], whole.variance[:, 5:], states[:, 5])
+    torch.testing.assert_close((found.state, found.variance), (expected.state, expected.variance), **EXACT)
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_what_is_remembered_begins_after_the_last_step_that_does_not_exist(name):
+    model, (states, actions, delta_t) = build(name), steps(3, 4)
+    past = context(3, count=7)
+    mask = torch.tensor([True, True, False, True, True, True, True]).expand(3, 7)
+    masked = Context(past.states, past.actions, past.delta_t, mask)
+    other = Context(*(torch.cat([x[:, :3] + 1, x[:, 3:]], dim=1) for x in past.tensors()[:3]), mask)
+    found, same = (model.predict(states[:, 0], actions, delta_t, x) for x in (masked, other))
+    torch.testing.assert_close(same.state, found.state, **EXACT)
+    later = past.map(lambda x: x[:, 3:])  # three steps, a whole window, are gone: the others stay where they were
+    torch.testing.assert_close(model.predict(states[:, 0], actions, delta_t, later).state, found.state, **EXACT)
+    unmasked = model.predict(states[:, 0], actions, delta_t, past)
+    assert (unmasked.state - found.state).abs().max() > 1e-6
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_stack_is_its_models(name):
+    models = [build(name, seed=seed) for seed in range(2)]
+    states, actions, delta_t = steps(2, 3, 4)
+    past = context(2, 3)
+    stack = Stack(models)
+    together = stack.predict(states[:, :, 0], actions, delta_t, past)
+    for k, model in enumerate(models):
+        own = model.predict(states[k, :, 0], actions[k], delta_t[k], past.map(lambda x, k=k: x[k]))
+        torch.testing.assert_close((together.state[k], together.variance[k]), (own.state, own.variance), **EXACT)
+    assert models[0].whole_sequences == (name == "mts3")
+    (found,) = predict_queries(stack, [Query(states[:, :, 0], actions, delta_t, past)], dtype=torch.float64)
+    torch.testing.assert_close(found, together.state, rtol=0, atol=1e-9)
+    planned, plain = (x.predict_sequence(states[:, :, 0], actions, 0.05, past) for x in (prepared(stack), stack))
+    torch.testing.assert_close(planned, plain, **EXACT)
+
+
+def test_states_are_read_off_their_features_and_variances_to_first_order():
+    model = build("acrkn")
+    true = torch.cumsum(0.8 * torch.rand(4, 9, SPEC.state_dim, dtype=torch.float64), dim=1) + 2  # angles turn past π
+    features = model.scales.features(true[:, 1:])
+    variance = torch.full_like(features, 1e-10)
+    found = model.read_off(features, variance, true[:, 0])
+    torch.testing.assert_close(found.state, true[:, 1:], rtol=0, atol=1e-9)
+    g = torch.Generator().manual_seed(0)
+    noise = 1e-5 * torch.randn(4000, 8, features.shape[-1], generator=g, dtype=torch.float64)
+    spread = model.read_off(features[:1] + noise, variance[:1].expand(4000, -1, -1), true[:1, 0].expand(4000, -1)).state
+    torch.testing.assert_close(spread.var(dim=0), found.variance[0], rtol=0.15, atol=0)
+
+
+# --- training ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_mask_drops_steps_and_more_and_more_windows_but_the_first():
+    noise = torch.randn(4000, 12, 3, generator=torch.Generator().manual_seed(0))
+    for progress, share in ((0.0, 0.05), (0.021, 0.15), (1.0, 0.75)):
+        seen = training_mask(noise, torch.tensor(progress), 3, 0.0, 0.75).view(4000, 4, 3)
+        assert seen[:, 0].all() and (seen.any(dim=-1) == seen.all(dim=-1)).all()  # windows as a whole
+        assert 1 - seen[:, 1:].float().mean() == pytest.approx(share / 2, abs=0.02)
+    single = training_mask(noise, torch.tensor(1.0), 3, 0.15, 0.0).float().mean()
+    assert single == pytest.approx(0.85, abs=0.01)
+
+
+@pytest.mark.parametrize(("name", "objective"), [("acrkn", "nll"), ("hip_rssm", "mse"), ("mts3", "nll")])
+def test_the_loss_is_of_the_next_features_and_of_steps_that_count(name, objective):
+    model, (states, actions, delta_t) = (
+        build(name, objective=objective, dropped=0.0, dropped_windows=0.0),
+        steps(5, 13),
+    )
+    features = model.scales.normalizer.normalize(state_features(states, SPEC))
+    valid = torch.rand(5, 12) > 0.3
+    noise = torch.zeros(5, 12, 3, dtype=torch.float64)
+    batch = Batch(states[:, :-1], actions[:, :-1], states[:, 1:], delta_t[:, :-1], valid=valid, noise=noise)
+    found = model.filtered(features[:, :-1], model.inputs(actions, delta_t)[:, :-1], torch.ones_like(valid))
+    if objective == "nll":
+        each = -torch.distributions.Normal(found.mean, found.variance.sqrt()).log_prob(features[:, 1:]).sum(dim=-1)
+    else:
+        each = (found.mean - features[:, 1:]).square().mean(dim=-1)
+    torch.testing.assert_close(model.loss(batch, torch.ones(())), each[valid].mean(), rtol=1e-9, atol=0)
+
+
+def test_it_trains_to_better_than_the_spread_of_what_it_predicts():
+    """A point that an input pushes around, seen with gaps: the likelihood of a fitted constant is left behind."""
+    g = torch.Generator().manual_seed(3)
+    count, length = 40, 13
+    actions = 2 * torch.rand(count, length, 1, generator=g) - 1
+    states = torch.cumsum(torch.cat([torch.randn(count, 1, 1, generator=g), 0.3 * actions], dim=1), dim=1)
+    delta_t = torch.full((count * length,), 0.1)
+    rows = Transitions(states[:, :-1].reshape(-1, 1), actions.reshape(-1, 1), states[:, 1:].reshape(-1, 1), delta_t)
+    offsets = torch.arange(0, count * length + 1, length)
+    model = build_model(PATHS["mts3"], POINT, seed=0, train_delta_t=0.1, **SMALL | OWN["mts3"])
+    arm = Arm(PATHS["mts3"], "baseline", train_frequency="10")
+    trial = Trial(arm, 0, model, [rows], [rows], train_offsets=[offsets], val_offsets=[offsets])
+    result = fit([trial], Budget(num_steps=40, learning_rate=3e-2, batch_size=120, num_validations=2))[0]
+    constant = 0.5 * (1 + math.log(2 * math.pi))  # of a standard normal, which standardized features are
+    assert result.best_val_loss < constant - 0.3 < result.curves["val_loss"].iloc[0]
