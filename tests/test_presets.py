@@ -180,16 +180,16 @@ def test_a_chapter_collects_by_seed_trains_by_model_and_seeds_and_evaluates_by_m
     assert [jobs[name].parameters for name in data] == [
         {"env": "pendulum", "models": ["none"], "seeds": [seed]} for seed in preset.seeds
     ]
-    block = jobs[f"{where}-newtonian-seeds2-3"]
-    assert block.parameters == {"env": "pendulum", "models": ["newtonian"], "seeds": [2, 3]}
-    assert block.after == tuple(data[2:4]) and not any(jobs[name].after for name in data)
+    block = jobs[f"{where}-newtonian-seeds2"]
+    assert block.parameters == {"env": "pendulum", "models": ["newtonian"], "seeds": [2]}
+    assert block.after == (data[2],) and not any(jobs[name].after for name in data)
     whole = jobs["10_physics_train-pendulum"]
     own = {name for name in jobs if name.startswith(where)}
-    assert set(whole.after) == own and len(own) == 5 + 3 * len(preset.models)
+    assert set(whole.after) == own and len(own) == 5 + 5 * len(preset.models)
     first, other = (jobs[f"cells/11_physics_evaluate-pendulum-{model}"] for model in ("jump", "newtonian"))
     assert other.parameters == {"env": "pendulum", "models": ["newtonian"]}
-    assert other.after == (*(f"{where}-newtonian-{words}" for words in ("seeds0-1", "seeds2-3", "seeds4")), first.name)
-    assert first.name not in first.after and len(first.after) == 3
+    assert other.after == (*(f"{where}-newtonian-seeds{seed}" for seed in preset.seeds), first.name)
+    assert first.name not in first.after and len(first.after) == 5
     shown = jobs["11_physics_evaluate-pendulum"].after
     assert shown[0] == "10_physics_train-pendulum" and len(shown) == 1 + len(preset.models)
 
