@@ -38,8 +38,8 @@ def grid_jobs(preset: Preset) -> list[Job]:
 
     A preset of the main study with `seeds_per_cell` runs cells first: collection once per seed, the later phases once
     per model and so many seeds, larger networks once per size, method and seed. One of another chapter collects and
-    trains in cells, and evaluates each model by itself. The notebook of the whole environment then finds
-    their results and shows them together.
+    trains in cells, and shows each model by itself where its notebook can. The notebook of the whole environment then
+    finds their results and shows them together.
     """
     notebooks = load_chapter(preset.chapter).notebooks
     larger = _larger(preset) if preset.seeds_per_cell else {}
@@ -55,8 +55,8 @@ def grid_jobs(preset: Preset) -> list[Job]:
                 cells = _split(name, env, preset, larger)
             elif preset.seeds_per_cell and "training" in notebook.work:
                 cells = _split_training(name, env, preset)
-            elif preset.seeds_per_cell and "evaluation" in notebook.work:
-                cells = _split_evaluation(name, env, preset, notebook.after[0])
+            elif preset.seeds_per_cell and notebook.by_model:
+                cells = _split_models(name, env, preset, notebook.after[0])
             waited_for = [env] if env else preset.environments
             after = [job for before in notebook.after for job in _names(before, notebooks[before], waited_for)]
             after += [cell.name for cell in cells]
@@ -147,8 +147,8 @@ def _split_training(name: str, env: str, preset: Preset) -> list[Job]:
     ]
 
 
-def _split_evaluation(name: str, env: str, preset: Preset, training: str) -> list[Job]:
-    """List the cells of a chapter's notebook that evaluates: one per model, of all seeds.
+def _split_models(name: str, env: str, preset: Preset, training: str) -> list[Job]:
+    """List the cells of a chapter's notebook that evaluates what another has trained: one per model, of all seeds.
 
     The first model's cell leaves what belongs to none, persistence and the limits, and the others wait for it.
     """

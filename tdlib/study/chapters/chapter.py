@@ -26,6 +26,7 @@ class Notebook:
         work: Kinds of work, of those in `tdlib.study.cost`, that it does where it is not done yet.
         reads: File or folder below the repository that it works with, neither source nor a result.
         needs: Whether a preset has it; None if any does.
+        by_model: Whether it can show one model alone, so that a preset in cells runs it for each by itself first.
     """
 
     part: str
@@ -34,6 +35,7 @@ class Notebook:
     work: tuple[str, ...] = ()
     reads: str = ""
     needs: Need | None = None
+    by_model: bool = False
 
 
 @dataclass(frozen=True)

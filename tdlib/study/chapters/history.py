@@ -77,5 +77,5 @@ HISTORY = Chapter(
     plans=_is_planned,
     own_transitions=_own_transitions,
     shipped=_shipped,
-    max_bytes=6_000_000,
+    max_bytes=4_000_000,
 )

@@ -36,7 +36,7 @@ def _own_transitions(preset: Preset, env: str) -> int:
 PHYSICS = Chapter(
     notebooks={
         "10_physics_train": Notebook(TRAINING, work=("collection", "training")),
-        "11_physics_evaluate": Notebook(RESULTS, after=("10_physics_train",), work=("evaluation",)),
+        "11_physics_evaluate": Notebook(RESULTS, after=("10_physics_train",), work=("evaluation",), by_model=True),
         "12_physics_report": Notebook(RESULTS, "whole", after=("11_physics_evaluate",), reads=PREDICTED),
         "13_physics_visualize": Notebook(RESULTS, "whole", after=("10_physics_train",)),
     },
