@@ -109,10 +109,12 @@ def draw_ablations(table: pd.DataFrame, plain: str) -> Drawing:
             values, places = shown[column], np.arange(len(wide))
             for seed in values:
                 axis.plot(values[seed], places, ".", color=NEUTRAL["muted"])
-            means = np.exp(np.log(values).mean(axis=1))
+            means = np.exp(np.log(values).mean(axis=1, skipna=False))
             axis.plot(means, places, "o", color=METHOD_COLORS["baseline"])
             axis.axvline(1.0, color=NEUTRAL["muted"], linestyle=":")
             axis.set(xscale="log", xlabel=label)
+            low, high = axis.get_xlim()
+            axis.set_xlim(min(low, 0.45), max(high, 2.2))  # at least half to twice, so that it can be read
             plain_log_axis(axis.xaxis)
         axes[0, 0].set_yticks(places, wide.index)
         axes[0, 0].invert_yaxis()
@@ -120,7 +122,7 @@ def draw_ablations(table: pd.DataFrame, plain: str) -> Drawing:
     caption = (
         f"{env}: relative error of the last step predicted, over that of the {plain} training, and held-out loss over "
         f"training loss at the end. Dots: n = {seeds_text(wide.shape[1])}; circles: geometric means; a training whose "
-        f"loss was not finite has no second one."
+        f"loss was not finite has no second one, nor has the mean over seeds then."
     )
     if len(ratios):
         worst = ratios.idxmax()
