@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from tdlib.study.arms import DEFAULT_SIZE, PERSISTENCE
@@ -41,9 +42,14 @@ def grid_jobs(preset: Preset) -> list[Job]:
     trains in cells, and shows each model by itself where its notebook can. The notebook of the whole environment then
     finds their results and shows them together.
     """
+    return list(_grid_jobs(preset))
+
+
+@lru_cache(maxsize=16)  # every job of a run asks for the jobs before it
+def _grid_jobs(preset: Preset) -> tuple[Job, ...]:
     notebooks = load_chapter(preset.chapter).notebooks
     larger = _larger(preset) if preset.seeds_per_cell else {}
-    jobs = []
+    jobs: list[Job] = []
     for name, notebook in notebooks.items():
         if notebook.needs is not None and not notebook.needs(preset, ""):
             continue
@@ -61,7 +67,7 @@ def grid_jobs(preset: Preset) -> list[Job]:
             after = [job for before in notebook.after for job in _names(before, notebooks[before], waited_for)]
             after += [cell.name for cell in cells]
             jobs += [*cells, Job(own, name, {"env": env} if env else {}, tuple(after), reads=notebook.reads)]
-    return jobs
+    return tuple(jobs)
 
 
 def _names(name: str, notebook: Notebook, envs: Sequence[str]) -> list[str]:
