@@ -103,14 +103,14 @@ def draw_ablations(table: pd.DataFrame, plain: str) -> Drawing:
         raise NothingToDrawError(f"there is no {plain} training")
     shown = {"last_step": wide / wide.loc[plain]}
     shown["gap"] = kept.pivot(index="ablation", columns="seed", values="gap").reindex(wide.index)
+    means = {column: np.exp(np.log(values).mean(axis=1, skipna=False)) for column, values in shown.items()}
     with style():
         figure, axes = new_figure(1, 2, height=0.8 + 0.24 * len(wide), sharey=True)
         for axis, (column, label) in zip(axes[0], ABLATED.items(), strict=True):
             values, places = shown[column], np.arange(len(wide))
             for seed in values:
                 axis.plot(values[seed], places, ".", color=NEUTRAL["muted"])
-            means = np.exp(np.log(values).mean(axis=1, skipna=False))
-            axis.plot(means, places, "o", color=METHOD_COLORS["baseline"])
+            axis.plot(means[column], places, "o", color=METHOD_COLORS["baseline"])
             axis.axvline(1.0, color=NEUTRAL["muted"], linestyle=":")
             axis.set(xscale="log", xlabel=label)
             low, high = axis.get_xlim()
@@ -118,7 +118,7 @@ def draw_ablations(table: pd.DataFrame, plain: str) -> Drawing:
             plain_log_axis(axis.xaxis)
         axes[0, 0].set_yticks(places, wide.index)
         axes[0, 0].invert_yaxis()
-    ratios = np.exp(np.log(shown["last_step"]).mean(axis=1)).drop(plain)
+    ratios = means["last_step"].drop(plain).dropna()
     caption = (
         f"{env}: relative error of the last step predicted, over that of the {plain} training, and held-out loss over "
         f"training loss at the end. Dots: n = {seeds_text(wide.shape[1])}; circles: geometric means; a training whose "

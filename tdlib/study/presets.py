@@ -22,13 +22,12 @@ from tdlib.evaluation.control.plans import knot_clock
 from tdlib.evaluation.sets.schedules import hold_of
 from tdlib.evaluation.tables import frequency_label
 from tdlib.models import find_family, register_model
-from tdlib.models.ode import FieldOptions
 from tdlib.models.trajectories import WINDOW
 from tdlib.planning import CEM, build_planner, inputs_of
 from tdlib.study.arms import Arm
 from tdlib.study.chapters import CHAPTERS, STUDY
 from tdlib.study.layout import ROOT
-from tdlib.study.variations import Variation
+from tdlib.study.variations import Solvers, Variation
 from tdlib.systems import SYSTEMS, System
 from tdlib.training.budget import windows_per_batch
 
@@ -197,7 +196,7 @@ class Preset(_Section):
     training_modes: Annotated[tuple[Literal["matching", "shooting", "reversible"], ...], Field(min_length=1)] = (
         "matching",
     )
-    solvers: tuple[str, ...] = ()  # that fields are trained through, beside those of their arms
+    solvers: Solvers = ()  # that fields are trained through, beside those of their arms
     sizes: Annotated[tuple[Literal["hidden64", "small", "medium", "large"], ...], Field(min_length=1)] = ("hidden64",)
     train_frequencies: Annotated[tuple[Rate, ...], Field(min_length=1)] = TRAIN_FREQUENCIES
     test_frequencies: Annotated[tuple[Rate, ...], Field(min_length=1)]
@@ -242,13 +241,6 @@ class Preset(_Section):
         told = [preset.chapter for preset in found]
         if len(set(told)) < len(told):
             raise ValueError(f"chapters must tell of different ones, got {told}")
-        return names
-
-    @field_validator("solvers")
-    @classmethod
-    def _known_solvers(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            FieldOptions(solver=name)
         return names
 
     def keeps(self, method: str, form: str, data: str) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from tdlib.core.facts import (
     MIXED,
@@ -25,7 +25,15 @@ from tdlib.models import find_family
 from tdlib.models.ode import FieldOptions
 from tdlib.study.arms import DEFAULT_SIZE, Arm, knows_mode
 
+
+def _known_solvers(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        FieldOptions(solver=name)
+    return names
+
+
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
+Solvers = Annotated[tuple[str, ...], AfterValidator(_known_solvers)]  # each one that a field knows
 
 
 class Variation(BaseModel):
@@ -41,7 +49,7 @@ class Variation(BaseModel):
     # times the losses of the system, on which these arms are tested too
     friction: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...] = ()
     training_modes: tuple[Literal["shooting", "reversible"], ...] = ()
-    solvers: tuple[str, ...] = ()  # that fields are trained through
+    solvers: Solvers = ()  # that fields are trained through
 
     @field_validator("friction")
     @classmethod
@@ -49,13 +57,6 @@ class Variation(BaseModel):
         if 1 in factors:
             raise ValueError(f"factors must differ from 1, which the main arms have, got {list(factors)}")
         return factors
-
-    @field_validator("solvers")
-    @classmethod
-    def _known_solvers(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            FieldOptions(solver=name)
-        return names
 
     @property
     def data(self) -> list[str]:

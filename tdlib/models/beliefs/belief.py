@@ -33,6 +33,10 @@ class Belief(NamedTuple):
         """Take beliefs in a row apart: (..., T, ·) -> T of (..., ·)."""
         return [Belief(*parts) for parts in zip(*(part.unbind(dim=-2) for part in self), strict=True)]
 
+    def as_row(self) -> "Belief":
+        """Make it the only one of a row: (..., ·) -> (..., 1, ·)."""
+        return Belief(*(part.unsqueeze(-2) for part in self))
+
     def detach(self) -> "Belief":
         """Return the same numbers without what they were computed from."""
         return Belief(self.mean.detach(), self.covariance.detach())

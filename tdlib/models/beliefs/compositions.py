@@ -104,8 +104,7 @@ class HiPRSSM(nn.Module):
         count = self.options.context_length
         acting = None if actions is None else actions[..., :count, :]
         task = self.task(observations[..., :count, :], acting, None if valid is None else valid[..., :count])
-        held = Belief(*(part.unsqueeze(-2) for part in task))
-        return self.fast(observations, actions, valid, held, observations.shape[-2])
+        return self.fast(observations, actions, valid, task.as_row(), observations.shape[-2])
 
 
 class Filtered(NamedTuple):

@@ -49,7 +49,7 @@ class FilterModel(BeliefModel):
         task = self.task(observations, inputs, there)
         belief = first_belief(self.options, states).expand(*states.shape[:-2])
         if there.shape[-1]:
-            held = None if task is None else Belief(*(part.unsqueeze(-2) for part in task))
+            held = None if task is None else task.as_row()
             known = self.network.fast(observations, inputs, there, held, there.shape[-1], exists=there)
             belief = known.belief.unstack()[-1]
         return Carry(belief, task or (), states.new_zeros(*states.shape[:-2], self.spec.state_dim))

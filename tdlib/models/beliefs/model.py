@@ -1,9 +1,10 @@
 """What dynamics models with a belief share: what they observe, how a state is read off what they expect, their loss."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tdlib.core.context import Batch, Context, Prediction
 from tdlib.core.facts import MIXED
@@ -29,6 +30,7 @@ class BeliefModel(DynamicsModel):
     """
 
     Options = BeliefOptions
+    Network: Callable[..., nn.Module]  # (observation_dim, action_dim, options) -> the composition
     ARMS = (Arms("baseline"), *(Arms("multi_resolution", form, (MIXED,)) for form in FORMS))
     options: BeliefOptions
     needs = Needs(window=BeliefOptions.sequence_length, noise=3)
@@ -40,6 +42,7 @@ class BeliefModel(DynamicsModel):
         self.needs = Needs(window=self.options.sequence_length, noise=3)
         self.action_encoder = ActionEncoder(spec, self.options.action_embedding_dim)
         self.form = StepForm(self.options.form, self.options.train_delta_t)
+        self.network = type(self).Network(spec.feature_dim, self.input_dim, self.options)
 
     @abstractmethod
     def filtered(self, observations: Tensor, inputs: Tensor, valid: Tensor) -> Predicted:

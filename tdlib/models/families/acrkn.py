@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.beliefs.compositions import AcRKN
 from tdlib.models.beliefs.filter_model import FilterModel
 from tdlib.models.beliefs.options import BeliefOptions
@@ -27,8 +26,5 @@ class AcRKNModel(FilterModel):
     """
 
     Options = AcRKNOptions
+    Network = AcRKN
     label = "Ac-RKN"
-
-    def __init__(self, spec: EnvironmentSpec, options: AcRKNOptions | None = None):
-        super().__init__(spec, options)
-        self.network = AcRKN(spec.feature_dim, self.input_dim, self.options)

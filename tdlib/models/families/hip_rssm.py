@@ -2,7 +2,6 @@
 
 from torch import Tensor
 
-from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.beliefs.belief import Belief
 from tdlib.models.beliefs.compositions import HiPRSSM
 from tdlib.models.beliefs.filter_model import FilterModel
@@ -24,12 +23,10 @@ class HiPRSSMModel(FilterModel):
     """
 
     Options = HiPRSSMOptions
+    Network = HiPRSSM
     label = "HiP-RSSM"
     options: HiPRSSMOptions
-
-    def __init__(self, spec: EnvironmentSpec, options: HiPRSSMOptions | None = None):
-        super().__init__(spec, options)
-        self.network = HiPRSSM(spec.feature_dim, self.input_dim, self.options)
+    network: HiPRSSM
 
     def task(self, observations: Tensor, inputs: Tensor, valid: Tensor) -> Belief | None:
         return self.network.task(observations, inputs, valid)

@@ -4,7 +4,6 @@ import torch
 from torch import Tensor
 
 from tdlib.core.context import Context, Prediction
-from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.beliefs.compositions import MTS3
 from tdlib.models.beliefs.levels import Predicted
 from tdlib.models.beliefs.model import BeliefModel, joined
@@ -29,12 +28,10 @@ class MTS3Model(BeliefModel):
     """
 
     Options = MTS3Options
+    Network = MTS3
     label = "MTS3"
     options: MTS3Options
-
-    def __init__(self, spec: EnvironmentSpec, options: MTS3Options | None = None):
-        super().__init__(spec, options)
-        self.network = MTS3(spec.feature_dim, self.input_dim, self.options)
+    network: MTS3
 
     def filtered(self, observations: Tensor, inputs: Tensor, valid: Tensor) -> Predicted:
         return self.network(observations, inputs, valid).predicted
