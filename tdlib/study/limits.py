@@ -59,6 +59,7 @@ def increment(system: System, state: Tensor, action: Tensor, delta_t: float) -> 
     return dataclasses.replace(system, state_limits=None).flow(state, action, delta_t) - state
 
 
+@functools.lru_cache(maxsize=16)  # the same object each time, of which exact increments are remembered
 def typical(system: System) -> System:
     """Return the system at the mean of every parameter that is drawn anew for each sequence."""
     mean = {name: (low + high) / 2 for name, (low, high) in system.parameter_ranges.items()}

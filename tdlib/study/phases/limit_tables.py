@@ -90,7 +90,9 @@ def _curves(run: Run, env: str, seeds: Sequence[int]) -> pd.DataFrame:
             found += [(f"shift {row[0]}", *row[1:]) for row in _limits(run, SYSTEMS[env], sets["shift"])]
         for factor in run.preset.frictions(env):
             system, pairs = SYSTEMS[env].with_losses(factor), load_pairs(run, env, seed, factor)["pooled"]
-            found += [(f"{FRICTION}{factor:g} {row[0]}", *row[1:]) for row in _hidden(run, system, pairs)]
+            labels = map(frequency_label, run.preset.test_frequencies if system.parameter_ranges else ())
+            hidden = [_hidden(system, pairs, label, *_kept(system, pairs, label)) for label in labels]
+            found += [(f"{FRICTION}{factor:g} {row[0]}", *row[1:]) for row in hidden]
         for limit, train, test, detail, value, count in found:
             rows.append(
                 {
@@ -112,11 +114,12 @@ def _limits(run: Run, system: System, pairs: PairSet) -> Iterator[Limit]:
     trained = [h for _, h in rates]
     orders = [order for order in NEWTON_ORDERS if f"newton_{order}" in {arm.method for arm in arms}]
     forms = [form for form in INTERPOLATING_FORMS if form in {arm.form for arm in arms}]
-    yield from _hidden(run, system, pairs)
-    system = typical(system)
+    drawn, system = system, typical(system)
     for test in run.preset.test_frequencies:
         label, delta_t = frequency_label(test), delta_t_of(test)
         state, action = _kept(system, pairs, label)
+        if drawn.parameter_ranges:
+            yield _hidden(drawn, pairs, label, state, action)
         for train, h in rates:
             yield "fixed_step", train, label, "", fixed_step_limit(system, state, action, h, delta_t), len(state)
             yield "rescaled", train, label, "", rescaled_limit(system, state, action, h, delta_t), len(state)
@@ -128,14 +131,11 @@ def _limits(run: Run, system: System, pairs: PairSet) -> Iterator[Limit]:
             yield f"interpolation {form}", MIXED, label, "", value, len(state)
 
 
-def _hidden(run: Run, system: System, pairs: PairSet) -> Iterator[Limit]:
-    """What the exact flow at the mean of the drawn parameters scores, where any are drawn."""
-    for test in run.preset.test_frequencies if system.parameter_ranges else ():
-        label, delta_t = frequency_label(test), delta_t_of(test)
-        state, action = _kept(system, pairs, label)
-        truth = pairs.increment[pairs.rates.index(label)][_keeps(system, pairs, label)]
-        value = hidden_parameter_limit(system, state, action, delta_t, truth)
-        yield "hidden_parameters", "", label, "", value, len(state)
+def _hidden(system: System, pairs: PairSet, label: str, state: Tensor, action: Tensor) -> Limit:
+    """What the exact flow at the mean of the drawn parameters scores on pairs that count."""
+    truth = pairs.increment[pairs.rates.index(label)][_keeps(system, pairs, label)]
+    value = hidden_parameter_limit(system, state, action, delta_t_of(float(label)), truth)
+    return "hidden_parameters", "", label, "", value, len(state)
 
 
 def _defects(run: Run, system: System, pairs: PairSet) -> Iterator[Limit]:
