@@ -15,7 +15,7 @@ INTERPRETERS := $(BIN)/python python3.11 python3.12 python3.13 python3
 SUPPORTED := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test lab grid published edition report bench verify setup python
+.PHONY: book test lab grid block published edition report bench verify setup python
 
 setup: .venv/.installed
 
@@ -47,6 +47,11 @@ book: setup  ## run preset `quick` end to end and build its book
 
 grid: setup  ## run the grid of PRESET, or with SEEDS="0 1" the cells of these seeds; DRY=1 lists its jobs
 	@$(BIN)/python -m tdlib.grid.command $(PRESET) grid --cores $(CORES) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DRY),--dry-run)
+
+block: setup  ## run the cells of SEEDS="0 1" of PRESET, from collection to tables, and keep their rows in book/blocks
+	@test -n '$(SEEDS)' || { echo 'error: SEEDS must name seeds: make block PRESET=full SEEDS="0 1"' >&2; exit 1; }
+	@$(BIN)/python -m tdlib.grid.command $(PRESET) grid --cores $(CORES) --seeds $(SEEDS)
+	@$(BIN)/python -m tdlib.publish.block $(PRESET) $(SEEDS)
 
 test: setup  ## lint, format, types, tests, notebooks and the whole grid at smoke size, strict book build
 	@$(BIN)/python -m ruff check .

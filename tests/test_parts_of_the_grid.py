@@ -12,13 +12,15 @@ import yaml
 from notebook_cells import run_cells
 
 from tdlib.evaluation import load_rollouts, stored_rates
-from tdlib.evaluation.tables import read_table
+from tdlib.evaluation.tables import KEY_COLUMNS, read_table, write_table
 from tdlib.grid.checks import check_figures, check_tables
-from tdlib.grid.jobs import grid_jobs
+from tdlib.grid.jobs import cells_of_seeds, grid_jobs
 from tdlib.models import RescaledIncrement, build_model
+from tdlib.publish.block import write_block
 from tdlib.speed import Stack
-from tdlib.study import provenance
+from tdlib.study import blocks, provenance
 from tdlib.study.arms import Arm
+from tdlib.study.blocks import made_with
 from tdlib.study.layout import RunLayout
 from tdlib.study.phases import train
 from tdlib.study.phases.collect import ensure_collected
@@ -32,7 +34,7 @@ from tdlib.study.presets import PRESET_FOLDER, PresetError, load_preset
 from tdlib.study.provenance import Result, produced_files, shared_results
 from tdlib.study.run import Missing, Run
 from tdlib.study.selection import select_arms
-from tdlib.study.statistics import load_tables, missing_contrasts
+from tdlib.study.statistics import load_tables, merge_parts, missing_contrasts, summarize
 from tdlib.systems import SYSTEMS
 from tdlib.training import UnfinishedFit
 from tdlib.training.run import StackRun
@@ -48,6 +50,10 @@ TINY = {
     "training": {"num_steps": 2, "learning_rate": 0.001},
     "evaluation": {"num_pairs": 32, "num_starts": 2},
 }
+UNIT_KEYS = (
+    "dimension", "test_set", "truncated", "fine_frequency", "coarse_frequency", "k", "limit", "detail", "check",
+    "model_frequency", "planner", "episode", "bin", "policy", "control_frequency",
+)  # fmt: skip
 CONTROL = {"frequencies": [10], "episode_seconds": 0.4, "replan_seconds": 0.1, "num_samples": 8, "compare_mppi": False}
 
 
@@ -72,20 +78,21 @@ def test_models_chosen_from_a_stack_of_arms_predict_as_they_did():
     assert torch.equal(whole.dynamics(*inputs)[::2], expected)  # the whole is as it was
 
 
+def write_tiny(folder, **changes):
+    """Write a tiny preset into a folder; return its path."""
+    content = yaml.safe_load((PRESET_FOLDER / "smoke.yaml").read_text()) | TINY
+    content["control"] |= CONTROL
+    content |= {"name": "tiny", **changes}
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
 @pytest.fixture
 def tiny(tmp_path, monkeypatch):
     """Makes the path of a tiny preset; what it runs lies in the test's folder."""
     monkeypatch.setenv("TDLIB_RUNS", str(tmp_path / "runs"))
-
-    def make(**changes):
-        content = yaml.safe_load((PRESET_FOLDER / "smoke.yaml").read_text()) | TINY
-        content["control"] |= CONTROL
-        content |= {"name": "tiny", **changes}
-        path = tmp_path / "tiny.yaml"
-        path.write_text(yaml.safe_dump(content))
-        return path
-
-    return make
+    return partial(write_tiny, tmp_path)
 
 
 def notebook(name, **parameters):
@@ -305,16 +312,35 @@ def test_shares_of_the_data_are_equal_transitions_or_equal_seconds_and_nested(ti
     assert [len(part) for part, _ in val] == [len(part) for part, _ in data.val["seconds"].values()]
 
 
-def test_cells_of_fulls_shape_end_to_end(tiny):
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    """A preset of the shape of `full` after all its jobs: its path, and what each job no longer answered for."""
+    folder = tmp_path_factory.mktemp("cells")
     full = yaml.safe_load((PRESET_FOLDER / "full.yaml").read_text())
     shape = {key: full[key] for key in ("amounts", "train_frequencies")}
     fewer = [{"sizes": ["small"], "num_seeds": 1}, {"amounts": True, "num_seeds": 1}]
-    path = tiny(
-        models=["jump"], sizes=["hidden64", "small"], seeds=[0, 1], seeds_per_cell=1, fewer_seeds=fewer, **shape
-    )
+    shape |= {"models": ["jump"], "sizes": ["hidden64", "small"], "seeds": [0, 1], "seeds_per_cell": 1}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TDLIB_RUNS", str(folder / "runs"))
+        path = write_tiny(folder, fewer_seeds=fewer, **shape)
+        run, answered, taken_away = open_tiny(path), [], {}
+        for job in grid_jobs(run.preset):
+            if job.notebook == "07_explorer":
+                continue
+            provenance._produced.clear()
+            provenance._relied_on.clear()
+            notebook(job.notebook, preset=path, **job.parameters)
+            answered.append(Result(run.layout.root / "stamps" / f"{job.name}.yaml", sources=""))
+            answered[-1].record(produced_files(), relies_on=shared_results())
+            provenance._whole.cache_clear()
+            taken_away |= {result.stamp.stem: result.reasons() for result in answered if result.reasons()}
+        yield path, taken_away
+
+
+def test_cells_of_fulls_shape_end_to_end(cells):
+    path, taken_away = cells
     run = open_tiny(path)
-    jobs = grid_jobs(run.preset)
-    names = {job.name: job for job in jobs}
+    names = {job.name: job for job in grid_jobs(run.preset)}
     where = "cells/03_results_visualization-CartPoleContinuous-v1"
     assert {f"{where}-none-seeds0", f"{where}-jump-seeds1", f"{where}-jump-small-baseline-seed0"} <= set(names)
     assert f"{where}-jump-small-baseline-seed1" not in names
@@ -323,17 +349,53 @@ def test_cells_of_fulls_shape_end_to_end(tiny):
         (chain,) = own
         before.add(chain)
     assert f"{where}-jump-seeds0" in before  # one after the other, since they write into the same tables
-    answered = []
-    for job in jobs:
-        if job.notebook == "07_explorer":
-            continue
-        provenance._produced.clear()
-        provenance._relied_on.clear()
-        notebook(job.notebook, preset=path, **job.parameters)
-        answered.append(Result(run.layout.root / "stamps" / f"{job.name}.yaml", sources=""))
-        answered[-1].record(produced_files(), relies_on=shared_results())
-        provenance._whole.cache_clear()
-        # what a job answers for is not taken away by a later one: an interrupted grid runs nothing twice
-        assert {result.stamp.stem: result.reasons() for result in answered if result.reasons()} == {}
+    assert taken_away == {}  # what a job answers for stays: an interrupted grid runs nothing twice
     assert check_tables(run, load_tables(run)) == [] and check_figures(run) == []
     assert json.loads((run.layout.metrics / "summary_statistics.json").read_text())["seeds"] == 2
+
+
+def test_a_block_stands_for_its_seeds_in_another_run(cells, tmp_path, monkeypatch):
+    path, _ = cells
+    monkeypatch.setattr(blocks, "BLOCKS", tmp_path)
+    run = open_tiny(path)
+    whole = load_tables(run)
+    with pytest.raises(ValueError, match="must have run, from collection to tables"):
+        write_block(run, [1])
+    for cell in cells_of_seeds(run.preset, [1]):
+        executed = run.layout.notebooks / f"{cell.name}.ipynb"
+        executed.parent.mkdir(parents=True, exist_ok=True)
+        executed.touch()
+    folder = write_block(run, [1])
+    assert folder == tmp_path / "tiny" / "seeds1" and made_with(folder)["seeds"] == [1]
+    content = yaml.safe_load(path.read_text())
+    other = tmp_path / "tiny.yaml"
+    other.write_text(yaml.safe_dump(content | {"taken": [1], "description": "of one seed"}))
+    taking = open_tiny(other)
+    assert taking.preset.own_seeds == (0,) and all(
+        1 not in job.parameters.get("seeds", []) for job in grid_jobs(taking.preset)
+    )
+    # all that this run made belongs to seed 0; with the rows that it takes it is the run of both
+    for part in taking.layout.metric_parts.glob("*.csv"):
+        rows = read_table(part)
+        write_table(part, rows[rows["seed"] == 0])
+    merged = merge_parts(taking)
+    assert set(merged) == set(whole)
+    for name, table in merged.items():
+        keys = [key for key in (*KEY_COLUMNS, *UNIT_KEYS) if key in table]
+        expected = whole[name]
+        if name == "rollout_errors":  # few times of a taken seed
+            expected = expected.merge(table[[*keys, "time"]].drop_duplicates())
+        sort = [*keys, *(key for key in ("time",) if key in table)]
+        both = [x[table.columns].sort_values(sort, kind="stable").reset_index(drop=True) for x in (table, expected)]
+        pd.testing.assert_frame_equal(*both, check_dtype=False)
+    assert check_tables(taking, merged) == []
+    assert len(summarize(taking, merged)) == len(summarize(run, whole))
+    for changed, words in (
+        ({"taken": [0, 1]}, "taken must leave a seed to this run"),
+        ({"taken": [7]}, "taken must be among seeds"),
+        ({"taken": [0]}, r"taken must be seeds whose rows lie in .*got \[0\]; there are \[1\]"),
+        ({"taken": [1], "test_frequencies": [5, 10, 20, 50]}, "was made with test_frequencies"),
+    ):
+        other.write_text(yaml.safe_dump(content | changed))
+        with pytest.raises(PresetError, match=words):
+            load_preset(other)

@@ -158,7 +158,7 @@ def ablate(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd.DataFra
     )
     units = {
         str(seed): [file_hash(path) for path in _paths(run, env, seed).values()]
-        for seed in run.preset.seeds
+        for seed in run.preset.own_seeds
         if all(path.is_file() for path in _paths(run, env, seed).values())
     }
 

@@ -51,8 +51,14 @@ def check_learned(run: Run, tables: dict[str, pd.DataFrame]) -> list[str]:
     return problems
 
 
-def check_tables(run: Run, tables: dict[str, pd.DataFrame]) -> list[str]:
-    """Every arm must stand in every table that covers it, for every environment, rate and seed."""
+def check_tables(run: Run, tables: dict[str, pd.DataFrame], seeds: Sequence[int] | None = None) -> list[str]:
+    """Every arm must stand in every table that covers it, for every environment, rate and seed.
+
+    Args:
+        run: Preset and folders.
+        tables: Merged result tables.
+        seeds: Some of the preset's seeds; None for all.
+    """
     preset, problems = run.preset, []
     for name, rows in load_chapter(preset.chapter).tables.items():
         arms = list(filter(rows.arms, arms_of(preset)))
@@ -62,7 +68,7 @@ def check_tables(run: Run, tables: dict[str, pd.DataFrame]) -> list[str]:
             skipped = _skipped(name, tables)
             arms = [arm for arm in arms if tuple(arm.keys().values()) not in skipped]
             rates = None if rows.rates is None else rows.rates(preset)
-            problems += _missing_rows(run, name, tables[name], arms, rates)
+            problems += _missing_rows(run, name, tables[name], arms, rates, seeds or run.preset.seeds)
     return problems
 
 
@@ -107,7 +113,7 @@ def _skipped(name: str, tables: dict[str, pd.DataFrame]) -> set[tuple]:
 
 
 def _missing_rows(
-    run: Run, name: str, table: pd.DataFrame, arms: list[Arm], frequencies: Sequence[str] | None
+    run: Run, name: str, table: pd.DataFrame, arms: list[Arm], frequencies: Sequence[str] | None, seeds: Sequence[int]
 ) -> list[str]:
     columns = ["env", *ARM_COLUMNS, "seed"] + ([] if frequencies is None else ["test_frequency"])
     there = {env: arms_of(run.preset, env) for env in run.preset.environments}
@@ -118,6 +124,7 @@ def _missing_rows(
         for arm in arms
         if arm in there[env]
         for seed in run.preset.seeds_of(arm)
+        if seed in seeds
         for key in (
             [(env, *arm.keys().values(), seed)]
             if frequencies is None

@@ -23,13 +23,15 @@ STARTED = "TDLIB_STARTED"  # environment variable: when the job was started [s s
 CARD = "TDLIB_GPU"  # environment variable: whether the job is to have a graphics card of its own
 SOCKET = "socket"
 # read when a process starts. One thread: two jobs beat two threads at these sizes. Freed memory stays with the process
-# instead of going back to the system at every optimizer step.
+# instead of going back to the system at every optimizer step. Where pyarrow is installed, pandas imports it, and its
+# allocator would start a thread that no fork may have.
 SETTINGS = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MALLOC_MMAP_THRESHOLD_": "33554432",
     "MALLOC_TRIM_THRESHOLD_": "1000000000",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
 }
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LENGTH = struct.Struct("!I")

@@ -83,9 +83,9 @@ def cells_of_seeds(preset: Preset, seeds: Collection[int]) -> list[Job]:
     """
     if not preset.seeds_per_cell:
         raise ValueError(f"preset must have cells (seeds_per_cell) to be run by seeds, {preset.name} has none")
-    unknown = [seed for seed in seeds if seed not in preset.seeds]
+    unknown = [seed for seed in seeds if seed not in preset.own_seeds]
     if unknown:
-        raise ValueError(f"seeds must be among the preset's {list(preset.seeds)}, got {unknown}")
+        raise ValueError(f"seeds must be among the preset's {list(preset.own_seeds)}, got {unknown}")
     cells = [job for job in grid_jobs(preset) if "seeds" in job.parameters]
     parted = [
         job.name for job in cells if 0 < len(set(job.parameters["seeds"]) - set(seeds)) < len(job.parameters["seeds"])
@@ -102,7 +102,7 @@ def _larger(preset: Preset) -> Larger:
     found: Larger = {}
     for arm in arms_of(preset):
         if arm.size not in (DEFAULT_SIZE, PERSISTENCE.size):
-            found.setdefault(arm.model, {})[arm.size, arm.method] = preset.seeds_of(arm)
+            found.setdefault(arm.model, {})[arm.size, arm.method] = preset.own_seeds_of(arm)
     return found
 
 
@@ -113,7 +113,7 @@ def _split(phase: str, env: str, preset: Preset, larger: Larger) -> list[Job]:
     since they write into the same tables: blocks of seeds are run in their order.
     """
     if phase == PHASES[0]:
-        return [Job(_collection(env, seed), phase, {"env": env, "seeds": [seed]}) for seed in preset.seeds]
+        return [Job(_collection(env, seed), phase, {"env": env, "seeds": [seed]}) for seed in preset.own_seeds]
     blocks, jobs = _blocks(preset), []
     # what needs no model stands beside every model: persistence, the oracle
     for model in [NO_MODEL, *preset.models] if phase in PHASES[2:] else preset.models:
@@ -138,7 +138,7 @@ def _split_training(name: str, env: str, preset: Preset) -> list[Job]:
     """
     data = [
         Job(f"cells/{name}-{env}-seed{seed}", name, {"env": env, "models": [NO_MODEL], "seeds": [seed]})
-        for seed in preset.seeds
+        for seed in preset.own_seeds
     ]
     after = {job.parameters["seeds"][0]: job.name for job in data}
     return data + [
@@ -168,9 +168,10 @@ def _split_models(name: str, env: str, preset: Preset, training: str) -> list[Jo
 
 
 def _blocks(preset: Preset) -> list[tuple[int, ...]]:
-    """Return the seeds of a preset in blocks, each of as many as share a cell."""
-    count = preset.seeds_per_cell or len(preset.seeds)
-    return [preset.seeds[i : i + count] for i in range(0, len(preset.seeds), count)]
+    """Return the seeds that a run of a preset makes in blocks, each of as many as share a cell."""
+    seeds = preset.own_seeds
+    count = preset.seeds_per_cell or len(seeds)
+    return [seeds[i : i + count] for i in range(0, len(seeds), count)]
 
 
 def _cells(

@@ -40,7 +40,7 @@ IMPORTED = (
 PACKAGES = ("tdlib.study", "tdlib.grid", "tdlib.publish")  # whose modules jobs import
 LEFT_OUT = ("explore", "live", "command", "__main__", "preload")  # widgets look for their kernel when they are imported
 # variables that act when a process or a package starts: a job that asks for other values needs a process of its own
-FIXED = ("OMP_", "MKL_", "OPENBLAS_", "KMP_", "GOMP_", "MALLOC_", "PYTHON", "LD_", "DYLD_", "CUDA_", "PYTORCH_")
+FIXED = ("OMP_", "MKL_", "OPENBLAS_", "KMP_", "GOMP_", "MALLOC_", "JE_", "PYTHON", "LD_", "DYLD_", "CUDA_", "PYTORCH_")
 REQUEST_TIMEOUT = 10.0  # [s]
 
 

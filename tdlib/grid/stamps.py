@@ -21,6 +21,7 @@ from pathlib import Path
 from tdlib.core.files import write_text
 from tdlib.core.sources import module_path, source_hash
 from tdlib.grid.jobs import Job, grid_jobs
+from tdlib.study.blocks import BLOCKS, blocks_of
 from tdlib.study.book import runs_of
 from tdlib.study.chapters import chapter_module, measures_of
 from tdlib.study.layout import ROOT, RunLayout
@@ -37,7 +38,7 @@ from tdlib.study.provenance import (
 ROOTS = "TDLIB_SOURCES"  # environment variable: modules whose source a kernel is to report
 CHECKS, BOOK = "checks", "book"  # the jobs that are no notebooks
 BOOK_FOLDERS, BOOK_FILES = ("book", "tdlib"), ("_config.yml", "_toc.yml")
-PUBLISHED = "published"  # the edition below book/; of it only the numbers of the conclusions go into a run's pages
+PUBLISHED, TAKEN = "published", BLOCKS.name  # below book/; of the edition only conclusions go into a run's pages
 CONCLUSIONS = ("statistics.csv", "predictions.csv", "summary_statistics.json", "ensemble_calibration.csv.gz")
 INJECTED = "injected-parameters"  # tag of the cell that papermill adds
 
@@ -70,6 +71,11 @@ def job_result(preset: Preset, name: str) -> Result:
         after: Sequence[str] = job.after
     else:
         after = list(jobs) if name == CHECKS else [CHECKS]
+    if preset.taken and name not in (CHECKS, BOOK):
+        there = blocks_of(preset.name)
+        more["taken"] = _hash_of_files(
+            path for folder in dict.fromkeys(map(there.__getitem__, preset.taken)) for path in _files_below(folder)
+        )
     if name == BOOK:
         more["pages"] = _hash_of_files(_book_files())
         beside = {run.name: stamp_path(RunLayout.of(run.name), CHECKS) for run in runs_of(preset)[1:]}
@@ -199,7 +205,8 @@ def _book_files() -> list[Path]:
         files += [
             path
             for path in _files_below(ROOT / folder)
-            if (PUBLISHED not in path.relative_to(ROOT).parts or path.name in CONCLUSIONS)
+            if TAKEN not in path.relative_to(ROOT).parts
+            and (PUBLISHED not in path.relative_to(ROOT).parts or path.name in CONCLUSIONS)
             and not (folder == "tdlib" and path.suffix == ".py")
         ]
     return files

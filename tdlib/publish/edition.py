@@ -92,12 +92,19 @@ def _short_text(path: Path) -> str:
     return (at_few_times(table) if columns >= ALONG_ROLLOUTS else table).to_csv(index=False, float_format=DIGITS)
 
 
-def at_few_times(table: pd.DataFrame) -> pd.DataFrame:
-    """Keep eight of the times of every system and rate, spread evenly, the last among them."""
+def at_few_times(table: pd.DataFrame, also: Sequence[float] = ()) -> pd.DataFrame:
+    """Keep eight of the times of every system and rate, spread evenly, the last among them.
+
+    Args:
+        table: Rows along rollouts.
+        also: Further times [s] of which the nearest is kept.
+    """
     kept = []
     for _, rows in table.groupby(["env", "test_frequency"], sort=False):
         times = np.sort(rows["time"].unique())
-        chosen = times[np.unique(np.linspace(0, len(times) - 1, TIMES).round().astype(int))]
+        places = np.linspace(0, len(times) - 1, TIMES).round().astype(int).tolist()
+        places += [int(np.abs(times - time).argmin()) for time in also]
+        chosen = times[np.unique(places)]
         kept.append(rows[rows["time"].isin(chosen)])
     return pd.concat(kept).sort_index() if kept else table
 

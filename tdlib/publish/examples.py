@@ -21,7 +21,7 @@ def write_examples(trajectories: Path, target: Path, preset: Preset) -> list[Pat
         target: Folder to write to.
         preset: The run's.
     """
-    rates, seed = {frequency_label(rate) for rate in preset.train_frequencies}, str(preset.seeds[0])
+    rates, seed = {frequency_label(rate) for rate in preset.train_frequencies}, str(preset.own_seeds[0])
 
     def rollout(group: str, unit: str) -> bool:
         return group.rpartition(SEPARATOR)[2] in rates and unit.rpartition(SEPARATOR)[2] == seed

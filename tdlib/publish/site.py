@@ -30,6 +30,7 @@ from tdlib.publish.scripts import write_scripts
 from tdlib.publish.speed_page import speed_page
 from tdlib.publish.staged_explorer import stage_explorer
 from tdlib.publish.staged_media import DARK, stage_media
+from tdlib.study.blocks import BLOCKS
 from tdlib.study.book import fills_the_book, runs_of
 from tdlib.study.chapters import CHAPTERS, STUDY, load_chapter
 from tdlib.study.layout import ROOT, RunLayout, runs_root
@@ -69,7 +70,9 @@ def stage(study: Finished, seed: int, site: Path, chapters: Mapping[str, Finishe
     site.mkdir(parents=True)
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy2(ROOT / name, site / name)
-    shutil.copytree(ROOT / "book", site / "book", ignore=shutil.ignore_patterns("published", "__pycache__"))
+    shutil.copytree(
+        ROOT / "book", site / "book", ignore=shutil.ignore_patterns("published", BLOCKS.name, "__pycache__")
+    )
     for path in sorted(study.notebooks.glob("*.ipynb")):
         write_stripped_notebook(path, site / "notebooks" / path.name)
     copy_results(study.results, site / "results")
@@ -173,7 +176,7 @@ def make_edition(preset_name: str) -> int:
     shutil.rmtree(staged, ignore_errors=True)
     pack(layout.notebooks, layout.root / "results", staged)
     shipped = [path for env in preset.environments for path in chapter.shipped(Run(preset, layout), env)]
-    for checkpoint in (path for path in shipped if path.name == f"seed{preset.seeds[0]}"):
+    for checkpoint in (path for path in shipped if path.name == f"seed{preset.own_seeds[0]}"):
         copied = staged / "models" / checkpoint.relative_to(layout.models)
         copied.mkdir(parents=True)
         for name in ("model.pt", "config.yaml"):
@@ -239,7 +242,7 @@ def main(arguments: list[str] | None = None) -> int:
             preset = load_preset(options.preset)
             layout = RunLayout.of(preset.name)
             beside = {run.chapter: _finished(RunLayout.of(run.name)) for run in runs_of(preset)[1:]}
-            stage(_finished(layout), preset.seeds[0], layout.site, beside)
+            stage(_finished(layout), preset.own_seeds[0], layout.site, beside)
             if not fills_the_book(preset):
                 write_own_contents(layout.site, preset)
     except ValueError as error:

@@ -149,7 +149,7 @@ def growth_exponent(x: Sequence[float], y: Sequence[float]) -> tuple[float, floa
 
 def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
     """Yield (kind, model, what, count) of one environment."""
-    seeds, collection = len(preset.seeds), preset.collection
+    seeds, collection = len(preset.own_seeds), preset.collection
     sets = seeds * len(preset.train_frequencies)
     if has_ppo(env):
         yield "collection", "", "PPO transitions", sets * collection.num_transitions
@@ -158,10 +158,10 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
     yield "collection", "", random, worlds * sets * collection.num_random_transitions
     arms = arms_of(preset, env)
     for arm in (arm for arm in arms if arm.source == arm):
-        yield "training", arm.model, family(arm), len(preset.seeds_of(arm)) * optimizer_steps(preset, arm.size)
+        yield "training", arm.model, family(arm), len(preset.own_seeds_of(arm)) * optimizer_steps(preset, arm.size)
     for arm in arms:
         if arm.source is not None:
-            own = len(preset.seeds_of(arm))
+            own = len(preset.own_seeds_of(arm))
             yield "evaluation", arm.model, family(arm), own * num_test_transitions(preset, env)
             yield "evaluation", arm.model, f"{family(arm)}, per model", own
     chapter = load_chapter(preset.chapter)
@@ -173,7 +173,7 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
             yield "control", "", ORACLE, seeds * oracle_episodes(preset, SYSTEMS[env], setting) * each
         for arm in arms:
             if arm.acts and chapter.plans(arm) and setting.covers(arm.keys()):
-                episodes = len(preset.seeds_of(arm)) * preset.control.episodes_per_seed
+                episodes = len(preset.own_seeds_of(arm)) * preset.control.episodes_per_seed
                 yield "control", arm.model, family(arm), episodes * each
 
 
@@ -185,10 +185,10 @@ def _longest_chain(preset: Preset, rows: pd.DataFrame) -> float:
         if count is None or (preset.chapter != STUDY and kind not in KINDS[:2]):
             seconds[kind] = parts.sum()  # in one job
         elif kind == KINDS[0]:
-            seconds[kind] = parts.sum() / len(preset.seeds)
+            seconds[kind] = parts.sum() / len(preset.own_seeds)
         elif preset.chapter == STUDY:
             seconds[kind] = parts.max()  # one block of seeds after the other
         else:
-            seconds[kind] = parts.max() * min(1.0, count / len(preset.seeds))
+            seconds[kind] = parts.max() * min(1.0, count / len(preset.own_seeds))
     first, second, *rest = (seconds[kind] for kind in KINDS)
     return first + second + max(rest)

@@ -25,6 +25,7 @@ from tdlib.models import find_family, register_model
 from tdlib.models.trajectories import WINDOW
 from tdlib.planning import CEM, build_planner, inputs_of
 from tdlib.study.arms import Arm
+from tdlib.study.blocks import check_blocks
 from tdlib.study.chapters import CHAPTERS, STUDY
 from tdlib.study.layout import ROOT
 from tdlib.study.variations import Solvers, Variation
@@ -209,6 +210,7 @@ class Preset(_Section):
     amounts: tuple[Share, ...] = ()  # shares of the data that some arms are trained on too
     variations: tuple[Variation, ...] = ()  # arms of several rates with one thing changed
     fewer_seeds: tuple[FewerSeeds, ...] = ()  # the first that concerns an arm says how many seeds it has
+    taken: tuple[Seed, ...] = ()  # seeds that earlier runs made; their rows lie in book/blocks, see tdlib.study.blocks
     seeds_per_cell: PositiveInt | None = None  # jobs of so many seeds and one model each; None: one job per phase
     device: Literal["auto", "cpu", "cuda"] = "auto"
     chapter: str = STUDY  # whose notebooks are run
@@ -243,6 +245,11 @@ class Preset(_Section):
             raise ValueError(f"chapters must tell of different ones, got {told}")
         return names
 
+    @property
+    def own_seeds(self) -> tuple[int, ...]:
+        """The seeds that a run of this preset makes itself."""
+        return tuple(seed for seed in self.seeds if seed not in self.taken)
+
     def keeps(self, method: str, form: str, data: str) -> bool:
         """Whether arms of a method, form and kind of data belong to the run."""
         name, mode = method_and_mode(method)
@@ -264,9 +271,14 @@ class Preset(_Section):
         count = next((rule.num_seeds for rule in self.fewer_seeds if rule.concerns(arm)), len(self.seeds))
         return self.seeds[:count]
 
+    def own_seeds_of(self, arm: Arm) -> tuple[int, ...]:
+        """Return those of an arm's seeds that a run of this preset makes itself."""
+        return tuple(seed for seed in self.seeds_of(arm) if seed not in self.taken)
+
     @field_validator(
         "environments",
         "seeds",
+        "taken",
         "models",
         "methods",
         "forms",
@@ -294,6 +306,8 @@ class Preset(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Preset":
+        if self.taken:
+            self._check_taken()
         missing = set(self.train_frequencies) - set(self.test_frequencies)
         if missing:
             raise ValueError(f"test_frequencies must contain every training rate, missing {sorted(missing)}")
@@ -325,6 +339,14 @@ class Preset(_Section):
             for rate in self.control.rates:
                 _check_planning(SYSTEMS[name], rate)
         return self
+
+    def _check_taken(self) -> None:
+        """Check that other runs have made the seeds that are taken, as this preset says, and that one is left."""
+        if unknown := [seed for seed in self.taken if seed not in self.seeds]:
+            raise ValueError(f"taken must be among seeds = {list(self.seeds)}, got {unknown}")
+        if not self.own_seeds:
+            raise ValueError(f"taken must leave a seed to this run, got all of {list(self.seeds)}")
+        check_blocks(self.name, self.taken, self.model_dump(mode="json"))
 
     def _check_variation(self, key: str, rule: Variation) -> None:
         """Check that what a variation names is part of the run, and that it has what is varied."""

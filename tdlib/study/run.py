@@ -1,7 +1,7 @@
 """A run: a checked preset and the folder its results go to."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from tdlib.evaluation.tables import write_table
 from tdlib.figures.save import Drawing, SavedFigure, save_drawing
 from tdlib.figures.style import NothingToDrawError
 from tdlib.study import clock
+from tdlib.study.blocks import taken_rows
 from tdlib.study.layout import RunLayout
 from tdlib.study.presets import Preset, PresetError, load_preset
 from tdlib.study.provenance import commit_of_memory, produced
@@ -49,8 +50,8 @@ class Run:
         return torch.device(self.preset.device)
 
     def select_seeds(self, seeds: Sequence[int] | None) -> tuple[int, ...]:
-        """Return the seeds to work on: all of the preset, or the given ones among them."""
-        return _select("seeds", self.preset.seeds, seeds)
+        """Return the seeds to work on: all that the run makes itself, or the given ones among them."""
+        return _select("seeds", self.preset.own_seeds, seeds)
 
     def save_figure(
         self,
@@ -105,6 +106,24 @@ class Run:
         made = table if "git_commit" in table else table.assign(git_commit=commit_of_memory())
         path = self.layout.part(name, part)
         return write_table(path, made) if shared else _write(path, made)
+
+    def with_taken(
+        self, name: str, table: pd.DataFrame | None, env: str | None = None, models: Collection[str] | None = None
+    ) -> pd.DataFrame | None:
+        """Return a table with the rows of the seeds that the preset takes from earlier runs behind its own.
+
+        Args:
+            name: Name of the table.
+            table: Rows of this run; None if it has none.
+            env: Environment of the rows that are taken; None for all.
+            models: Models of the rows that are taken; None for all.
+        """
+        if not self.preset.taken:
+            return table
+        taken = taken_rows(self.preset.name, self.preset.taken, name, env, models)
+        own = [] if table is None else [table[~table["seed"].isin(self.preset.taken)]]
+        frames = [frame for frame in (*own, taken) if len(frame)]
+        return pd.concat(frames, ignore_index=True) if frames else table
 
     def select_environment(self, env: str) -> str:
         """Return the environment if it belongs to the preset."""

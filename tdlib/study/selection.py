@@ -103,7 +103,7 @@ def select_arms(
         forms: Some of the forms (for fields, solvers).
         train_frequencies: Some of the training rates [Hz], `mixed`, `loguniform`.
         sizes: Some of the preset's sizes.
-        seeds: Some of the preset's seeds.
+        seeds: Some of the seeds that the run makes itself.
 
     Raises:
         PresetError: If a value is not among those of the preset, or no arm has all that was asked for.
@@ -118,15 +118,15 @@ def select_arms(
         "train_frequency": check_choice("train_frequencies", all_rates, rates),
         "size": check_choice("sizes", run.preset.sizes, sizes),
     }
-    chosen_seeds = check_choice("seeds", run.preset.seeds, seeds)
+    chosen_seeds = check_choice("seeds", run.preset.own_seeds, seeds)
     narrowed = {name: set(values) for name, values in asked.items() if values}
     arms = tuple(arm for arm in whole if all(getattr(arm, name) in values for name, values in narrowed.items()))
     if not arms and narrowed.get("model") != {NO_MODEL}:
         wanted = ", ".join(f"{name} among {sorted(values)}" for name, values in narrowed.items())
         raise PresetError(f"an arm of preset {run.preset.name} must have {wanted}; none has")
-    chosen_seeds = chosen_seeds or run.preset.seeds
-    if arms == whole and set(chosen_seeds) == set(run.preset.seeds):
-        return Selection(whole, run.preset.seeds, run.preset)
+    chosen_seeds = chosen_seeds or run.preset.own_seeds
+    if arms == whole and set(chosen_seeds) == set(run.preset.own_seeds):
+        return Selection(whole, run.preset.own_seeds, run.preset)
     text = repr([sorted(map(str, arms)), sorted(chosen_seeds)])
     names = "+".join(sorted({arm.model.rpartition(":")[2] for arm in arms})) or NO_MODEL
     return Selection(arms, tuple(chosen_seeds), run.preset, f"{names}-{hashlib.sha256(text.encode()).hexdigest()[:8]}")

@@ -10,6 +10,7 @@ import pandas as pd
 
 from tdlib.core.files import write_text
 from tdlib.evaluation import result_tables
+from tdlib.evaluation.control.rows import marked_by_all
 from tdlib.evaluation.tables import read_table
 from tdlib.figures.selection import ARM
 from tdlib.study import predictions
@@ -20,7 +21,8 @@ from tdlib.study.measurements import BELOW_ZERO, KEYS, SUCCESS, measure
 from tdlib.study.provenance import commit_of_memory, produced
 from tdlib.study.run import Run
 
-OTHER_TABLES = ("control_performance", "training_summary", "limits", "data_checks", "ablations")
+CONTROL = "control_performance"
+OTHER_TABLES = (CONTROL, "training_summary", "limits", "data_checks", "ablations")
 PARTS_ONLY = ("state_errors",)  # what pictures are made of; not merged
 STATISTICS_COLUMNS = [*KEYS, "mean", "ci_low", "ci_high", "n_seeds", "n"]
 
@@ -38,16 +40,22 @@ def merge_parts(run: Run) -> dict[str, pd.DataFrame]:
     """
     merged = {}
     for name in table_names():
-        paths = [
-            run.layout.part(name, env if model is None else f"{env}-{model}")
-            for env in run.preset.environments
-            for model in (None, "none", *run.preset.models)
-        ]
-        frames = [read_table(path) for path in paths if path.exists()]
-        if frames:
-            merged[name] = pd.concat(frames, ignore_index=True)
+        table = run.with_taken(name, own_rows(run, name))
+        if table is not None:
+            merged[name] = marked_by_all(table) if name == CONTROL and run.preset.taken else table
             run.save_table(name, merged[name])
     return merged
+
+
+def own_rows(run: Run, name: str) -> pd.DataFrame | None:
+    """Join the parts of one table in the order of the preset; None if there are none."""
+    paths = [
+        run.layout.part(name, env if model is None else f"{env}-{model}")
+        for env in run.preset.environments
+        for model in (None, "none", *run.preset.models)
+    ]
+    frames = [read_table(path) for path in paths if path.exists()]
+    return pd.concat(frames, ignore_index=True) if frames else None
 
 
 def load_tables(run: Run) -> dict[str, pd.DataFrame]:
@@ -142,6 +150,7 @@ def write_summary(run: Run, tables: dict[str, pd.DataFrame], statistics: pd.Data
         "preset": preset.name,
         "description": preset.description,
         "seeds": len(preset.seeds),
+        **({"taken": list(preset.taken)} if preset.taken else {}),
         "environments": list(preset.environments),
         "num_transitions": preset.collection.num_transitions,
         "num_steps": preset.training.num_steps,

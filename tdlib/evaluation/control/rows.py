@@ -9,6 +9,7 @@ from torch import Tensor
 from tdlib.core.time_grid import delta_t_of
 from tdlib.evaluation.control.episodes import ControlResult
 from tdlib.evaluation.tables import frequency_label
+from tdlib.systems import SYSTEMS
 
 ORACLE_SUCCESS = 0.9  # a cell whose oracle succeeds less often says more about the planner than about models
 ORACLE_STARTS = 20  # starts of the oracle that a mark needs; with 5, a .95 oracle would be marked in 23 % of cases
@@ -77,3 +78,12 @@ def marked(table: pd.DataFrame, limits: Mapping[tuple[str, str], bool], default_
     cells = zip(table["control_frequency"], table["planner"], strict=True)
     marks = [limits.get((rate, default_planner if name == "random" else name), math.nan) for rate, name in cells]
     return table.assign(planner_limited=pd.Series(marks, index=table.index, dtype=object))
+
+
+def marked_by_all(table: pd.DataFrame) -> pd.DataFrame:
+    """Fill `planner_limited` of the rows of several runs anew: more seeds of the oracle may decide it."""
+    parts = []
+    for env, rows in table.groupby("env", sort=False):
+        limits = planner_limits(rows[rows["method"] == "oracle"])
+        parts.append(marked(rows, limits, SYSTEMS[str(env)].planning.planner))
+    return pd.concat(parts, ignore_index=True)

@@ -100,7 +100,7 @@ def adopt_data(run: Run, env: str) -> int:
         ValueError: If a set is missing.
     """
     count = 0
-    for result, place, _ in _collections(run, run.select_environment(env), run.preset.seeds, lambda _: None):
+    for result, place, _ in _collections(run, run.select_environment(env), run.preset.own_seeds, lambda _: None):
         result.record(_files(place), adopted=True)
         count += 1
     return count
@@ -249,7 +249,7 @@ def _collections(
         made_by = sources["sources.branched"]
         result = Result(folder / STAMP, sources=made_by, env=env, seed=seed, rates=rates, data=data)
         yield result, folder, partial(_branch, run, env, seed, folder)
-    if tuple(seeds) == run.preset.seeds:
+    if tuple(seeds) == run.preset.own_seeds:
         path = run.layout.data / "processed" / f"normalization_stats_{env_folder(env)}.json"
         hashes = data_hashes(run, env, seeds, "train")
         result = Result(path.with_suffix(".yaml"), sources=sources["splits"], data=hashes)

@@ -15,7 +15,7 @@ from torch import Tensor
 from tdlib.core.time_grid import delta_t_of, num_steps
 from tdlib.evaluation.control.dynamics import Dynamics, Oracle, SideBySide
 from tdlib.evaluation.control.episodes import ControlResult, ControlSettings, evaluate_control
-from tdlib.evaluation.control.rows import control_rows, marked, planner_limits
+from tdlib.evaluation.control.rows import control_rows, marked, marked_by_all, planner_limits
 from tdlib.evaluation.control.starts import starts_of_seeds
 from tdlib.evaluation.tables import ARM_DEFAULTS, MEMBER_COLUMNS, frequency_label
 from tdlib.figures.selection import shown_arms
@@ -75,7 +75,7 @@ def control_environment(run: Run, env: str, chosen: Selection | None = None) -> 
     """
     env, chosen = run.select_environment(env), (chosen or everything(run)).on(env).acting
     system, settings = SYSTEMS[env], control_settings(run, env)
-    oracle = run_oracle(run, system, settings)
+    oracle = run_oracle(run, system, settings, chosen.seeds)
     main = settings[0].planner.name
     limits = planner_limits(oracle[oracle["method"] == ORACLE])
     parts = {model: _kept(run, env, model, settings) for model in chosen.models}
@@ -100,12 +100,16 @@ def control_environment(run: Run, env: str, chosen: Selection | None = None) -> 
     frames = [oracle]
     for model, part in parts.items():
         frames.append(rows_of(part.table(), {member_name(*member) for member in chosen.members(model)}))
-    return pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
+    made = pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
+    if chosen.label or not run.preset.taken:
+        return made
+    every = run.with_taken(TABLE, made, env)
+    return made if every is None else marked_by_all(every)
 
 
-def run_oracle(run: Run, system: System, settings: Sequence[Setting]) -> pd.DataFrame:
-    """Run what is missing of the oracle's and the random inputs' episodes, of all seeds; return their rows."""
-    control, seeds = run.preset.control, run.preset.seeds
+def run_oracle(run: Run, system: System, settings: Sequence[Setting], seeds: Sequence[int]) -> pd.DataFrame:
+    """Run what is missing of the oracle's and the random inputs' episodes of some seeds; return the rows that stand."""
+    control = run.preset.control
     part = _kept(run, system.spec.name, NO_MODEL, settings)
     main = settings[0].planner.name
     for setting in (setting for setting in settings if setting.model_rate is None):
@@ -266,11 +270,11 @@ def _kept(run: Run, env: str, model: str, settings: Sequence[Setting]) -> Kept:
         axes=shown_arms(),
     )
     arms = [arm for arm in arms_of(run.preset, env) if models and arm.model == model and arm.acts]
-    weights = {(arm, seed): weight_hash(run, env, arm, seed) for arm in arms for seed in run.preset.seeds_of(arm)}
+    weights = {(arm, seed): weight_hash(run, env, arm, seed) for arm in arms for seed in run.preset.own_seeds_of(arm)}
     units: dict[str, object] = {}
     for setting in settings:
         if model == NO_MODEL and setting.model_rate is None:
-            for seed in run.preset.seeds:
+            for seed in run.preset.own_seeds:
                 units[unit_name(_key(ORACLE), seed, setting)] = oracle_episodes(run.preset, SYSTEMS[env], setting)
                 units[unit_name(_key(RANDOM), seed, replace(setting, planner=RandomInputs()))] = None
         covered = {member: made for member, made in weights.items() if setting.covers(member[0].keys())}

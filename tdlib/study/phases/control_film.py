@@ -34,7 +34,7 @@ def film_control(run: Run, env: str, chosen: Selection | None = None, arm: Arm |
 
     The episode is run anew for the film, alone with the oracle's. The arm is that of `filmed_arm` unless one is given.
     """
-    system, arm, seed = SYSTEMS[run.select_environment(env)], arm or filmed_arm(), run.preset.seeds[0]
+    system, arm, seed = SYSTEMS[run.select_environment(env)], arm or filmed_arm(), run.preset.own_seeds[0]
     chosen = chosen or everything(run)
     if system.task is None or not system.task.control_starts or system.views.scene is None:
         return Missing(f"no film of {env}: its task declares no starts of its own, or it has no scene")

@@ -43,7 +43,7 @@ def check_data(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd.Dat
         failed = failed[failed["check"] != RETURN_CHECK]
     if len(failed):
         raise DataCheckError(f"data of {env} must pass every check, these fail:\n{failed.to_string(index=False)}")
-    if run.select_seeds(seeds) == run.preset.seeds:  # a part of the seeds would take the place of all
+    if run.select_seeds(seeds) == run.preset.own_seeds:  # a part of the seeds would take the place of all
         run.save_part("data_checks", env, table)
     return table
 

@@ -155,13 +155,20 @@ def rollouts_path(run: Run, env: str, model: str) -> Path:
 
 
 def load_parts(run: Run, env: str, models: Sequence[str], chosen: Selection | None = None) -> dict[str, pd.DataFrame]:
-    """Load the tables of some models of one environment; of some arms and seeds if they are chosen."""
+    """Load the tables of some models of one environment; of some arms and seeds if they are chosen.
+
+    Where all are wanted, the rows of seeds that are taken from earlier runs stand beside the run's own.
+    """
     parts = {model: _load(run, env, model) for model in models}
     if chosen is not None:
         for model, part in parts.items():
             members = {member_name(*member) for member in chosen.members(model)}
             parts[model] = {name: rows_of(table, members) for name, table in part.items()}
-    return merge_tables(list(parts.values()))
+    tables = merge_tables(list(parts.values()))
+    if run.preset.taken and (chosen is None or not chosen.label):
+        found = {name: run.with_taken(name, tables.get(name), env, models) for name in result_tables()}
+        tables = {name: table for name, table in found.items() if table is not None}
+    return tables
 
 
 def example_rollouts(run: Run, env: str, chosen: Selection | None = None) -> pd.DataFrame:
@@ -231,7 +238,7 @@ def record_videos(run: Run, env: str, chosen: Selection | None = None) -> list[S
     table = pd.DataFrame() if film is None else example_rollouts(run, env, chosen)
     if film is None or table.empty:
         return [Missing(f"no videos of {env}: none is declared, or nothing that they show was chosen")]
-    rows = table[table["seed"] == run.preset.seeds[0]]
+    rows = table[table["seed"] == run.preset.own_seeds[0]]
     for column, value in {**film.arm, "size": "hidden64", "data": "transitions", "test_frequency": FINEST}.items():
         rows = rows[rows[column] == value]
     if rows.empty:
@@ -278,7 +285,7 @@ def _result(run: Run, env: str, model: str) -> tuple[Result, dict[str, object]]:
         rates=run.preset.test_frequencies,
     )
     members: dict[str, object] = {}
-    for seed in run.preset.seeds:
+    for seed in run.preset.own_seeds:
         with contextlib.suppress(DatasetError):  # another seed need not be there yet
             data = {name: data_hashes(run, env, [seed], "test", which) for name, which in paths.items()}
             others = {
@@ -286,7 +293,7 @@ def _result(run: Run, env: str, model: str) -> tuple[Result, dict[str, object]]:
                 for factor in run.preset.frictions(env)
             }
             for arm in arms_of(run.preset, env):
-                if arm.model == model and seed in run.preset.seeds_of(arm):
+                if arm.model == model and seed in run.preset.own_seeds_of(arm):
                     tested = others.get(friction_of(arm), data)
                     members[member_name(arm, seed)] = [weight_hash(run, env, arm, seed), tested]
     return result, members

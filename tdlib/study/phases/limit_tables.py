@@ -63,7 +63,7 @@ def limit_curves(run: Run, env: str, seeds: Sequence[int] = ()) -> pd.DataFrame:
         frictions=run.preset.frictions(env),
     )
     made_from: dict[str, object] = {}
-    for seed in run.preset.seeds:
+    for seed in run.preset.own_seeds:
         with contextlib.suppress(DatasetError):  # another seed need not be there yet
             made_from[str(seed)] = data_hashes(run, env, [seed], "test")
     standing = result.standing(made_from)
@@ -78,7 +78,9 @@ def limit_curves(run: Run, env: str, seeds: Sequence[int] = ()) -> pd.DataFrame:
         files = [run.save_part("limits", env, table, shared=True)]
         result.record(files, members={seed: data for seed, data in made_from.items() if seed in now})
     table = read_table(path)
-    return table[table["seed"].isin(seeds)].reset_index(drop=True)
+    own = table[table["seed"].isin(seeds)].reset_index(drop=True)
+    every = run.with_taken("limits", own, env) if seeds == run.preset.own_seeds else own
+    return own if every is None else every
 
 
 def _curves(run: Run, env: str, seeds: Sequence[int]) -> pd.DataFrame:

@@ -53,7 +53,9 @@ def train_environment(run: Run, env: str, chosen: Selection | None = None) -> pd
             "training_summary", f"{env}-{model}", pd.concat(rows, ignore_index=True), shared=bool(chosen.label)
         )
     rows = [_summary_row(run, env, *member) for member in chosen.trained_members]
-    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+    own = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+    every = run.with_taken("training_summary", own, env) if rows and not chosen.label else own
+    return own if every is None else every
 
 
 @part("training")
@@ -119,7 +121,7 @@ def weight_hash(run: Run, env: str, arm: Arm, seed: int) -> str | None:
 def _hashes_there(run: Run, env: str) -> dict[int, dict[str, str]]:
     """Return the hashes of the data of every seed that has any."""
     found = {}
-    for seed in run.preset.seeds:
+    for seed in run.preset.own_seeds:
         with contextlib.suppress(DatasetError):
             found[seed] = data_hashes_of(run, env, seed)
     return found

@@ -1,0 +1,114 @@
+"""What surely stays of a block of seeds of a long study: its rows, compressed, and what they were made with.
+
+    make block PRESET=full SEEDS="2 3"        runs the cells of these seeds, then
+    python -m tdlib.publish.block full 2 3    writes book/blocks/full/seeds2-3
+
+Committed, they stand for these seeds in every later run of a preset that takes them (`taken: [2, 3]`): another machine
+would collect other data, and models are too large to keep.
+"""
+
+import argparse
+import gzip
+import platform
+import shutil
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from tdlib.core.files import write_bytes, write_text, yaml_text
+from tdlib.evaluation.tables import order_columns
+from tdlib.grid.checks import check_tables
+from tdlib.grid.jobs import cells_of_seeds
+from tdlib.publish.edition import ALONG_ROLLOUTS, DIGITS, at_few_times
+from tdlib.study.blocks import MADE_WITH, block_folder
+from tdlib.study.measurements import ROLLOUT_TIMES
+from tdlib.study.phases.collect import data_hashes
+from tdlib.study.phases.data_check import check_data
+from tdlib.study.presets import PresetError
+from tdlib.study.provenance import commit_of_memory
+from tdlib.study.run import Run, open_run
+from tdlib.study.statistics import own_rows, table_names
+
+MAX_BYTES = 2_000_000  # the history of a repository keeps every block
+
+
+def write_block(run: Run, seeds: Sequence[int]) -> Path:
+    """Write the rows of some seeds of a run into `book/blocks`; return the folder.
+
+    Raises:
+        ValueError: If the cells of the seeds have not all run, a row is missing, or they would take too much room.
+    """
+    preset = run.preset
+    missing = [
+        cell.name
+        for cell in cells_of_seeds(preset, seeds)
+        if not (run.layout.notebooks / f"{cell.name}.ipynb").is_file()
+    ]
+    if missing:
+        raise ValueError(f"seeds must have run, from collection to tables, missing are {missing}")
+    tables = {name: rows[rows["seed"].isin(seeds)] for name, rows in _tables(run, seeds).items()}
+    if problems := check_tables(run, tables, seeds):
+        raise ValueError("rows of the seeds must be complete: " + "; ".join(problems))
+    packed = {f"{name}.csv.gz": _packed(table) for name, table in tables.items() if len(table)}
+    if (size := sum(map(len, packed.values()))) > MAX_BYTES:
+        raise ValueError(f"rows of seeds {list(seeds)} must take at most {MAX_BYTES} bytes, got {size}")
+    staged, folder = run.layout.root / "block", block_folder(preset.name, seeds)
+    shutil.rmtree(staged, ignore_errors=True)
+    for name, content in packed.items():
+        write_bytes(staged / name, content)
+    write_text(staged / MADE_WITH, yaml_text(_made_with(run, seeds, tables)))
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(staged, folder)
+    return folder
+
+
+def _tables(run: Run, seeds: Sequence[int]) -> dict[str, pd.DataFrame]:
+    """Every table of the run, and the checks of the seeds' data, which a run writes for all of its seeds only."""
+    found = {name: rows for name in table_names() if (rows := own_rows(run, name)) is not None}
+    checks = pd.concat([check_data(run, env, seeds) for env in run.preset.environments], ignore_index=True)
+    found["data_checks"] = checks.assign(git_commit=commit_of_memory())
+    return found
+
+
+def _packed(table: pd.DataFrame) -> bytes:
+    few = at_few_times(table, ROLLOUT_TIMES) if ALONG_ROLLOUTS <= set(table) else table
+    text = order_columns(few).to_csv(index=False, float_format=DIGITS)
+    return gzip.compress(text.encode(), mtime=0)  # no name and no time inside, so equal tables give equal files
+
+
+def _made_with(run: Run, seeds: Sequence[int], tables: dict[str, pd.DataFrame]) -> dict[str, object]:
+    commits = {str(commit) for table in tables.values() if "git_commit" in table for commit in table["git_commit"]}
+    return {
+        "seeds": list(seeds),
+        "command": f'make block PRESET={run.preset.name} SEEDS="{" ".join(map(str, seeds))}"',
+        "commits": sorted(commits - {""}),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("torch", "gymnasium", "stable-baselines3", "numpy", "tdlib")},
+        "test_data": {env: data_hashes(run, env, seeds, "test") for env in run.preset.environments},
+        "preset": run.preset.model_dump(mode="json"),
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tdlib.publish.block", description=__doc__.splitlines()[0])
+    parser.add_argument("preset")
+    parser.add_argument("seeds", type=int, nargs="+")
+    options = parser.parse_args(arguments)
+    try:
+        folder = write_block(open_run(options.preset), options.seeds)
+    except (PresetError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    print(f"rows of seeds {' '.join(map(str, options.seeds))}: {folder}, {size / 1e6:.2f} MB; commit them, and add the")
+    print("seeds to `taken` of the preset where a later run is to show them")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""Rows of seeds that earlier runs made: a long study goes block by block, and what surely stays of a block is its rows.
+
+`make block PRESET=full SEEDS="2 3"` writes `book/blocks/full/seeds2-3/` with the rows of these seeds, compressed, and
+what they were made with (`tdlib.publish.block`). A preset that says `taken: [2, 3]` makes nothing of these seeds:
+tables, figures, intervals and verdicts of its run show their rows beside those of its own seeds.
+"""
+
+import functools
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tdlib.core.files import parse_yaml
+from tdlib.evaluation.tables import read_table
+from tdlib.study.layout import ROOT
+
+BLOCKS = ROOT / "book" / "blocks"
+MADE_WITH = "block.yaml"  # preset, seeds, commits, versions and hashes of the test data
+FREE = ("taken", "seeds_per_cell", "chapters", "description", "device")  # keys of a preset that change no row
+
+
+def block_folder(preset_name: str, seeds: Iterable[int]) -> Path:
+    """Return the folder of the rows of some seeds of a preset."""
+    return BLOCKS / preset_name / ("seeds" + "-".join(map(str, seeds)))
+
+
+def blocks_of(preset_name: str) -> dict[int, Path]:
+    """Return the folder of every seed of a preset that is in a block."""
+    found: dict[int, Path] = {}
+    for path in sorted((BLOCKS / preset_name).glob(f"*/{MADE_WITH}")):
+        found |= dict.fromkeys(made_with(path.parent)["seeds"], path.parent)
+    return found
+
+
+@functools.cache
+def made_with(folder: Path) -> dict[str, Any]:
+    """Read what a block was made with."""
+    return parse_yaml((folder / MADE_WITH).read_text(encoding="utf-8"))
+
+
+def check_blocks(preset_name: str, taken: Collection[int], preset: Mapping[str, Any]) -> None:
+    """Check that the seeds that a preset takes were made as it says.
+
+    Args:
+        preset_name: Its name.
+        taken: Seeds.
+        preset: All its keys as plain values.
+
+    Raises:
+        ValueError: If a seed is in no block, or its block was made with another value of a key that decides rows.
+    """
+    there = blocks_of(preset_name)
+    if missing := [seed for seed in taken if seed not in there]:
+        raise ValueError(
+            f"taken must be seeds whose rows lie in {_shown(BLOCKS / preset_name)}, got {missing}; there are "
+            f"{sorted(there)}"
+        )
+    for folder in dict.fromkeys(there[seed] for seed in taken):
+        before = made_with(folder)["preset"]
+        for key in sorted({*before, *preset} - set(FREE)):
+            if before.get(key) != preset.get(key):
+                raise ValueError(
+                    f"taken must be seeds that were made as the preset says: {_shown(folder)} was made with {key} = "
+                    f"{before.get(key)}, got {preset.get(key)}"
+                )
+
+
+def taken_rows(
+    preset_name: str, taken: Collection[int], name: str, env: str | None = None, models: Collection[str] | None = None
+) -> pd.DataFrame:
+    """Read the rows of some seeds of a preset; empty if their blocks lack the table.
+
+    Args:
+        preset_name: Name of the preset.
+        taken: Seeds.
+        name: Name of the table.
+        env: Keep rows of this environment only; None for all.
+        models: Keep rows of these models only; None for all.
+    """
+    there, frames = blocks_of(preset_name), []
+    for folder in dict.fromkeys(there[seed] for seed in taken):
+        if (path := folder / f"{name}.csv.gz").is_file():
+            rows = _rows(path)
+            kept = rows["seed"].isin(taken)
+            if env is not None:
+                kept &= rows["env"] == env
+            if models is not None and "model" in rows:
+                kept &= rows["model"].isin(models)
+            frames.append(rows[kept])
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+@functools.cache
+def _rows(path: Path) -> pd.DataFrame:
+    return read_table(path)
+
+
+def _shown(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
