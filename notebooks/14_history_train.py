@@ -88,13 +88,13 @@ run.save_figure("history", f"{env}-curves", draw_training_overview, own, part=ch
 # that differs from the plain one in one thing, scored on the same held-out episodes.
 
 # %%
-ablated = ablate(run, env, seeds)
+ablated = ablate(run, env, seeds) if memory in chosen.models else None
 part = chosen.label
 run.save_figure("history", f"{env}-ablations", draw_ablations, ablated, plain=PLAIN, part=part)
 
 # %%
 values = ["train_loss", "val_loss", "first_step", "last_step", "finite", "refused"]
-ablated.groupby("ablation", sort=False)[values].mean().round(3)
+None if ablated is None else ablated.groupby("ablation", sort=False)[values].mean().round(3)
 
 # %% [markdown]
 # In JupyterLab every choice draws this small figure again. On a page the first one stands still; the

@@ -329,6 +329,8 @@ def cells(tmp_path_factory):
                 continue
             provenance._produced.clear()
             provenance._relied_on.clear()
+            patch.setenv("TDLIB_JOB", job.name)
+            patch.setenv("TDLIB_LOGS", str(folder))
             notebook(job.notebook, preset=path, **job.parameters)
             answered.append(Result(run.layout.root / "stamps" / f"{job.name}.yaml", sources=""))
             answered[-1].record(produced_files(), relies_on=shared_results())
@@ -349,6 +351,7 @@ def test_cells_of_fulls_shape_end_to_end(cells):
         (chain,) = own
         before.add(chain)
     assert f"{where}-jump-seeds0" in before  # one after the other, since they write into the same tables
+    assert not run.layout.figure_parts.exists()  # the notebooks of the whole draw
     assert taken_away == {}  # what a job answers for stays: an interrupted grid runs nothing twice
     assert check_tables(run, load_tables(run)) == [] and check_figures(run) == []
     assert json.loads((run.layout.metrics / "summary_statistics.json").read_text())["seeds"] == 2

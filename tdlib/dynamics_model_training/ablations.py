@@ -30,11 +30,11 @@ from tdlib.dynamics_model_training.train import (
     window_budget,
 )
 from tdlib.dynamics_model_training.transforms import TransformedModel, angle_transform, positions_of
+from tdlib.evaluation.tables import as_written, read_table
 from tdlib.figures.selection import MAIN_RATE
 from tdlib.models import DynamicsModel, build_model
 from tdlib.study.arms import Arm
 from tdlib.study.clock import part
-from tdlib.study.parts import KeptRows
 from tdlib.study.phases.collect import ensure_collected, main_dataset_path
 from tdlib.study.progress import Progress
 from tdlib.study.provenance import Result, file_hash, sources_of
@@ -146,39 +146,36 @@ def ablate(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd.DataFra
     if settings is None:
         return pd.DataFrame()
     ensure_collected(run, env, chosen)
-    path = run.layout.part(TABLE, env)
+    table = pd.concat([_ablate_seed(run, env, seed) for seed in chosen], ignore_index=True)
+    if chosen == run.preset.own_seeds:  # a part of the seeds would take the place of all
+        run.save_part(TABLE, env, table)
+    return table
+
+
+def _ablate_seed(run: Run, env: str, seed: int) -> pd.DataFrame:
+    """Return the rows of one seed, which lie in a file of their own: cells of a grid make them side by side."""
+    path = run.layout.part(TABLE, f"{env}-seed{seed}")
     result = Result(
         path.with_suffix(".yaml"),
         sources=sources_of(__name__, system=env, models=[FAMILY]),
         env=env,
-        ablations=settings.model_dump(),
+        ablations=run.preset.ablations.model_dump() if run.preset.ablations else None,
         first=env == run.preset.environments[0],
         num_examples=run.preset.evaluation.num_pairs,
         learning_rate=run.preset.training.learning_rate,
+        data=[file_hash(path) for path in _paths(run, env, seed).values()],
     )
-    units = {
-        str(seed): [file_hash(path) for path in _paths(run, env, seed).values()]
-        for seed in run.preset.own_seeds
-        if all(path.is_file() for path in _paths(run, env, seed).values())
-    }
-
-    def save(table: pd.DataFrame) -> list[Path]:
-        return [run.save_part(TABLE, env, table, shared=True)]
-
-    kept = KeptRows(result, units, ("seed",), path, save)
-    missing = [seed for seed in chosen if kept.lacks(str(seed))]
-    if missing:
-        kept.add(_rows(run, env, {seed: units[str(seed)] for seed in missing}))
-        kept.write()
-    table = kept.table()
-    return table[table["seed"].astype(int).isin(chosen)].reset_index(drop=True)
+    if not result.is_current():
+        rows = as_written(pd.DataFrame(_rows(run, env, seed, result.made_from["data"])))
+        result.record([run.save_part(TABLE, f"{env}-seed{seed}", rows)])
+    return read_table(path)
 
 
-def _rows(run: Run, env: str, seeds: Mapping[int, object]) -> list[dict[str, object]]:
-    """Train and score every ablation of some seeds, which come with the hashes of their data."""
+def _rows(run: Run, env: str, seed: int, data: object) -> list[dict[str, object]]:
+    """Train and score every ablation of one seed, which comes with the hashes of its data."""
     settings, rows = run.preset.ablations, []
     assert settings is not None  # the caller has looked
-    cases = [case for seed in seeds for case in _cases(run, env, seed)]
+    cases = _cases(run, env, seed)
     groups: dict[tuple, list[Case]] = {}
     for case in cases:
         own = case.ablation
@@ -188,8 +185,8 @@ def _rows(run: Run, env: str, seeds: Mapping[int, object]) -> list[dict[str, obj
     for (window, factor, schedule), alike in groups.items():
         rate = run.preset.training.learning_rate * factor
         budget = window_budget(window, settings.num_steps, rate, BATCH, schedule, num_validations, VALIDATED)
-        names = [(case.ablation.name, case.seed) for case in alike]
-        made_from = dataclasses.asdict(budget), settings.model_dump(), names, list(seeds.values())
+        names = [case.ablation.name for case in alike]
+        made_from = dataclasses.asdict(budget), settings.model_dump(), names, seed, data
         unfinished = UnfinishedFit(run.layout.unfinished, fit_key(TABLE, env, *made_from))
         results = fit([case.trial for case in alike], budget, run.device, unfinished=unfinished)
         rows += [
@@ -198,10 +195,10 @@ def _rows(run: Run, env: str, seeds: Mapping[int, object]) -> list[dict[str, obj
         unfinished.clear()
         progress(done := done + len(alike), len(cases))
     if env == run.preset.environments[0]:
-        rows += [_refusal(load_dataset(_paths(run, env, seed)["train"]), seed) for seed in seeds]
+        rows.append(_refusal(load_dataset(_paths(run, env, seed)["train"]), seed))
     order = [*(ablation.name for ablation in ABLATIONS), REFUSED]
     keys = {"env": env, **ARM.keys(), "test_frequency": MAIN_RATE}
-    return [keys | row for row in sorted(rows, key=lambda row: (row["seed"], order.index(str(row["ablation"]))))]
+    return [keys | row for row in sorted(rows, key=lambda row: order.index(str(row["ablation"])))]
 
 
 def _paths(run: Run, env: str, seed: int) -> dict[str, Path]:

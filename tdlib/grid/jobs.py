@@ -8,6 +8,7 @@ from typing import Any
 from tdlib.study.arms import DEFAULT_SIZE, PERSISTENCE
 from tdlib.study.chapters import STUDY, load_chapter
 from tdlib.study.chapters.chapter import Notebook
+from tdlib.study.layout import CELLS
 from tdlib.study.presets import Preset
 from tdlib.study.selection import NO_MODEL, arms_of
 
@@ -137,7 +138,7 @@ def _split_training(name: str, env: str, preset: Preset) -> list[Job]:
     Blocks of seeds run side by side: the one table that trainings write is made whole by the notebook of the system.
     """
     data = [
-        Job(f"cells/{name}-{env}-seed{seed}", name, {"env": env, "models": [NO_MODEL], "seeds": [seed]})
+        Job(f"{CELLS}/{name}-{env}-seed{seed}", name, {"env": env, "models": [NO_MODEL], "seeds": [seed]})
         for seed in preset.own_seeds
     ]
     after = {job.parameters["seeds"][0]: job.name for job in data}
@@ -158,7 +159,7 @@ def _split_models(name: str, env: str, preset: Preset, training: str) -> list[Jo
 
     The first model's cell leaves what belongs to none, persistence and the limits, and the others wait for it.
     """
-    cells = {model: f"cells/{name}-{env}-{model}" for model in preset.models}
+    cells = {model: f"{CELLS}/{name}-{env}-{model}" for model in preset.models}
     first = cells[preset.models[0]]
     trained = {model: [_cell(training, env, model, _words(block)) for block in _blocks(preset)] for model in cells}
     return [
@@ -190,11 +191,11 @@ def _cells(
 
 
 def _collection(env: str, seed: int) -> str:
-    return f"cells/{PHASES[0]}-{env}-seed{seed}"
+    return f"{CELLS}/{PHASES[0]}-{env}-seed{seed}"
 
 
 def _cell(phase: str, env: str, model: str, words: str) -> str:
-    return f"cells/{phase}-{env}-{model}-{words}"
+    return f"{CELLS}/{phase}-{env}-{model}-{words}"
 
 
 def _words(block: Sequence[int]) -> str:

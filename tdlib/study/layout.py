@@ -8,6 +8,7 @@ from tdlib.core.facts import env_folder
 
 ROOT = Path(__file__).resolve().parents[2]  # the repository: presets, notebooks and book live beside the library
 WORKED = "book/own"  # below it: a preset and files of a user's own, of which a chapter tells
+CELLS = "cells"  # folder of the notebooks of a grid's parts, which begins the names of their jobs
 PREDICTED = "book/predictions.yaml"  # what was claimed before any run
 
 

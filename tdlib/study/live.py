@@ -8,7 +8,7 @@ import pandas as pd
 
 from tdlib.figures.live_picture import Draw, LivePicture
 from tdlib.figures.save import SavedFigure, figure_element
-from tdlib.study.run import Missing, Run
+from tdlib.study.run import Missing, Run, undrawn_here
 
 LABELS = {
     "env": "system",
@@ -34,6 +34,8 @@ def live(
         part: Label of a part of the grid.
         first: What is chosen, by column -> its first value.
     """
+    if (undrawn := undrawn_here("live", name, part)) is not None:
+        return undrawn
     picture = None if table is None or table.empty else LivePicture(draw, table, **first)
     saved = run.save_figure("live", name, LivePicture.still, picture, part=part)
     if isinstance(saved, Missing):

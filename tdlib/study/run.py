@@ -13,7 +13,7 @@ from tdlib.figures.save import Drawing, SavedFigure, save_drawing
 from tdlib.figures.style import NothingToDrawError
 from tdlib.study import clock
 from tdlib.study.blocks import taken_rows
-from tdlib.study.layout import RunLayout
+from tdlib.study.layout import CELLS, RunLayout
 from tdlib.study.presets import Preset, PresetError, load_preset
 from tdlib.study.provenance import commit_of_memory, produced
 
@@ -69,12 +69,15 @@ class Run:
             name: Name of the file.
             draw: Draws tables.
             tables: What is drawn; None or an empty table where there is nothing.
-            part: Label of a part of the grid, whose figures lie apart: those of the whole stand in the book.
+            part: Label of a part of the grid, whose figures lie apart: those of the whole stand in the book. Where the
+                grid itself runs a part, nobody looks at them, and they are not drawn.
             options: Further arguments of `draw`.
 
         Returns:
             The figure, or what is missing for it.
         """
+        if (undrawn := undrawn_here(family, name, part)) is not None:
+            return undrawn
         folder = self.layout.figures if not part else self.layout.figure_parts / part
         path = folder / family / f"{name}.png"
         path.with_suffix(".pdf").unlink(missing_ok=True)  # the report's vector of an earlier drawing
@@ -128,6 +131,13 @@ class Run:
     def select_environment(self, env: str) -> str:
         """Return the environment if it belongs to the preset."""
         return _select("env", self.preset.environments, [env])[0]
+
+
+def undrawn_here(family: str, name: str, part: str) -> Missing | None:
+    """Return what stands in place of a part's figure where the grid runs the part as a job of its own."""
+    if part and os.environ.get("TDLIB_JOB", "").startswith(f"{CELLS}/"):
+        return Missing(f"no figure {family}/{name}: the notebook of the whole grid draws it")
+    return None
 
 
 def open_run(preset: str | os.PathLike) -> Run:

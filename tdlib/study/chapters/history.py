@@ -56,7 +56,7 @@ def _own_transitions(preset: Preset, env: str) -> int:
 HISTORY = Chapter(
     notebooks={
         "14_history_train": Notebook(TRAINING, work=("collection", "training")),
-        "15_history_evaluate": Notebook(RESULTS, after=("14_history_train",), work=("evaluation",)),
+        "15_history_evaluate": Notebook(RESULTS, after=("14_history_train",), work=("evaluation",), by_model=True),
         "16_history_control": Notebook(
             RESULTS, "first", after=("14_history_train",), work=("control",), needs=_is_controlled
         ),
