@@ -9,6 +9,7 @@ import pandas as pd
 
 from tdlib.core.files import parse_yaml
 from tdlib.data import DatasetError
+from tdlib.evaluation.tables import MEMBER_COLUMNS
 from tdlib.figures.training import draw_training_curves
 from tdlib.study.arms import Arm, build_arm
 from tdlib.study.clock import part
@@ -105,7 +106,7 @@ def load_curves(run: Run, env: str, chosen: Selection | None = None) -> pd.DataF
     for arm, seed in chosen.trained_members:
         curves = pd.read_csv(model_folder(run, env, arm, seed) / CURVES_FILE)
         parts.append(curves.assign(env=env, **arm.keys(), seed=seed))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["env", *MEMBER_COLUMNS])
 
 
 def model_folder(run: Run, env: str, arm: Arm, seed: int) -> Path:
