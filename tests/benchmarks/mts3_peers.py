@@ -2,7 +2,7 @@
 
 The weights are those of our `MTS3`, the numbers too (tests/test_mts3_speed.py); the way there is the published one: an
 observation, an input and a set is encoded when it is needed, a matrix is four blocks that multiply halves one by one,
-squares of blocks, effects and noise are worked out at every step, one observation conditions by its gain and a set by two
+squares of blocks, effects and noise are worked out at every step, one observation conditions by its gain, a set by two
 inversions, and every prediction is decoded alone.
 """
 
