@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import torch
 from stable_baselines3 import PPO
@@ -40,6 +41,7 @@ from tdlib.systems.task import NUM_ENVS, PPOSettings
 
 EPISODES_PER_CHECKPOINT = 100
 FINAL_MODEL = "final_model.zip"
+PPO_STEPS = 2048  # between updates, stable-baselines3's own
 ADAM_EPSILON = 1e-5  # stable-baselines3's for actor-critics, which naming any option of Adam would drop
 logger = logging.getLogger(__name__)
 
@@ -182,6 +184,25 @@ def collect_ppo(
     save_policy(out_dir, _plain_policy(agent, system), {"origin": {**origin, **tried}})
     write_splits(dataset, path, seed)
     return save_dataset(dataset, path)
+
+
+def learned_policy(env: gymnasium.Env, num_steps: int, seed: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Train PPO with its library's own settings on an environment that is no system; actions are sampled.
+
+    Args:
+        env: Any Gymnasium environment with an observation of plain numbers and inputs in a box.
+        num_steps: Decisions to learn from.
+        seed: Of the agent and of its environment.
+    """
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        agent = PPO("MlpPolicy", DummyVecEnv([lambda: env]), n_steps=min(PPO_STEPS, num_steps), seed=seed % 2**31,
+                    device="cpu")  # fmt: skip
+        agent.learn(num_steps)
+    finally:
+        torch.set_num_threads(num_threads)
+    return lambda observation: agent.predict(observation)[0]
 
 
 def _train(
