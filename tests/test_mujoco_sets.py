@@ -57,7 +57,7 @@ def test_a_set_is_one_of_the_schema_and_says_its_policy(machine, tmp_path):
     within = np.ones(len(whole) - 1, dtype=bool)
     within[whole.episode_offsets[1:-1] - 1] = False
     np.testing.assert_array_equal(whole.next_state[:-1][within], whole.state[1:][within])
-    expected = "scripted" if source.MACHINES[name].scripted else "PPO after 16 decisions"
+    expected = "scripted" if source.MACHINES[name].scripted else "SAC after 16 decisions"
     assert whole.attributes["policy"].startswith(expected) and whole.attributes["learning_minutes"] < 5
     assert whole.control_frequency == source.MACHINES[name].rate
 

@@ -54,7 +54,7 @@ class Machine:
         robot: Joints of a robot whose positions and velocities come before those of other things; 0 for none.
         package: What registers the environment beside Gymnasium itself; empty for nothing.
         inner_step: Step of the environment [s] where it does not say so.
-        scripted: (environment, generator) -> policy; None for one that is learned by PPO.
+        scripted: (environment, generator) -> policy; None for one that is learned by SAC.
         options: Of `gymnasium.make`.
     """
 
@@ -147,7 +147,7 @@ def collect_mujoco(
     seed: int,
     control_frequency: float | None = None,
     observed: str = "all",
-    training_steps: int = 100_000,
+    training_steps: int = 50_000,
 ) -> TransitionDataset:
     """Drive a machine by its policy and keep exactly `num_transitions` steps.
 
@@ -157,7 +157,7 @@ def collect_mujoco(
         seed: Of the policy, of starts and of noise.
         control_frequency: Decisions per second [Hz]; as published if None.
         observed: `all`, `positions`, or what the paper's set shows (`published`); the set's `observation` has all.
-        training_steps: Decisions that PPO learns from first; not used where the policy is written down.
+        training_steps: Decisions that SAC learns from first; not used where the policy is written down.
 
     Returns:
         A set whose attributes name the policy and the minutes that learning and collecting took.
@@ -166,7 +166,7 @@ def collect_mujoco(
         raise ValueError(f"num_transitions must be a whole number >= 1, got {num_transitions!r}")
     env, machine, started = make_machine(name, control_frequency), MACHINES[name], time.perf_counter()
     spec, columns = machine_spec(name, env, observed)
-    label = f"scripted: {machine.scripted.__name__}" if machine.scripted else f"PPO after {training_steps} decisions"
+    label = f"scripted: {machine.scripted.__name__}" if machine.scripted else f"SAC after {training_steps} decisions"
     policy = _policy(machine, env, training_steps, seed)
     learned = time.perf_counter()
     recorder = EpisodeRecorder(spec, 1, num_transitions)
@@ -234,7 +234,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--observed", choices=OBSERVED, default="all")
     parser.add_argument("--seed", default=0, type=int)
     parser.add_argument("--transitions", default=50_000, type=int)
-    parser.add_argument("--training-steps", default=100_000, type=int, help="decisions that PPO learns from first")
+    parser.add_argument("--training-steps", default=50_000, type=int, help="decisions that SAC learns from first")
     parser.add_argument("--out", required=True, type=Path, help="folder of the set")
     options = parser.parse_args(arguments)
     rate = MACHINES[options.machine].rate if options.rate is None else options.rate
