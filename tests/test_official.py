@@ -8,9 +8,20 @@ import torch
 
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.core.transitions import Transitions
-from tdlib.data import collect_random, save_dataset, write_splits
+from tdlib.data import load_dataset
+from tdlib.data.sources.mujoco import MACHINES
 from tdlib.study.arms import Arm
-from tdlib.study.official import FOLDER, PATHS, SettingError, check_official, load_official, main, official_names
+from tdlib.study.official import (
+    FOLDER,
+    PATHS,
+    SettingError,
+    check_official,
+    collect_official,
+    load_official,
+    main,
+    official_names,
+)
+from tdlib.systems import SYSTEMS
 from tdlib.training import Trial, fit, load_checkpoint
 
 ALL = [(name, model) for name in official_names() for model in load_official(name).models]
@@ -108,15 +119,26 @@ def test_names_that_there_are_not_are_refused():
         load_official("hydraulics").budget("default_mts3")
 
 
-def test_the_command_trains_on_a_set_that_was_collected(tmp_path, capsys):
-    dataset = collect_random("oscillator", 20, 0, 4000)
-    path = tmp_path / "oscillator.h5"
-    write_splits(dataset, path, 0)
-    save_dataset(dataset, path)
-    text = ["frankaKitchen", "--model", "default_acrkn", "--data", str(path), "--out", str(tmp_path / "model")]
-    assert main([*text, "--steps", "1", "--batch", "2"]) == 0
-    assert capsys.readouterr().out.strip() == str(tmp_path / "model")
-    model = load_checkpoint(tmp_path / "model")
-    assert model.options.norm == "post" and model.options.train_delta_t == pytest.approx(0.05)
+def test_the_command_collects_and_trains(tmp_path, capsys):
+    out = tmp_path / "model"
+    text = ["mobileRobot", "--model", "default_acrkn", "--out", str(out), "--batch", "1", "--steps", "1"]
+    assert main([*text, "--sequences", "4"]) == 0
+    assert capsys.readouterr().out.strip() == str(out)
+    model, dataset = load_checkpoint(out), load_dataset(out / "mobileRobot.h5", 250)
+    assert model.options.norm == "post" and model.options.train_delta_t == pytest.approx(0.004)
+    assert dataset.num_episodes == 4 and set(dataset.episode_lengths) == {900}
+    assert dataset.spec.name == "double_cart_pole"  # in the place of a robot whose data are not to be had
+    other = ["frankaKitchen", "--model", "default_hiprssm", *text[3:], "--data", str(out / "mobileRobot.h5")]
+    assert main(other) == 0 and load_checkpoint(out).options.context_length == 75
     with pytest.raises(SystemExit):
         main([*text[:2], "rkn", *text[3:]])
+    assert "must be one of ['default_mts3', 'default_acrkn', 'default_hiprssm'], got 'rkn'" in capsys.readouterr().err
+
+
+def test_every_set_names_what_is_collected_in_its_place():
+    for name in official_names():
+        of = load_official(name).collect
+        assert of.name in (SYSTEMS if of.source == "sequences" else MACHINES)
+    assert load_official("halfCheetah").observation_dim == len(MACHINES["half_cheetah"].published)
+    with pytest.raises(SettingError, match="num_sequences of hydraulics must be given"):
+        collect_official(load_official("hydraulics"), "unused.h5")

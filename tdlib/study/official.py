@@ -1,10 +1,10 @@
 """The published settings of MTS3 and its baselines, one file per data set in `params/official`, checked when read.
 
-    python -m tdlib.study.official halfCheetah --model default_mts3 --data FILE.h5 --out FOLDER
+    python -m tdlib.study.official mobileRobot --model default_mts3 --out FOLDER
 
-trains one as it was published, on a set with splits beside it; `--steps` and `--batch` make it smaller, since in
-full one takes hours to days on a processor. Groups are named as in the founding document: `default_mts3`,
-`default_acrkn`, `default_hiprssm`, and `learn` with `default` and `default_rnn`.
+collects data and trains one as it was published; `--sequences`, `--steps` and `--batch` make it smaller, since in full
+one takes hours to days on a processor, and `--data FILE.h5` takes a set that there is. Groups are named as in the
+founding document: `default_mts3`, `default_acrkn`, `default_hiprssm`, and `learn` with `default` and `default_rnn`.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import yaml
@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from tdlib.core.files import parse_yaml
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.core.time_grid import delta_t_of
-from tdlib.data import load_splits
+from tdlib.data import find_source, load_splits
 from tdlib.models import DynamicsModel, build_model
 from tdlib.study.arms import Arm
 from tdlib.study.presets import PRESET_FOLDER, PositiveFloat, PositiveInt, Rate, Share
@@ -45,6 +45,13 @@ class SettingError(ValueError):
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Collected(_Section):
+    """What gives data in the place of the published ones."""
+
+    source: Literal["sequences", "mujoco"]
+    name: str  # of a system, or of a machine of `tdlib.data.sources.mujoco`
 
 
 class Sequences(_Section):
@@ -93,8 +100,8 @@ class Official(_Section):
     """The settings of one data set."""
 
     name: str
-    collect: str  # what gives such data here
-    observed: str
+    collect: Collected
+    observed: str  # what the published set shows
     observation_dim: PositiveInt
     action_dim: PositiveInt
     control_frequency: Rate
@@ -204,6 +211,31 @@ def check_official(text: str, name: str) -> Official:
         raise SettingError(f"settings {name} make no training:\n" + "\n".join(said)) from error
 
 
+def collect_official(setting: Official, path: Path | str, seed: int = 0, num_sequences: int | None = None) -> Path:
+    """Collect data in the place of the published ones, with splits beside them.
+
+    Args:
+        setting: From `load_official`.
+        path: File of the set.
+        seed: Of the collection.
+        num_sequences: How many sequences' worth; those of training and test as published if None.
+
+    Raises:
+        SettingError: If the number is not known.
+        ValueError: If the source needs a package that is missing.
+    """
+    sequences, of = setting.sequences, setting.collect
+    if num_sequences is None:
+        if sequences.train is None or sequences.test is None:
+            raise SettingError(f"num_sequences of {setting.name} must be given: its number is not known, got None")
+        num_sequences = sequences.train + sequences.test
+    write = find_source(of.source).call
+    if of.source == "sequences":
+        return write(of.name, num_sequences, sequences.length, seed, path, delta_t_of(setting.control_frequency))
+    how = {"control_frequency": setting.control_frequency, "observed": "published"}
+    return write(of.name, num_sequences * sequences.length, seed, path, **how)
+
+
 def train_official(
     setting: Official,
     model: str,
@@ -249,8 +281,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", help=" or ".join(official_names()))
     parser.add_argument("--model", default="default_mts3", help="default_mts3, default_acrkn or default_hiprssm")
-    parser.add_argument("--data", required=True, type=Path, help="file of a set with its splits")
-    parser.add_argument("--out", required=True, type=Path, help="folder of the checkpoint")
+    parser.add_argument("--data", type=Path, help="file of a set with its splits; collected if left out")
+    parser.add_argument("--out", required=True, type=Path, help="folder of the checkpoint and of what is collected")
+    parser.add_argument("--sequences", type=int, help="sequences to collect; as published if left out")
     parser.add_argument("--seed", default=0, type=int)
     parser.add_argument("--steps", type=int, help="optimizer steps; as published if left out")
     parser.add_argument("--batch", type=int, help="sequences per step; as published if left out")
@@ -258,7 +291,11 @@ def main(arguments: list[str] | None = None) -> int:
     how = {"seed": options.seed, "steps": options.steps, "batch": options.batch}
     try:
         setting = load_official(options.name)
-        path = train_official(setting, options.model, options.data, options.out, **how)
+        setting.published(options.model)
+        data = options.data
+        if data is None:
+            data = collect_official(setting, options.out / f"{setting.name}.h5", options.seed, options.sequences)
+        path = train_official(setting, options.model, data, options.out, **how)
     except ValueError as error:
         parser.error(str(error))
     sys.stdout.write(f"{path}\n")
