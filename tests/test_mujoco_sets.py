@@ -16,6 +16,12 @@ STEPS = {"half_cheetah": 30, "hopper": 200, "point_maze": 60, "franka_kitchen": 
 DIMS = {"half_cheetah": (17, 8, 9), "hopper": (11, 5, 5), "point_maze": (4, 2, 2), "franka_kitchen": (59, 30, 30)}
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """MuJoCo writes its warnings to a file in the working folder."""
+    monkeypatch.chdir(tmp_path)
+
+
 def need(name):
     package = source.MACHINES[name].package
     missing = [x for x in ("mujoco", package) if x in MISSING]
@@ -27,7 +33,7 @@ def need(name):
 def machine(request, tmp_path_factory):
     need(request.param)
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("mujoco"))  # MuJoCo writes its warnings to a file in the working folder
+        patch.chdir(tmp_path_factory.mktemp("mujoco"))
         whole = source.collect_mujoco(request.param, STEPS[request.param], 0, training_steps=16)
     return request.param, whole
 
@@ -50,7 +56,7 @@ def test_what_is_observed_has_the_names_and_units_of_its_joints(machine):
     assert len(whole) == STEPS[name]
 
 
-def test_a_set_is_one_of_the_schema_and_says_its_policy(machine, tmp_path):
+def test_a_set_is_one_of_the_schema_and_says_its_policy(machine):
     name, whole = machine
     check_dataset(whole)
     assert np.array_equal(whole.observation, whole.state.astype(np.float32)) and np.abs(whole.action).max() <= 1
@@ -62,9 +68,8 @@ def test_a_set_is_one_of_the_schema_and_says_its_policy(machine, tmp_path):
     assert whole.control_frequency == source.MACHINES[name].rate
 
 
-def test_positions_alone_come_to_a_file_with_its_splits(tmp_path, monkeypatch):
+def test_positions_alone_come_to_a_file_with_its_splits(tmp_path):
     need("hopper")
-    monkeypatch.chdir(tmp_path)
     path = tmp_path / "hopper.h5"
     source.write_mujoco("hopper", 200, 0, path, observed="positions", training_steps=16, control_frequency=50)
     whole, parts = load_dataset(path, 50), load_splits(path)

@@ -86,7 +86,7 @@ def saved_megabytes(length: int, batch: int = BATCH) -> float:
 
 def rows(device: str = "cpu", quick: bool = False) -> list[harness.Row]:
     """Measure every case; one thread of the processor."""
-    repeats = 3 if quick else 7
+    repeats = 2 if quick else 5
     batch, stepwise = sequences(BATCH, LENGTH), peers.Stepwise(network())
     sizes, name = f"B {BATCH}, T {LENGTH}", "MTS3 step by step"
     gru = peers.gru_baseline(OBSERVATION, ACTION)
@@ -94,7 +94,7 @@ def rows(device: str = "cpu", quick: bool = False) -> list[harness.Row]:
     def against(title: str, ours: object, count: int, goal: float | None) -> harness.Row:
         peer = peers.training_step(stepwise, *batch)
         return harness.compare(f"train {title}, {sizes}", ours, peer, count=count, peer_count=1, unit=UNIT,
-                               peer_name=name, repeats=repeats, goal=goal)  # fmt: skip
+                               peer_name=name, repeats=repeats if count == 1 else min(repeats, 3), goal=goal)  # fmt: skip
 
     def alone(model: nn.Module) -> object:
         return peers.training_step(model, *batch)

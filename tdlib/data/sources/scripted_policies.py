@@ -12,7 +12,6 @@ import numpy as np
 
 Policy = Callable[[Any], np.ndarray]
 GAIN, DAMPING = 10.0, 1.0  # force per distance to the next cell, per speed
-NEAR = 0.25  # of a cell: a cell is reached
 NOISE = 0.3  # standard deviation of what is added to an input of at most 1
 REACH, STIFFNESS = 0.4, 2.0  # [rad] around the first posture, input per radian
 HELD = 25  # decisions until another posture is drawn

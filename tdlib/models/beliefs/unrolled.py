@@ -1,4 +1,4 @@
-"""The filter of a constant matrix as one operation with its gradient written out: half the time in training.
+"""The filter of a constant matrix as one operation with its gradient written out: less time in training.
 
 A step of `filter_beliefs` is 20 small operations forward and twice as many backward. Written out, only what depends on
 the step after is left in the loop backward; the gradient of the matrix is one product over the sequence.
