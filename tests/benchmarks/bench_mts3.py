@@ -93,8 +93,8 @@ def rows(device: str = "cpu", quick: bool = False) -> list[harness.Row]:
 
     def against(title: str, ours: object, count: int, goal: float | None) -> harness.Row:
         peer = peers.training_step(stepwise, *batch)
-        return harness.compare(f"train {title}, {sizes}", ours, peer, count=count, peer_count=1, unit=UNIT,
-                               peer_name=name, repeats=repeats if count == 1 else min(repeats, 3), goal=goal)  # fmt: skip
+        about = {"unit": UNIT, "peer_name": name, "goal": goal, "repeats": repeats if count == 1 else min(repeats, 3)}
+        return harness.compare(f"train {title}, {sizes}", ours, peer, count=count, peer_count=1, **about)
 
     def alone(model: nn.Module) -> object:
         return peers.training_step(model, *batch)
