@@ -159,6 +159,8 @@ def test_the_mask_drops_steps_and_more_and_more_windows_but_the_first():
         seen = training_mask(noise, torch.tensor(progress), 3, 0.0, 0.75).view(4000, 4, 3)
         assert seen[:, 0].all() and (seen.any(dim=-1) == seen.all(dim=-1)).all()  # windows as a whole
         assert 1 - seen[:, 1:].float().mean() == pytest.approx(share / 2, abs=0.02)
+    at_once = training_mask(noise, torch.tensor(0.0), 3, 0.0, 0.75, apart=0.0).view(4000, 4, 3)
+    assert 1 - at_once[:, 1:].float().mean() == pytest.approx(0.75 / 2, abs=0.02)
     single = training_mask(noise, torch.tensor(1.0), 3, 0.15, 0.0).float().mean()
     assert single == pytest.approx(0.85, abs=0.01)
 

@@ -11,6 +11,7 @@ from tdlib.models.beliefs import (
     Belief,
     BeliefOptions,
     Dynamics,
+    Evidence,
     GaussianEncoder,
     HiPRSSM,
     HiPRSSMOptions,
@@ -27,6 +28,7 @@ from tdlib.models.beliefs import (
     marginalize,
     push,
 )
+from tdlib.models.beliefs.unrolled import filter_linear
 
 D, Y, A = 3, 2, 1  # latent, observation, action
 EXACT = dict(rtol=0, atol=1e-12)
@@ -152,6 +154,28 @@ def test_the_filter_is_kalmans_where_the_factorization_is_exact():
         torch.testing.assert_close(
             (priors.mean[t + 1], dense_covariance(priors.unstack()[t + 1])), (mean, covariance), **EXACT
         )
+
+
+@pytest.mark.parametrize(
+    ("num_steps", "num_effects", "every", "gaps"),
+    [(5, 5, None, False), (5, 5, 2, True), (5, 4, 3, True), (1, 0, None, False)],
+)
+def test_the_filter_written_out_is_the_one_step_by_step_with_its_gradients(num_steps, num_effects, every, gaps):
+    exists = torch.tensor([True, True, False, True, True]).expand(4, 5) if gaps else None
+    inputs = [*seen(4, num_steps), *some_belief(4, num_effects), torch.randn(2 * D, 2 * D) / 2]
+    inputs = [x.requires_grad_() for x in inputs]
+    members, effects, through = Evidence(*inputs[:2]), Belief(*inputs[2:4]), linear_map(inputs[4])
+    prior, weights = some_belief(), []
+
+    def of(found):
+        parts = [x for belief in found for x in belief]
+        weights.extend(torch.randn_like(x) for x in parts[len(weights) :])
+        total = sum((x * w).sum() for x, w in zip(parts, weights, strict=True))
+        return [*parts, *torch.autograd.grad(total, inputs[: 5 if num_effects else 2], retain_graph=True)]
+
+    stepwise = filter_beliefs(prior, members, effects, lambda x, e: marginalize([(through, x)], e), every, exists)
+    at_once = filter_linear(prior, members, effects, through, every, exists)
+    torch.testing.assert_close(of(at_once), of(stepwise), **EXACT)
 
 
 def test_small_variances_lose_nothing_in_single_precision():

@@ -410,7 +410,7 @@ def test_test_sets_follow_the_parameters_of_their_episodes(toy):
 
 def test_sources_are_found_by_name_and_imported_when_called():
     assert find_source("random").call is write_random and find_source("csv").call is import_csv
-    assert {source.needs for source in SOURCES.values()} == {"system", "sets", "log"}
+    assert {source.needs for source in SOURCES.values()} == {"system", "simulator", "sets", "log"}
     with pytest.raises(ValueError, match="source must be one of .*'branched'.* got 'ftp'"):
         find_source("ftp")
     for source in SOURCES.values():

@@ -3,6 +3,7 @@
 `SOURCES` lists where sets come from; those that need heavy packages (PPO, Minari) are imported when they are called.
 """
 
+from tdlib.data.cuts import Cuts, cut_sequences
 from tdlib.data.history import recorded_histories, true_histories
 from tdlib.data.schema import (
     FIELDS,
@@ -40,6 +41,7 @@ __all__ = [
     "FIELDS",
     "SCHEMA_VERSION",
     "SOURCES",
+    "Cuts",
     "DatasetError",
     "PrecomputedDataset",
     "RateError",
@@ -54,6 +56,7 @@ __all__ = [
     "collect_random",
     "collect_sequences",
     "continue_angles",
+    "cut_sequences",
     "dataset_path",
     "draw_pairs",
     "find_source",

@@ -1,6 +1,13 @@
 """Figures from tables: each `draw_...` takes a DataFrame and returns a drawing with caption, alt text and data."""
 
 from tdlib.figures.alarm import draw_alarm
+from tdlib.figures.belief_sketches import (
+    draw_architecture,
+    draw_conditioning,
+    draw_covariance,
+    draw_graphical_model,
+    draw_marginalization,
+)
 from tdlib.figures.beside import draw_beside
 from tdlib.figures.calibration import draw_calibration
 from tdlib.figures.consistency import draw_consistency, draw_convergence
@@ -50,15 +57,19 @@ __all__ = [
     "SavedVideo",
     "WholeTable",
     "draw_alarm",
+    "draw_architecture",
     "draw_beside",
     "draw_calibration",
+    "draw_conditioning",
     "draw_consistency",
     "draw_contrasts",
     "draw_control",
     "draw_convergence",
+    "draw_covariance",
     "draw_coverage",
     "draw_dt_generalization",
     "draw_energy",
+    "draw_energy_beside_error",
     "draw_error_heatmaps",
     "draw_error_vs_horizon",
     "draw_excess_forms",
@@ -67,17 +78,17 @@ __all__ = [
     "draw_figure3",
     "draw_figure4",
     "draw_figure5",
-    "draw_limits",
+    "draw_graphical_model",
     "draw_known_rows",
+    "draw_limits",
+    "draw_marginalization",
     "draw_memories",
-    "draw_treatments",
-    "draw_energy_beside_error",
-    "draw_priors",
     "draw_mse_over_horizon",
     "draw_own_and_pooled",
     "draw_plant_change",
     "draw_poles",
     "draw_predictors",
+    "draw_priors",
     "draw_reliability",
     "draw_returns",
     "draw_sequence",
@@ -86,6 +97,7 @@ __all__ = [
     "draw_training_curves",
     "draw_training_overview",
     "draw_trajectories",
+    "draw_treatments",
     "draw_variations",
     "draw_velocity_field",
     "draw_zero_order_hold",

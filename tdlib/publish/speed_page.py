@@ -26,6 +26,7 @@ GROUPS = {
     "collection": "Collection",
     "evaluation": "Evaluation",
     "scaling": "Unit costs",
+    "mts3": "Two clocks",
     "live": "Live figures of the notebooks",
     "browser": "The explorer on the page",
 }

@@ -12,7 +12,8 @@ class Source:
     Args:
         function: "package.module:function".
         gives: What it gives: "set" returns a `TransitionDataset`, "file" writes one with its splits, "files" several.
-        needs: What it starts from: "system" (an equation to simulate), "sets" (others to branch), or "log" (files).
+        needs: What it starts from: "system" (an equation to simulate), "simulator" (of an optional package), "sets"
+            (others to branch), or "log" (files).
     """
 
     function: str
@@ -31,6 +32,7 @@ SOURCES: dict[str, Source] = {
     "random": Source("tdlib.data.sources.random:write_random", "file", "system"),
     "sequences": Source("tdlib.data.sources.sequences:write_sequences", "file", "system"),
     "branched": Source("tdlib.data.sources.branched:write_branched", "files", "sets"),
+    "mujoco": Source("tdlib.data.sources.mujoco:write_mujoco", "file", "simulator"),
     "csv": Source("tdlib.data.sources.csv:import_csv", "set", "log"),
     "minari": Source("tdlib.data.sources.minari:import_minari", "set", "log"),
 }

@@ -1,6 +1,6 @@
 """Train one PPO agent per environment, rate and seed, and keep every transition of its training.
 
-This is the one file that imports stable-baselines3. By hand:
+This is the one file that imports stable-baselines3, so that SAC for other simulators is here too. By hand:
 
     python -m tdlib.data.sources.ppo --env Pendulum-v1 --rate 20 --seed 0 --transitions 500000 --out FOLDER
 """
@@ -16,9 +16,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import torch
-from stable_baselines3 import PPO
+from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv
@@ -40,6 +41,7 @@ from tdlib.systems.task import NUM_ENVS, PPOSettings
 
 EPISODES_PER_CHECKPOINT = 100
 FINAL_MODEL = "final_model.zip"
+SAC_STARTS = 1000  # decisions at random before the first update
 ADAM_EPSILON = 1e-5  # stable-baselines3's for actor-critics, which naming any option of Adam would drop
 logger = logging.getLogger(__name__)
 
@@ -182,6 +184,25 @@ def collect_ppo(
     save_policy(out_dir, _plain_policy(agent, system), {"origin": {**origin, **tried}})
     write_splits(dataset, path, seed)
     return save_dataset(dataset, path)
+
+
+def learned_policy(env: gymnasium.Env, num_steps: int, seed: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Train SAC with its library's own settings on an environment that is no system; its actions are sampled.
+
+    Args:
+        env: Any Gymnasium environment with an observation of plain numbers and inputs in a box.
+        num_steps: Decisions to learn from.
+        seed: Of the agent and of its environment.
+    """
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        first = min(SAC_STARTS, num_steps // 2)
+        agent = SAC("MlpPolicy", env, learning_starts=first, buffer_size=num_steps, seed=seed % 2**31, device="cpu")
+        agent.learn(num_steps)
+    finally:
+        torch.set_num_threads(num_threads)
+    return lambda observation: agent.predict(observation)[0]
 
 
 def _train(

@@ -12,16 +12,25 @@ LEAST, EACH, STEPS = 0.05, 0.1, 7  # largest share of masked windows: at the sta
 APART = 0.02  # of training between increases
 
 
-def largest_share(progress: Tensor, most: float) -> Tensor:
+def largest_share(progress: Tensor, most: float, apart: float = APART) -> Tensor:
     """Return the largest share of windows that are masked at a time of training: () -> ().
 
+    Args:
+        progress: () how much of training is done.
+        most: The share at the end.
+        apart: Part of training between increases; 0 for the share of the end from the start on.
+
     Source:
-        Shaj et al. (2023), MTS3, code: from 0.05 by 0.1 every 5 of 250 epochs, to 0.75.
+        Shaj et al. (2023), MTS3, code: from 0.05 by 0.1 every 5 of 250 epochs, every 10 of more, to 0.75.
     """
-    return (LEAST + EACH * (progress / APART).floor().clamp(max=STEPS)).clamp(max=most)
+    if not apart:
+        return torch.full_like(progress, most)
+    return (LEAST + EACH * (progress / apart).floor().clamp(max=STEPS)).clamp(max=most)
 
 
-def training_mask(noise: Tensor, progress: Tensor, window: int, dropped: float, dropped_windows: float) -> Tensor:
+def training_mask(
+    noise: Tensor, progress: Tensor, window: int, dropped: float, dropped_windows: float, apart: float = APART
+) -> Tensor:
     """Draw which steps' observations are seen, from noise that a batch brings.
 
     Every sequence has a share of its own, uniform up to the largest; each of its windows but the first is masked with
@@ -33,12 +42,13 @@ def training_mask(noise: Tensor, progress: Tensor, window: int, dropped: float, 
         window: Steps of a window.
         dropped: Probability with which one observation is masked.
         dropped_windows: Largest share of masked windows at the end of the curriculum.
+        apart: As `largest_share` has it.
 
     Returns:
         (..., T) bool.
     """
     uniform = 0.5 * (1 + torch.erf(noise / math.sqrt(2)))
-    share = uniform[..., :1, 2] * largest_share(progress, dropped_windows)
+    share = uniform[..., :1, 2] * largest_share(progress, dropped_windows, apart)
     of_window = uniform[..., ::window, 1].repeat_interleave(window, dim=-1)[..., : noise.shape[-2]]
     kept = of_window >= share
     first = torch.arange(noise.shape[-2], device=noise.device) < window

@@ -90,7 +90,8 @@ class BeliefModel(DynamicsModel):
         steps count, as far as they are valid.
         """
         options = self.options
-        seen = training_mask(batch.noise, progress, options.mask_window, options.dropped, options.dropped_windows)
+        shares = options.dropped, options.dropped_windows, options.curriculum
+        seen = training_mask(batch.noise, progress, options.mask_window, *shares)
         features = self.scales.features(batch.state)
         found = self.filtered(features, self.inputs(batch.action, batch.delta_t.to(features)), seen)
         target = self.scales.normalizer.normalize(state_features(batch.next_state, self.spec))

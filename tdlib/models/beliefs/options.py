@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tdlib.models.beliefs.masks import APART
 from tdlib.models.beliefs.networks import NORMS, VARIANCES
 from tdlib.models.options import Options
 
@@ -38,6 +39,7 @@ class BeliefOptions(Options):
         dropped_windows: Largest share of windows that are masked in training as a whole; what it is at the start grows
             to this in the first part of training.
         mask_window: Steps of such a window.
+        curriculum: Part of training after which the share of masked windows grows again; 0 for the largest at once.
     """
 
     latent_dim: int = 30
@@ -59,6 +61,7 @@ class BeliefOptions(Options):
     dropped: float = 0.15
     dropped_windows: float = 0.75
     mask_window: int = 15
+    curriculum: float = APART
 
     def __post_init__(self):
         super().__post_init__()
@@ -76,7 +79,7 @@ class BeliefOptions(Options):
             raise ValueError(
                 f"initial_variance must be above |initial_side|, got {self.initial_variance} and {self.initial_side}"
             )
-        for name in ("dropped", "dropped_windows"):
+        for name in ("dropped", "dropped_windows", "curriculum"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
         if self.sequence_length < 2:
