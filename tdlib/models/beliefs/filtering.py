@@ -35,7 +35,8 @@ def filter_beliefs(
     Returns:
         Priors (..., S + 1, ·), the given one first, and posteriors (..., T, ·).
     """
-    if isinstance(advance, LinearStep) and not prior.mean.requires_grad:  # its gradient is written out
+    plain = not prior.mean.requires_grad
+    if plain and isinstance(advance, LinearStep) and isinstance(effects, Belief):  # its gradient is written out
         return filter_linear(prior, seen, effects, advance, detach_every, exists)
     moves = effects.unstack()
     first = carried = prior.expand(*seen.precision.shape[:-2])
