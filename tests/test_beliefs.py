@@ -28,7 +28,7 @@ from tdlib.models.beliefs import (
     marginalize,
     push,
 )
-from tdlib.models.beliefs.unrolled import filter_linear
+from tdlib.models.beliefs.unrolled import LinearStep
 
 D, Y, A = 3, 2, 1  # latent, observation, action
 EXACT = dict(rtol=0, atol=1e-12)
@@ -174,7 +174,7 @@ def test_the_filter_written_out_is_the_one_step_by_step_with_its_gradients(num_s
         return [*parts, *torch.autograd.grad(total, inputs[: 5 if num_effects else 2], retain_graph=True)]
 
     stepwise = filter_beliefs(prior, members, effects, lambda x, e: marginalize([(through, x)], e), every, exists)
-    at_once = filter_linear(prior, members, effects, through, every, exists)
+    at_once = filter_beliefs(prior, members, effects, LinearStep(through), every, exists)
     torch.testing.assert_close(of(at_once), of(stepwise), **EXACT)
 
 

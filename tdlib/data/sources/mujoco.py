@@ -46,7 +46,7 @@ class Machine:
 
     Args:
         env_id: Gymnasium's name.
-        rate: Control frequency as published [Hz].
+        rate: The environment's own control frequency [Hz].
         time_limit: Length of an episode [s].
         positions: Columns of the observation that are positions.
         published: Columns that are seen in Shaj et al. (2023), MTS3; the positions where it has no such set.
@@ -97,7 +97,7 @@ def installed() -> list[str]:
 
 
 def make_machine(name: str, control_frequency: float | None = None) -> FixedFrequencyWrapper:
-    """Return an environment whose actions are held at a rate; as published if None.
+    """Return an environment whose actions are held at a rate, its own if None.
 
     Raises:
         ValueError: If there is no such machine, a package is missing, or the rate does not fit the simulator's step.
@@ -155,7 +155,7 @@ def collect_mujoco(
         name: A key of `MACHINES`.
         num_transitions: How many.
         seed: Of the policy, of starts and of noise.
-        control_frequency: Decisions per second [Hz]; as published if None.
+        control_frequency: Decisions per second [Hz]; the environment's own if None.
         observed: `all`, `positions`, or what the paper's set shows (`published`); the set's `observation` has all.
         training_steps: Decisions that SAC learns from first; not used where the policy is written down.
 
@@ -230,7 +230,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Collect one set from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("machine", choices=list(MACHINES))
-    parser.add_argument("--rate", type=float, help="control frequency [Hz]; as published if left out")
+    parser.add_argument("--rate", type=float, help="control frequency [Hz]; the environment's own if left out")
     parser.add_argument("--observed", choices=OBSERVED, default="all")
     parser.add_argument("--seed", default=0, type=int)
     parser.add_argument("--transitions", default=50_000, type=int)

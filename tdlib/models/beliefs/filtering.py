@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tdlib.models.beliefs.belief import Belief
 from tdlib.models.beliefs.conditioning import Evidence, condition
+from tdlib.models.beliefs.unrolled import LinearStep, filter_linear
 
 Advance = Callable[[Belief, Belief], Belief]  # a belief after a step, from the one before and what else has an effect
 
@@ -34,6 +35,9 @@ def filter_beliefs(
     Returns:
         Priors (..., S + 1, ·), the given one first, and posteriors (..., T, ·).
     """
+    plain = not prior.mean.requires_grad
+    if plain and isinstance(advance, LinearStep) and isinstance(effects, Belief):  # its gradient is written out
+        return filter_linear(prior, seen, effects, advance, detach_every, exists)
     moves = effects.unstack()
     first = carried = prior.expand(*seen.precision.shape[:-2])
     priors, posteriors = [carried], []

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from tdlib.models.beliefs.belief import Belief, isotropic
 from tdlib.models.beliefs.conditioning import aggregate, condition, condition_whole
+from tdlib.models.beliefs.filtering import filter_beliefs
 from tdlib.models.beliefs.networks import BeliefDecoder, GaussianEncoder
 from tdlib.models.beliefs.options import BeliefOptions
 from tdlib.models.beliefs.transitions import Dynamics, Transition
@@ -105,7 +106,7 @@ class FastLevel(nn.Module):
         effects = self.transition.controlled(effects.expand(*observations.shape[:-1]), actions)
         seen = sense(self.observation, observations, valid)
         prior = first_belief(self.options, observations)
-        priors, _ = self.transition.filter(prior, seen, effects, detach_every, exists)
+        priors, _ = filter_beliefs(prior, seen, effects, self.transition.prepared(), detach_every, exists)
         belief = Belief(*(part[..., 1:, :] for part in priors))
         mean, variance = self.decoder(belief)
         return Predicted(mean, variance, belief)
@@ -176,8 +177,8 @@ class SlowLevel(nn.Module):
         effects = self.transition.effects(causes).expand(*seen.precision.shape[:-2], num_windows - 1)
         prior = first_belief(self.options, observations)
         began = None if exists is None else there.any(dim=-1)
-        priors, posteriors = self.transition.filter(prior, seen, effects, exists=began)
-        return Tasks(priors, posteriors, abstract_actions)
+        found = filter_beliefs(prior, seen, effects, self.transition.prepared(), exists=began)
+        return Tasks(*found, abstract_actions)
 
 
 def own_dynamics(options: BeliefOptions) -> Dynamics:

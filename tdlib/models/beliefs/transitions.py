@@ -11,11 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from tdlib.models.beliefs.belief import Belief
-from tdlib.models.beliefs.conditioning import Evidence
-from tdlib.models.beliefs.filtering import Advance, filter_beliefs
+from tdlib.models.beliefs.filtering import Advance
 from tdlib.models.beliefs.marginalization import linear_map, marginalize
 from tdlib.models.beliefs.networks import Control, elu_plus_one
-from tdlib.models.beliefs.unrolled import filter_linear
+from tdlib.models.beliefs.unrolled import LinearStep
 
 NOISE = 0.1  # variance at the start of training
 
@@ -115,18 +114,4 @@ class Transition(nn.Module):
         """Return the step (posterior, effect) -> prior; what it needs of the weights is worked out once."""
         if self.dynamics.num_basis is not None:
             return lambda belief, effect: marginalize([(linear_map(self.dynamics.matrix(belief.mean)), belief)], effect)
-        through = linear_map(self.dynamics.matrix())
-        return lambda belief, effect: marginalize([(through, belief)], effect)
-
-    def filter(
-        self,
-        prior: Belief,
-        seen: Evidence,
-        effects: Belief,
-        detach_every: int | None = None,
-        exists: Tensor | None = None,
-    ) -> tuple[Belief, Belief]:
-        """Condition and advance in turn, as `filter_beliefs` has it."""
-        if self.dynamics.num_basis is not None:
-            return filter_beliefs(prior, seen, effects, self.prepared(), detach_every, exists)
-        return filter_linear(prior, seen, effects, linear_map(self.dynamics.matrix()), detach_every, exists)
+        return LinearStep(linear_map(self.dynamics.matrix()))

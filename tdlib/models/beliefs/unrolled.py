@@ -10,6 +10,7 @@ With k = 1/(1 + uΛ), e = η, and d· the adjoint of ·, from the posterior (m�
     dpull = de,   dΛ = −m_u de − s s⁺ dl⁺ − u k² c
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,21 +21,35 @@ from tdlib.models.beliefs.conditioning import Evidence, condition
 from tdlib.models.beliefs.marginalization import LinearMap, marginalize
 
 
+@dataclass(frozen=True)
+class LinearStep:
+    """A step x' = A x + effect whose matrix is one for all steps and beliefs: (belief, effect) -> the next belief.
+
+    Args:
+        through: Map of A, (2d, 2d).
+    """
+
+    through: LinearMap
+
+    def __call__(self, belief: Belief, effect: Belief) -> Belief:
+        return marginalize([(self.through, belief)], effect)
+
+
 def filter_linear(
     prior: Belief,
     seen: Evidence,
     effects: Belief,
-    through: LinearMap,
+    step: LinearStep,
     detach_every: int | None = None,
     exists: Tensor | None = None,
 ) -> tuple[Belief, Belief]:
-    """As `filter_beliefs`, with a step x' = A x + effect; no gradient goes to the first prior.
+    """As `filter_beliefs`, which calls it; no gradient goes to the first prior.
 
     Args:
         prior: Of the first step, a constant; its batch shape may be smaller.
         seen: (..., T, d) what each step shows.
         effects: (..., S, ·) what is added from each step to the next, S = T or T − 1.
-        through: Map of A, (2d, 2d).
+        step: From each posterior to the next prior.
         detach_every: Steps after which the gradient through the carried belief is cut.
         exists: (..., T) whether a step does.
 
@@ -44,7 +59,7 @@ def filter_linear(
     first = prior.expand(*seen.precision.shape[:-2])
     there = None if exists is None else exists.movedim(-1, 0).unsqueeze(-1)
     sequences = (x.movedim(-2, 0) for x in (*seen, *effects))
-    found = _Filter.apply(*first, *sequences, *through, there, detach_every)
+    found = _Filter.apply(*first, *sequences, *step.through, there, detach_every)
     mean, covariance, mean_after, covariance_after = (x.movedim(0, -2) for x in found)
     return Belief(mean, covariance), Belief(mean_after, covariance_after)
 
@@ -67,13 +82,13 @@ class _Filter(torch.autograd.Function):
         there: Tensor | None,
         every: int | None,
     ) -> tuple[Tensor, ...]:
-        first, through = Belief(mean, covariance), LinearMap(matrix, on_covariance)
+        first, step = Belief(mean, covariance), LinearStep(LinearMap(matrix, on_covariance))
         priors, posteriors = [first], []
         for t in range(precision.shape[0]):
             posteriors.append(condition(priors[-1], Evidence(precision[t], pull[t])))
             if t == shifts.shape[0]:
                 break
-            following = marginalize([(through, posteriors[-1])], Belief(shifts[t], added[t]))
+            following = step(posteriors[-1], Belief(shifts[t], added[t]))
             if there is not None:
                 following = Belief(*(torch.where(there[t], x, x0) for x, x0 in zip(following, first, strict=True)))
             priors.append(following)
