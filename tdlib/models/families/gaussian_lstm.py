@@ -1,0 +1,23 @@
+"""An LSTM with a spread, trained on masked sequences as models with beliefs are."""
+
+from tdlib.models.beliefs.recurrent import LSTMMemory
+from tdlib.models.beliefs.memory_model import MemoryModel, memory_network
+from tdlib.models.family import family_of
+
+
+class GaussianLSTMModel(MemoryModel):
+    """Rows in, a Gaussian of the next observation out; the memory is that of an LSTM.
+
+    Args:
+        spec: State and action sizes and units of the environment.
+        options: See `MemoryOptions`.
+
+    Source:
+        Shaj et al. (2023), MTS3, baselines; Hochreiter and Schmidhuber (1997).
+    """
+
+    Network = staticmethod(memory_network(LSTMMemory))
+    label = "LSTM, Gaussian"
+
+
+FAMILY = family_of(GaussianLSTMModel)
