@@ -1,4 +1,4 @@
-"""A causal transformer between the same encoders and decoder as the memories have: it looks back at all rows at once."""
+"""A causal transformer in the place of a memory: every row looks back at all rows before it."""
 
 import math
 

@@ -193,6 +193,7 @@ class MTS3(nn.Module):
             cut = self._windows(i, observations, exists, delta_t)
             tasks.append(self.slow[i](observations, actions, valid, cut, acting, ratio, exists, delta_t))
             acting = tasks[-1].posteriors if self.options.task_feed == "posterior" else tasks[-1].priors
+        assert acting is not None  # there is a level at least
         detach_every = windows[0] if self.options.detach_between_windows else None
         predicted = self.fast(observations, actions, valid, cut.spread(acting), detach_every, exists, delta_t)
         return Filtered(predicted, tuple(reversed(tasks)))

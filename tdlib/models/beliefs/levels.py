@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from tdlib.core.facts import REFERENCE_DELTA_T

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from tdlib.core.context import Batch, Context, Prediction
 from tdlib.core.facts import MIXED, TRAIN_RATES
 from tdlib.core.specs import EnvironmentSpec, state_features, wrap_angle
+from tdlib.models.beliefs.forms import BELIEF_FORMS, OF_ONE_LEVEL
 from tdlib.models.beliefs.levels import Predicted
 from tdlib.models.beliefs.likelihood import negative_log_likelihood
 from tdlib.models.beliefs.masks import training_mask
-from tdlib.models.beliefs.forms import BELIEF_FORMS, OF_ONE_LEVEL
 from tdlib.models.beliefs.options import BeliefOptions
 from tdlib.models.contract import CPU_STACK, DEVICE_STACK, DynamicsModel, Needs
 from tdlib.models.encoders import ActionEncoder

@@ -1,7 +1,7 @@
 """An LSTM with a spread, trained on masked sequences as models with beliefs are."""
 
-from tdlib.models.beliefs.recurrent import LSTMMemory
 from tdlib.models.beliefs.memory_model import MemoryModel, memory_network
+from tdlib.models.beliefs.recurrent import LSTMMemory
 from tdlib.models.family import family_of
 
 

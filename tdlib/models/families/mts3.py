@@ -17,8 +17,8 @@ from tdlib.models.family import family_of
 class MTS3ModelOptions(MTS3Options):
     """Options of MTS3 as the study trains it: nothing of a window is known before its end, and it is smaller.
 
-    The published model is `MTS3Options()`: a task that has seen its window (`task_feed` posterior), latent states of 30,
-    layers of 120 and 240.
+    The published model is `MTS3Options()`: a task that has seen its window (`task_feed` posterior), latent states of
+    30, layers of 120 and 240.
     """
 
     latent_dim: int = 12
