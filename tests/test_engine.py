@@ -109,8 +109,8 @@ def assert_rollout(engine, env, name, model, delta_ts, *, tolerance=1e-9, label=
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * scale, err_msg=f"{env} {name} {options}")
 
 
-# arms of 10 and 50 Hz differ from those of 20 Hz in numbers alone; of the GRU, the largest, one for each kind of memory,
-# and of families that no page carries none
+# arms of 10 and 50 Hz differ from those of 20 Hz in numbers alone; of the GRU, the largest, one for each kind of
+# memory, and of families that no page carries none
 GRUS = ["baseline_20hz", *(f"multi_resolution_{form}" for form in ("scaled", "decay", "ode"))]
 CARRIED = [
     arm

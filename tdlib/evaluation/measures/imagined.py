@@ -73,8 +73,8 @@ def predict_with_spread(subject: Subject, imagined: Imagined) -> Prediction:
             def own(x: Tensor, begin: int = begin) -> Tensor:
                 return x[:, begin : begin + chunk].to(subject.device, torch.float32 if x.is_floating_point() else None)
 
-            inputs = [own(x) for x in (rollouts.state, rollouts.actions, rollouts.delta_t)]
-            found = model.predict(*inputs, rollouts.context.map(own))
+            state, actions, delta_t = (own(x) for x in (rollouts.state, rollouts.actions, rollouts.delta_t))
+            found = model.predict(state, actions, delta_t, rollouts.context.map(own))
             parts.append(Prediction(found.state, found.variance).map(lambda x: x.to("cpu", torch.float64)))
     return Prediction.joined(parts, lambda several: torch.cat(several, dim=1)).map(torch.clone)
 
