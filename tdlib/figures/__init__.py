@@ -1,6 +1,7 @@
 """Figures from tables: each `draw_...` takes a DataFrame and returns a drawing with caption, alt text and data."""
 
 from tdlib.figures.alarm import draw_alarm
+from tdlib.figures.beliefs import draw_belief, draw_intervals, live_belief
 from tdlib.figures.beside import draw_beside
 from tdlib.figures.calibration import draw_calibration
 from tdlib.figures.consistency import draw_consistency, draw_convergence
@@ -11,6 +12,8 @@ from tdlib.figures.failure import draw_predictors, draw_reliability
 from tdlib.figures.ground_truth import draw_plant_change, draw_zero_order_hold
 from tdlib.figures.heatmaps import draw_error_heatmaps
 from tdlib.figures.horizon import draw_error_vs_horizon
+from tdlib.figures.imagined import draw_imagined, draw_imagined_rates, draw_imagined_treatments
+from tdlib.figures.levels import draw_levels
 from tdlib.figures.limits import draw_limits
 from tdlib.figures.live import (
     errors_by_rate,
@@ -68,6 +71,12 @@ __all__ = [
     "draw_figure4",
     "draw_figure5",
     "draw_limits",
+    "draw_belief",
+    "draw_imagined",
+    "draw_imagined_rates",
+    "draw_imagined_treatments",
+    "draw_intervals",
+    "draw_levels",
     "draw_known_rows",
     "draw_memories",
     "draw_treatments",
@@ -90,6 +99,7 @@ __all__ = [
     "draw_velocity_field",
     "draw_zero_order_hold",
     "errors_by_rate",
+    "live_belief",
     "live_curve",
     "live_errors",
     "live_intervals",

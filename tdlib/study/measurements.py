@@ -17,8 +17,8 @@ SUCCESS = "control.success"  # the one measure that is a share of episodes
 # shares of pairs or of trainings, which can be 0 and then have no logarithm
 COVERAGE = ("coverage_50", "coverage_80", "coverage_95")
 SHARES = (
-    *(f"calibration.{name}" for name in COVERAGE), "ensemble.alarms", "ensemble.missed", "ablations.finite", "ablations.stopped",
-    "ablations.refused",
+    *(f"calibration.{name}" for name in COVERAGE), "ensemble.alarms", "ensemble.missed", "ablations.finite",
+    "ablations.stopped", "ablations.refused",
 )  # fmt: skip
 BESIDE = ("ppo", "contacts", "shift")  # test sets that are quoted beside the pooled one
 OF_ABLATIONS = (
