@@ -21,7 +21,7 @@ class MTS3ModelOptions(MTS3Options):
     30, layers of 120 and 240.
     """
 
-    latent_dim: int = 12
+    latent_dim: int = 14
     hidden_dim: int = 48
     control_hidden_dim: int = 48
     set_hidden_dim: int = 64
