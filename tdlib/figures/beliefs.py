@@ -35,11 +35,11 @@ def draw_intervals(table: pd.DataFrame, rate: str = "20") -> Drawing:
         rate: Test rate [Hz].
 
     Raises:
-        NothingToDrawError: If no model of three rates was measured at the rate.
+        NothingToDrawError: If models of three rates were not measured at the rate.
     """
     env, own = str(table["env"].iloc[0]), best_known(table[table["test_frequency"] == rate])
     if own.empty:
-        raise NothingToDrawError(f"no model of three rates was measured at {rate} Hz")
+        raise NothingToDrawError(f"models of three rates were not measured at {rate} Hz")
     levels = [int(name.rpartition("_")[2]) for name in own if name.startswith("coverage_")]
     tenths = [name for name in own if name.startswith("pit_")]
     spans, names = list(dict.fromkeys(own["span"])), sort_models(own["model"])
@@ -91,7 +91,7 @@ def draw_belief(paths: pd.DataFrame, rate: str = "20") -> Drawing:
     asked = asked[asked["seed"] == asked["seed"].min()]
     own = best_known(asked)
     if own.empty:
-        raise NothingToDrawError(f"no model of three rates has a path at {rate} Hz")
+        raise NothingToDrawError(f"models of three rates have no path at {rate} Hz")
     names = sort_models(own["model"])
     rows, columns = grid_of(len(names), 2)
     with style():

@@ -66,12 +66,12 @@ def draw_imagined(table: pd.DataFrame, rate: str = "20") -> Drawing:
         rate: Test rate [Hz].
 
     Raises:
-        NothingToDrawError: If no model of three rates was measured at the rate.
+        NothingToDrawError: If models of three rates were not measured at the rate.
     """
     env, asked = str(table["env"].iloc[0]), table[table["test_frequency"] == rate]
     own = best_known(asked)
     if own.empty:
-        raise NothingToDrawError(f"no model of three rates was measured at {rate} Hz")
+        raise NothingToDrawError(f"models of three rates were not measured at {rate} Hz")
     idle, names = asked[asked["model"] == "none"], sort_models(own["model"])
     summaries = {name: over_seeds(own, name, ["env", *ARM, "time"]) for name in ("rmse", "nll")}
     with style():
@@ -113,7 +113,7 @@ def draw_imagined_rates(table: pd.DataFrame) -> Drawing:
         table: sliding_windows of one environment.
 
     Raises:
-        NothingToDrawError: If no trained model was measured.
+        NothingToDrawError: If nothing that is trained was measured.
     """
     env, time = str(table["env"].iloc[0]), nearest_time(table["time"], SHOWN_AHEAD)
     rated = default_sizes(table[(table["time"] == time) & (table["test_frequency"] != "irregular")])
@@ -122,7 +122,7 @@ def draw_imagined_rates(table: pd.DataFrame) -> Drawing:
     kept = [kind[:2] in TREATMENTS and kind[2] in (one, MIXED) for kind in kinds]
     own = rated[kept]
     if own.empty:
-        raise NothingToDrawError("no trained model is among what was chosen")
+        raise NothingToDrawError("none of the trained models is among what was chosen")
     own = own.assign(rate=own["test_frequency"].astype(float))
     summary, names = over_seeds(own, "rmse", ["env", *ARM, "rate"]), sort_models(own["model"])
     rows, columns = grid_of(len(names), 2)
