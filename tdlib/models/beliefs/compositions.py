@@ -191,7 +191,7 @@ class MTS3(nn.Module):
         for i in reversed(range(len(windows))):
             ratio = 1 if acting is None else windows[i + 1] // windows[i]
             cut = self._windows(i, observations, exists, delta_t)
-            tasks.append(self.slow[i](observations, actions, valid, cut, acting, ratio, exists, delta_t))
+            tasks.append(self.slow[i](observations, actions, valid, acting, ratio, exists, delta_t, cut))
             acting = tasks[-1].posteriors if self.options.task_feed == "posterior" else tasks[-1].priors
         assert acting is not None  # there is a level at least
         detach_every = windows[0] if self.options.detach_between_windows else None

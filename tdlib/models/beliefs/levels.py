@@ -12,7 +12,7 @@ from tdlib.models.beliefs.networks import BeliefDecoder, GaussianEncoder
 from tdlib.models.beliefs.options import BeliefOptions
 from tdlib.models.beliefs.rotations import DampedRotations
 from tdlib.models.beliefs.transitions import Dynamics, Transition
-from tdlib.models.beliefs.windows import Windows, over_steps, sense
+from tdlib.models.beliefs.windows import StepWindows, Windows, over_steps, sense
 
 ABSTRACT_ACTION, TASK = "abstract_action", "task"
 
@@ -154,11 +154,11 @@ class SlowLevel(nn.Module):
         observations: Tensor,
         actions: Tensor | None,
         valid: Tensor,
-        windows: Windows,
         task: Belief | None = None,
         ratio: int = 1,
         exists: Tensor | None = None,
         delta_t: Tensor | None = None,
+        windows: Windows | None = None,
     ) -> Tasks:
         """Filter the windows of a sequence.
 
@@ -166,12 +166,13 @@ class SlowLevel(nn.Module):
             observations: (..., T, O).
             actions: (..., T, A); None without actions. Those of the first window have no effect.
             valid: (..., T) bool, which observations are seen.
-            windows: K of them.
             task: (..., L, ·) of the level above, if there is one.
             ratio: Windows of this level in one of that.
             exists: (..., T) whether a step does, as `filter_beliefs` has it; actions of others count nothing.
             delta_t: (..., T) intervals [s]; None where a step is a step.
+            windows: K of them; None for those of as many steps as the level's.
         """
+        windows = windows or StepWindows(self.window, observations.shape[-2], observations)
         seen = windows.pooled(sense(self.observations, windows.with_time(observations), valid))
         causes, abstract_actions = {}, None
         if self.actions is not None:

@@ -128,7 +128,7 @@ class BeliefModel(DynamicsModel):
         if batch.valid is None:
             return losses.mean()
         weight = batch.valid.to(losses)
-        return (losses * weight).sum() / weight.sum()
+        return (losses * weight).sum() / weight.sum().clamp(min=1)  # none may count
 
     def structure(self) -> tuple:
         return (*super().structure(), self.options.time._replace(told=""))
