@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from tdlib.core.facts import MIXED
 from tdlib.models.beliefs.compositions import AcRKN
 from tdlib.models.beliefs.filter_model import FilterModel
 from tdlib.models.beliefs.options import BeliefOptions
-from tdlib.models.family import family_of
+from tdlib.models.family import Shown, family_of
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class AcRKNModel(FilterModel):
     Options = AcRKNOptions
     Network = AcRKN
     label = "Ac-RKN"
+    shown = Shown(on_page=(("baseline", "none", "20"), ("multi_resolution", "flow", MIXED)))
 
 
 FAMILY = family_of(AcRKNModel)
