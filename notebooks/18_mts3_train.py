@@ -35,7 +35,7 @@ seeds: list = []  # some of the preset's seeds
 # %% tags=["part:imports"]
 import pandas as pd
 
-from tdlib.figures import WholeTable, draw_coverage, draw_training_overview, live_curve
+from tdlib.figures import WholeTable, draw_coverage, draw_likelihoods, live_likelihoods
 from tdlib.models import build_model
 from tdlib.study.live import live
 from tdlib.study.phases.collect import collect_environment, load_coverage
@@ -93,14 +93,14 @@ WholeTable(training_means(summary).round(4))
 
 # %%
 curves = load_curves(run, env, chosen)
-run.save_figure("mts3", f"{env}-curves", draw_training_overview, curves, part=chosen.label)
+run.save_figure("mts3", f"{env}-curves", draw_likelihoods, curves, part=chosen.label)
 
 # %% [markdown]
 # In JupyterLab every choice draws this small figure again; on a page the first one stands still.
 
 # %%
 first = {"arm": "MTS3: multi-resolution flow, mixed", "seed": 0}
-live(run, f"{env}-belief_curve", live_curve, curves, part=chosen.label, **first)
+live(run, f"{env}-belief_curve", live_likelihoods, curves, part=chosen.label, **first)
 
 # %% [markdown]
 # ## Finding, limits, next

@@ -328,6 +328,7 @@ DRAWINGS = {
     "imagined_treatments": lambda: figures.draw_imagined_treatments(far_ahead(), ("10", "irregular", "50"), "20"),
     "levels": lambda: figures.draw_levels(pd.concat([sliding_windows(env) for env in PRIOR_SYSTEMS[:2]])),
     "intervals": lambda: figures.draw_intervals(intervals()),
+    "likelihoods": lambda: figures.draw_likelihoods(curves(beliefs()).assign(val_loss=lambda t: t["val_loss"] - 3)),
     "belief": lambda: figures.draw_belief(belief_paths()),
     "live_belief": lambda: LivePicture(
         figures.live_belief, belief_paths(), arm="MTS3: multi-resolution, mixed", test_frequency="20", start=0

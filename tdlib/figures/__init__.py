@@ -1,7 +1,7 @@
 """Figures from tables: each `draw_...` takes a DataFrame and returns a drawing with caption, alt text and data."""
 
 from tdlib.figures.alarm import draw_alarm
-from tdlib.figures.beliefs import draw_belief, draw_intervals, live_belief
+from tdlib.figures.beliefs import draw_belief, draw_intervals, draw_likelihoods, live_belief
 from tdlib.figures.beside import draw_beside
 from tdlib.figures.calibration import draw_calibration
 from tdlib.figures.consistency import draw_consistency, draw_convergence
@@ -20,6 +20,7 @@ from tdlib.figures.live import (
     live_curve,
     live_errors,
     live_intervals,
+    live_likelihoods,
     live_plant,
     live_returns,
     live_rollout,
@@ -77,6 +78,7 @@ __all__ = [
     "draw_imagined_treatments",
     "draw_intervals",
     "draw_levels",
+    "draw_likelihoods",
     "draw_known_rows",
     "draw_memories",
     "draw_treatments",
@@ -103,6 +105,7 @@ __all__ = [
     "live_curve",
     "live_errors",
     "live_intervals",
+    "live_likelihoods",
     "live_plant",
     "live_returns",
     "live_rollout",

@@ -27,6 +27,38 @@ from tdlib.figures.words import number_text
 SPREAD = 2.0  # standard deviations of a band on each side
 
 
+def draw_likelihoods(table: pd.DataFrame) -> Drawing:
+    """Draw the validation loss of models that are trained by likelihood, each in the form that is told most of time.
+
+    Args:
+        table: Curves of one environment: key columns, step, val_loss.
+
+    Raises:
+        NothingToDrawError: If models of three rates are not among what was chosen.
+    """
+    env, own = str(table["env"].iloc[0]), best_known(table.dropna(subset=["val_loss"]))
+    if own.empty:
+        raise NothingToDrawError("models of three rates are not among what was chosen")
+    summary, names = over_seeds(own, "val_loss", ["env", *ARM, "step"]), sort_models(own["model"])
+    with style():
+        figure, axes = new_figure(height=3.6)
+        for i, name in enumerate(names):
+            rows, color = summary[summary["model"] == name], COLORS[i % len(COLORS)]
+            axes[0, 0].plot(rows["step"], rows["mean"], color=color, label=model_label(name))
+            axes[0, 0].fill_between(rows["step"], rows["low"], rows["high"], color=color, alpha=0.13, linewidth=0)
+        axes[0, 0].set(xlabel="optimizer step", ylabel="validation loss [nats]")
+        shared_legend(figure, axes)
+    end = summary[summary["step"] == summary["step"].max()]
+    told = "; ".join(f"{model_label(str(row.model))} {number_text(row.mean)}" for row in end.itertuples())
+    caption = (
+        f"{env}: negative log-likelihood of the next observation on held-out sequences with masks, summed over "
+        f"dimensions in standard units, of models of three rates, each told most of time; what is masked grows in the "
+        f"first part of training. Means over seeds, bands span the seeds; {counts_text(own)}. At the last step: {told} "
+        f"({env})."
+    )
+    return Drawing(figure, caption, f"Validation loss against optimizer step on {env}, a line per model.", summary)
+
+
 def draw_intervals(table: pd.DataFrame, rate: str = "20") -> Drawing:
     """Draw how often intervals hold the truth against how often they say, and the transform's histogram.
 
