@@ -96,7 +96,8 @@ curves = load_curves(run, env, chosen)
 run.save_figure("mts3", f"{env}-curves", draw_likelihoods, curves, part=chosen.label)
 
 # %% [markdown]
-# In JupyterLab every choice draws this small figure again; on a page the first one stands still.
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](07_explorer.ipynb) there follows any Δt.
 
 # %%
 first = {"arm": "MTS3: multi-resolution flow, mixed", "seed": 0}

@@ -118,7 +118,8 @@ paths = imagined_paths(run, env, chosen)
 run.save_figure("mts3", f"{env}-belief", figures.draw_belief, paths, **part)
 
 # %% [markdown]
-# In JupyterLab every choice draws this small figure again; on a page the first one stands still.
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](07_explorer.ipynb) there follows any Δt.
 
 # %%
 first = {"arm": "MTS3: multi-resolution flow, mixed", "test_frequency": "20", "start": 0}

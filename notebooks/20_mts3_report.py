@@ -58,7 +58,8 @@ asked = {"rates": (coarse, "irregular", fine), "rate": trained}
 run.save_figure("mts3", "treatments", figures.draw_imagined_treatments, statistics, **asked)
 
 # %% [markdown]
-# In JupyterLab every choice draws this small figure again; on a page the first one stands still.
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](07_explorer.ipynb) there follows any Δt.
 
 # %%
 errors = figures.errors_by_rate(tables.get("one_step_errors"))
