@@ -1,5 +1,6 @@
 """Dynamics models with a belief: one filter whole and step by step, what is known of the past, angles, training."""
 
+import dataclasses
 import math
 
 import pytest
@@ -7,7 +8,8 @@ import torch
 
 from tdlib.core.specs import EnvironmentSpec, state_features
 from tdlib.core.transitions import Transitions
-from tdlib.models import Batch, Context, build_model, find_family
+from tdlib.models import MODELS, Batch, Context, build_model, find_family
+from tdlib.models.beliefs import HiPRSSMOptions, MTS3Options
 from tdlib.models.beliefs.masks import training_mask
 from tdlib.speed import Query, Stack, predict_queries, prepared
 from tdlib.study.arms import Arm
@@ -19,6 +21,7 @@ PATHS = {
     "hip_rssm": "tdlib.models.families.hip_rssm:HiPRSSMModel",
     "mts3": "tdlib.models.families.mts3:MTS3Model",
 }
+CHAPTER = ("acrkn", "hip_rssm", "mts3", "gaussian_gru", "gaussian_lstm", "gaussian_transformer")
 SMALL = {
     "latent_dim": 3, "hidden_dim": 6, "control_hidden_dim": 6, "set_hidden_dim": 6, "decoder_hidden_dim": 6,
     "sequence_length": 12, "mask_window": 3,
@@ -65,9 +68,18 @@ def test_a_preset_may_name_them_by_their_paths():
         labels.append(family.label)
         for arm in family.arms:
             assert build(name, form=arm.form).options.form == arm.form
-        defaults = build_model(path, SPEC, seed=0)  # published sizes: latent_dim 30 and so on
-        assert defaults.needs == family.needs and defaults.options.latent_dim == 30
+        defaults = build_model(path, SPEC, seed=0)
+        assert defaults.needs == family.needs and defaults.options.mask_window == 10
     assert labels == ["Ac-RKN", "HiP-RSSM", "MTS3"]
+
+
+def test_their_defaults_see_nothing_ahead_and_the_published_ones_are_options():
+    assert MODELS["mts3"].options().task_feed == "prior" and MTS3Options().task_feed == "posterior"
+    assert MODELS["hip_rssm"].options().both_ends and not HiPRSSMOptions().both_ends
+    published = build_model("mts3", SPEC, seed=0, **dataclasses.asdict(MTS3Options()))
+    assert published.options.latent_dim == 30 and published.options.task_feed == "posterior"
+    sizes = [sum(x.numel() for x in build_model(name, SPEC, seed=0).parameters()) for name in CHAPTER]
+    assert max(sizes) < 1.3 * min(sizes)  # about as many weights
 
 
 @pytest.mark.parametrize("spec", [SPEC, SYSTEMS["CartPole-v1"].spec], ids=["torque", "table"])
@@ -89,6 +101,18 @@ def test_it_predicts_states_and_variances_of_any_batch(name, spec):
     assert (other.state - found.state).abs().amax() > 1e-6  # Δt is read
 
 
+@pytest.mark.parametrize("name", ["acrkn", "mts3"])
+def test_what_moves_on_by_time_does_not_ask_how_often(name):
+    """Two steps of half the interval under one input, nothing seen between them: the same state and variance."""
+    model, (states, actions, _) = build(name, form="flow_seconds" if name == "mts3" else "flow"), steps(3, 4)
+    whole = model.predict(states[:, 0], actions, 0.05)
+    halves = model.predict(states[:, 0], actions.repeat_interleave(2, dim=1), 0.025)
+    if name == "acrkn":  # MTS3's slow level pools what it sees of inputs, step by step
+        torch.testing.assert_close(halves.state[:, 1::2], whole.state, rtol=0, atol=1e-9)
+        torch.testing.assert_close(halves.variance[:, 1::2], whole.variance, rtol=0, atol=1e-9)
+    assert halves.state.isfinite().all() and (halves.variance > 0).all()
+
+
 @pytest.mark.parametrize("name", PATHS)
 def test_predictions_are_those_of_the_filter_told_what_is_known(name):
     """A context, a start and inputs to come are one sequence in which nothing is seen after the start."""
@@ -100,7 +124,7 @@ def test_predictions_are_those_of_the_filter_told_what_is_known(name):
     found = model.predict(states[:, 5], actions[:, 5:], delta_t[:, 5:], past)
     seen = (torch.arange(12) <= 5).expand(3, 12)
     known = torch.where(seen.unsqueeze(-1), states, torch.nan)
-    whole = model.filtered(model.scales.features(known), model.inputs(actions, delta_t), seen)
+    whole = model.filtered(model.scales.features(known), model.inputs(actions, delta_t), seen, delta_t)
     expected = model.read_off(whole.mean[:, 5:], whole.variance[:, 5:], states[:, 5])
     torch.testing.assert_close((found.state, found.variance), (expected.state, expected.variance), **EXACT)
 
@@ -175,7 +199,8 @@ def test_the_loss_is_of_the_next_features_and_of_steps_that_count(name, objectiv
     valid = torch.rand(5, 12) > 0.3
     noise = torch.zeros(5, 12, 3, dtype=torch.float64)
     batch = Batch(states[:, :-1], actions[:, :-1], states[:, 1:], delta_t[:, :-1], valid=valid, noise=noise)
-    found = model.filtered(features[:, :-1], model.inputs(actions, delta_t)[:, :-1], torch.ones_like(valid))
+    inputs = model.inputs(actions, delta_t)[:, :-1]
+    found = model.filtered(features[:, :-1], inputs, torch.ones_like(valid), delta_t[:, :-1])
     if objective == "nll":
         each = -torch.distributions.Normal(found.mean, found.variance.sqrt()).log_prob(features[:, 1:]).sum(dim=-1)
     else:
@@ -197,4 +222,4 @@ def test_it_trains_to_better_than_the_spread_of_what_it_predicts():
     trial = Trial(arm, 0, model, [rows], [rows], train_offsets=[offsets], val_offsets=[offsets])
     result = fit([trial], Budget(num_steps=40, learning_rate=3e-2, batch_size=120, num_validations=2))[0]
     constant = 0.5 * (1 + math.log(2 * math.pi))  # of a standard normal, which standardized features are
-    assert result.best_val_loss < constant - 0.3 < result.curves["val_loss"].iloc[0]
+    assert result.best_val_loss < constant - 0.2 < result.curves["val_loss"].iloc[0]

@@ -61,6 +61,13 @@ MODELS = {
     "acrkn": lambda actions=A, **given: AcRKN(Y, actions, BeliefOptions(**SMALL | {"norm": "post"} | given)),
     "hip_rssm": lambda actions=A, **given: HiPRSSM(Y, actions, HiPRSSMOptions(**SMALL | {"context_length": 4} | given)),
     "mts3": lambda actions=A, **given: MTS3(Y, actions, MTS3Options(**SMALL | {"windows": (3,)} | given)),
+    "acrkn by time": lambda actions=A, **given: AcRKN(Y, actions, BeliefOptions(**SMALL | {"form": "flow"} | given)),
+    "mts3 by time": lambda actions=A, **given: MTS3(
+        Y, actions, MTS3Options(**SMALL | {"windows": (3,), "form": "flow"} | given)
+    ),
+    "mts3 in seconds": lambda actions=A, **given: MTS3(
+        Y, actions, MTS3Options(**SMALL | {"windows": (2, 4), "form": "flow_seconds", "fewest_steps": 2} | given)
+    ),
     "mts3 of three levels": lambda actions=A, **given: MTS3(
         Y, actions, MTS3Options(**SMALL | {"windows": (2, 4)} | given)
     ),
@@ -81,8 +88,9 @@ def sequence(*shape, steps=7):
 
 
 def predictions(model, *sequence, weights=None):
-    """Call a model, with other weights if they are given: mean and variance, (..., T, 2 Y)."""
-    found = torch.func.functional_call(model, weights or {}, sequence)
+    """Call a model, with other weights if they are given, at 20 Hz: mean and variance, (..., T, 2 Y)."""
+    timed = {"delta_t": torch.full(sequence[0].shape[:-1], 0.05)} if model.fast.options.time.flows else {}
+    found = torch.func.functional_call(model, weights or {}, sequence, timed)
     return torch.cat((found.predicted if isinstance(model, MTS3) else found)[:2], dim=-1)
 
 
@@ -337,18 +345,21 @@ def test_pairs_of_a_masked_end_leak_where_the_official_code_lets_them():
         (BeliefOptions, {"initial_variance": 1.0}, "above |initial_side|, got 1.0 and 1.0"),
         (BeliefOptions, {"norm": "batch"}, "norm must be one of"),
         (BeliefOptions, {"variance": "exp"}, "variance must be one of"),
-        (BeliefOptions, {"form": "scaled"}, "form must be one of ['none', 'concat'], got 'scaled'"),
+        (BeliefOptions, {"form": "scaled"}, "form must be one of ['none', 'concat', 'flow'], got 'scaled'"),
         (BeliefOptions, {"objective": "mae"}, "objective must be one of"),
         (BeliefOptions, {"dropped": 1.0}, "dropped must be in [0, 1), got 1.0"),
         (BeliefOptions, {"sequence_length": 1}, "sequence_length must be >= 2"),
-        (HiPRSSMOptions, {"context_length": 61}, "at most sequence_length, got 61 > 60"),
-        (MTS3Options, {"windows": (90,)}, "at most sequence_length, got (90,) > 60"),
+        (HiPRSSMOptions, {"context_length": 51}, "at most sequence_length, got 51 > 50"),
+        (MTS3Options, {"windows": (90,)}, "at most sequence_length, got (90,) > 50"),
         (BeliefOptions, {"band": -1}, "band must be >= 0, got -1"),
         (HiPRSSMOptions, {"context_length": 1}, "context_length must be >= 2"),
         (MTS3Options, {"windows": ()}, "windows must be one or more"),
         (MTS3Options, {"windows": (4, 6)}, "multiple of the one before, got (4, 6)"),
         (MTS3Options, {"windows": (4, 4)}, "multiple of the one before"),
         (MTS3Options, {"task_feed": "both"}, "task_feed must be one of"),
+        (MTS3Options, {"fewest_steps": 0}, "fewest_steps must be >= 1, got 0"),
+        (BeliefOptions, {"form": "flow", "identity": True}, "of a matrix per step, form 'flow' has none"),
+        (BeliefOptions, {"form": "flow_seconds"}, "form must be one of"),
     ],
 )
 def test_options_that_make_no_model_are_refused(kind, given, rule):

@@ -26,7 +26,7 @@ from tdlib.explorer.python.pack import (
     write_pack,
     write_weights,
 )
-from tdlib.models import build_model, describe
+from tdlib.models import MODELS, build_model, describe
 from tdlib.study.arms import Arm, build_arm, trained_arms
 from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint, save_checkpoint
@@ -109,12 +109,14 @@ def assert_rollout(engine, env, name, model, delta_ts, *, tolerance=1e-9, label=
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * scale, err_msg=f"{env} {name} {options}")
 
 
-# arms of 10 and 50 Hz differ from those of 20 Hz in numbers alone; of the GRU, the largest, one for each kind of memory
+# arms of 10 and 50 Hz differ from those of 20 Hz in numbers alone; of the GRU, the largest, one for each kind of
+# memory, and of families that no page carries none
 GRUS = ["baseline_20hz", *(f"multi_resolution_{form}" for form in ("scaled", "decay", "ode"))]
 CARRIED = [
     arm
     for arm in trained_arms()
     if arm.train_frequency not in ("10", "50") and (arm.model != "gru" or arm.folder in GRUS)
+    if MODELS[arm.model].shown is None or MODELS[arm.model].shown.on_page != ()
 ]
 
 

@@ -15,7 +15,7 @@ from matplotlib.text import Text
 
 from tdlib import figures
 from tdlib.core.facts import RATES
-from tdlib.evaluation.tables import arm_of, tidy
+from tdlib.evaluation.tables import ARM_DEFAULTS, arm_of, tidy
 from tdlib.figures import dark, heatmaps, live, style, theme
 from tdlib.figures.conclusions import conclusion
 from tdlib.figures.history_models import draw_ablations
@@ -29,7 +29,8 @@ from tdlib.study.arms import all_arms
 from tdlib.systems import SYSTEMS
 
 ENV = "CartPole-v1"
-ALL = [arm_of(arm, seed, ENV) for arm in all_arms() for seed in (0, 1)]
+SPREAD = [name for name in MODELS if "variance" in getattr(MODELS[name].model, "predicts", ())]  # figures of their own
+ALL = [arm_of(arm, seed, ENV) for arm in all_arms() if arm.model not in SPREAD for seed in (0, 1)]
 FEW = [
     member for member in ALL
     if member["train_frequency"] in ("20", "mixed", "") and member["model"] in ("none", "jump", "newtonian")
@@ -234,6 +235,51 @@ def treatments():
     return pd.concat([table.assign(env=env) for env in PRIOR_SYSTEMS[:2]], ignore_index=True)
 
 
+def beliefs():
+    """Members of models with beliefs and of a memory, in some treatments of time."""
+    kinds = [("baseline", "none", "20"), ("dt_conditioned", "flow", "20"), ("multi_resolution", "flow", "mixed")]
+    arms = [(model, *kind) for model in ("acrkn", "mts3") for kind in kinds]
+    arms += [("gaussian_gru", "multi_resolution", "concat", "mixed"), ("none", "persistence", "none", "")]
+    names = ("model", "method", "form", "train_frequency")
+    return [{**ARM_DEFAULTS, **dict(zip(names, arm, strict=True)), "env": ENV, "seed": seed,
+             "size": "none" if arm[0] == "none" else "hidden64", "data": "none" if arm[0] == "none" else "transitions"}
+            for arm in arms for seed in (0, 1)]  # fmt: skip
+
+
+def sliding_windows(env=ENV):
+    members, rates, times = beliefs(), ["10", "20", "25", "50", "irregular"], [0.0, 0.5, 1.0, 3.0, 5.0, 10.0]
+    shape = len(members), len(rates), len(times)
+    values = {"rmse": numbers(shape), "nll": numbers(shape) - 1, "hidden_rmse": 0.1 + 0 * numbers(shape), "n": 8}
+    return tidy(members, {"test_frequency": rates, "time": times}, values).assign(env=env)
+
+
+def intervals():
+    members, spans = [member for member in beliefs() if member["model"] != "none"], ["to 1 s", "1 to 3 s", "3 s on"]
+    shape = len(members), 1, len(spans)
+    values = {f"coverage_{level}": np.full(shape, level / 100) for level in (50, 80, 95)}
+    values |= {f"pit_{k}": np.full(shape, 0.1) for k in range(1, 11)}
+    return tidy(members, {"test_frequency": ["20"], "span": spans}, values | {"n": 8})
+
+
+def belief_paths():
+    members = [member for member in beliefs() if member["model"] != "none"]
+    times = np.linspace(-0.95, 10, 40)
+    table = tidy(members, {"test_frequency": ["20"], "start": [0, 1], "time": times}, {})
+    known, true = table["time"] <= 0, np.sin(table["time"])
+    columns = {f"{name}_true": true for name in ("theta", "theta_dot")}
+    columns |= {name: np.where(known, np.nan, true + 0.1) for name in ("theta", "theta_dot")}
+    columns |= {f"{name}_spread": np.where(known, np.nan, 0.1) for name in ("theta", "theta_dot")}
+    return table.assign(**columns)
+
+
+def far_ahead():
+    """Statistics of errors three seconds ahead on two systems."""
+    table = sliding_windows()
+    table = table[(table["time"] == 3.0) & (table["seed"] == 0)].assign(metric="imagined.rmse", detail="3", n_seeds=5)
+    table = table.assign(mean=table["rmse"], ci_low=table["rmse"] / 2, ci_high=2 * table["rmse"])
+    return pd.concat([table.assign(env=env) for env in PRIOR_SYSTEMS[:2]], ignore_index=True)
+
+
 PRIOR_SYSTEMS = tuple(f"Pendulum-v1 {i}" for i in range(5))
 DRAWINGS = {
     "heatmaps": lambda: figures.draw_error_heatmaps(one_step(ALL[::3])),
@@ -277,6 +323,16 @@ DRAWINGS = {
     "known_rows": lambda: figures.draw_known_rows(known_rows(GRUS), "gru"),
     "ablations": lambda: draw_ablations(ablated(), "plain"),
     "treatments": lambda: figures.draw_treatments(treatments(), "gru", ("5", "25", "100"), "20"),
+    "imagined": lambda: figures.draw_imagined(sliding_windows()),
+    "imagined_rates": lambda: figures.draw_imagined_rates(sliding_windows()),
+    "imagined_treatments": lambda: figures.draw_imagined_treatments(far_ahead(), ("10", "irregular", "50"), "20"),
+    "levels": lambda: figures.draw_levels(pd.concat([sliding_windows(env) for env in PRIOR_SYSTEMS[:2]])),
+    "intervals": lambda: figures.draw_intervals(intervals()),
+    "likelihoods": lambda: figures.draw_likelihoods(curves(beliefs()).assign(val_loss=lambda t: t["val_loss"] - 3)),
+    "belief": lambda: figures.draw_belief(belief_paths()),
+    "live_belief": lambda: LivePicture(
+        figures.live_belief, belief_paths(), arm="MTS3: multi-resolution, mixed", test_frequency="20", start=0
+    ).still(),
     "live_rollout": lambda: LivePicture(
         live.live_rollout, trajectories(FEW), arm="baseline, 20 Hz", test_frequency="50", seed=0, start=0
     ).still(),

@@ -33,7 +33,7 @@ from tdlib.models.beliefs import (
     negative_log_likelihood,
 )
 from tdlib.models.beliefs.recurrent import GRUMemory, LSTMMemory
-from tdlib.models.beliefs.windows import with_time
+from tdlib.models.beliefs.windows import StepWindows
 
 FOLDER = Path(__file__).parent / "reference" / "mts3"
 FILES = {path.stem: path for path in sorted(FOLDER.glob("*.npz"))}
@@ -179,7 +179,9 @@ def test_decoders(name):
 @pytest.mark.parametrize("name", names("time_embedding"))
 def test_the_time_feature(name):
     expected = load(name)["emb"]
-    torch.testing.assert_close(with_time(expected.new_zeros(2, len(expected), 1))[1, :, 1], expected, **CLOSE)
+    count = len(expected)
+    found = StepWindows(count, 2 * count, expected).with_time(expected.new_zeros(2, 2 * count, 1))[1, :, 1]
+    torch.testing.assert_close(found, expected.repeat(2), **CLOSE)
 
 
 @pytest.mark.parametrize("name", names("metrics"))

@@ -114,7 +114,7 @@ def test_a_chapter_ends_with_exercises_and_their_solutions(name):
 
 
 def failures(page: str, name: str) -> list[str]:
-    """Run the code of a page's solutions in order, as one session; what differs from what is shown."""
+    """Run the code of a page in order, as one session; what differs from what is shown."""
     session = "\n".join(BLOCK.findall(page))
     found: list[str] = []
     checked = doctest.DocTestParser().get_doctest(session, {}, name, name, 0)
@@ -123,9 +123,9 @@ def failures(page: str, name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", [name for name in CHAPTERS if BLOCK.search(text(name))])
-def test_solutions_come_to_what_they_show(name, monkeypatch):
+def test_code_with_its_output_comes_to_what_is_shown(name, monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert failures(exercises(name), name) == []
+    assert failures(text(name), name) == []
 
 
 def test_a_wrong_solution_is_found():

@@ -102,6 +102,10 @@ def test_the_arms_are_those_of_the_design():
     table |= {("gru", "baseline", "none"): rates}
     table |= {("gru", "multi_resolution", form): {"mixed"} for form in CLOCKS if form != "warped"}
     table |= {("ensemble", "dt_conditioned", "scaled_concat"): {"20"}}
+    for name in ("acrkn", "hip_rssm", "mts3", "gaussian_gru", "gaussian_lstm", "gaussian_transformer"):
+        forms = MODELS[name].options.forms
+        table |= {(name, "baseline", "none"): rates, **{(name, "multi_resolution", form): {"mixed"} for form in forms}}
+        table |= {(name, "dt_conditioned", form): {"20"} for form in forms if form.startswith("flow")}
     table |= {("ensemble", "multi_resolution", "scaled_concat"): {"mixed"}}
     found = {}
     for arm in trained_arms():
@@ -127,13 +131,14 @@ def test_the_arms_are_those_of_the_design():
     per_model = {name: len(trained_arms([name])) for name in MODELS}
     assert per_model == {"jump": 35, "lstm": 7, "gru": 11, "first_order_ode": 8, "newtonian": 13, "velocity": 8,
                          "port_hamiltonian": 8, "separable_hamiltonian": 11, "mass_matrix": 8,
-                         "ensemble": 2}  # fmt: skip
+                         "ensemble": 2, "acrkn": 7, "hip_rssm": 7, "mts3": 10, "gaussian_gru": 5, "gaussian_lstm": 5,
+                         "gaussian_transformer": 5}  # fmt: skip
     assert {arm.form for arm in trained_arms(["jump"])} == set(FORMS)
 
 
 def test_sizes_add_one_rate_of_the_baseline_and_of_the_best_forms():
     extra = trained_arms(sizes=("small", "large"))
-    assert len(extra) == 6 and len(trained_arms(sizes=("hidden64", "small", "large"))) == 111 + 6
+    assert len(extra) == 6 and len(trained_arms(sizes=("hidden64", "small", "large"))) == 150 + 6
     assert {(a.method, a.form, a.train_frequency) for a in extra if a.size == "large"} == {
         ("baseline", "none", "20"), ("dt_conditioned", "scaled_concat", "20"),
         ("multi_resolution", "scaled_concat", "mixed"),

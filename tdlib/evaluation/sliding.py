@@ -33,8 +33,13 @@ def sliding_mean(scores: Tensor, window: int, num_bins: int = NUM_BINS) -> tuple
     if window < 1 or apart < 1:
         raise ValueError(f"window must be in [1, steps - {num_bins}] for {num_steps} steps, got {window}")
     ends = list(range(window, num_steps, apart))
-    means = [scores[:, 0].mean(), *(scores[:, end - window : end].mean() for end in ends)]
+    means = [scores[:, 0].mean(), *(mean_before(scores, end, window).mean() for end in ends)]
     return torch.tensor([0, *ends]), torch.stack(means)
+
+
+def mean_before(scores: Tensor, end: int, window: int) -> Tensor:
+    """Average scores over the last steps of a window before a step: (..., T) -> (...)."""
+    return scores[..., end - window : end].mean(dim=-1)
 
 
 def sliding_rmse(target: Tensor, predicted: Tensor, window: int, num_bins: int = NUM_BINS) -> tuple[Tensor, Tensor]:

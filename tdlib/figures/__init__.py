@@ -8,6 +8,7 @@ from tdlib.figures.belief_sketches import (
     draw_graphical_model,
     draw_marginalization,
 )
+from tdlib.figures.beliefs import draw_belief, draw_intervals, draw_likelihoods, live_belief
 from tdlib.figures.beside import draw_beside
 from tdlib.figures.calibration import draw_calibration
 from tdlib.figures.consistency import draw_consistency, draw_convergence
@@ -18,12 +19,15 @@ from tdlib.figures.failure import draw_predictors, draw_reliability
 from tdlib.figures.ground_truth import draw_plant_change, draw_zero_order_hold
 from tdlib.figures.heatmaps import draw_error_heatmaps
 from tdlib.figures.horizon import draw_error_vs_horizon
+from tdlib.figures.imagined import draw_imagined, draw_imagined_rates, draw_imagined_treatments
+from tdlib.figures.levels import draw_levels
 from tdlib.figures.limits import draw_limits
 from tdlib.figures.live import (
     errors_by_rate,
     live_curve,
     live_errors,
     live_intervals,
+    live_likelihoods,
     live_plant,
     live_returns,
     live_rollout,
@@ -79,8 +83,15 @@ __all__ = [
     "draw_figure4",
     "draw_figure5",
     "draw_graphical_model",
-    "draw_known_rows",
     "draw_limits",
+    "draw_belief",
+    "draw_imagined",
+    "draw_imagined_rates",
+    "draw_imagined_treatments",
+    "draw_intervals",
+    "draw_levels",
+    "draw_likelihoods",
+    "draw_known_rows",
     "draw_marginalization",
     "draw_memories",
     "draw_mse_over_horizon",
@@ -102,9 +113,11 @@ __all__ = [
     "draw_velocity_field",
     "draw_zero_order_hold",
     "errors_by_rate",
+    "live_belief",
     "live_curve",
     "live_errors",
     "live_intervals",
+    "live_likelihoods",
     "live_plant",
     "live_returns",
     "live_rollout",

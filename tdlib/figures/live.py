@@ -69,15 +69,31 @@ def live_curve(axis: Axes, rows: pd.DataFrame, table: pd.DataFrame) -> str:
         rows: step, train_loss, val_loss of one arm and seed, with env.
         table: Those of all, whose range the axes have.
     """
-    for name, color, label in (("train_loss", NEUTRAL["muted"], "training"),
+    known = table["val_loss"][np.isfinite(table["val_loss"]) & (table["val_loss"] > 0)]
+    limits = (0.5 * known.min(), 2 * known.max()) if len(known) else None
+    axis.set_yscale("log")
+    said = _losses(axis, rows, table, "loss [σ²]", limits)
+    _decades(axis)
+    return said
+
+
+def live_likelihoods(axis: Axes, rows: pd.DataFrame, table: pd.DataFrame) -> str:
+    """Draw losses that are likelihoods, which may be negative; as `live_curve`."""
+    known = table["val_loss"][np.isfinite(table["val_loss"])]
+    margin = 0.1 * float(np.ptp(known)) if len(known) else 0.0
+    limits = (known.min() - margin, known.max() + margin) if margin else None
+    return _losses(axis, rows, table, "negative log-likelihood [nats]", limits)
+
+
+def _losses(axis: Axes, rows: pd.DataFrame, table: pd.DataFrame, label: str, limits: tuple[float, float] | None) -> str:
+    """Draw two curves and say where the second is least."""
+    for name, color, words in (("train_loss", NEUTRAL["muted"], "training"),
                                ("val_loss", METHOD_COLORS["multi_resolution"], "validation")):  # fmt: skip
         points = rows[["step", name]].dropna()
-        axis.plot(points["step"], points[name], color=color, label=label)
-    known = table["val_loss"][np.isfinite(table["val_loss"]) & (table["val_loss"] > 0)]
-    axis.set(xlabel="optimizer step", ylabel="loss [σ²]", yscale="log", xlim=(0, table["step"].max()))
-    if len(known):
-        axis.set_ylim(0.5 * known.min(), 2 * known.max())
-    _decades(axis)
+        axis.plot(points["step"], points[name], color=color, label=words)
+    axis.set(xlabel="optimizer step", ylabel=label, xlim=(0, table["step"].max()))
+    if limits is not None:
+        axis.set_ylim(limits)
     axis.legend()
     env, finite = rows["env"].iloc[0], rows[np.isfinite(rows["val_loss"])]
     if finite.empty:

@@ -28,10 +28,12 @@ def draw_training_curves(csv: str | Path, png: str | Path) -> Path:
     """Draw one model's `training_curves.csv` (step, train_loss, val_loss, grad_norm); quick, one per checkpoint.
 
     All pictures of a budget share their axes, so they compare at a glance, and the frame is drawn once: a picture costs
-    its three lines. Values beyond the axes are drawn at their edge.
+    its three lines. Values beyond the axes are drawn at their edge. Losses that go below zero, as likelihoods do, have
+    an axis that is not logarithmic.
     """
     table, path = pd.read_csv(csv), Path(png)
-    frame = _frame(max(1.0, float(table["step"].max())))
+    signed = any((table[name] < 0).any() for name in ("train_loss", "val_loss") if name in table)
+    frame = _frame(max(1.0, float(table["step"].max())), signed)
     frame.canvas.restore_region(frame.background)
     for axis, group in zip(frame.axes, (CURVES[:2], CURVES[2:]), strict=True):
         low, high = axis.get_ylim()
@@ -55,16 +57,17 @@ class _Frame:
 
 
 @functools.cache
-def _frame(last_step: float) -> _Frame:
+def _frame(last_step: float, signed: bool = False) -> _Frame:
     with style():
         figure = Figure(figsize=(WIDTH, 4.2), dpi=72)
         canvas = FigureCanvasAgg(figure)
         axes = [figure.add_axes((0.17, 0.6, 0.8, 0.37)), figure.add_axes((0.17, 0.12, 0.8, 0.37))]
-        labels = (("loss [σ²]", (1e-5, 10.0)), ("gradient norm", (1e-3, 100.0)))
-        for axis, group, (label, limits) in zip(axes, (CURVES[:2], CURVES[2:]), labels, strict=True):
+        losses = ("loss", "linear", (-12.0, 8.0)) if signed else ("loss [σ²]", "log", (1e-5, 10.0))
+        panels = (losses, ("gradient norm", "log", (1e-3, 100.0)))
+        for axis, group, (label, scale, limits) in zip(axes, (CURVES[:2], CURVES[2:]), panels, strict=True):
             for _, color, name in group:
                 axis.plot([], [], color=color, label=name, animated=True)
-            axis.set(yscale="log", xlim=(0, last_step), ylim=limits, xlabel="optimizer step", ylabel=label)
+            axis.set(yscale=scale, xlim=(0, last_step), ylim=limits, xlabel="optimizer step", ylabel=label)
             axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
             axis.yaxis.set_minor_locator(NullLocator())
         axes[0].legend(loc="lower left")

@@ -12,12 +12,18 @@ from tdlib.core.imports import import_object, is_import_path
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.contract import DynamicsModel
 from tdlib.models.families import (
+    acrkn,
     ensemble,
     first_order_ode,
+    gaussian_gru,
+    gaussian_lstm,
+    gaussian_transformer,
     gru,
+    hip_rssm,
     jump,
     lstm,
     mass_matrix,
+    mts3,
     newtonian,
     port_hamiltonian,
     separable_hamiltonian,
@@ -36,6 +42,12 @@ MODELS: dict[str, Family] = {
     "separable_hamiltonian": separable_hamiltonian.FAMILY,
     "mass_matrix": mass_matrix.FAMILY,
     "ensemble": ensemble.FAMILY,
+    "acrkn": acrkn.FAMILY,
+    "hip_rssm": hip_rssm.FAMILY,
+    "mts3": mts3.FAMILY,
+    "gaussian_gru": gaussian_gru.FAMILY,
+    "gaussian_lstm": gaussian_lstm.FAMILY,
+    "gaussian_transformer": gaussian_transformer.FAMILY,
 }
 DISCRETE: dict[str, type[DynamicsModel]] = {
     name: family.model for name, family in MODELS.items() if issubclass(family.model, DynamicsModel)

@@ -103,9 +103,10 @@ def family_of(model: type[DynamicsModel]) -> Family:
     """Describe a class that is in no registry by what it says itself.
 
     The class may have `Options` (a frozen dataclass derived from `tdlib.models.Options`), `ARMS` (a tuple of `Arms`)
-    `label` and `look`; it is built as model(spec, options).
+    `label`, `look` and `shown`; it is built as model(spec, options).
     """
     name = model.__name__
     label = getattr(model, "label", name)
     arms, look = tuple(getattr(model, "ARMS", (Arms("baseline"),))), getattr(model, "look", OWN_LOOK)
-    return Family(model, model, model.Options, arms, label, label, look=look)
+    shown = getattr(model, "shown", None)
+    return Family(model, model, model.Options, arms, label, label, look=look, shown=shown)

@@ -12,9 +12,14 @@ ARM_AT_RATE = ["env", *ARM_COLUMNS, "test_frequency"]
 KEYS = ["metric", *ARM_AT_RATE, "detail"]  # identify one number, up to the seed
 COLUMNS = [*KEYS, "seed", "value", "n"]
 ROLLOUT_TIMES = (0.5, 1.0)  # [s]
+IMAGINED_TIMES = (0.5, 1.0, 3.0, 5.0, 10.0)  # [s] at which a window of a long prediction ends
 SUCCESS = "control.success"  # the one measure that is a share of episodes
 # shares of pairs or of trainings, which can be 0 and then have no logarithm
-SHARES = ("ensemble.alarms", "ensemble.missed", "ablations.finite", "ablations.stopped", "ablations.refused")
+COVERAGE = ("coverage_50", "coverage_80", "coverage_95")
+SHARES = (
+    *(f"calibration.{name}" for name in COVERAGE), "ensemble.alarms", "ensemble.missed", "ablations.finite",
+    "ablations.stopped", "ablations.refused",
+)  # fmt: skip
 BESIDE = ("ppo", "contacts", "shift")  # test sets that are quoted beside the pooled one
 OF_ABLATIONS = (
     "train_loss", "val_loss", "gap", "grad_norm", "first_step", "last_step", "finite", "stopped", "refused",
@@ -22,7 +27,7 @@ OF_ABLATIONS = (
 )  # fmt: skip
 LIMIT = "limit."  # begins the names of what perfect learning would score
 BELOW_ZERO = (  # of the rest, an interval ends at 0
-    "one_step.excess", "control.return", "control.regret",
+    "one_step.excess", "imagined.nll", "control.return", "control.regret",
     "field.divergence_error", "field.growth", "field.step_growth",
 )  # fmt: skip
 
@@ -47,6 +52,7 @@ def measure(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         *_energy(tables.get("energy_drift")),
         *_sequences(tables.get("dt_generalization")),
         *_known_rows(tables.get("known_rows")),
+        *_imagined(tables.get("sliding_windows"), tables.get("interval_calibration")),
         *_ablations(tables.get("ablations")),
     ]
     parts = [part for part in parts if len(part)]
@@ -153,6 +159,20 @@ def _known_rows(errors: pd.DataFrame | None) -> list[pd.DataFrame]:
     if errors is None:
         return []
     return [_long(errors.assign(detail=errors["past"]), "known_rows.relative_error", "relative_error")]
+
+
+def _imagined(windows: pd.DataFrame | None, intervals: pd.DataFrame | None) -> list[pd.DataFrame]:
+    """Long predictions at a few times, and how often the truth lies in their intervals; `hidden_rmse` is a limit."""
+    parts = []
+    if windows is not None:
+        kept = windows[windows["time"].isin(IMAGINED_TIMES)]
+        kept = kept.assign(detail=kept["time"].map(frequency_label))
+        names = ("rmse", "nll", "hidden_rmse")
+        parts += [_long(kept.dropna(subset=[name]), f"imagined.{name}", name) for name in names]
+    if intervals is not None:
+        named = intervals.assign(detail=intervals["span"])
+        parts += [_long(named, f"calibration.{name}", name) for name in (*COVERAGE, "spread")]
+    return parts
 
 
 def _ablations(trainings: pd.DataFrame | None) -> list[pd.DataFrame]:

@@ -103,6 +103,7 @@ class Evaluation(_Section):
     horizon: PositiveFloat = 1.0  # [s]
     hold: PositiveFloat | None = None  # how long one input of a rollout is held [s]; None: as in the study
     num_steps: PositiveInt | None = None  # steps of the sequences of dt_generalization; None: 50
+    imagined: PositiveFloat | None = None  # [s] of long predictions after a known stretch; None: 10
 
 
 class Control(_Section):

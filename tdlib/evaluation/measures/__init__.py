@@ -5,6 +5,7 @@ from tdlib.evaluation.measures.consistency import CONSISTENCY
 from tdlib.evaluation.measures.convergence import CONVERGENCE
 from tdlib.evaluation.measures.energy import ENERGY
 from tdlib.evaluation.measures.generalization import DT_GENERALIZATION
+from tdlib.evaluation.measures.imagined import IMAGINED
 from tdlib.evaluation.measures.known_rows import KNOWN_ROWS
 from tdlib.evaluation.measures.measure import NEEDS, SKIPPED, Measure, Skipped, Subject
 from tdlib.evaluation.measures.one_step import ONE_STEP
@@ -23,6 +24,7 @@ MEASURES: dict[str, Measure] = {
     "energy": ENERGY,
     "dt_generalization": DT_GENERALIZATION,
     "known_rows": KNOWN_ROWS,
+    "imagined": IMAGINED,
 }
 
 

@@ -6,6 +6,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from tdlib.evaluation.sets.imagination import Imagined
 from tdlib.evaluation.sets.rollout_sets import RolloutSet
 from tdlib.evaluation.sets.sequences import Sequences
 from tdlib.evaluation.sets.test_sets import PairSet, TestSet
@@ -114,6 +115,33 @@ def gather_sequences(
         of_members = _of_members(own, members)
         unaware = {rate: of_members(torch.stack([one.unaware[rate] for one in several])) for rate in several[0].unaware}
         found.append(Sequences(several[0].protocol, several[0].rate, rollouts, unaware))
+    return found
+
+
+def gather_imagined(
+    test_sets: TestSets, members: Sequence[Member], rates: tuple[str, ...], context: float, horizon: float
+) -> dict[str, Imagined]:
+    """Stack the members' long predictions, by rate: every field (K|1, S, ...); rates that one does not have are left.
+
+    Args:
+        test_sets: One test set, or one per seed.
+        members: K members.
+        rates: Rates to keep, those that exist.
+        context: What is known [s].
+        horizon: What is imagined [s].
+    """
+
+    def of(test_set: TestSet) -> Mapping[str, Imagined]:
+        return {} if test_set.imagined is None else test_set.imagined(rates, context, horizon)
+
+    own = _by_seed(test_sets, members, of)
+    found = {}
+    for rate in [rate for rate in rates if all(rate in each for each in own.values())]:
+        of_seed = {seed: each[rate] for seed, each in own.items()}
+        rollouts = _stack_rollouts({seed: one.rollouts for seed, one in of_seed.items()}, members, with_context=True)
+        means = [one.at_mean for one in of_seed.values() if one.at_mean is not None]
+        at_mean = _of_members(own, members)(torch.stack(means)) if len(means) == len(own) else None
+        found[rate] = Imagined(rollouts, at_mean)
     return found
 
 

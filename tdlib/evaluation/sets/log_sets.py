@@ -10,6 +10,7 @@ from tdlib.core.seeding import torch_generator
 from tdlib.core.time_grid import steps_within
 from tdlib.data import TransitionDataset
 from tdlib.evaluation.sets.history import PairOrigin, recorded_context
+from tdlib.evaluation.sets.imagination import split_rollouts
 from tdlib.evaluation.sets.pairs import PairSet
 from tdlib.evaluation.sets.rollout_sets import RolloutSet
 from tdlib.evaluation.tables import frequency_label
@@ -65,6 +66,28 @@ def log_sets(
     generator = torch_generator(seed, datasets[0].spec.name, "log", "starts")
     origin = _draw(datasets, starts, num_starts, generator)
     return pairs, {label: _rollouts(origin, num_steps, with_context=num_context_pairs > 0)}
+
+
+def log_stretches(
+    datasets: Sequence[TransitionDataset], *, seed: int, num_starts: int, context: float, horizon: float
+) -> dict[str, RolloutSet]:
+    """Draw stretches of recorded rows of which the first seconds are known; none where no episode is as long.
+
+    Args:
+        datasets: As in `log_sets`.
+        seed: Decides every choice.
+        num_starts: Stretches, at most as many as there are; they may overlap, and never cross an episode.
+        context: What is known [s]; steps are counted in median intervals.
+        horizon: What is not [s].
+    """
+    typical = float(np.median(np.concatenate([dataset.delta_t for dataset in datasets])))
+    known, ahead = (max(1, steps_within(time, typical)) for time in (context, horizon))
+    starts = [window_starts(dataset, known + ahead) for dataset in datasets]
+    if not sum(map(len, starts)):
+        return {}
+    generator = torch_generator(seed, datasets[0].spec.name, "log", "stretches")
+    origin = _draw(datasets, starts, num_starts, generator)
+    return {rate_of(datasets): split_rollouts(_rollouts(origin, known + ahead, with_context=False), known)}
 
 
 def rate_of(datasets: Sequence[TransitionDataset]) -> str:

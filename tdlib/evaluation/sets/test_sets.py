@@ -19,7 +19,8 @@ from tdlib.core.seeding import torch_generator
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.data import TransitionDataset
 from tdlib.evaluation.sets.history import PairOrigin, pair_context, sample_origins
-from tdlib.evaluation.sets.log_sets import log_sets
+from tdlib.evaluation.sets.imagination import Imagined, build_imagined
+from tdlib.evaluation.sets.log_sets import log_sets, log_stretches
 from tdlib.evaluation.sets.pairs import PairSet
 from tdlib.evaluation.sets.rollout_sets import RolloutSet, build_rollouts
 from tdlib.evaluation.sets.schedules import pair_intervals, past_intervals
@@ -44,6 +45,8 @@ class TestSet:
         truth: Whether the truth is known at every interval, not only at the recorded ones.
         sequences: (rates, number of steps) -> test sequences at several intervals from the same starts, built when they
             are first asked for; None of a log.
+        imagined: (rates, context [s], horizon [s]) -> long predictions after a known stretch, by rate, likewise; of a
+            log its recorded stretches, at its one rate, none where no episode is as long.
     """
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
@@ -54,6 +57,7 @@ class TestSet:
     rollouts: Mapping[str, RolloutSet]
     truth: bool = True
     sequences: Callable[[tuple[str, ...], int], tuple[Sequences, ...]] | None = None
+    imagined: Callable[[tuple[str, ...], float, float], Mapping[str, Imagined]] | None = None
 
     @property
     def env(self) -> str:
@@ -107,7 +111,13 @@ def build_test_set(
     if system is None:
         sizes = {"num_pairs": num_pairs, "num_starts": num_starts, "num_context_pairs": num_context_pairs}
         recorded, rollouts = log_sets(datasets, seed=seed, horizon=horizon, **sizes)
-        return TestSet(datasets[0].spec, seed, {"log": recorded}, rollouts, truth=False)
+
+        @functools.cache
+        def stretches(rates: tuple[str, ...], context: float, horizon: float) -> Mapping[str, Imagined]:
+            found = log_stretches(datasets, seed=seed, num_starts=num_starts, context=context, horizon=horizon)
+            return {rate: Imagined(rollouts) for rate, rollouts in found.items() if rate in rates}
+
+        return TestSet(datasets[0].spec, seed, {"log": recorded}, rollouts, truth=False, imagined=stretches)
     pairs = build_pairs(
         system,
         datasets,
@@ -129,9 +139,13 @@ def build_test_set(
     def sequences(rates: tuple[str, ...], num_steps: int) -> tuple[Sequences, ...]:
         return build_sequences(system, rollouts, rates, trained, num_steps, stream("sequences", num_steps))
 
+    @functools.cache
+    def imagined(rates: tuple[str, ...], context: float, horizon: float) -> Mapping[str, Imagined]:
+        return build_imagined(system, origin, rates, context, horizon, stream("imagined", context, horizon), hold)
+
     found = [dataset.control_frequency for dataset in datasets]
     trained = tuple(frequency_label(rate) for rate in found if rate is not None)
-    return TestSet(system.spec, seed, pairs, rollouts, sequences=sequences)
+    return TestSet(system.spec, seed, pairs, rollouts, sequences=sequences, imagined=imagined)
 
 
 def build_pairs(

@@ -1,6 +1,8 @@
 """Models whose memory is a Gaussian belief: an algebra of three operations, layers made of it, models made of those."""
 
+from tdlib.models.beliefs.attention import CausalMemory
 from tdlib.models.beliefs.belief import Belief, dense_covariance, independent_sum, isotropic
+from tdlib.models.beliefs.checks import checked_belief, checked_evidence
 from tdlib.models.beliefs.compositions import MTS3, AcRKN, Filtered, HiPRSSM
 from tdlib.models.beliefs.conditioning import Evidence, aggregate, condition, condition_whole, evidence
 from tdlib.models.beliefs.filtering import filter_beliefs
@@ -10,6 +12,7 @@ from tdlib.models.beliefs.marginalization import LinearMap, linear_map, marginal
 from tdlib.models.beliefs.networks import BeliefDecoder, Control, GaussianEncoder
 from tdlib.models.beliefs.options import BeliefOptions, HiPRSSMOptions, MTS3Options
 from tdlib.models.beliefs.recurrent import GRUMemory, LSTMMemory, RecurrentBaseline
+from tdlib.models.beliefs.rotations import DampedRotations
 from tdlib.models.beliefs.transitions import Dynamics, Transition
 
 __all__ = [
@@ -18,7 +21,9 @@ __all__ = [
     "Belief",
     "BeliefDecoder",
     "BeliefOptions",
+    "CausalMemory",
     "Control",
+    "DampedRotations",
     "Dynamics",
     "Evidence",
     "FastLevel",
@@ -36,6 +41,8 @@ __all__ = [
     "Tasks",
     "Transition",
     "aggregate",
+    "checked_belief",
+    "checked_evidence",
     "condition",
     "condition_whole",
     "dense_covariance",

@@ -19,15 +19,21 @@ from tdlib.models.beliefs.conditioning import aggregate, condition_whole
 from tdlib.models.beliefs.levels import TASK, FastLevel, Predicted, SlowLevel, Tasks
 from tdlib.models.beliefs.networks import GaussianEncoder
 from tdlib.models.beliefs.options import BeliefOptions, HiPRSSMOptions, MTS3Options
-from tdlib.models.beliefs.windows import sense
+from tdlib.models.beliefs.windows import StepWindows, TimeWindows, Windows, sense
 
 
-def check_sequence(observations: Tensor, actions: Tensor | None, valid: Tensor | None, sizes: tuple[int, int]) -> None:
+def check_sequence(
+    observations: Tensor,
+    actions: Tensor | None,
+    valid: Tensor | None,
+    sizes: tuple[int, int],
+    delta_t: Tensor | None = None,
+) -> None:
     """Refuse sequences whose shapes do not match.
 
     Raises:
-        ValueError: If observations are not (..., T, O), actions not (..., T, A) or None without actions, or a mask not
-            (..., T) of bool.
+        ValueError: If observations are not (..., T, O), actions not (..., T, A) or None without actions, a mask not
+            (..., T) of bool, or intervals not (..., T).
     """
     observation_dim, action_dim = sizes
     if observations.ndim < 2 or observations.shape[-1] != observation_dim or not observations.shape[-2]:
@@ -38,6 +44,8 @@ def check_sequence(observations: Tensor, actions: Tensor | None, valid: Tensor |
         raise ValueError(f"actions must be {expected} beside the observations, got {got}")
     if valid is not None and (valid.shape != shape or valid.dtype != torch.bool):
         raise ValueError(f"valid must be {tuple(shape)} of bool, got {tuple(valid.shape)} of {valid.dtype}")
+    if delta_t is not None and delta_t.shape != shape:
+        raise ValueError(f"delta_t must be {tuple(shape)} beside the observations, got {tuple(delta_t.shape)}")
 
 
 class AcRKN(nn.Module):
@@ -57,16 +65,23 @@ class AcRKN(nn.Module):
         self.sizes = observation_dim, action_dim
         self.fast = FastLevel(observation_dim, action_dim, options)
 
-    def forward(self, observations: Tensor, actions: Tensor | None, valid: Tensor | None = None) -> Predicted:
+    def forward(
+        self,
+        observations: Tensor,
+        actions: Tensor | None,
+        valid: Tensor | None = None,
+        delta_t: Tensor | None = None,
+    ) -> Predicted:
         """Predict the observation after each step from those so far.
 
         Args:
             observations: (..., T, O) at the start of each step.
             actions: (..., T, A) held over it; None without actions.
             valid: (..., T) bool, which observations are seen; None if all are.
+            delta_t: (..., T) intervals [s], for forms in which beliefs move on by time.
         """
-        check_sequence(observations, actions, valid, self.sizes)
-        return self.fast(observations, actions, valid)
+        check_sequence(observations, actions, valid, self.sizes, delta_t)
+        return self.fast(observations, actions, valid, delta_t=delta_t)
 
 
 class HiPRSSM(nn.Module):
@@ -98,13 +113,19 @@ class HiPRSSM(nn.Module):
         found = sense(self.pairs, pairs, counted)
         return condition_whole(isotropic(self.options.latent_dim, 1.0, like=observations), aggregate(found))
 
-    def forward(self, observations: Tensor, actions: Tensor | None, valid: Tensor | None = None) -> Predicted:
+    def forward(
+        self,
+        observations: Tensor,
+        actions: Tensor | None,
+        valid: Tensor | None = None,
+        delta_t: Tensor | None = None,
+    ) -> Predicted:
         """As `AcRKN.forward`; the task is read off the first steps."""
-        check_sequence(observations, actions, valid, self.sizes)
+        check_sequence(observations, actions, valid, self.sizes, delta_t)
         count = self.options.context_length
         acting = None if actions is None else actions[..., :count, :]
         task = self.task(observations[..., :count, :], acting, None if valid is None else valid[..., :count])
-        return self.fast(observations, actions, valid, task.as_row(), observations.shape[-2])
+        return self.fast(observations, actions, valid, task.as_row(), delta_t=delta_t)
 
 
 class Filtered(NamedTuple):
@@ -150,6 +171,7 @@ class MTS3(nn.Module):
         actions: Tensor | None,
         valid: Tensor | None = None,
         exists: Tensor | None = None,
+        delta_t: Tensor | None = None,
     ) -> Filtered:
         """As `AcRKN.forward`; the last window may be shorter than the others.
 
@@ -160,15 +182,28 @@ class MTS3(nn.Module):
             actions: (..., T, A) held over it; None without actions.
             valid: (..., T) bool, which observations are seen; None if all are.
             exists: (..., T) bool, which steps there were: beliefs begin after the last that was not. None: all.
+            delta_t: (..., T) intervals [s], for forms in which beliefs move on, or windows last, by time.
         """
-        check_sequence(observations, actions, valid, self.sizes)
+        check_sequence(observations, actions, valid, self.sizes, delta_t)
         if valid is None:
             valid = torch.ones_like(observations[..., 0], dtype=torch.bool)
         windows, tasks, acting = self.options.windows, [], None
         for i in reversed(range(len(windows))):
             ratio = 1 if acting is None else windows[i + 1] // windows[i]
-            tasks.append(self.slow[i](observations, actions, valid, acting, ratio, exists))
+            cut = self._windows(i, observations, exists, delta_t)
+            tasks.append(self.slow[i](observations, actions, valid, acting, ratio, exists, delta_t, cut))
             acting = tasks[-1].posteriors if self.options.task_feed == "posterior" else tasks[-1].priors
-        cut = windows[0] if self.options.detach_between_windows else None
-        predicted = self.fast(observations, actions, valid, acting, windows[0], cut, exists)
+        assert acting is not None  # there is a level at least
+        detach_every = windows[0] if self.options.detach_between_windows else None
+        predicted = self.fast(observations, actions, valid, cut.spread(acting), detach_every, exists, delta_t)
         return Filtered(predicted, tuple(reversed(tasks)))
+
+    def _windows(self, level: int, like: Tensor, exists: Tensor | None, delta_t: Tensor | None) -> Windows:
+        """Cut a sequence (..., T, O) into the windows of a slow level."""
+        options = self.options
+        if not options.time.seconds:
+            return StepWindows(options.windows[level], like.shape[-2], like)
+        if delta_t is None:
+            raise ValueError("delta_t must be given where windows are counted in seconds, got None")
+        ratio = options.windows[level] // options.windows[0]
+        return TimeWindows(options.window_seconds * ratio, options.fewest_steps * ratio, delta_t, exists)

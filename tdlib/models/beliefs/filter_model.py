@@ -38,19 +38,24 @@ class FilterModel(BeliefModel):
         del observations, inputs, valid
         return None
 
-    def filtered(self, observations: Tensor, inputs: Tensor, valid: Tensor) -> Predicted:
-        return self.network(observations, inputs, valid)
+    def filtered(
+        self, observations: Tensor, inputs: Tensor, valid: Tensor, delta_t: Tensor, exists: Tensor | None = None
+    ) -> Predicted:
+        assert exists is None  # a context is read by `initial`
+        return self.network(observations, inputs, valid, delta_t)
 
     def initial(self, context: Context) -> Carry:
         """Return task and belief after the true steps of a context; both begin after the last that does not exist."""
         states, there = context.states, joined(context)
         observations = self.scales.features(states)
-        inputs = self.inputs(context.actions, context.delta_t.to(states))
+        delta_t = context.delta_t.to(states)
+        inputs = self.inputs(context.actions, delta_t)
         task = self.task(observations, inputs, there)
         belief = first_belief(self.options, states).expand(*states.shape[:-2])
         if there.shape[-1]:
             held = None if task is None else task.as_row()
-            known = self.network.fast(observations, inputs, there, held, there.shape[-1], exists=there)
+            known = self.network.fast(observations, inputs, there, held, exists=there, delta_t=delta_t)
+            assert known.belief is not None  # of a level
             belief = known.belief.unstack()[-1]
         return Carry(belief, task or (), states.new_zeros(*states.shape[:-2], self.spec.state_dim))
 
@@ -60,7 +65,7 @@ class FilterModel(BeliefModel):
         state, action, delta_t = self.broadcast(carry.state if observed is None else observed, action, delta_t)
         seen = None if observed is None else self.scales.features(state)
         belief = carry.belief.expand(*state.shape[:-1])
-        belief = self.network.fast.step(belief, self.inputs(action, delta_t), seen, carry.task or None)
+        belief = self.network.fast.step(belief, self.inputs(action, delta_t), seen, carry.task or None, delta_t)
         mean, variance = (x.unsqueeze(-2) for x in self.network.fast.decoder(belief))
         prediction = self.read_off(mean, variance, state).map(lambda x: x.squeeze(-2))
         return carry._replace(belief=belief, state=prediction.state), prediction

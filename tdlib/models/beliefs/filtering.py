@@ -1,6 +1,7 @@
 """A belief through time: told what was seen, moved on, told again; the Kalman filter of every level of every model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -9,13 +10,20 @@ from tdlib.models.beliefs.belief import Belief
 from tdlib.models.beliefs.conditioning import Evidence, condition
 from tdlib.models.beliefs.unrolled import LinearStep, filter_linear
 
-Advance = Callable[[Belief, Belief], Belief]  # a belief after a step, from the one before and what else has an effect
+Advance = Callable[[Belief, Any], Belief]  # a belief after a step, from the one before and what else has an effect
+
+
+class Effects(Protocol):
+    """What else moves a belief, step by step: beliefs in a row, or what a dynamics makes of them and the intervals."""
+
+    def unstack(self) -> Sequence[Any]:
+        """Take them apart."""
 
 
 def filter_beliefs(
     prior: Belief,
     seen: Evidence,
-    effects: Belief,
+    effects: Effects,
     advance: Advance,
     detach_every: int | None = None,
     exists: Tensor | None = None,

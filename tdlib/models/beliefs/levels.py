@@ -2,16 +2,17 @@
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
+from tdlib.core.facts import REFERENCE_DELTA_T
 from tdlib.models.beliefs.belief import Belief, isotropic
-from tdlib.models.beliefs.conditioning import aggregate, condition, condition_whole
+from tdlib.models.beliefs.conditioning import Evidence, condition, condition_whole
 from tdlib.models.beliefs.filtering import filter_beliefs
 from tdlib.models.beliefs.networks import BeliefDecoder, GaussianEncoder
 from tdlib.models.beliefs.options import BeliefOptions
+from tdlib.models.beliefs.rotations import DampedRotations
 from tdlib.models.beliefs.transitions import Dynamics, Transition
-from tdlib.models.beliefs.windows import in_windows, over_steps, sense, steps_in_windows, with_time
+from tdlib.models.beliefs.windows import StepWindows, Windows, over_steps, sense
 
 ABSTRACT_ACTION, TASK = "abstract_action", "task"
 
@@ -22,12 +23,12 @@ class Predicted(NamedTuple):
     Args:
         mean: (..., T, O), entry t of what is seen at the end of step t.
         variance: (..., T, O).
-        belief: (..., T, ·) that it is decoded from.
+        belief: (..., T, ·) that it is decoded from; None of a memory without one.
     """
 
     mean: Tensor
     variance: Tensor
-    belief: Belief
+    belief: Belief | None = None
 
 
 class Tasks(NamedTuple):
@@ -63,7 +64,12 @@ class FastLevel(nn.Module):
         self.decoder = BeliefDecoder(d, options.decoder_hidden_dim, observation_dim, options.variance)
 
     def step(
-        self, belief: Belief, action: Tensor | None, observation: Tensor | None = None, task: Belief | None = None
+        self,
+        belief: Belief,
+        action: Tensor | None,
+        observation: Tensor | None = None,
+        task: Belief | None = None,
+        delta_t: Tensor | None = None,
     ) -> Belief:
         """Take one step: (..., 2d) and (..., 3d) -> the same, before the next observation.
 
@@ -72,11 +78,13 @@ class FastLevel(nn.Module):
             action: (..., A) held over it; None without actions.
             observation: (..., O); None if nothing is seen.
             task: (..., ·) that acts, if one does.
+            delta_t: (...) interval [s]; None where a step is a step.
         """
         if observation is not None:
             belief = condition(belief, sense(self.observation, observation, None))
         effects = self.transition.effects({} if task is None else {TASK: task})
-        return self.transition.prepared()(belief, self.transition.controlled(effects, action))
+        effects = self.transition.controlled(effects.expand(*belief.mean.shape[:-1]), action)
+        return self.transition.prepared()(belief, self.transition.over(effects, delta_t))
 
     def forward(
         self,
@@ -84,9 +92,9 @@ class FastLevel(nn.Module):
         actions: Tensor | None,
         valid: Tensor | None = None,
         task: Belief | None = None,
-        window: int = 0,
         detach_every: int | None = None,
         exists: Tensor | None = None,
+        delta_t: Tensor | None = None,
     ) -> Predicted:
         """Filter a sequence and decode what is expected after each step.
 
@@ -94,19 +102,17 @@ class FastLevel(nn.Module):
             observations: (..., T, O) at the start of each step.
             actions: (..., T, A) held over it; None without actions.
             valid: (..., T) bool, which observations are seen; None if all are.
-            task: (..., K, ·) one for every `window` steps, if one acts.
-            window: Steps for which each task holds.
+            task: (..., T, ·) that acts on each step, or (..., 1, ·) on all of them, if one does.
             detach_every: As `filter_beliefs` has it.
             exists: (..., T), as there.
+            delta_t: (..., T) intervals [s]; None where a step is a step.
         """
-        num_steps = observations.shape[-2]
         effects = self.transition.effects({} if task is None else {TASK: task})
-        if task is not None:
-            effects = over_steps(effects, window, num_steps)
         effects = self.transition.controlled(effects.expand(*observations.shape[:-1]), actions)
+        moves = self.transition.over(effects, delta_t)
         seen = sense(self.observation, observations, valid)
         prior = first_belief(self.options, observations)
-        priors, _ = filter_beliefs(prior, seen, effects, self.transition.prepared(), detach_every, exists)
+        priors, _ = filter_beliefs(prior, seen, moves, self.transition.prepared(), detach_every, exists)
         belief = Belief(*(part[..., 1:, :] for part in priors))
         mean, variance = self.decoder(belief)
         return Predicted(mean, variance, belief)
@@ -118,7 +124,7 @@ class SlowLevel(nn.Module):
     Args:
         observation_dim: O.
         action_dim: A; 0 for none.
-        window: Steps H of a window.
+        window: Steps of a window.
         options: Sizes and oddities.
         below: Whether there is a level above, whose task acts on this one.
         abstract_action_covariance: Whether the uncertainty of an abstract action counts.
@@ -140,7 +146,8 @@ class SlowLevel(nn.Module):
         self.actions = GaussianEncoder(action_dim + 1, hidden, 2 * d, norm, variance) if action_dim else None
         causes = (ABSTRACT_ACTION,) * bool(action_dim) + (TASK,) * below
         bare = () if abstract_action_covariance else (ABSTRACT_ACTION,)
-        self.transition = Transition(own_dynamics(options), d, causes, without_covariance=bare)
+        dynamics = own_dynamics(options, window * REFERENCE_DELTA_T)
+        self.transition = Transition(dynamics, d, causes, without_covariance=bare)
 
     def forward(
         self,
@@ -150,6 +157,8 @@ class SlowLevel(nn.Module):
         task: Belief | None = None,
         ratio: int = 1,
         exists: Tensor | None = None,
+        delta_t: Tensor | None = None,
+        windows: Windows | None = None,
     ) -> Tasks:
         """Filter the windows of a sequence.
 
@@ -160,29 +169,31 @@ class SlowLevel(nn.Module):
             task: (..., L, ·) of the level above, if there is one.
             ratio: Windows of this level in one of that.
             exists: (..., T) whether a step does, as `filter_beliefs` has it; actions of others count nothing.
+            delta_t: (..., T) intervals [s]; None where a step is a step.
+            windows: K of them; None for those of as many steps as the level's.
         """
-        window = self.window
-        seen = sense(self.observations, with_time(in_windows(observations, window)), steps_in_windows(valid, window))
-        seen = aggregate(seen)
-        num_windows = seen.precision.shape[-2]
-        there = steps_in_windows(torch.ones_like(valid) if exists is None else exists, window)
+        windows = windows or StepWindows(self.window, observations.shape[-2], observations)
+        seen = windows.pooled(sense(self.observations, windows.with_time(observations), valid))
         causes, abstract_actions = {}, None
         if self.actions is not None:
-            taken = with_time(in_windows(actions, window))[..., 1:, :, :]
-            unit = isotropic(self.options.latent_dim, 1.0, like=taken)
-            abstract_actions = condition_whole(unit, aggregate(sense(self.actions, taken, there[..., 1:, :])))
+            taken = windows.pooled(sense(self.actions, windows.with_time(actions), exists))
+            later = Evidence(*(part[..., 1:, :] for part in taken))
+            abstract_actions = condition_whole(isotropic(self.options.latent_dim, 1.0, like=observations), later)
             causes[ABSTRACT_ACTION] = abstract_actions
         if task is not None:
-            causes[TASK] = over_steps(task, ratio, num_windows - 1)
-        effects = self.transition.effects(causes).expand(*seen.precision.shape[:-2], num_windows - 1)
+            causes[TASK] = over_steps(task, ratio, windows.count - 1)
+        effects = self.transition.effects(causes).expand(*seen.precision.shape[:-2], windows.count - 1)
+        moves = self.transition.over(effects, None if delta_t is None else windows.lasted(delta_t, exists)[..., :-1])
         prior = first_belief(self.options, observations)
-        began = None if exists is None else there.any(dim=-1)
-        found = filter_beliefs(prior, seen, effects, self.transition.prepared(), exists=began)
+        began = None if exists is None else windows.total(exists.to(observations)) > 0
+        found = filter_beliefs(prior, seen, moves, self.transition.prepared(), exists=began)
         return Tasks(*found, abstract_actions)
 
 
-def own_dynamics(options: BeliefOptions) -> Dynamics:
-    """Return the motion of a level's own state."""
+def own_dynamics(options: BeliefOptions, unit: float = REFERENCE_DELTA_T) -> Dynamics | DampedRotations:
+    """Return the motion of a level's own state; where it goes on for any time, this is counted in units [s]."""
+    if options.time.flows:
+        return DampedRotations(options.latent_dim, unit)
     return Dynamics(options.latent_dim, options.identity, options.band or None, options.num_basis or None)
 
 

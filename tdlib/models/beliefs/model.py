@@ -1,22 +1,31 @@
 """What dynamics models with a belief share: what they observe, how a state is read off what they expect, their loss."""
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from tdlib.core.context import Batch, Context, Prediction
-from tdlib.core.facts import MIXED
+from tdlib.core.facts import MIXED, TRAIN_RATES
 from tdlib.core.specs import EnvironmentSpec, state_features, wrap_angle
+from tdlib.models.beliefs.forms import BELIEF_FORMS, OF_ONE_LEVEL
 from tdlib.models.beliefs.levels import Predicted
 from tdlib.models.beliefs.likelihood import negative_log_likelihood
 from tdlib.models.beliefs.masks import training_mask
-from tdlib.models.beliefs.options import FORMS, BeliefOptions
+from tdlib.models.beliefs.options import BeliefOptions
 from tdlib.models.contract import CPU_STACK, DEVICE_STACK, DynamicsModel, Needs
 from tdlib.models.encoders import ActionEncoder
-from tdlib.models.family import Arms
+from tdlib.models.family import Arms, Shown
 from tdlib.models.forms import StepForm
+
+MIDDLE = TRAIN_RATES[1:2]
+
+
+def arms_of(forms: Sequence[str]) -> tuple[Arms, ...]:
+    """Return a family's arms: of one rate as it is, and of the middle one by time; of several rates in every form."""
+    known = [Arms("dt_conditioned", form, MIDDLE) for form in forms if BELIEF_FORMS[form].flows]
+    return (Arms("baseline"), *known, *(Arms("multi_resolution", form, (MIXED,)) for form in forms))
 
 
 class BeliefModel(DynamicsModel):
@@ -31,7 +40,9 @@ class BeliefModel(DynamicsModel):
 
     Options = BeliefOptions
     Network: Callable[..., nn.Module]  # (observation_dim, action_dim, options) -> the composition
-    ARMS = (Arms("baseline"), *(Arms("multi_resolution", form, (MIXED,)) for form in FORMS))
+    ARMS = arms_of(OF_ONE_LEVEL)
+    look = ()
+    shown = Shown(on_page=())  # pages draw beliefs by what a run measured: bands, not single paths
     options: BeliefOptions
     needs = Needs(window=BeliefOptions.sequence_length, noise=3)
     predicts = ("state", "variance")
@@ -41,12 +52,27 @@ class BeliefModel(DynamicsModel):
         super().__init__(spec, options)
         self.needs = Needs(window=self.options.sequence_length, noise=3)
         self.action_encoder = ActionEncoder(spec, self.options.action_embedding_dim)
-        self.form = StepForm(self.options.form, self.options.train_delta_t)
+        self.form = StepForm(self.options.time.told, self.options.train_delta_t)
         self.network = type(self).Network(spec.feature_dim, self.input_dim, self.options)
 
     @abstractmethod
-    def filtered(self, observations: Tensor, inputs: Tensor, valid: Tensor) -> Predicted:
-        """Predict what is observed after each step of a sequence: (..., T, F), (..., T, E + 1), (..., T) bool."""
+    def filtered(
+        self,
+        observations: Tensor,
+        inputs: Tensor,
+        valid: Tensor,
+        delta_t: Tensor,
+        exists: Tensor | None = None,
+    ) -> Predicted:
+        """Predict what is observed after each step of a sequence.
+
+        Args:
+            observations: (..., T, F) standardized features at the start of each step.
+            inputs: (..., T, E + 1), of `inputs`.
+            valid: (..., T) bool, which observations are seen.
+            delta_t: (..., T) intervals [s].
+            exists: (..., T) bool, which steps there were; what is known begins after the last that was not. None: all.
+        """
 
     @property
     def input_dim(self) -> int:
@@ -93,7 +119,8 @@ class BeliefModel(DynamicsModel):
         shares = options.dropped, options.dropped_windows, options.curriculum
         seen = training_mask(batch.noise, progress, options.mask_window, *shares)
         features = self.scales.features(batch.state)
-        found = self.filtered(features, self.inputs(batch.action, batch.delta_t.to(features)), seen)
+        delta_t = batch.delta_t.to(features)
+        found = self.filtered(features, self.inputs(batch.action, delta_t), seen, delta_t)
         target = self.scales.normalizer.normalize(state_features(batch.next_state, self.spec))
         if options.objective == "nll":
             losses = negative_log_likelihood(target, found.mean, found.variance)
@@ -102,7 +129,10 @@ class BeliefModel(DynamicsModel):
         if batch.valid is None:
             return losses.mean()
         weight = batch.valid.to(losses)
-        return (losses * weight).sum() / weight.sum()
+        return (losses * weight).sum() / weight.sum().clamp(min=1)  # none may count
+
+    def structure(self) -> tuple:
+        return (*super().structure(), self.options.time._replace(told=""))
 
     def stack_limit(self, device: str) -> int:
         """As for few weights: steps are small whatever the widths, and there are many of them."""

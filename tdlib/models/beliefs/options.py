@@ -1,13 +1,15 @@
 """Options of models with beliefs; the defaults are what the official code of MTS3 computes, oddities among them."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
+from tdlib.core.facts import REFERENCE_DELTA_T
+from tdlib.models.beliefs.forms import BELIEF_FORMS, OF_ONE_LEVEL, BeliefForm
 from tdlib.models.beliefs.masks import APART
 from tdlib.models.beliefs.networks import NORMS, VARIANCES
 from tdlib.models.options import Options
 
 FEEDS = ("posterior", "prior")
-FORMS = ("none", "concat")
 OBJECTIVES = ("nll", "mse")
 WIDTHS = (
     "latent_dim", "hidden_dim", "control_hidden_dim", "set_hidden_dim", "decoder_hidden_dim", "action_embedding_dim",
@@ -31,7 +33,7 @@ class BeliefOptions(Options):
         identity: Whether I is added to the matrix of the state's own motion.
         band: Largest |i − j| at which its blocks are not zero; 0 for any.
         num_basis: Matrices that the state mixes into one (locally linear); 0 for one that is not mixed.
-        form: How Δt enters, `none` or `concat`, beside the input.
+        form: How Δt enters, a name in `BELIEF_FORMS` that the family has.
         action_embedding_dim: Length of the action embedding.
         sequence_length: Steps of a sequence in training.
         objective: What training lowers, a name in `OBJECTIVES`.
@@ -42,6 +44,7 @@ class BeliefOptions(Options):
         curriculum: Part of training after which the share of masked windows grows again; 0 for the largest at once.
     """
 
+    forms: ClassVar[tuple[str, ...]] = OF_ONE_LEVEL
     latent_dim: int = 30
     hidden_dim: int = 120
     control_hidden_dim: int = 120
@@ -56,7 +59,7 @@ class BeliefOptions(Options):
     num_basis: int = 0
     form: str = "none"
     action_embedding_dim: int = 8
-    sequence_length: int = 60
+    sequence_length: int = 50
     objective: str = "nll"
     dropped: float = 0.15
     dropped_windows: float = 0.75
@@ -71,7 +74,7 @@ class BeliefOptions(Options):
         for name in ("band", "num_basis"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
-        choices = (("norm", NORMS), ("variance", tuple(VARIANCES)), ("form", FORMS), ("objective", OBJECTIVES))
+        choices = (("norm", NORMS), ("variance", tuple(VARIANCES)), ("form", self.forms), ("objective", OBJECTIVES))
         for name, known in choices:
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {list(known)}, got {getattr(self, name)!r}")
@@ -84,6 +87,13 @@ class BeliefOptions(Options):
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
         if self.sequence_length < 2:
             raise ValueError(f"sequence_length must be >= 2, got {self.sequence_length}")
+        if self.time.flows and (self.identity or self.band or self.num_basis):
+            raise ValueError(f"identity, band and num_basis are of a matrix per step, form {self.form!r} has none")
+
+    @property
+    def time(self) -> BeliefForm:
+        """What the form says."""
+        return BELIEF_FORMS[self.form]
 
 
 @dataclass(frozen=True)
@@ -115,14 +125,18 @@ class MTS3Options(BeliefOptions):
     """Options of MTS3.
 
     Args:
-        windows: Steps of the window of each slow level, the fastest first; each a multiple of the one before.
+        windows: Steps of the window of each slow level, the fastest first; each a multiple of the one before. Where
+            they are counted in seconds, a step is one of 0.05 s.
+        fewest_steps: Steps that a window of the fastest slow level has at least where they are counted in seconds.
         task_feed: Which belief of a window acts on the steps in it: the `posterior`, which has seen the window to its
             end, or the `prior`, which has seen none of it, as the published figure shows.
         abstract_action_covariance: Whether the uncertainty of an abstract action counts; the official code drops it.
         detach_between_windows: Whether the gradient through the fast belief is cut at the ends of the fastest windows.
     """
 
+    forms: ClassVar[tuple[str, ...]] = tuple(BELIEF_FORMS)
     windows: tuple[int, ...] = (30,)
+    fewest_steps: int = 4
     task_feed: str = "posterior"
     abstract_action_covariance: bool = False
     detach_between_windows: bool = True
@@ -134,7 +148,14 @@ class MTS3Options(BeliefOptions):
         for shorter, longer in zip(self.windows, self.windows[1:], strict=False):
             if longer <= shorter or longer % shorter:
                 raise ValueError(f"windows must each be a multiple of the one before, got {self.windows}")
+        if self.fewest_steps < 1:
+            raise ValueError(f"fewest_steps must be >= 1, got {self.fewest_steps}")
         if self.windows[-1] > self.sequence_length:
             raise ValueError(f"windows must be at most sequence_length, got {self.windows} > {self.sequence_length}")
         if self.task_feed not in FEEDS:
             raise ValueError(f"task_feed must be one of {list(FEEDS)}, got {self.task_feed!r}")
+
+    @property
+    def window_seconds(self) -> float:
+        """How long the fastest windows last where they are counted in seconds [s]."""
+        return self.windows[0] * REFERENCE_DELTA_T

@@ -1,4 +1,4 @@
-"""The deterministic peers of models with beliefs: a GRU or LSTM between encoders of the same kind and a decoder."""
+"""Peers of models with beliefs: a GRU, an LSTM or a transformer between encoders of the same kind and a decoder."""
 
 from collections.abc import Callable
 
@@ -35,13 +35,15 @@ class GRUMemory(nn.Module):
         self.input_gates = nn.Linear(input_dim, 3 * memory_dim)
         self.memory_gates = nn.Linear(memory_dim, 3 * memory_dim)
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """(..., T, I) -> (..., T, H)."""
+    def forward(self, rows: Tensor, exists: Tensor | None = None) -> Tensor:
+        """(..., T, I), (..., T) bool -> (..., T, H); the memory is empty again after a row that does not exist."""
         gates = self.input_gates(rows)
-        memories = [gates.new_zeros(*gates.shape[:-2], self.memory_gates.in_features)]
-        for row in gates.unbind(dim=-2):
-            memories.append(gru_advance(row, self.memory_gates(memories[-1]), memories[-1]))
-        return torch.stack(memories[1:], dim=-2)
+        memory = gates.new_zeros(*gates.shape[:-2], self.memory_gates.in_features)
+        memories = []
+        for t, row in enumerate(gates.unbind(dim=-2)):
+            memory = _if_there(gru_advance(row, self.memory_gates(memory), memory), exists, t)
+            memories.append(memory)
+        return torch.stack(memories, dim=-2)
 
 
 class LSTMMemory(nn.Module):
@@ -61,13 +63,13 @@ class LSTMMemory(nn.Module):
         self.input_gates = nn.Linear(input_dim, 4 * memory_dim)
         self.memory_gates = nn.Linear(memory_dim, 4 * memory_dim)
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """(..., T, I) -> (..., T, H)."""
+    def forward(self, rows: Tensor, exists: Tensor | None = None) -> Tensor:
+        """(..., T, I), (..., T) bool -> (..., T, H); the memory is empty again after a row that does not exist."""
         gates = self.input_gates(rows)
         memory = cell = gates.new_zeros(*gates.shape[:-2], self.memory_gates.in_features)
         memories = []
-        for row in gates.unbind(dim=-2):
-            memory, cell = advance(row + self.memory_gates(memory), cell)
+        for t, row in enumerate(gates.unbind(dim=-2)):
+            memory, cell = (_if_there(x, exists, t) for x in advance(row + self.memory_gates(memory), cell))
             memories.append(memory)
         return torch.stack(memories, dim=-2)
 
@@ -78,7 +80,7 @@ class RecurrentBaseline(nn.Module):
     Args:
         observation_dim: O.
         action_dim: A.
-        memory: `GRUMemory` or `LSTMMemory`.
+        memory: `GRUMemory`, `LSTMMemory`, or `tdlib.models.beliefs.attention.CausalMemory`.
         latent_dim: d, length of an encoded observation and of an encoded input; both together are encoded to 2d.
         hidden_dim: Width of the encoders.
         memory_dim: Length of the memory.
@@ -105,14 +107,21 @@ class RecurrentBaseline(nn.Module):
         self.memory = memory(2 * latent_dim, memory_dim)
         self.decoder = GaussianEncoder(memory_dim, decoder_hidden_dim, observation_dim)
 
-    def forward(self, observations: Tensor, actions: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, observations: Tensor, actions: Tensor, valid: Tensor | None = None, exists: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return mean and variance of the observation after each step, (..., T, O) both.
 
         Args:
             observations: (..., T, O) at the start of each step.
             actions: (..., T, A) held over it.
             valid: (..., T) bool, which observations are seen; None if all are.
+            exists: (..., T) bool, which rows there were; the memory begins after the last that was not. None: all.
         """
         seen = observations if valid is None else torch.where(valid.unsqueeze(-1), observations, 0)
         encoded = self.joint(torch.cat([self.observation(seen), self.action(actions)], dim=-1))
-        return self.decoder(self.memory(encoded))
+        return self.decoder(self.memory(encoded, exists))
+
+
+def _if_there(memory: Tensor, exists: Tensor | None, t: int) -> Tensor:
+    return memory if exists is None else torch.where(exists[..., t, None], memory, torch.zeros_like(memory))

@@ -1,5 +1,7 @@
 """How a belief moves on: x' = A x + Σ_i M_i x_i + b(a) + noise, with A one matrix or a mixture that the state chooses.
 
+A(Δ) = e^{ΔG} of any interval, with effects and noise per time, stands in its place in `tdlib.models.beliefs.rotations`.
+
 The x_i are what else has an effect: a task from the level above, an abstract action. Steps of all levels of all models
 are this one; which causes there are tells them apart.
 """
@@ -11,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from tdlib.models.beliefs.belief import Belief
-from tdlib.models.beliefs.filtering import Advance
+from tdlib.models.beliefs.filtering import Advance, Effects
 from tdlib.models.beliefs.marginalization import linear_map, marginalize
 from tdlib.models.beliefs.networks import Control, elu_plus_one
+from tdlib.models.beliefs.rotations import DampedRotations
 from tdlib.models.beliefs.unrolled import LinearStep
 
 NOISE = 0.1  # variance at the start of training
@@ -58,6 +61,17 @@ class Dynamics(nn.Module):
             mixed = torch.einsum("...k,kij->...ij", torch.softmax(self.coefficients(mean), dim=-1), self.matrices)
         return mixed * self.kept + self.added
 
+    def over(self, effects: Belief, delta_t: Tensor | None) -> Belief:
+        """Return the effects of steps as they are: a step is a step, however long it is."""
+        del delta_t
+        return effects
+
+    def prepared(self) -> Advance:
+        """Return the step (posterior, effect) -> prior; what it needs of the weights is worked out once."""
+        if self.num_basis is not None:
+            return lambda belief, effect: marginalize([(linear_map(self.matrix(belief.mean)), belief)], effect)
+        return LinearStep(linear_map(self.matrix()))
+
 
 class Transition(nn.Module):
     """One step of a level.
@@ -77,7 +91,7 @@ class Transition(nn.Module):
 
     def __init__(
         self,
-        dynamics: Dynamics,
+        dynamics: Dynamics | DampedRotations,
         latent_dim: int,
         causes: tuple[str, ...] = (),
         action_dim: int = 0,
@@ -110,8 +124,10 @@ class Transition(nn.Module):
         mean = effects.mean + self.control(actions)
         return Belief(mean, effects.covariance.expand(*mean.shape[:-1], effects.covariance.shape[-1]))
 
+    def over(self, effects: Belief, delta_t: Tensor | None) -> Effects:
+        """Return what effects (..., ·) come to over intervals (...) [s], as the step takes them."""
+        return self.dynamics.over(effects, delta_t)
+
     def prepared(self) -> Advance:
         """Return the step (posterior, effect) -> prior; what it needs of the weights is worked out once."""
-        if self.dynamics.num_basis is not None:
-            return lambda belief, effect: marginalize([(linear_map(self.dynamics.matrix(belief.mean)), belief)], effect)
-        return LinearStep(linear_map(self.dynamics.matrix()))
+        return self.dynamics.prepared()

@@ -1,36 +1,119 @@
-"""Windows of H steps in a row: sequences cut into them, what is known per window spread over its steps again."""
+"""Windows of a sequence: what is known of their steps pooled into one, what is known per window spread over its steps.
+
+They are counted in steps, H in each, or in seconds: then a window lasts for a time W, however many steps that is, and
+steps of different length may follow each other. In seconds each step takes Δt/W of a window, at most one in `fewest`,
+so that at intervals too long for W a window has `fewest` steps and lasts longer; the number of windows is then known
+without looking at the intervals, as stacked programs need it.
+"""
+
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
 
 from tdlib.models.beliefs.belief import Belief
-from tdlib.models.beliefs.conditioning import Evidence, evidence
+from tdlib.models.beliefs.conditioning import Evidence, aggregate, evidence
 from tdlib.models.beliefs.networks import GaussianEncoder
 
-
-def in_windows(x: Tensor, window: int) -> Tensor:
-    """Cut T steps into K = ⌈T/H⌉ windows, the last filled up with zeros: (..., T, n) -> (..., K, H, n)."""
-    missing = -x.shape[-2] % window
-    padded = nn.functional.pad(x, (0, 0, 0, missing)) if missing else x
-    return padded.unflatten(-2, (-1, window))
+ROUNDING = 1e-4  # of a window; a step that ends a window up to rounding ends it
 
 
-def steps_in_windows(valid: Tensor, window: int) -> Tensor:
-    """Cut a mask likewise, what is filled up is not valid: (..., T) bool -> (..., K, H) bool."""
-    missing = -valid.shape[-1] % window
-    padded = nn.functional.pad(valid, (0, missing), value=False) if missing else valid
-    return padded.unflatten(-1, (-1, window))
+class Windows(ABC):
+    """K windows of T steps.
+
+    Attributes:
+        count: K.
+        time: (..., T) how much of its window is over before each step, in [0, 1).
+    """
+
+    count: int
+    time: Tensor
+
+    @abstractmethod
+    def pooled(self, members: Evidence) -> Evidence:
+        """Pool what the steps of each window say: (..., T, n) -> (..., K, n)."""
+
+    @abstractmethod
+    def total(self, x: Tensor) -> Tensor:
+        """Sum over the steps of each window: (..., T) -> (..., K)."""
+
+    @abstractmethod
+    def spread(self, belief: Belief) -> Belief:
+        """Repeat what is one per window at each of its steps: (..., K, ·) -> (..., T, ·)."""
+
+    def lasted(self, delta_t: Tensor, exists: Tensor | None = None) -> Tensor:
+        """How long each window is, in steps that exist: (..., T) [s], (..., T) bool -> (..., K) [s]."""
+        return self.total(delta_t if exists is None else torch.where(exists, delta_t, torch.zeros_like(delta_t)))
+
+    def with_time(self, x: Tensor) -> Tensor:
+        """Append the time within the window to what is known of each step: (..., T, n) -> (..., T, n + 1)."""
+        return torch.cat([x, self.time.to(x).unsqueeze(-1).expand(*x.shape[:-1], 1)], dim=-1)
 
 
-def with_time(x: Tensor) -> Tensor:
-    """Append the time feature i/H of each step of a window: (..., H, n) -> (..., H, n + 1)."""
-    window = x.shape[-2]
-    time = torch.arange(window, dtype=x.dtype, device=x.device) / window
-    return torch.cat([x, time.unsqueeze(-1).expand(*x.shape[:-1], 1)], dim=-1)
+class StepWindows(Windows):
+    """K = ⌈T/H⌉ windows of H steps, the last of which may be shorter; the time within one is i/H.
+
+    Args:
+        window: H.
+        num_steps: T.
+        like: Gives precision and device.
+    """
+
+    def __init__(self, window: int, num_steps: int, like: Tensor):
+        self.window, self.num_steps, self.count = window, num_steps, -(-num_steps // window)
+        steps = torch.arange(num_steps, dtype=like.dtype, device=like.device)
+        self.time = steps.remainder(window) / window
+
+    def pooled(self, members: Evidence) -> Evidence:
+        return aggregate(Evidence(*(self._cut(part) for part in members)))
+
+    def total(self, x: Tensor) -> Tensor:
+        return self._cut(x.unsqueeze(-1)).sum(dim=(-2, -1))
+
+    def spread(self, belief: Belief) -> Belief:
+        return over_steps(belief, self.window, self.num_steps)
+
+    def _cut(self, x: Tensor) -> Tensor:
+        """Cut steps into windows, the last filled up with zeros: (..., T, n) -> (..., K, H, n)."""
+        missing = -x.shape[-2] % self.window
+        padded = nn.functional.pad(x, (0, 0, 0, missing)) if missing else x
+        return padded.unflatten(-2, (-1, self.window))
+
+
+class TimeWindows(Windows):
+    """Windows that last for a time, K = ⌈T/fewest⌉ of them, of which the last may have no steps.
+
+    Args:
+        seconds: W.
+        fewest: Steps that a window has at least.
+        delta_t: (..., T) interval of each step [s].
+        exists: (..., T) bool; windows begin with the first step that does. None: all do.
+    """
+
+    def __init__(self, seconds: float, fewest: int, delta_t: Tensor, exists: Tensor | None = None):
+        num_steps = delta_t.shape[-1]
+        self.count = -(-num_steps // fewest)
+        taken = (delta_t / seconds).clamp(max=1 / fewest)
+        if exists is not None:
+            taken = torch.where(exists, taken, torch.zeros_like(taken))
+        over = taken.cumsum(dim=-1) - taken + ROUNDING
+        index = over.floor()
+        self.time = (over - index - ROUNDING).clamp(min=0)
+        places = torch.arange(self.count, dtype=delta_t.dtype, device=delta_t.device)
+        self.member = (index.unsqueeze(-1) == places).to(delta_t)  # (..., T, K)
+
+    def pooled(self, members: Evidence) -> Evidence:
+        return Evidence(*(self.member.mT.to(part) @ part for part in members))
+
+    def total(self, x: Tensor) -> Tensor:
+        return (self.member.to(x) * x.unsqueeze(-1)).sum(dim=-2)
+
+    def spread(self, belief: Belief) -> Belief:
+        return Belief(*(self.member.to(part) @ part for part in belief))
 
 
 def over_steps(belief: Belief, window: int, num_steps: int) -> Belief:
-    """Repeat what is one per window at each of its steps: (..., K, ·) -> (..., T, ·)."""
+    """Repeat what is one per window of H steps at each of them: (..., K, ·) -> (..., T, ·)."""
     return Belief(*(part.repeat_interleave(window, dim=-2)[..., :num_steps, :] for part in belief))
 
 

@@ -2,16 +2,26 @@
 
 from dataclasses import dataclass
 
+from tdlib.core.facts import MIXED
 from tdlib.models.beliefs.compositions import AcRKN
 from tdlib.models.beliefs.filter_model import FilterModel
 from tdlib.models.beliefs.options import BeliefOptions
+from tdlib.models.family import Shown, family_of
 
 
 @dataclass(frozen=True)
 class AcRKNOptions(BeliefOptions):
-    """Options of Ac-RKN as a baseline of MTS3; in its own paper `num_basis` 15, `band` 3, `identity`, `norm` unit."""
+    """Options of Ac-RKN as a baseline of MTS3, with as many weights; as published there, `BeliefOptions(norm="post")`.
+
+    In its own paper `num_basis` is 15, `band` 3, `norm` unit, and `identity` is added.
+    """
 
     norm: str = "post"
+    latent_dim: int = 16
+    hidden_dim: int = 96
+    control_hidden_dim: int = 96
+    decoder_hidden_dim: int = 96
+    mask_window: int = 10
 
 
 class AcRKNModel(FilterModel):
@@ -28,3 +38,7 @@ class AcRKNModel(FilterModel):
     Options = AcRKNOptions
     Network = AcRKN
     label = "Ac-RKN"
+    shown = Shown(on_page=(("baseline", "none", "20"), ("multi_resolution", "flow", MIXED)))
+
+
+FAMILY = family_of(AcRKNModel)

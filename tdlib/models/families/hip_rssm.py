@@ -1,11 +1,31 @@
 """HiP-RSSM: the filter of Ac-RKN with a task that is read once off what is known of the past."""
 
+from dataclasses import dataclass
+
 from torch import Tensor
 
 from tdlib.models.beliefs.belief import Belief
 from tdlib.models.beliefs.compositions import HiPRSSM
 from tdlib.models.beliefs.filter_model import FilterModel
 from tdlib.models.beliefs.options import HiPRSSMOptions
+from tdlib.models.family import family_of
+
+
+@dataclass(frozen=True)
+class HiPRSSMModelOptions(HiPRSSMOptions):
+    """Options of HiP-RSSM with as many weights as MTS3; nothing of what is masked leaks into its task.
+
+    The published baseline is `HiPRSSMOptions()`.
+    """
+
+    latent_dim: int = 12
+    hidden_dim: int = 64
+    control_hidden_dim: int = 64
+    set_hidden_dim: int = 96
+    decoder_hidden_dim: int = 96
+    mask_window: int = 10
+    context_length: int = 20
+    both_ends: bool = True
 
 
 class HiPRSSMModel(FilterModel):
@@ -16,17 +36,20 @@ class HiPRSSMModel(FilterModel):
 
     Args:
         spec: State and action sizes and units of the environment.
-        options: See `HiPRSSMOptions`.
+        options: See `HiPRSSMModelOptions`.
 
     Source:
         Shaj et al. (2022), Hidden parameter recurrent state space models; seed 004.
     """
 
-    Options = HiPRSSMOptions
+    Options = HiPRSSMModelOptions
     Network = HiPRSSM
     label = "HiP-RSSM"
-    options: HiPRSSMOptions
+    options: HiPRSSMModelOptions
     network: HiPRSSM
 
     def task(self, observations: Tensor, inputs: Tensor, valid: Tensor) -> Belief | None:
         return self.network.task(observations, inputs, valid)
+
+
+FAMILY = family_of(HiPRSSMModel)

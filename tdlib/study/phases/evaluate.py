@@ -73,6 +73,8 @@ def evaluate_environment(run: Run, env: str, chosen: Selection | None = None) ->
             shown: dict[str, dict[str, object]] = {"points": {"rates": rates}, "rollout": {"keep": kept[model].add}}
             if (steps := run.preset.evaluation.num_steps) is not None:
                 shown["dt_generalization"] = {"num_steps": steps}
+            if (horizon := run.preset.evaluation.imagined) is not None:
+                shown["imagined"] = {"horizon": horizon}
             parts = []
             for factor in dict.fromkeys(friction_of(arm) for arm, _ in members):
                 tested = [member for member in members if friction_of(member[0]) == factor]

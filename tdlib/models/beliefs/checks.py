@@ -1,0 +1,48 @@
+"""Beliefs and evidence made by hand: what would make no Gaussian is refused with its value.
+
+Models do not ask: their variances are positive by construction, and stacked programs may not look at values.
+"""
+
+import torch
+from torch import Tensor
+
+from tdlib.models.beliefs.belief import Belief
+from tdlib.models.beliefs.conditioning import Evidence, evidence
+
+
+def checked_belief(mean: Tensor, upper: Tensor, lower: Tensor, side: Tensor) -> Belief:
+    """Return N(mean, Σ): (..., 2d), and (..., d) each.
+
+    Raises:
+        ValueError: If shapes do not match, a number is not finite, or Σ is not positive definite.
+    """
+    shape, d = mean.shape[:-1], mean.shape[-1] // 2
+    for name, part in (("upper", upper), ("lower", lower), ("side", side)):
+        if mean.shape[-1] != 2 * d or part.shape != (*shape, d):
+            raise ValueError(f"{name} must be {(*shape, d)} beside a mean {tuple(mean.shape)}, got {tuple(part.shape)}")
+    if not all(x.isfinite().all() for x in (mean, upper, lower, side)):
+        raise ValueError("mean and covariance must be finite, got others")
+    least, room = float(torch.minimum(upper, lower).min()), float((upper * lower - side**2).min())
+    if least <= 0 or room <= 0:
+        raise ValueError(f"upper, lower and upper·lower − side² must be positive, got {least:g} and {room:g}")
+    return Belief(mean, torch.cat([upper, lower, side], dim=-1))
+
+
+def checked_evidence(observed: Tensor, variance: Tensor, valid: Tensor | None = None) -> Evidence:
+    """As `evidence`: (..., n), (..., n), (...) bool; a row of which nothing is valid says nothing.
+
+    Raises:
+        ValueError: If shapes do not match, or a variance of what is valid is not positive and finite.
+    """
+    if variance.shape != observed.shape:
+        raise ValueError(f"variance must be {tuple(observed.shape)} as observed is, got {tuple(variance.shape)}")
+    if valid is not None and (valid.shape != observed.shape[:-1] or valid.dtype != torch.bool):
+        shape = tuple(observed.shape[:-1])
+        raise ValueError(f"valid must be {shape} of bool, got {tuple(valid.shape)} of {valid.dtype}")
+    counted = variance if valid is None else variance[valid]
+    wrong = counted[~((counted > 0) & counted.isfinite())]
+    if wrong.numel():
+        raise ValueError(f"variance must be positive and finite, got {float(wrong[0]):g}")
+    if valid is not None:  # what is not valid may be anything
+        observed, variance = (torch.where(valid.unsqueeze(-1), x, torch.ones_like(x)) for x in (observed, variance))
+    return evidence(observed, variance, valid)

@@ -1,0 +1,71 @@
+"""Dynamics models with a spread but without a belief: a memory that reads rows, and a decoder with two heads."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from tdlib.models.beliefs.forms import TOLD
+from tdlib.models.beliefs.levels import Predicted
+from tdlib.models.beliefs.model import arms_of
+from tdlib.models.beliefs.options import BeliefOptions
+from tdlib.models.beliefs.recurrent import RecurrentBaseline
+from tdlib.models.beliefs.sequence_model import SequenceModel
+
+
+@dataclass(frozen=True)
+class MemoryOptions(BeliefOptions):
+    """Options of memories with a spread; those of a matrix, a first belief or a set have no effect.
+
+    Args:
+        memory_dim: Length of the memory.
+    """
+
+    forms: ClassVar[tuple[str, ...]] = TOLD
+    latent_dim: int = 16
+    hidden_dim: int = 48
+    decoder_hidden_dim: int = 64
+    mask_window: int = 10
+    memory_dim: int = 44
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.memory_dim < 1:
+            raise ValueError(f"memory_dim must be >= 1, got {self.memory_dim}")
+
+
+def memory_network(memory: Callable[[int, int], nn.Module]) -> Callable[..., RecurrentBaseline]:
+    """Return what builds the network around a memory from sizes and options."""
+
+    def build(observation_dim: int, action_dim: int, options: MemoryOptions) -> RecurrentBaseline:
+        sizes = options.latent_dim, options.hidden_dim, options.memory_dim, options.decoder_hidden_dim
+        return RecurrentBaseline(observation_dim, action_dim, memory, *sizes)
+
+    return build
+
+
+class MemoryModel(SequenceModel):
+    """m_k = memory(m_{k−1}, o_k or zero, a_k),   o' ~ N(W m, softplus(V m)); what is not seen is a zero.
+
+    It is trained as models with beliefs are, on the same masks and the same loss.
+
+    Args:
+        spec: State and action sizes and units of the environment.
+        options: See `MemoryOptions`.
+
+    Source:
+        Shaj et al. (2023), MTS3, baselines.
+    """
+
+    Options = MemoryOptions
+    ARMS = arms_of(TOLD)
+    options: MemoryOptions
+    network: RecurrentBaseline
+
+    def filtered(
+        self, observations: Tensor, inputs: Tensor, valid: Tensor, delta_t: Tensor, exists: Tensor | None = None
+    ) -> Predicted:
+        del delta_t  # told by the inputs, if at all
+        mean, variance = self.network(observations, inputs, valid, exists)
+        return Predicted(mean, variance)
