@@ -1,4 +1,4 @@
-"""Which column of a log is what: declared, named as in seed 001, told by the format, or guessed by its name and said."""
+"""Which column of a log is what: declared, named as in seed 001, told by the format, or guessed from names and said."""
 
 import difflib
 import re
