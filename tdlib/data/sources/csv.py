@@ -18,6 +18,7 @@ from tdlib.core.files import write_text
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.data.schema import DatasetError, TransitionDataset
 from tdlib.data.sources.csv_text import CsvStyle, bad_cell, read_csv_text
+from tdlib.data.sources.files import in_numeric_order
 from tdlib.data.sources.logs import CellError, make_set
 from tdlib.data.sources.recording import STATE_GROUPS, Columns, Reading
 
@@ -84,7 +85,7 @@ def csv_files(path: Path | str | Sequence[Path | str]) -> list[Path]:
     if isinstance(path, str | Path):
         path = Path(path)
         found = [file for file in path.glob("*.csv") if not file.name.startswith(".")] if path.is_dir() else [path]
-        files = sorted(found, key=_in_numeric_order)
+        files = sorted(found, key=lambda file: in_numeric_order(file.name))
     else:
         files = [Path(p) for p in path]
     for file in files:
@@ -93,11 +94,6 @@ def csv_files(path: Path | str | Sequence[Path | str]) -> list[Path]:
     if not files:
         raise DatasetError(f"path must be a CSV file or a folder with .csv files, got {str(path)!r}")
     return files
-
-
-def _in_numeric_order(file: Path) -> list[tuple[int, str]]:
-    """Sort key by which `traj_10.csv` comes after `traj_9.csv`."""
-    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", file.name)]
 
 
 def export_csv(dataset: TransitionDataset, folder: Path | str) -> Path:

@@ -77,7 +77,7 @@ def make_set(recordings: Sequence[Recording], reading: Reading, kind: str) -> Tr
         _episode(recordings[place], place, times, rows, roles, order, scales, spec, frequency, kept)
         for place, times, rows in parts
     ]
-    notes = [str(report), *_what_angles(spec, reading), *dict.fromkeys(notes)]
+    notes = [str(report), *_what_angles(spec, reading), *_what_units(roles, spec, reading), *dict.fromkeys(notes)]
     attributes: dict[str, str | int | float] = {
         "policy": "logged",
         "imported_from": kind,
@@ -352,6 +352,17 @@ def _what_angles(spec: EnvironmentSpec, reading: Reading) -> list[str]:
         (spec.state_names[p], spec.state_names[v]) for p, v in zip(spec.position_dims, spec.velocity_dims, strict=True)
     ]
     return [*said, f"position and velocity, paired in order: {pairs or 'none'}"]
+
+
+def _what_units(roles: Roles, spec: EnvironmentSpec, reading: Reading) -> list[str]:
+    """Say which units nobody named; nothing is computed with them but degrees, which are made radians."""
+    if reading.spec is not None:
+        return []
+    units = dict(zip(roles.states, spec.state_units, strict=True))
+    taken = {name: unit for name, unit in units.items() if not (reading.units.get(name) or unit_of(name))}
+    turned = [name for name in roles.states if (reading.units.get(name) or unit_of(name)) in RADIANS]
+    said = [f"units that neither names nor the caller told: {taken}"] if taken else []
+    return [*said, f"degrees made radians: {turned}"] if turned else said
 
 
 def _roles_by_column(roles: Roles, spec: EnvironmentSpec, order: Sequence[int]) -> dict[str, str]:

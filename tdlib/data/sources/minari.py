@@ -27,6 +27,7 @@ from tdlib.core.time_grid import delta_t_of
 from tdlib.data.observations import observe, state_from_observation
 from tdlib.data.schema import PARAMETERS, DatasetError, TransitionDataset, check_dataset
 from tdlib.data.sources.logs import rows_of_states
+from tdlib.data.sources.recording import AS_FOUND, Reading
 from tdlib.data.storage import check_rate, spec_from_json
 from tdlib.envs import ENVIRONMENTS, make_environment
 from tdlib.systems import SYSTEMS
@@ -165,6 +166,11 @@ def import_minari(
         rows = [_foreign_episode(episode, spec, control_frequency) for episode in episodes]
     attributes = {"policy": str(metadata.get("algorithm_name", "unknown")), "imported_from": "Minari"}
     return check_dataset(TransitionDataset.from_episodes(rows, spec, control_frequency, attributes), path.name)
+
+
+def read_minari_log(path: Path | str, reading: Reading = AS_FOUND) -> TransitionDataset:
+    """Read a Minari data set as `import_minari` does, told its environment and rate by a `Reading`."""
+    return import_minari(path, spec=reading.spec, control_frequency=reading.control_frequency)
 
 
 def _own_set(

@@ -78,6 +78,9 @@ class Reading:
                 raise ValueError(f"columns[{key!r}] must name one column, got {names!r}")
 
 
+AS_FOUND = Reading()
+
+
 def shortened(names: Sequence[str], most: int = 12) -> str:
     """List names for a message, the first ones of many."""
     more = f" and {len(names) - most} more" if len(names) > most else ""

@@ -77,7 +77,7 @@ def find_roles(
     notes: tuple[str, ...] = ()
     mapping = declared or by_format
     if mapping:
-        found = {key: (value,) if isinstance(value, str) else tuple(value) for key, value in mapping.items()}
+        found = {key: _expanded((value,) if isinstance(value, str) else value, names) for key, value in mapping.items()}
         _check_declared(found, names, source)
         if TIMESTAMP not in found and (guessed := _guess(names, (TIMESTAMP,))[TIMESTAMP]):
             found[TIMESTAMP] = guessed[:1]
@@ -127,6 +127,15 @@ def _guess(names: Sequence[str], groups: Sequence[str]) -> dict[str, tuple[str, 
         if group is not None:
             found[group].append(name)
     return {group: tuple(columns) for group, columns in found.items()}
+
+
+def _expanded(declared: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """Columns of a mapping; an array's name stands for all of its own, `q` for `q_0`, `q_1`, ... or `q.elbow`, ..."""
+    found: list[str] = []
+    for name in declared:
+        parts = [] if name in names else [x for x in names if re.fullmatch(rf"{re.escape(name)}(_\d+|\..+)", x)]
+        found += parts or [name]
+    return tuple(found)
 
 
 def _check_declared(found: Mapping[str, tuple[str, ...]], names: Sequence[str], source: str) -> None:
