@@ -71,9 +71,8 @@ def signals_end() -> Iterator[None]:
 
 def end_group(process: subprocess.Popen) -> None:
     """End a process that leads a group, and all that it started there, as Ctrl-C in a terminal would."""
-    for number in (signal.SIGINT, signal.SIGKILL):
+    for number in (signal.SIGINT, signal.SIGKILL):  # the second also for those whom the shell lets ignore the first
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(PATIENCE)
-            return
