@@ -28,6 +28,7 @@ GROUPS = {
     "scaling": "Unit costs",
     "live": "Live figures of the notebooks",
     "browser": "The explorer on the page",
+    "logs": "Reading a log",
 }
 
 

@@ -245,6 +245,7 @@ def _episode(
     states[:, order] = found
     del found
     state, next_state = rows_of_states(states, spec)
+    del states  # of a long log each copy counts
     acting = np.arange(len(times))[rows][:-1]  # the last row's inputs lead nowhere
     inputs = _numbers(recording, place, roles.groups["ctrl"], acting)
     length = len(state)
