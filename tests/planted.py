@@ -5,6 +5,7 @@ parameters some percent off, which errs as a well trained network does; each fau
 """
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -14,7 +15,7 @@ from tdlib.core.specs import EnvironmentSpec
 from tdlib.data import TransitionDataset
 from tdlib.data.schema import continue_angles
 
-RATE, EPISODES, ROWS, SUBSTEPS = 20.0, 6, 150, 4
+RATE, EPISODES, ROWS, SUBSTEPS = 20.0, 5, 120, 2
 DELTA_T = 1 / RATE
 
 
@@ -75,6 +76,7 @@ def spec_of(name):
     )  # fmt: skip
 
 
+@functools.cache
 def record(name, seed, noise, *, rate=RATE, jitter=0.0, late=0.0, fast=0.0):
     """Simulate a log: an input drawn for every row, sensors with noise in units of the change over one row.
 

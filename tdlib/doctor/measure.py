@@ -25,6 +25,7 @@ STEPS = (0.5, 1.0, 2.0)  # in units of the log's interval
 LIMIT_STEP = 1e-2  # of the interval; what the increment of a field is taken over
 WINDOW = 10  # rows over which positions are compared with their velocities
 KNOWN_NOISE = 0.5  # share of a change that is noise, above which a dimension says nothing of the model
+FAR = 4.0  # squared error of a row over the squared change, above which rows count as equally wrong
 PASTS = 512  # rows whose past is asked for, of models that remember
 DEGREE = math.pi / 180
 ROTATION = ("rad", "rad/s", "deg", "deg/s")
@@ -127,7 +128,7 @@ def measure(
     def squared(predicted: Tensor) -> Tensor:
         """Errors by row, (N,)."""
         apart = (continued(predicted, target, spec) - target) / size.clamp(min=1e-300)
-        return apart[:, used].square().mean(dim=-1)
+        return apart[:, used].square().mean(dim=-1).nan_to_num(nan=math.inf)
 
     asked = ask(rows.state, rows.action, rows.delta_t)
     moved = continued(asked, rows.state, spec) - rows.state
@@ -163,13 +164,19 @@ def measure(
         correlation=correlation,
         scale=scale,
         tried={name: _root(errors) for name, errors in found.items()},
-        sure={name: _standard_errors(own - errors) for name, errors in found.items()},
+        sure={name: _standard_errors(own.clamp(max=FAR) - errors.clamp(max=FAR)) for name, errors in found.items()},
         shift=shift,
         response=_ratio(steps[2.0] - steps[0.5], steps[1.0], size, used),
         defect=math.nan if rows.context is not None else _root(_half_steps(ask, rows, asked, unit, used, spec)),
         pace=pace_of(dataset),
         jumps=jumps_of(dataset),
     )
+
+
+def precision_of(model: Model) -> torch.dtype:
+    """The precision that a model computes in: that of its weights; double where it has none."""
+    weights = next(model.parameters(), None) if isinstance(model, torch.nn.Module) else None
+    return torch.float64 if weights is None else weights.dtype
 
 
 def noise_of(dataset: TransitionDataset) -> np.ndarray:
@@ -262,9 +269,11 @@ def _half_steps(
 
 
 def _asker(model: Model, rows: _Rows) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    precision = precision_of(model)
+
     def ask(state: Tensor, action: Tensor, delta_t: Tensor) -> Tensor:
         query = Query(state[None], action[None, :, None], delta_t[None, :, None], rows.context)
-        (found,) = predict_queries(model, [query], dtype=torch.float64)
+        (found,) = predict_queries(model, [query], dtype=precision)
         return found[0, :, -1]
 
     return ask

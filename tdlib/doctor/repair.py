@@ -14,6 +14,7 @@ import torch
 from tdlib.core.specs import continued
 from tdlib.data import DatasetError, TransitionDataset
 from tdlib.data.decimate import decimate
+from tdlib.doctor.measure import precision_of
 from tdlib.models import NewtonIncrement, RecurrentRollout, RescaledIncrement
 from tdlib.speed import Model, has_memory
 
@@ -60,6 +61,7 @@ def _errors(model: Model, log: TransitionDataset, h: float) -> dict[str, float]:
         torch.from_numpy(np.ascontiguousarray(column[::step]))
         for column in (log.state, log.action, log.delta_t, log.next_state)
     )
+    precision = precision_of(model)
     size = (target - state).square().mean(dim=0)
     moving = size > 0
     repaired: dict[str, Callable] = {
@@ -72,7 +74,8 @@ def _errors(model: Model, log: TransitionDataset, h: float) -> dict[str, float]:
     found["limit"] = float((1 - h / delta_t).square().mean().sqrt())
     with torch.no_grad():
         for name, each in repaired.items():
-            apart = continued(each(state, action, delta_t), target, log.spec) - target
+            answer = each(*(x.to(precision) for x in (state, action, delta_t))).double()
+            apart = continued(answer, target, log.spec) - target
             found[name] = float((apart.square().mean(dim=0) / size)[moving].mean().sqrt())
     return found
 

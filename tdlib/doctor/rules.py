@@ -16,6 +16,7 @@ OTHER_RATE = 0.02  # relative; between a label and the stamps
 OTHER_PACE = 0.06  # relative; the trapezoid of velocities errs by some percent at slow rates
 OTHER_SCALE = 0.1  # relative; parameters that were learned some percent off do as much
 REMOVED = 0.05  # of the change; what a repair must take off an error, in quadrature
+SCALES, MOST_LEFT = ("scaled", "proportional"), 0.7  # share of an error that a scale may leave to count as its repair
 SURE = 5.0  # standard errors
 REPAIRED = 0.5  # an error above is not that of a repaired model
 EQUAL = 0.9  # two errors whose ratio lies above are equal
@@ -86,6 +87,8 @@ def repairs(findings: Findings, trial: str) -> bool:
         return False
     after, before = findings.tried[trial], findings.error
     removed = math.sqrt(max(before**2 - after**2, 0.0))
+    if trial in SCALES and after > MOST_LEFT * before:
+        return False  # any error that nothing explains makes a smaller scale fit a little better
     return removed >= REMOVED and findings.sure[trial] >= SURE and after <= max(REPAIRED, TOLD * findings.floor)
 
 
@@ -316,8 +319,8 @@ RULES = (
     Rule(
         "input clock",
         _shifted(whole=False),
-        "Inputs act later than the log says, by part of a row: two clocks that differ.",
-        "Correct the offset before topics are aligned, then hold commands as they acted.",
+        "Inputs act later than the log says, by part of a row: two clocks that differ, or an actuator that lags.",
+        "Correct the offset before topics are aligned, or give the model what acted a part of a row before.",
         repair="shifted",
     ),
     Rule(
