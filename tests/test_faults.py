@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import json
 import math
 import os
 import subprocess
@@ -21,10 +22,12 @@ from tdlib.core.files import parse_yaml
 from tdlib.core.specs import state_difference, wrap_state
 from tdlib.data import DatasetError, collect_random, load_dataset, save_dataset
 from tdlib.envs import SYSTEMS, FixedFrequencyWrapper, make_environment
+from tdlib.grid.batch import execute
 from tdlib.grid.owner import Ended, RunningError, end_group, only_owner, signals_end
 from tdlib.models import NewtonIncrement, RecurrentRollout, RescaledIncrement, build_model
 from tdlib.planning import CEM, MPPI, BoxInputs, CategoricalInputs, fresh_start
 from tdlib.planning.registry import PLANNERS
+from tdlib.publish.edition import pack
 from tdlib.study.presets import PRESET_FOLDER, PresetError, load_preset
 
 PENDULUM = SYSTEMS["Pendulum-v1"]
@@ -368,7 +371,8 @@ def test_a_stranger_s_file_is_refused_without_being_unpacked(small, tmp_path, ed
 
 def test_a_run_has_one_owner_and_a_dead_one_owns_nothing(tmp_path):
     code = (
-        "import sys, time; from pathlib import Path; from tdlib.grid.owner import only_owner\n"
+        "import sys, time; from pathlib import Path; from tdlib.grid.batch import execute
+from tdlib.grid.owner import only_owner\n"
         "with only_owner(Path(sys.argv[1])):\n    print('mine', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
@@ -406,3 +410,35 @@ def test_a_signal_ends_the_block_and_a_group_ends_as_one():
     else:
         # without an init that reaps, a zombie is all that may be left
         assert "Z" in open(f"/proc/{child}/stat").read().rpartition(")")[2].split()[0]
+
+
+# --- kernels and editions -------------------------------------------------------------------------------------------------------
+
+
+def test_half_a_notebook_that_a_killed_job_left_is_no_page(tmp_path):
+    empty = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "00_whole.ipynb").write_text(empty)
+    (tmp_path / "run" / ".00_whole.4711.ipynb").write_text(empty[:20])
+    (tmp_path / "results").mkdir()
+    pack(tmp_path / "run", tmp_path / "results", tmp_path / "edition")
+    assert [path.name for path in (tmp_path / "edition" / "notebooks").iterdir()] == ["00_whole.ipynb"]
+
+
+def test_a_kernel_takes_no_port_and_leaves_no_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    cell = {"cell_type": "code", "execution_count": None, "id": "a", "metadata": {}, "outputs": [], "source": CONNECTED}
+    kernel = {"name": "python3", "display_name": "p", "language": "python"}
+    book = {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    (tmp_path / "a.ipynb").write_text(json.dumps(book))
+    execute(tmp_path / "a.ipynb", tmp_path / "out.ipynb", {}, tmp_path)
+    (output,) = json.loads((tmp_path / "out.ipynb").read_text())["cells"][0]["outputs"]
+    assert "".join(output["text"]).strip() == "ipc"
+    assert not list(tmp_path.glob("td-*"))
+
+
+CONNECTED = """
+import json
+from ipykernel.connect import get_connection_file
+print(json.load(open(get_connection_file()))["transport"])
+"""
