@@ -371,8 +371,7 @@ def test_a_stranger_s_file_is_refused_without_being_unpacked(small, tmp_path, ed
 
 def test_a_run_has_one_owner_and_a_dead_one_owns_nothing(tmp_path):
     code = (
-        "import sys, time; from pathlib import Path; from tdlib.grid.batch import execute
-from tdlib.grid.owner import only_owner\n"
+        "import sys, time; from pathlib import Path; from tdlib.grid.owner import only_owner\n"
         "with only_owner(Path(sys.argv[1])):\n    print('mine', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
@@ -412,7 +411,7 @@ def test_a_signal_ends_the_block_and_a_group_ends_as_one():
         assert "Z" in open(f"/proc/{child}/stat").read().rpartition(")")[2].split()[0]
 
 
-# --- kernels and editions -------------------------------------------------------------------------------------------------------
+# --- kernels and editions -------------------------------------------------------------------------------------------
 
 
 def test_half_a_notebook_that_a_killed_job_left_is_no_page(tmp_path):

@@ -100,7 +100,7 @@ class ForkingProvisioner(LocalProvisioner):
 class SocketKernelManager(AsyncKernelManager):
     """Jupyter's kernel manager, over sockets in a folder of its own.
 
-    Ports are chosen, released, and bound later: of jobs that start together one takes another's. A path is nobody else's.
+    Ports are chosen, released, and bound later: of jobs that start together one takes another's. A path is its own.
     """
 
     def __init__(self, **options: Any):
