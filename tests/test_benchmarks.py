@@ -59,7 +59,9 @@ def test_the_truth_of_systems_is_timed_by_transitions(monkeypatch):
     assert found[0].ours > found[1].ours  # a formula against eighty evaluations of the forces
 
 
-NAMES = ["training", "planning", "mpc", "truth", "collection", "evaluation", "scaling", "mts3", "live", "browser"]
+NAMES = [
+    "training", "planning", "mpc", "truth", "collection", "evaluation", "scaling", "mts3", "live", "browser", "logs",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 # the same safe subset of YAML read and written in C: a run opens thousands of small descriptions
-_SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SAFE_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SAFE_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -47,13 +47,31 @@ def write_bytes(path: Path | str, content: bytes) -> Path:
     return Path(path)
 
 
+class _EachKeyOnce(_SAFE_LOADER):
+    """The safe loader, without its habit of keeping the last of two values of one key."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen: dict[Any, yaml.Node] = {}
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str | int | float) and key in seen:
+                first, again = seen[key].start_mark.line + 1, key_node.start_mark.line + 1
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} must be given once, got it in lines {first} and {again}"
+                )
+            seen[key if isinstance(key, str | int | float) else id(key_node)] = key_node
+        return super().construct_mapping(node, deep)
+
+
 def parse_yaml(text: str) -> Any:
     """Read a YAML text; only plain values can come out of it.
 
     Raises:
-        yaml.YAMLError: If it is no YAML, or asks for anything but plain values.
+        yaml.YAMLError: If it is no YAML, gives a key twice, or asks for anything but plain values.
     """
-    return yaml.load(text, Loader=_SAFE_LOADER)
+    return yaml.load(text, Loader=_EachKeyOnce)
 
 
 def yaml_text(content: object) -> str:

@@ -5,6 +5,7 @@ import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 def is_import_path(name: str) -> bool:
@@ -20,6 +21,22 @@ def importable(folder: Path) -> Iterator[None]:
         yield
     finally:
         sys.path.remove(str(folder))
+
+
+def optional_module(name: str, extra: str) -> Any:
+    """Import a module of a package that only some need.
+
+    Args:
+        name: For example "mcap.reader".
+        extra: The name in `optional-dependencies` that brings it.
+
+    Raises:
+        ImportError: If it is missing; the message says how to get it.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(f"{name} is needed for this and missing: pip install 'tdlib[{extra}]'") from error
 
 
 def import_object(path: str) -> object:

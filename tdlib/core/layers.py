@@ -10,6 +10,7 @@ LAYERS = (
     "training",
     "planning",
     "evaluation",
+    "doctor",
     "figures",
     "study",
     "dynamics_model_training",

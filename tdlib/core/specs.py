@@ -216,6 +216,29 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(x) for x in value) if isinstance(value, tuple | list) else value
 
 
+def require_real(state: Tensor, name: str = "state") -> None:
+    """Refuse a tensor of whole numbers, to whose kind an interval in seconds would be rounded.
+
+    Raises:
+        TypeError: If it is one.
+    """
+    if not state.is_floating_point():
+        raise TypeError(f"{name} must hold real numbers (float32 or float64), got {state.dtype}; use {name}.double()")
+
+
+def continued(state: Tensor, start: Tensor, spec: EnvironmentSpec) -> Tensor:
+    """Shift the angles of a state by whole turns to where they are nearest to those of its start: (..., D) twice.
+
+    What was not more than half a turn away stays bit for bit.
+    """
+    if not spec.angle_dims:
+        return state
+    columns = list(state.unbind(dim=-1))
+    for i in spec.angle_dims:
+        columns[i] = columns[i] - 2 * torch.pi * ((columns[i] - start[..., i]) / (2 * torch.pi)).round()
+    return torch.stack(columns, dim=-1)
+
+
 def wrap_angle(angle: Tensor) -> Tensor:
     """Map angles [rad] to (-pi, pi]."""
     return -torch.remainder(torch.pi - angle, 2 * torch.pi) + torch.pi

@@ -102,7 +102,12 @@ class TransitionDataset:
     ) -> "TransitionDataset":
         """Join episodes in order: each has the columns of `FIELDS`, (P,) `parameters` if any, and what else is kept."""
         extras = [name for name in episodes[0] if name not in FIELDS and name != PARAMETERS]
-        columns: dict[str, Any] = {name: np.concatenate([episode[name] for episode in episodes]) for name in FIELDS}
+
+        def joined(name: str) -> np.ndarray:
+            parts = [episode[name] for episode in episodes]
+            return parts[0] if len(parts) == 1 else np.concatenate(parts)  # a long log is not held twice
+
+        columns: dict[str, Any] = {name: joined(name) for name in FIELDS}
         return cls(
             **columns,
             episode_offsets=np.concatenate([[0], np.cumsum([len(episode["t"]) for episode in episodes])]),
@@ -110,7 +115,7 @@ class TransitionDataset:
             control_frequency=control_frequency,
             attributes=attributes,
             parameters=np.stack([e[PARAMETERS] for e in episodes]) if PARAMETERS in episodes[0] else None,
-            extras={name: np.concatenate([episode[name] for episode in episodes]) for name in extras},
+            extras={name: joined(name) for name in extras},
         )
 
     def __len__(self) -> int:

@@ -9,15 +9,15 @@ every episode and a group `extras` of further columns; and attributes on the roo
 import hashlib
 import json
 import math
-import os
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 import tdlib
-from tdlib.core.files import atomic_path
+from tdlib.core.hdf5 import plain_value, read_column, read_hdf5, written_hdf5
 from tdlib.core.specs import EnvironmentSpec, spec_from_values, spec_values
 from tdlib.core.time_grid import TOLERANCE, delta_t_of
 from tdlib.data.schema import (
@@ -34,6 +34,7 @@ SCHEMA = "tdlib transitions"
 EXTRAS = "extras"
 PACKAGES = ("numpy", "torch", "gymnasium", "stable-baselines3", "h5py")
 COMPRESSION = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+NEEDED = ("content_hash", "kind", "control_frequency", "spec")  # attributes that a set cannot be read without
 RESERVED = ("schema", "schema_version", "content_hash", "kind", "control_frequency", "spec", "units", "versions")
 
 
@@ -70,38 +71,38 @@ def _optional(dataset: TransitionDataset) -> dict[str, np.ndarray]:
 
 
 def save_dataset(dataset: TransitionDataset, path: Path | str) -> Path:
-    """Write a set to an HDF5 file: checked first, written beside, synced, renamed.
+    """Write a set to an HDF5 file: checked first, made in memory, written beside, synced, renamed.
 
     Raises:
-        DatasetError: If the set breaks the schema; nothing is written then.
+        DatasetError: If the set breaks the schema, or an attribute is not plain; nothing is written then.
+        OSError: If it cannot be written; the file that was there stays.
     """
     path = Path(path)
     check_dataset(dataset, path.name)
     spec = dataset.spec
     units = {"state": spec.state_units, "action": "index" if spec.discrete else spec.input_units}
     units |= {"t": "s", "delta_t": "s", "exit_time": "s"}
-    with atomic_path(path) as temporary:
-        with h5py.File(temporary, "w") as file:
-            for name, (_, text) in FIELDS.items():
-                stored = file.create_dataset(name, data=getattr(dataset, name), **COMPRESSION)
-                stored.attrs["meaning"] = text
-            file.create_dataset("episode_offsets", data=dataset.episode_offsets)
-            file.create_dataset("episode_id", data=dataset.episode_id)
-            for name, values in _optional(dataset).items():
-                file.create_dataset(name, data=values, **COMPRESSION)
-            for key, value in dataset.attributes.items():
-                if key not in RESERVED:
-                    file.attrs[key] = value
-            file.attrs["schema"] = SCHEMA
-            file.attrs["schema_version"] = SCHEMA_VERSION
-            file.attrs["env_id"] = spec.name
-            file.attrs["kind"] = dataset.kind
-            frequency = dataset.control_frequency
-            file.attrs["control_frequency"] = math.nan if frequency is None else frequency
-            file.attrs["spec"] = _spec_text(dataset)
-            file.attrs["units"] = json.dumps(units)
-            file.attrs["versions"] = json.dumps(package_versions())
-            file.attrs["content_hash"] = content_hash(dataset)
+    with written_hdf5(path) as file:
+        for name, (_, text) in FIELDS.items():
+            stored = file.create_dataset(name, data=getattr(dataset, name), **COMPRESSION)
+            stored.attrs["meaning"] = text
+        file.create_dataset("episode_offsets", data=dataset.episode_offsets)
+        file.create_dataset("episode_id", data=dataset.episode_id)
+        for name, values in _optional(dataset).items():
+            file.create_dataset(name, data=values, **COMPRESSION)
+        for key, value in dataset.attributes.items():
+            if key not in RESERVED:
+                _store_attribute(file, key, value)
+        file.attrs["schema"] = SCHEMA
+        file.attrs["schema_version"] = SCHEMA_VERSION
+        file.attrs["env_id"] = spec.name
+        file.attrs["kind"] = dataset.kind
+        frequency = dataset.control_frequency
+        file.attrs["control_frequency"] = math.nan if frequency is None else frequency
+        file.attrs["spec"] = _spec_text(dataset)
+        file.attrs["units"] = json.dumps(units)
+        file.attrs["versions"] = json.dumps(package_versions())
+        file.attrs["content_hash"] = content_hash(dataset)
     return path
 
 
@@ -147,15 +148,12 @@ def read_attributes(path: Path | str) -> dict:
         DatasetError: If the file cannot be read or has another schema.
     """
     path = Path(path)
-    if not path.is_file():
-        raise DatasetError(f"path must be an existing HDF5 file, got {os.fspath(path)!r}")
-    try:
-        with h5py.File(path, "r") as file:
-            attributes = {key: _plain(value) for key, value in file.attrs.items()}
-    except OSError as error:
-        raise DatasetError(f"path must be a complete HDF5 file, got {os.fspath(path)!r}: {error}") from error
-    if attributes.get("schema") != SCHEMA or attributes.get("schema_version") != SCHEMA_VERSION:
-        found = f"{attributes.get('schema')!r} version {attributes.get('schema_version')!r}"
+    with read_hdf5(path, DatasetError) as file:
+        attributes = {key: plain_value(value) for key, value in file.attrs.items()}
+    schema, found_version = attributes.get("schema"), attributes.get("schema_version")
+    if not (isinstance(schema, str) and schema == SCHEMA and isinstance(found_version, int | np.integer)
+            and found_version == SCHEMA_VERSION):  # fmt: skip
+        found = f"{schema!r} version {found_version!r}"
         raise DatasetError(f"path {path.name}: schema must be {SCHEMA!r} version {SCHEMA_VERSION}, got {found}")
     return attributes
 
@@ -176,18 +174,23 @@ def _spec_text(dataset: TransitionDataset) -> str:
 def _read(path: Path) -> TransitionDataset:
     attributes = read_attributes(path)
     names = (*FIELDS, "episode_offsets", "episode_id")
-    try:
-        with h5py.File(path, "r") as file:
-            missing = [name for name in names if name not in file]
-            if missing:
-                raise DatasetError(f"path {path.name}: fields must include {list(names)}, missing {missing}")
-            columns = {name: file[name][()] for name in names}
-            columns[PARAMETERS] = file[PARAMETERS][()] if PARAMETERS in file else None
-            columns[EXTRAS] = {name: stored[()] for name, stored in file.get(EXTRAS, {}).items()}
+    with read_hdf5(path, DatasetError) as file:
+        missing = [name for name in names if name not in file] + [key for key in NEEDED if key not in attributes]
+        if missing:
+            raise DatasetError(f"path {path.name}: fields must include {[*names, *NEEDED]}, missing {missing}")
+        offsets = read_column(file, "episode_offsets")
+        num_rows = int(offsets[-1]) if len(offsets) else 0
+        columns: dict[str, Any] = {name: read_column(file, name, num_rows) for name in FIELDS}
+        columns |= {"episode_offsets": offsets, "episode_id": read_column(file, "episode_id", len(offsets) - 1)}
+        columns[PARAMETERS] = read_column(file, PARAMETERS, len(offsets) - 1) if PARAMETERS in file else None
+        extras = file[EXTRAS] if isinstance(file.get(EXTRAS, getlink=True), h5py.HardLink) else {}
+        columns[EXTRAS] = {name: read_column(extras, name, num_rows) for name in extras}
         for name, (dtype, _) in FIELDS.items():
             if columns[name].dtype != np.dtype(dtype):
                 raise DatasetError(f"path {path.name}: {name} must be {dtype}, got {columns[name].dtype}")
         frequency = float(attributes["control_frequency"])
+        if not math.isnan(frequency):
+            delta_t_of(frequency)  # a rate that no clock can have is an error of this file
         return TransitionDataset(
             **columns,
             spec=spec_from_json(attributes["spec"]),
@@ -195,11 +198,14 @@ def _read(path: Path) -> TransitionDataset:
             kind=attributes["kind"],
             attributes=attributes,
         )
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        if isinstance(error, DatasetError):
-            raise
-        raise DatasetError(f"path must be a complete HDF5 file of {SCHEMA!r}, got {path.name}: {error}") from error
 
 
-def _plain(value: object) -> object:
-    return value.item() if isinstance(value, np.generic) else value
+def _store_attribute(file: h5py.File, key: str, value: object) -> None:
+    if not isinstance(value, str | int | float | np.generic):
+        raise DatasetError(f"attribute {key!r} must be a text or a number, got {value!r}")
+    try:
+        file.attrs[key] = value
+    except (TypeError, ValueError, RuntimeError, OSError) as error:
+        raise DatasetError(
+            f"attribute {key!r} must be a text or a number that a file can keep, got {value!r}"
+        ) from error

@@ -11,7 +11,10 @@ from gymnasium import spaces
 
 from tdlib.core.namespace import MATH
 from tdlib.core.time_grid import TOLERANCE, delta_t_of
+from tdlib.envs.actions import require_finite
 from tdlib.systems.system import System
+
+RESET_OPTIONS = ("state", "parameters", "low", "high")
 
 
 class SystemEnvironment(gymnasium.Env):
@@ -48,23 +51,41 @@ class SystemEnvironment(gymnasium.Env):
         self._num_steps = 0
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
-        """Draw a start from the reset box, or take `options={"state": (D,)}`; likewise parameters that are drawn."""
+        """Draw a start from the reset box, or as the options say.
+
+        Args:
+            seed: Of the generator; None goes on with the one there is.
+            options: `state` (D,) is the start; `low` and `high`, numbers or (D,), are another box to draw it from, and
+                so are the names that the task declares (Pendulum's `x_init` and `y_init`: half widths); `parameters`
+                (P,) are those of the episode.
+
+        Raises:
+            ValueError: If an option is unknown, or has another shape or range.
+        """
         super().reset(seed=seed)
         options = options or {}
+        widths = self.system.task.reset_widths if self.system.task is not None else ()
+        if unknown := sorted(set(options) - {*RESET_OPTIONS, *widths}):
+            raise ValueError(f"options must be among {[*RESET_OPTIONS, *widths]}, got {unknown}")
         if "state" in options:
             start = np.asarray(options["state"], dtype=np.float64)
             if start.shape != (self.system.spec.state_dim,) or not np.isfinite(start).all():
                 raise ValueError(f"options['state'] must be {self.system.spec.state_dim} finite numbers, got {start}")
         else:
-            start = self.np_random.uniform(self.system.reset_low, self.system.reset_high)
+            start = self.np_random.uniform(*_reset_box(self.system, widths, options))
         self._state = tuple(float(x) for x in start)
         self._draw_parameters(options.get("parameters"))
         self._num_steps = 0
         return self._observation(), {"state": self._state, "t": 0.0, **self._parameter_info}
 
     def step(self, action: np.ndarray | int) -> tuple[np.ndarray, float, bool, bool, dict]:
-        """Hold the action for one control interval."""
+        """Hold the action for one control interval.
+
+        Raises:
+            ValueError: If a number of the action is not finite.
+        """
         start = self._state
+        require_finite(action)
         held = np.asarray(action).reshape(-1).tolist()
         self._state, reward, exit_time, limit_hit = self.system.advance(start, held, self.delta_t, *self._drawn)
         info = {
@@ -98,6 +119,26 @@ class SystemEnvironment(gymnasium.Env):
         observe = self.system.observe
         seen = self._state if observe is None else observe(self._state, self._parameters, MATH)
         return np.array(seen, dtype=np.float32)
+
+
+def _reset_box(system: System, widths: Sequence[str], options: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds (D,) of a start: the system's own, or those of the options."""
+    low, high = (np.array(bound, dtype=np.float64) for bound in (system.reset_low, system.reset_high))
+    for i, name in enumerate(widths):
+        if name in options:
+            width = np.asarray(options[name], dtype=np.float64)
+            if width.shape or not (width >= 0 and np.isfinite(width)):
+                raise ValueError(f"options[{name!r}] must be a finite number >= 0, got {options[name]!r}")
+            low[i], high[i] = -width, width
+    for name, bound in (("low", low), ("high", high)):
+        if name in options:
+            wanted = np.asarray(options[name], dtype=np.float64)
+            if wanted.shape not in ((), bound.shape) or not np.isfinite(wanted).all():
+                raise ValueError(f"options[{name!r}] must be one or {len(bound)} finite numbers, got {options[name]!r}")
+            bound[:] = wanted
+    if (low > high).any():
+        raise ValueError(f"options must give a box with low <= high, got {low.tolist()} and {high.tolist()}")
+    return low, high
 
 
 def _observation_space(system: System) -> spaces.Box:

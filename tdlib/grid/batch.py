@@ -15,7 +15,7 @@ from pathlib import Path
 import papermill
 
 from tdlib.core.files import parse_yaml
-from tdlib.grid.kernel import ForkedKernel, manager_class
+from tdlib.grid.kernel import ForkedKernel, SocketKernelManager, manager_class
 from tdlib.grid.preload import FORKED
 from tdlib.grid.report import PARTS, parts_of_cells
 from tdlib.grid.stamps import read_cells
@@ -51,7 +51,7 @@ def execute(
             str(notebook), str(temporary), parameters, kernel_name=KERNEL, cwd=str(cwd), log_output=True,
             progress_bar=False, start_timeout=120, store_widget_state=False, request_save_on_cell_execute=False,
             extra_arguments=["--IPKernelApp.extra_extensions=tdlib.grid.report"] if "TDLIB_JOB" in os.environ else [],
-            **({} if kernel is None else {"kernel_manager_class": manager_class(kernel)}),
+            kernel_manager_class=SocketKernelManager if kernel is None else manager_class(kernel),
         )  # fmt: skip
         os.replace(temporary, output)
     except papermill.PapermillExecutionError:

@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from tdlib.core.files import parse_yaml
 from tdlib.grid.jobs import Job, cells_of_seeds, grid_jobs
+from tdlib.grid.owner import Ended, RunningError, end_group, only_owner, signals_end
 from tdlib.grid.preload import preloaded
 from tdlib.grid.stamps import BOOK, job_names, job_result
 from tdlib.study.book import runs_of
@@ -28,6 +30,7 @@ FINISHED = re.compile(r"^Finished jobid: (\d+)")
 STEPS = re.compile(r"^(\d+) of (\d+) steps \(\d+%\) done")
 TOTAL = re.compile(r"^total\s+(\d+)")
 SHOWN_REASONS = 3
+PRELOAD = ".preload-"  # beginning of the name of the preloaded process's folder
 CELLS = "cells"  # the target of a block of seeds
 STATUS_INTERVAL = {True: 0.5, False: 20.0}  # [s] between status lines on a terminal, and elsewhere
 
@@ -65,10 +68,24 @@ def main(arguments: list[str] | None = None) -> int:
     here = {"TDLIB_RUNS": str(runs_root())}  # a relative folder means another one where a job starts
     if options.dry_run:
         return _dry_run(command, runs, jobs, target, options.cores, {**os.environ, **here})
-    if _runs_elsewhere(options.profile):
-        return _run(command, layout, logs, target, {**os.environ, **here})
-    with preloaded(layout.root / f".preload-{os.getpid()}", layout.logs) as environment:
-        return _run(command, layout, logs, target, {**environment, **here})
+    try:
+        with only_owner(layout.root), signals_end():
+            if _runs_elsewhere(options.profile):
+                return _run(command, layout, logs, target, {**os.environ, **here})
+            _remove_leftovers(layout.root)
+            with preloaded(layout.root / f"{PRELOAD}{os.getpid()}", layout.logs) as environment:
+                return _run(command, layout, logs, target, {**environment, **here})
+    except RunningError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except Ended as error:
+        return error.code
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove the sockets' folders of runs that were killed; the lock says that none of them lives."""
+    for leftover in folder.glob(f"{PRELOAD}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _name_anywhere(preset: str) -> str:
@@ -135,7 +152,7 @@ def _predictions(presets: list[Preset], cores: int) -> list[str]:
 
 
 def _run(command: list[str], layout: RunLayout, logs: list[Path], target: str, environment: dict[str, str]) -> int:
-    if any((layout.root / ".snakemake" / "locks").glob("*")):  # an interrupted run leaves its lock behind
+    if any((layout.root / ".snakemake" / "locks").glob("*")):  # of a run that was killed: this one is the only owner
         subprocess.run([*command, "--unlock"], capture_output=True)
     for folder in logs:
         for stale in folder.glob("*.progress"):
@@ -146,8 +163,9 @@ def _run(command: list[str], layout: RunLayout, logs: list[Path], target: str, e
     nothing_to_do = False
     with log.open("w", encoding="utf-8") as sink:
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-        )
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
+            start_new_session=True,  # a group that ends as one
+        )  # fmt: skip
         try:
             for line in process.stdout or ():  # a pipe
                 sink.write(line)
@@ -155,10 +173,11 @@ def _run(command: list[str], layout: RunLayout, logs: list[Path], target: str, e
                 nothing_to_do = nothing_to_do or "Nothing to be done" in line
                 status.read(line)
             code = process.wait()
-        except KeyboardInterrupt:
-            process.terminate()
-            process.wait()
-            status.close()
+        except BaseException as error:  # also a closed pipe or a full disk: nothing goes on without this process
+            end_group(process)
+            status.close(quiet=True)
+            if not isinstance(error, KeyboardInterrupt):
+                raise
             print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
             return 130
     status.close()
@@ -212,11 +231,12 @@ class _Status:
         elif match := TOTAL.match(line):
             self.total = int(match[1])
 
-    def close(self) -> None:
-        """Stop the status line."""
+    def close(self, quiet: bool = False) -> None:
+        """Stop the status line; quietly where nobody may be left to read it."""
         self._stop.set()
         self._thread.join()
-        self._write("")
+        if not quiet:
+            self._write("")
 
     def _loop(self) -> None:
         while not self._stop.wait(STATUS_INTERVAL[self._terminal]):

@@ -7,7 +7,9 @@ kernel (messages, interrupts, shutdown) is Jupyter's own.
 import contextlib
 import json
 import os
+import shutil
 import signal
+import tempfile
 from typing import Any
 
 from jupyter_client import AsyncKernelManager
@@ -17,6 +19,7 @@ from jupyter_client.provisioning import LocalProvisioner
 from tdlib.grid.preload import fork, renew
 
 LAUNCHER = "ipykernel_launcher"  # module that a kernel's command line names; its arguments follow
+LONGEST_FOLDER = 90  # characters; a socket's whole path may have some hundred
 
 
 class ForkedKernel:
@@ -94,8 +97,28 @@ class ForkingProvisioner(LocalProvisioner):
         return self.connection_info
 
 
-class ForkedKernelManager(AsyncKernelManager):
-    """Jupyter's kernel manager for a forked kernel; it can start it once."""
+class SocketKernelManager(AsyncKernelManager):
+    """Jupyter's kernel manager, over sockets in a folder of its own.
+
+    Ports are chosen, released, and bound later: of jobs that start together one takes another's. A path is its own.
+    """
+
+    def __init__(self, **options: Any):
+        super().__init__(**options)
+        self._folder = tempfile.mkdtemp(prefix="td-")
+        if len(self._folder) <= LONGEST_FOLDER:
+            self.transport, self.ip = "ipc", os.path.join(self._folder, "k")
+
+    async def _async_cleanup_resources(self, restart: bool = False) -> None:
+        await super()._async_cleanup_resources(restart)
+        if not restart:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    cleanup_resources = _async_cleanup_resources  # as Jupyter calls it
+
+
+class ForkedKernelManager(SocketKernelManager):
+    """Of a forked kernel; it can start it once."""
 
     forked: ForkedKernel
 

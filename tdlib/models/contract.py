@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tdlib.core.context import Batch, Context, Prediction
-from tdlib.core.specs import EnvironmentSpec, state_difference
+from tdlib.core.specs import EnvironmentSpec, require_real, state_difference
 from tdlib.core.transitions import Transitions
 from tdlib.models.encoders import ActionEncoder, Scales
 from tdlib.models.options import Options as BaseOptions
@@ -297,7 +297,12 @@ class DynamicsModel(nn.Module):
         return self._record
 
     def broadcast(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Give all inputs one batch shape and delta_t the precision of the state: (..., D), (..., A), (...)."""
+        """Give all inputs one batch shape and delta_t the precision of the state: (..., D), (..., A), (...).
+
+        Raises:
+            TypeError: If the state holds whole numbers, in whose precision an interval would be 0.
+        """
+        require_real(state)
         if delta_t is None:
             delta_t = self.train_delta_t
         if isinstance(delta_t, Tensor):

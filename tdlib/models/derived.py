@@ -1,7 +1,8 @@
 """Models without training of their own: no change, a rescaled increment, Newton's series, a fine model composed.
 
-They wrap any callable (state, action, delta_t) -> next_state: one model, a stack, or the true flow. `DERIVATIONS` says
-which of them are arms of the study.
+They wrap any callable (state, action, delta_t) -> next_state: one model, a stack, the true flow, or a function that
+returns its angles in (-pi, pi], which are continued from those it was given. `DERIVATIONS` says which of them are arms
+of the study.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tdlib.core.facts import FINEST, TRAIN_RATES
-from tdlib.core.specs import EnvironmentSpec
+from tdlib.core.specs import EnvironmentSpec, continued
 from tdlib.models.contract import DynamicsModel
 from tdlib.models.options import Options
 
@@ -31,6 +32,26 @@ def spec_of(model: OneStep) -> EnvironmentSpec:
     return model.spec
 
 
+class _OfOneStep(DynamicsModel):
+    """What is made of a map Φ of the step h.
+
+    Args:
+        model: Φ, called with delta_t = h.
+        train_delta_t: h [s].
+        spec: Spec of the environment; by default the model's.
+    """
+
+    def __init__(self, model: OneStep, train_delta_t: float, spec: EnvironmentSpec | None = None):
+        super().__init__(spec or spec_of(model), Options(train_delta_t), own_scales=False)
+        self.model = model
+        self._continues = hasattr(model, "spec")  # by contract; of any other callable nobody knows
+
+    def once(self, state: Tensor, action: Tensor, step: Tensor) -> Tensor:
+        """Φ_h, its angles continued from those of the state."""
+        moved = self.model(state, action, step)
+        return moved if self._continues else continued(moved, state, self.spec)
+
+
 class Persistence(DynamicsModel):
     """x' = x: the prediction that nothing changes.
 
@@ -45,7 +66,7 @@ class Persistence(DynamicsModel):
         return self.broadcast(state, action, delta_t)[0]
 
 
-class RescaledIncrement(DynamicsModel):
+class RescaledIncrement(_OfOneStep):
     """x' = x + (Δ/h)·(Φ_h(x, a) − x): the learned increment of step h, stretched or shrunk to the asked interval.
 
     Args:
@@ -56,17 +77,13 @@ class RescaledIncrement(DynamicsModel):
 
     row_form = "rescaled"
 
-    def __init__(self, model: OneStep, train_delta_t: float, spec: EnvironmentSpec | None = None):
-        super().__init__(spec or spec_of(model), Options(train_delta_t), own_scales=False)
-        self.model = model
-
     def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
         state, action, asked = self.broadcast(state, action, delta_t)
         h = self.train_delta_t.to(asked)
-        return state + (asked / h).unsqueeze(-1) * (self.model(state, action, h.expand_as(asked)) - state)
+        return state + (asked / h).unsqueeze(-1) * (self.once(state, action, h.expand_as(asked)) - state)
 
 
-class NewtonIncrement(DynamicsModel):
+class NewtonIncrement(_OfOneStep):
     """x' = x + Σ_k C(Δ/h, k)·δᵏ, δᵏ the k-th forward difference of x, Φ_h(x), Φ_h(Φ_h(x)), ...; k = 1 … order.
 
     Order 1 is the rescaled increment. At whole multiples Δ = n·h the series ends at k = n, and an order of at least n
@@ -89,8 +106,8 @@ class NewtonIncrement(DynamicsModel):
     def __init__(self, model: OneStep, order: int, train_delta_t: float, spec: EnvironmentSpec | None = None):
         if isinstance(order, bool) or not isinstance(order, int) or order < 1:
             raise ValueError(f"order must be a whole number >= 1, got {order!r}")
-        super().__init__(spec or spec_of(model), Options(train_delta_t), own_scales=False)
-        self.model, self.order = model, order
+        super().__init__(model, train_delta_t, spec)
+        self.order = order
 
     def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
         state, action, delta_t = self.broadcast(state, action, delta_t)
@@ -98,7 +115,7 @@ class NewtonIncrement(DynamicsModel):
         step, ratio = h.expand_as(delta_t), (delta_t / h).unsqueeze(-1)
         iterates = [state]
         for _ in range(self.order):
-            iterates.append(self.model(iterates[-1], action, step))
+            iterates.append(self.once(iterates[-1], action, step))
         predicted, binomial, differences = state, torch.ones_like(ratio), iterates
         for k in range(1, self.order + 1):
             differences = [after - before for before, after in zip(differences, differences[1:], strict=False)]
@@ -107,7 +124,7 @@ class NewtonIncrement(DynamicsModel):
         return predicted
 
 
-class RecurrentRollout(DynamicsModel):
+class RecurrentRollout(_OfOneStep):
     """Φ_h composed floor(Δ/h) times, then its increment rescaled to what remains of Δ; the count may differ per sample.
 
     Args:
@@ -119,10 +136,6 @@ class RecurrentRollout(DynamicsModel):
     branches_on_values = True
     row_form = "composed"
 
-    def __init__(self, model: OneStep, train_delta_t: float, spec: EnvironmentSpec | None = None):
-        super().__init__(spec or spec_of(model), Options(train_delta_t), own_scales=False)
-        self.model = model
-
     def forward(self, state: Tensor, action: Tensor, delta_t: Tensor | float | None = None) -> Tensor:
         state, action, asked = self.broadcast(state, action, delta_t)
         h = self.train_delta_t.to(asked)
@@ -132,9 +145,9 @@ class RecurrentRollout(DynamicsModel):
         remainder = torch.where(remainder > TOLERANCE * ratio, remainder, torch.zeros_like(remainder))
         step = h.expand_as(asked)
         for k in range(int(count.max()) if count.numel() else 0):
-            state = torch.where(k < count, self.model(state, action, step), state)
+            state = torch.where(k < count, self.once(state, action, step), state)
         if bool((remainder > 0).any()):
-            state = state + remainder * (self.model(state, action, step) - state)
+            state = state + remainder * (self.once(state, action, step) - state)
         return state
 
 

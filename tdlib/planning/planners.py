@@ -207,7 +207,7 @@ def _refine(
     planner: CEM | MPPI, objective: Objective, inputs: Inputs, warm_start: WarmStart, noise: Noise, adapt_spread: bool
 ) -> Plan:
     """Sample, score, weigh, refit; carry out the best plan that was scored."""
-    proposal, elites = warm_start.proposal, warm_start.elites
+    proposal, elites = warm_start.proposal, inputs.within(warm_start.elites)[..., : planner.population, :, :]
     num_knots = proposal.center.shape[-2]
     best_score = best_plan = None
     num_nonfinite = 0

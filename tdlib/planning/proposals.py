@@ -4,7 +4,7 @@ A proposal is refitted from weighted samples; CEM gives its elites equal weights
 Letters in shapes: P population, N knots, A inputs, C categories, (...) the problems planned at once.
 """
 
-import operator
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -52,8 +52,14 @@ class BoxInputs:
         for name in ("low", "high"):
             value = getattr(self, name)
             object.__setattr__(self, name, tuple(value) if isinstance(value, Iterable) else (value,))
-        if len(self.low) != len(self.high) or any(map(operator.gt, self.low, self.high)):
+        for name, bounds in (("low", self.low), ("high", self.high)):
+            if not bounds or not all(map(math.isfinite, bounds)):
+                raise ValueError(f"{name} must be a finite bound of each input, draws fill the box, got {bounds}")
+        if len(self.low) != len(self.high) or any(low > high for low, high in zip(self.low, self.high, strict=True)):
             raise ValueError(f"low must be one bound per input, none above high = {self.high}, got {self.low}")
+        for name in ("initial_spread", "smallest_spread", "smallest_scale"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise ValueError(f"{name} must be a finite number >= 0, got {getattr(self, name)}")
 
     def initial(self, batch_shape: tuple[int, ...], num_knots: int) -> Proposal:
         """Return the widest proposal, centered on the middle of the box."""
@@ -74,8 +80,11 @@ class BoxInputs:
 
     def sample(self, proposal: Proposal, noise: Tensor) -> Tensor:
         """Turn noise into plans: (..., N, A) twice, (..., P, N, A) -> (..., P, N, A)."""
-        center, spread = proposal.center.unsqueeze(-3), proposal.spread.unsqueeze(-3)
-        return (center + spread * noise).clamp(shared_bound(self.low, center), shared_bound(self.high, center))
+        return self.within(proposal.center.unsqueeze(-3) + proposal.spread.unsqueeze(-3) * noise)
+
+    def within(self, plans: Tensor) -> Tensor:
+        """Clip plans to the box, (..., A): those kept from a call with another one too."""
+        return plans.clamp(shared_bound(self.low, plans), shared_bound(self.high, plans))
 
     def refit(self, proposal: Proposal, plans: Tensor, weights: Tensor, adapt_spread: bool) -> Proposal:
         """Fit mean, and spread if asked, to weighted plans; where all weights are zero nothing changes.
@@ -98,7 +107,7 @@ class BoxInputs:
 
     def most_likely(self, proposal: Proposal) -> Tensor:
         """Return the plan at the center: (..., N, A)."""
-        return proposal.center
+        return self.within(proposal.center)
 
     @property
     def _half(self) -> tuple[float, ...]:
@@ -122,6 +131,14 @@ class CategoricalInputs:
     smallest_share: float = 0.2
     largest_share: float = 0.6
 
+    def __post_init__(self):
+        count = self.num_actions
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ValueError(f"num_actions must be a whole number >= 1, got {count!r}")
+        if not 0 <= self.smallest_share <= self.largest_share <= 1:
+            found = (self.smallest_share, self.largest_share)
+            raise ValueError(f"smallest_share must be in 0 .. largest_share, and that at most 1, got {found}")
+
     def initial(self, batch_shape: tuple[int, ...], num_knots: int) -> Proposal:
         """Return equal probabilities."""
         center = torch.full((*batch_shape, num_knots, self.num_actions), 1 / self.num_actions)
@@ -139,6 +156,10 @@ class CategoricalInputs:
         probability = (1 - share) * proposal.center.unsqueeze(-3) + share / self.num_actions
         upper = probability.cumsum(dim=-1)[..., :-1]  # (..., P, N, C-1)
         return (noise > upper).sum(dim=-1, keepdim=True).to(noise.dtype)
+
+    def within(self, plans: Tensor) -> Tensor:
+        """Clip indices to those of the table, (..., 1)."""
+        return plans.clamp(0, self.num_actions - 1)
 
     def refit(self, proposal: Proposal, plans: Tensor, weights: Tensor, adapt_spread: bool) -> Proposal:
         """Fit probabilities to weighted plans; where all weights are zero nothing changes."""

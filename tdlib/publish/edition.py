@@ -72,7 +72,7 @@ def write_stripped_notebook(source: Path, target: Path, replacements: dict[str, 
 def pack(notebooks: Path, results: Path, target: Path) -> None:
     """Write notebooks and results as the edition keeps them."""
     placeholders = {data: name for name, data in _media(results).items()}
-    for path in sorted(notebooks.glob("*.ipynb")):
+    for path in sorted(notebooks.glob("[!.]*.ipynb")):
         write_stripped_notebook(path, target / "notebooks" / path.name, placeholders)
     copy_results(results, target / "results")
     for path in sorted((target / "results").rglob("*.csv")):
@@ -116,7 +116,7 @@ def unpack(edition: Path, target: Path) -> None:
         path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
         path.unlink()
     media = _media(target / "results")
-    for path in sorted((edition / "notebooks").glob("*.ipynb")):
+    for path in sorted((edition / "notebooks").glob("[!.]*.ipynb")):
         write_stripped_notebook(path, target / "notebooks" / path.name, media)
 
 

@@ -73,7 +73,7 @@ def stage(study: Finished, seed: int, site: Path, chapters: Mapping[str, Finishe
     shutil.copytree(
         ROOT / "book", site / "book", ignore=shutil.ignore_patterns("published", BLOCKS.name, "__pycache__")
     )
-    for path in sorted(study.notebooks.glob("*.ipynb")):
+    for path in sorted(study.notebooks.glob("[!.]*.ipynb")):
         write_stripped_notebook(path, site / "notebooks" / path.name)
     copy_results(study.results, site / "results")
     for name, run in (chapters or {}).items():
@@ -112,7 +112,7 @@ def stage_chapter(name: str, run: Finished, site: Path) -> None:
         site: Folder of the study's pages and results; of the chapter's notebooks those in the contents are shown.
     """
     contents = (site / "_toc.yml").read_text(encoding="utf-8")
-    for path in sorted(run.notebooks.glob("*.ipynb")):
+    for path in sorted(run.notebooks.glob("[!.]*.ipynb")):
         if f"notebooks/{path.stem}\n" in contents:
             write_stripped_notebook(path, site / "notebooks" / path.name)
     copy_results(run.results, site / "results" / name, ["metrics"])

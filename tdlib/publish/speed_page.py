@@ -29,6 +29,7 @@ GROUPS = {
     "mts3": "Two clocks",
     "live": "Live figures of the notebooks",
     "browser": "The explorer on the page",
+    "logs": "Reading a log",
 }
 
 

@@ -46,7 +46,7 @@ def show_files(notebooks: Path, results: Path) -> dict[str, str]:
             if path.suffix in DIRECTIVES and not path.name.endswith(DARK):
                 files.setdefault(base64.b64encode(path.read_bytes()).decode(), []).append(path)
     origins: dict[str, str] = {}
-    for notebook in sorted(notebooks.glob("*.ipynb")):
+    for notebook in sorted(notebooks.glob("[!.]*.ipynb")):
         content = json.loads(notebook.read_text(encoding="utf-8"))
         for output in (output for cell in content["cells"] for output in cell.get("outputs", ())):
             found = DATA.search("".join(output.get("data", {}).get("text/html", "")))

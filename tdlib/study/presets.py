@@ -17,6 +17,8 @@ from tdlib.core.facts import TRAIN_FREQUENCIES, data_of, method_and_mode
 from tdlib.core.files import parse_yaml
 from tdlib.core.imports import import_object, importable, is_import_path
 from tdlib.core.time_grid import delta_t_of, num_steps
+from tdlib.data.sources.ppo_settings import MIN_TRANSITIONS
+from tdlib.data.splits import SPLITS
 from tdlib.envs import register_system
 from tdlib.evaluation.control.plans import knot_clock
 from tdlib.evaluation.sets.schedules import hold_of
@@ -40,6 +42,7 @@ PositiveInt = Annotated[int, Field(strict=True, ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(strict=True, ge=0)]
+Transitions = Annotated[int, Field(strict=True, ge=MIN_TRANSITIONS)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -54,8 +57,8 @@ class _Section(BaseModel):
 class Collection(_Section):
     """Phase 1: how much data."""
 
-    num_transitions: PositiveInt  # PPO transitions per (environment, rate, seed)
-    num_random_transitions: PositiveInt  # random-input transitions per (environment, rate, seed)
+    num_transitions: Transitions  # PPO transitions per (environment, rate, seed)
+    num_random_transitions: Transitions  # random-input transitions per (environment, rate, seed)
     # random actions in sequences of so many intervals, parameters drawn for each; None: episodes that last for seconds
     sequence_length: PositiveInt | None = None
     require_gain: bool = False  # replace agents whose return does not rise; fail the data check if several are left
@@ -66,6 +69,11 @@ class Collection(_Section):
             raise ValueError(
                 f"num_random_transitions must be a multiple of sequence_length = {self.sequence_length}, got "
                 f"{self.num_random_transitions}"
+            )
+        if self.sequence_length is not None and self.num_random_transitions < len(SPLITS) * self.sequence_length:
+            raise ValueError(
+                f"num_random_transitions must hold a sequence for each of {list(SPLITS)}, {len(SPLITS)} of "
+                f"sequence_length = {self.sequence_length}, got {self.num_random_transitions}"
             )
         return self
 

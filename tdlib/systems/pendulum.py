@@ -108,6 +108,7 @@ PENDULUM = System(
     task=Task(
         reset_low=RESET[0],
         reset_high=RESET[1],
+        reset_widths=("x_init", "y_init"),  # as Gymnasium's calls them
         reward=reward,
         success=success,
         control_starts=(HANGING, RESET),

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tdlib.core.namespace import TORCH, Namespace
 from tdlib.core.solvers import solver_step
-from tdlib.core.specs import EnvironmentSpec
+from tdlib.core.specs import EnvironmentSpec, require_real
 from tdlib.systems.scalar import ROUNDING, Advance, compile_advance
 from tdlib.systems.task import Box, Collection, Components, Number, Parameters, Planning, Task, Views
 
@@ -376,6 +376,10 @@ class System:
 
         Returns:
             (..., D) state after `delta_t`; angles continue, they are not wrapped.
+
+        Raises:
+            TypeError: If the state holds whole numbers.
+            ValueError: If the last axis of state or action has another length.
         """
         for *_, end in self._substeps(state, action, delta_t, parameters):
             state = end
@@ -453,6 +457,11 @@ class System:
 
         Work is done component by component, so each component lies together in memory.
         """
+        require_real(state)
+        for name, found, size in (("state", state, self.spec.state_dim), ("action", action, self.spec.action_dim)):
+            if not found.ndim or found.shape[-1] != size:
+                rule = f"{name} of {self.spec.name} must have a last axis of {size}"
+                raise ValueError(f"{rule}, got shape {tuple(found.shape)}")
         shapes = [state.shape[:-1], action.shape[:-1], *([] if parameters is None else [parameters.shape[:-1]])]
         batch_shape = np.broadcast_shapes(*shapes)  # torch's takes 0.3 s at its first call
         delta_t = torch.as_tensor(delta_t, dtype=state.dtype, device=state.device).expand(batch_shape)

@@ -72,6 +72,7 @@ class Task:
             None, it did when it stayed within limits.
         control_starts: Boxes that episodes under a planner start in by turns; the reset box if there are none.
         planning: Planner, horizon and knots.
+        reset_widths: Names under which a reset takes half the width of the box in each dimension, where there are any.
     """
 
     reset_low: tuple[float, ...]
@@ -83,6 +84,7 @@ class Task:
     success: Callable[[Tensor, Tensor], Tensor] | None = None
     control_starts: tuple[Box, ...] = ()
     planning: Planning = Planning()
+    reset_widths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

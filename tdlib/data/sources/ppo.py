@@ -29,7 +29,7 @@ from tdlib.core.time_grid import delta_t_of, rate_label
 from tdlib.data.schema import SCHEMA_VERSION, TransitionDataset
 from tdlib.data.sources.attempts import MAX_ATTEMPTS, Attempt, agent_seed, attempts_text, outcome_of
 from tdlib.data.sources.policy import Policy, save_policy
-from tdlib.data.sources.ppo_settings import ppo_environments, ppo_settings
+from tdlib.data.sources.ppo_settings import MIN_TRANSITIONS, ppo_environments, ppo_settings
 from tdlib.data.sources.recorder import EpisodeRecorder
 from tdlib.data.sources.written_out_policy import WrittenOutPolicy
 from tdlib.data.splits import write_splits
@@ -160,8 +160,8 @@ def collect_ppo(
         ValueError: If the environment has no PPO settings, or rate, seed or N is not usable.
     """
     settings = settings or ppo_settings(env, control_frequency)
-    if isinstance(num_transitions, bool) or not isinstance(num_transitions, int) or num_transitions < 100:
-        raise ValueError(f"num_transitions must be a whole number >= 100, got {num_transitions!r}")
+    if isinstance(num_transitions, bool) or not isinstance(num_transitions, int) or num_transitions < MIN_TRANSITIONS:
+        raise ValueError(f"num_transitions must be a whole number >= {MIN_TRANSITIONS}, got {num_transitions!r}")
     system, out_dir = get_system(env), Path(out_dir)
     origin = {"seed": seed, "num_transitions": num_transitions, **_describe(env, control_frequency, settings)}
     origin["settings_hash"] = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()

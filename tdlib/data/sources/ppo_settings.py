@@ -6,6 +6,8 @@ from tdlib.core.time_grid import delta_t_of
 from tdlib.systems import SYSTEMS, get_system
 from tdlib.systems.task import PPOSettings
 
+MIN_TRANSITIONS = 100  # of one collection: fewer leave no episode for one of its splits
+
 
 def has_ppo(env: str) -> bool:
     """Whether data of a system are collected with PPO: whether it keeps settings for it."""

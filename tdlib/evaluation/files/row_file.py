@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from tdlib.core.files import atomic_path
+from tdlib.core.hdf5 import open_hdf5, written_hdf5
 from tdlib.core.specs import EnvironmentSpec
 
 UNIT, COMMIT = "unit", "git_commit"
@@ -78,13 +78,12 @@ class RowFile:
         if not any(groups.values()):
             self.path.unlink(missing_ok=True)
             return []
-        with atomic_path(self.path) as temporary:
-            with h5py.File(temporary, "w", libver=FORMAT) as new, _opened(self.path if before else None) as old:
-                new.attrs.update(self._attributes)
-                for name in sorted(name for name, rows in groups.items() if rows):
-                    source = None if old is None else old.get(name)
-                    _write_group(new.create_group(name), source, groups[name], self._added.get(name, {}), commit)
-                    new[name].attrs.update(self._of_groups.get(name, {}))
+        with written_hdf5(self.path, libver=FORMAT) as new, _opened(self.path if before else None) as old:
+            new.attrs.update(self._attributes)
+            for name in sorted(name for name, rows in groups.items() if rows):
+                source = None if old is None else old.get(name)
+                _write_group(new.create_group(name), source, groups[name], self._added.get(name, {}), commit)
+                new[name].attrs.update(self._of_groups.get(name, {}))
         self._added.clear()
         return [self.path]
 
@@ -142,7 +141,7 @@ def open_rows(path: str | Path, schema: str) -> Iterator[h5py.File]:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"path must be a file of schema {schema!r}, there is none at {path}")
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         if file.attrs.get("schema") != schema:
             raise ValueError(f"path must be a file of schema {schema!r}, got {file.attrs.get('schema')!r} in {path}")
         yield file

@@ -1,0 +1,122 @@
+"""What a model is worth on a log at the log's own rate and at coarser ones, as it is and repaired without training.
+
+At a rate n times as slow the truth is the log itself, made coarser. At a finer one there is no truth in a log; there a
+model is compared with itself (the defect).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+
+from tdlib.core.specs import continued
+from tdlib.data import DatasetError, TransitionDataset
+from tdlib.data.decimate import decimate
+from tdlib.doctor.measure import precision_of
+from tdlib.models import NewtonIncrement, RecurrentRollout, RescaledIncrement
+from tdlib.speed import Model, has_memory
+
+EVERY = (1, 2, 4, 8)
+MOST_ROWS = 2048
+FEWEST_ROWS = 30
+REPAIRS = ("as it is", "rescaled", "newton_2", "composed")
+
+
+def rates_table(model: Model, dataset: TransitionDataset, h: float, *, every: Sequence[int] = EVERY) -> pd.DataFrame:
+    """Errors over the recorded change at the log's rate and coarser ones.
+
+    Args:
+        model: A model of one interval; one that remembers is scored by `tdlib.evaluation.diagnose`.
+        dataset: A log.
+        h: Step that the model knows best [s]: that of its training, or the one its changes fit.
+        every: How many intervals of the log are made one.
+
+    Returns:
+        Rows every, delta_t [s], limit |1 − h/Δ|, one column for each of `REPAIRS` (nan where it has no meaning), n.
+
+    Raises:
+        ValueError: If the model remembers, or h is not positive.
+    """
+    if has_memory(model):
+        raise ValueError("model must be of one interval to be repaired without training, got one that remembers")
+    if not (math.isfinite(h) and h > 0):
+        raise ValueError(f"h must be positive and finite [s], got {h}")
+    rows = []
+    for n in every:
+        try:
+            log = decimate(dataset, n)
+        except DatasetError:  # episodes end before
+            break
+        if len(log) < FEWEST_ROWS:
+            break
+        rows.append({"every": n, **_errors(model, log, h)})
+    return pd.DataFrame(rows, columns=["every", "delta_t", "limit", *REPAIRS, "n"])
+
+
+def _errors(model: Model, log: TransitionDataset, h: float) -> dict[str, float]:
+    step = max(1, len(log) // MOST_ROWS)
+    state, action, delta_t, target = (
+        torch.from_numpy(np.ascontiguousarray(column[::step]))
+        for column in (log.state, log.action, log.delta_t, log.next_state)
+    )
+    precision = precision_of(model)
+    size = (target - state).square().mean(dim=0)
+    moving = size > 0
+    repaired: dict[str, Callable] = {
+        "as it is": model,
+        "rescaled": RescaledIncrement(model, h, log.spec),
+        "newton_2": NewtonIncrement(model, 2, h, log.spec),
+        "composed": RecurrentRollout(model, h, log.spec),
+    }
+    found = {"delta_t": float(delta_t.median()), "n": len(target)}
+    found["limit"] = float((1 - h / delta_t).square().mean().sqrt())
+    with torch.no_grad():
+        for name, each in repaired.items():
+            answer = each(*(x.to(precision) for x in (state, action, delta_t))).double()
+            apart = continued(answer, target, log.spec) - target
+            found[name] = float((apart.square().mean(dim=0) / size)[moving].mean().sqrt())
+    return found
+
+
+def best_repair(table: pd.DataFrame) -> str:
+    """Name of the repair that errs least over all rates, as it is if none is better by a tenth."""
+    means = {name: float(np.sqrt(np.mean(table[name] ** 2))) for name in REPAIRS}
+    best = min(means, key=lambda name: means[name])
+    return best if means[best] < 0.9 * means["as it is"] else "as it is"
+
+
+def wrapper(repair: str, h: float) -> str:
+    """A repair as lines of NumPy around `model(state, action)`, which takes one step of h.
+
+    Raises:
+        ValueError: If there is no such repair.
+    """
+    if repair not in WRAPPERS:
+        raise ValueError(f"repair must be one of {list(WRAPPERS)}, got {repair!r}")
+    return WRAPPERS[repair].format(h=f"{h:.6g}")
+
+
+WRAPPERS = {
+    "rescaled": """\
+def repaired(state, action, delta_t, h={h}):
+    step = model(state, action)  # angles continued from those of the state
+    return state + (delta_t / h) * (step - state)
+""",
+    "newton_2": """\
+def repaired(state, action, delta_t, h={h}):
+    once = model(state, action)
+    twice = model(once, action)
+    ratio, first, second = delta_t / h, once - state, twice - 2 * once + state
+    return state + ratio * first + ratio * (ratio - 1) / 2 * second
+""",
+    "composed": """\
+def repaired(state, action, delta_t, h={h}):
+    count = int(delta_t / h * (1 + 1e-5))
+    for _ in range(count):
+        state = model(state, action)
+    rest = delta_t / h - count
+    return state + rest * (model(state, action) - state) if rest > 1e-5 else state
+""",
+}

@@ -1,0 +1,136 @@
+"""The doctor's answer: a verdict with its evidence, the log's clock, errors by rate, and a wrapper to be pasted."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from tdlib.data import TransitionDataset
+from tdlib.data.sources.logs import REPORT
+from tdlib.doctor.measure import Findings, measure
+from tdlib.doctor.repair import WRAPPERS, best_repair, rates_table, wrapper
+from tdlib.doctor.rules import Verdict, judge
+from tdlib.speed import Model, has_memory
+
+AS_IT_IS = "as it is"
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What the doctor found and says; printed, it is its page.
+
+    Args:
+        verdict: What is wrong, by which evidence, and what to do.
+        findings: All numbers.
+        rates: Errors at the log's rate and coarser ones (`repair.rates_table`); empty for models that remember.
+        h: Step that the model knows best [s].
+        repair: Which of the repairs errs least over these rates.
+        notes: What the import of the log said.
+    """
+
+    verdict: Verdict
+    findings: Findings
+    rates: pd.DataFrame
+    h: float
+    repair: str
+    notes: tuple[str, ...]
+
+    @property
+    def wrapper(self) -> str:
+        """Lines of NumPy that repair the model without training; empty where it is best as it is."""
+        return wrapper(self.repair, self.h) if self.repair in WRAPPERS else ""
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values, for a file."""
+        found = self.findings
+        return {
+            "verdict": self.verdict.name,
+            "evidence": self.verdict.evidence,
+            "remedy": self.verdict.rule.remedy,
+            "expected_error": _number(self.verdict.expected_error),
+            "also": [list(each) for each in self.verdict.also],
+            "error": _number(found.error),
+            "noise_floor": _number(found.floor),
+            "response": _number(found.response),
+            "defect": _number(found.defect),
+            "h": _number(self.h),
+            "repair": self.repair,
+            "tried": {name: _number(error) for name, error in found.tried.items()},
+            "rates": self.rates.to_dict("records"),
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        rule, found = self.verdict.rule, self.findings
+        lines = [
+            f"Verdict: {rule.name}. {rule.verdict}",
+            f"  because {self.verdict.evidence}",
+            f"  remedy: {rule.remedy}",
+        ]
+        if math.isfinite(self.verdict.expected_error) and not rule.healthy:
+            lines.append(f"  expected error after it, on this log: {self.verdict.expected_error:.2g} of the change")
+        lines += [f"  also {name}: {evidence}" for name, evidence in self.verdict.also]
+        lines += ["", f"Clock: {found.stamps}"]
+        if math.isfinite(found.label):
+            lines.append(f"  labeled {found.label:.4g} Hz")
+        lines += [
+            f"Model: errs by {found.error:.2g} of the recorded change; noise alone makes about {found.floor:.2g}",
+            f"  from half a step to two its change grows by {found.response:.2g} of itself (proportional: 1.5)",
+        ]
+        if math.isfinite(found.defect):
+            lines.append(
+                f"  two half steps differ from one by {found.defect:.2g} (nothing recorded says which is right)"
+            )
+        if len(self.rates):
+            lines += ["", f"Errors by rate, h = {self.h:.3g} s; limit is |1 - h/Δ|:", _table(self.rates)]
+            lines.append(f"Best over these rates: {self.repair}")
+        if self.wrapper:
+            lines += ["", "# around model(state, action), one step of h, in NumPy", self.wrapper.rstrip()]
+        if self.notes:
+            lines += ["", "What was read:", *(f"  {note}" for note in self.notes)]
+        return "\n".join(lines)
+
+
+def examine(
+    model: Model,
+    dataset: TransitionDataset,
+    *,
+    train_delta_t: float | None = None,
+    label: float | None = None,
+    num_rows: int = 2048,
+    seed: int = 0,
+) -> Examination:
+    """Say what is wrong between one model and one log, and what to do about it.
+
+    Args:
+        model: One model, or any callable (state, action, delta_t) -> next state.
+        dataset: A log that it was not trained on.
+        train_delta_t: h, the step that the model was trained at [s]; by default the model's own, if it has one.
+        label: Rate that the log is said to have [Hz].
+        num_rows: Rows asked about, at most.
+        seed: Decides which.
+
+    Raises:
+        ValueError: If the log is branched, or has no episode long enough to look around a row.
+    """
+    findings = measure(model, dataset, train_delta_t=train_delta_t, label=label, num_rows=num_rows, seed=seed)
+    h = findings.train_delta_t
+    if not math.isfinite(h):  # the step that its changes fit
+        follows = findings.response > 1
+        h = findings.delta_t if follows or findings.scale <= 0 else findings.delta_t / findings.scale
+    rates = pd.DataFrame() if has_memory(model) else rates_table(model, dataset, h)
+    repair = best_repair(rates) if len(rates) else AS_IT_IS
+    notes = tuple(str(dataset.attributes.get(REPORT, "")).splitlines())
+    return Examination(judge(findings), findings, rates, h, repair, notes)
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _table(rates: pd.DataFrame) -> str:
+    formats: Mapping[str, object] = {
+        name: "{:.2g}".format for name in rates.columns if name not in ("every", "n")
+    }  # fmt: skip
+    return rates.to_string(index=False, formatters=formats)

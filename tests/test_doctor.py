@@ -1,0 +1,239 @@
+"""The rate doctor: planted faults in plants that its rules were not tuned on, healthy logs, and what it cannot tell."""
+
+import dataclasses
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from planted import DELTA_T, PLANTED, PLANTS, RATE, TURNING_ONLY, UNSEEN, at_step, record, spec_of, trained
+
+from tdlib.data import collect_random
+from tdlib.data.decimate import decimate
+from tdlib.data.sources.csv import export_csv
+from tdlib.doctor import RULES, best_repair, examine, judge, measure, rates_table, wrapper
+from tdlib.doctor.command import main
+from tdlib.doctor.measure import noise_of, pace_of
+from tdlib.doctor.rules import TRIALS, repairs
+from tdlib.models import NewtonIncrement, RecurrentRollout, RescaledIncrement, build_model
+
+CHECKPOINT = Path(__file__).parents[1] / "book/published/models/Pendulum_v1/jump/baseline_20hz/seed0"
+NOISE = (0.0, 0.05, 0.15)  # of the change over one row
+CASES = [
+    (fault, plant, noise, seed)
+    for fault in PLANTED
+    for plant in UNSEEN
+    for noise, seed in (*((noise, 0) for noise in NOISE), (0.05, 1))
+    if PLANTS[plant][3] or fault not in TURNING_ONLY
+]
+
+
+@pytest.mark.parametrize(("fault", "plant", "noise", "seed"), CASES)
+def test_a_planted_fault_gets_its_verdict(fault, plant, noise, seed):
+    make, verdict = PLANTED[fault]
+    model, log, told = make(plant, seed, noise)
+    findings = measure(model, log, **told)
+    found = judge(findings)
+    assert found.name == verdict, (found.name, found.evidence)
+    if found.rule.repair:
+        assert found.expected_error < 0.4 and found.expected_error < findings.error
+
+
+def test_healthy_logs_raise_no_alarm():
+    alarms = []
+    for seed in range(100, 130):
+        plant, noise = list(PLANTS)[seed % 4], NOISE[seed % 3]
+        make, _ = PLANTED["good map" if seed % 2 else "good RK4 field"]
+        model, log, told = make(plant, seed, noise)
+        verdict = judge(measure(model, log, **told))
+        if not verdict.rule.healthy:
+            alarms.append((plant, seed, noise, verdict.name))
+    assert len(alarms) <= 1, alarms  # 5 % of 30
+
+
+def test_what_no_trial_mends_is_not_told():
+    plain = trained("arm", 0)
+
+    def rough(state, action, delta_t):
+        moved = plain(state, action, delta_t)
+        return moved + 0.6 * (moved - state).abs() * torch.sin(40 * state + 9 * action[..., :1])
+
+    verdict = judge(measure(rough, record("arm", 0, 0.0)))
+    assert verdict.name == "cannot tell" and "errs by 0." in verdict.evidence
+
+
+def test_two_kinds_of_repair_that_do_equally_well_are_no_verdict():
+    model, log, told = PLANTED["wrong rate"][0]("arm", 0, 0.0)
+    findings = measure(model, log, **told)
+    assert judge(findings).name == "other rate"
+    rival = findings.tried | {"shifted": 1.05 * findings.tried["scaled"]}
+    both = dataclasses.replace(findings, tried=rival, sure=findings.sure | {"shifted": 20.0}, shift=1.0)
+    assert repairs(both, "scaled") and repairs(both, "shifted")
+    verdict = judge(both)
+    assert verdict.name == "cannot tell" and "scaled and shifted mend it about equally well" in verdict.evidence
+
+
+def test_a_short_log_and_one_that_stands_still_say_too_little():
+    model, log = trained("arm", 0), record("arm", 0, 0.0)
+    short = log.select_rows(slice(0, 25))
+    short = dataclasses.replace(short, episode_offsets=np.array([0, 25]), episode_id=np.array([0]))
+    assert judge(measure(model, short)).name == "too little"
+    still = dataclasses.replace(log, state=0 * log.state, next_state=0 * log.state)
+    verdict = judge(measure(lambda state, action, delta_t: state, still))
+    assert verdict.name == "too little" and verdict.evidence == "nothing in the log changes"
+    with pytest.raises(ValueError, match="an episode of more than 6 rows, got at most 5"):
+        few = log.select_rows(slice(0, 5))
+        measure(model, dataclasses.replace(few, episode_offsets=np.array([0, 5]), episode_id=np.array([0])))
+
+
+def test_a_model_with_memory_is_asked_with_its_past():
+    log = record("arm", 0, 0.0)
+    model = build_model("lstm", log.spec, seed=0, form="scaled_concat", train_delta_t=DELTA_T)
+    found = examine(model, log, num_rows=32)
+    assert found.verdict.name == "not learned" and math.isnan(found.findings.defect) and not len(found.rates)
+
+
+def test_the_table_of_rules_is_whole():
+    assert [rule.name for rule in RULES][-1] == "cannot tell"
+    assert len({rule.name for rule in RULES}) == len(RULES)
+    assert {verdict for _, verdict in PLANTED.values()} <= {rule.name for rule in RULES}
+    trials = {name for names in TRIALS.values() for name in names}
+    assert {rule.repair for rule in RULES if rule.repair} <= trials
+    assert all(rule.verdict.endswith(".") and rule.remedy.endswith(".") for rule in RULES)
+
+
+# --- what it measures -----------------------------------------------------------------------------------------------
+
+
+def test_noise_is_that_of_the_sensors_and_pace_that_of_the_clock():
+    smooth = record("arm", 0, 0.0, rate=5 * RATE)  # inputs change with every row, which differences see too
+    rng = np.random.default_rng(0)
+    sensors = np.array([0.05, 0.1, 0.3, 0.6])
+    run = np.concatenate([smooth.state, smooth.next_state[-1:]]) + 0.0
+    noisy = run + sensors * rng.normal(size=run.shape)
+    offsets = smooth.episode_offsets
+    log = dataclasses.replace(smooth, state=noisy[:-1], next_state=noisy[1:])
+    assert np.allclose(noise_of(log), sensors, rtol=0.2) and len(offsets) > 2
+    low, high = pace_of(record("arm", 0, 0.1))
+    assert 0.97 < low <= high < 1.03
+    slow = dataclasses.replace(smooth, delta_t=smooth.delta_t / 2, control_frequency=None)
+    assert pace_of(slow) == pytest.approx((2.0, 2.0), rel=0.02)
+
+
+def test_errors_at_coarser_rates_follow_the_limit_and_repairs_mend_them():
+    log = record("hard_spring", 0, 0.0, rate=4 * RATE)
+    h = DELTA_T / 4
+    model = at_step(trained("hard_spring", 0, off=0.0), h)
+    table = rates_table(model, log, h).set_index("every")
+    assert list(table.index) == [1, 2, 4, 8] and np.allclose(table["limit"], [0, 1 / 2, 3 / 4, 7 / 8])
+    assert table.loc[1, "as it is"] < 1e-6
+    assert np.allclose(table.loc[2:, "as it is"], table.loc[2:, "limit"], atol=0.05)
+    assert (table.loc[2:, "rescaled"] < table.loc[2:, "as it is"] / 2).all()
+    assert (table.loc[2:, "composed"] <= table.loc[2:, "rescaled"]).all()
+    assert best_repair(table.reset_index()) in ("composed", "newton_2")
+    field = rates_table(trained("hard_spring", 0), log, h)
+    assert best_repair(field) == "as it is"
+    with pytest.raises(ValueError, match="h must be positive"):
+        rates_table(model, log, math.nan)
+
+
+@pytest.mark.parametrize(
+    ("repair", "make"),
+    [("rescaled", RescaledIncrement), ("composed", RecurrentRollout),
+     ("newton_2", lambda model, h, spec: NewtonIncrement(model, 2, h, spec))],
+)  # fmt: skip
+def test_the_wrapper_does_in_numpy_what_the_model_does(repair, make):
+    spec, flow = spec_of("arm"), at_step(trained("arm", 0), 0.05)
+    state, action = torch.tensor([[0.3, -0.2, 1.0, 0.5]]).double(), torch.tensor([[0.7, -1.0]]).double()
+
+    def model(x, u):  # as somebody has it: one step, plain arrays
+        return flow(torch.from_numpy(x), torch.from_numpy(u), torch.zeros(1)).numpy()
+
+    names = {"model": model}
+    exec(wrapper(repair, 0.05), names)
+    for delta_t in (0.02, 0.1, 0.13):
+        ours = make(flow, 0.05, spec)(state, action, delta_t)
+        assert np.allclose(names["repaired"](state.numpy(), action.numpy(), delta_t), ours, atol=1e-6)
+    assert len(wrapper(repair, 0.05).splitlines()) <= 7
+    with pytest.raises(ValueError, match="repair must be one of"):
+        wrapper("wish", 0.05)
+
+
+# --- the command ----------------------------------------------------------------------------------------------------
+
+MODULE = """
+import torch
+
+def turned(state, action, delta_t):
+    q, v = state.unbind(-1)
+    a = -6 * (q + 0.5 * q**3) - 0.4 * v + 2 * action[..., 0]
+    h = {step}
+    return torch.stack([q + h * v + h * h / 2 * a, v + h * a], -1)
+
+count = 3
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bench_model.py").write_text(MODULE.format(step=0.1))
+    export_csv(record("hard_spring", 0, 0.0), tmp_path / "logs")
+    yield tmp_path
+    sys.modules.pop("bench_model", None)
+
+
+def test_the_command_answers_in_one_page_and_by_its_exit_code(place, capsys):
+    assert main(["bench_model:turned", "logs", "--train-delta-t", "0.1", "--json", "out.json"]) == 1
+    page = capsys.readouterr().out
+    assert page.startswith("Verdict: other rate.") and "a step of 0.1" in page and "trained at 0.1 s" in page
+    assert "def repaired(state, action, delta_t, h=0.1):" in page and "Clock: " in page and "What was read:" in page
+    found = json.loads((place / "out.json").read_text())
+    assert found["verdict"] == "other rate" and found["expected_error"] < 0.35 < found["error"]
+    assert [row["every"] for row in found["rates"]] == [1, 2, 4, 8]
+    result = subprocess.run(
+        [sys.executable, "-m", "tdlib.doctor", "bench_model:turned", "logs"], cwd=place, capture_output=True, text=True
+    )
+    assert result.returncode == 1 and "other rate" in result.stdout, result.stderr
+
+
+def test_a_checkpoint_says_itself_what_its_states_and_its_step_are(tmp_path, capsys):
+    for rate, verdict, code in ((20, "healthy map", 0), (50, "other rate", 1)):
+        logs = export_csv(collect_random("Pendulum-v1", rate, 5, 1500), tmp_path / f"{rate}hz")
+        assert main([str(CHECKPOINT), str(logs), "--json", str(tmp_path / "out.json")]) == code
+        found = json.loads((tmp_path / "out.json").read_text())
+        assert (found["verdict"], found["h"]) == (verdict, 0.05), capsys.readouterr().out
+        assert found["tried"]["scaled"] < 0.2
+    assert main([str(CHECKPOINT), str(logs), "--angles", "qpos_0"]) == 2
+    assert "--angles and --units are for models that do not say" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nothing", "logs"], "MODEL must be a checkpoint's folder or an import path"),
+        (["bench_model:count", "logs"], "MODEL 'bench_model:count' must be callable, got int"),
+        (["bench_model:gone", "logs"], "must name something that can be imported"),
+        (["logs", "logs"], "must be a checkpoint folder"),
+        (["bench_model:turned", "elsewhere"], "path must be a log of one of the kinds"),
+        (["bench_model:turned", "logs", "--columns", "speed=v"], "--columns must be GROUP=NAME,NAME"),
+        (["bench_model:turned", "logs", "--columns", "ctrl=u", "qpos=qpos_0"], "must be in the file, got 'u'"),
+        (["bench_model:turned", "logs", "--on", "/x"], "options of csv must be among"),
+    ],
+)
+def test_what_cannot_be_answered_is_said_in_one_line(place, capsys, arguments, words):
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert words in said and said.startswith("error: ") and said.count("\n") == 1
+
+
+def test_a_coarser_log_of_the_same_model_is_told_apart():
+    """The path from a healthy log to a wrong rate is decimation alone."""
+    log = record("arm", 3, 0.0, rate=2 * RATE)
+    model = at_step(trained("arm", 3), DELTA_T / 2)
+    assert judge(measure(model, log)).name == "healthy map"
+    assert judge(measure(model, decimate(log, 3, filtered=False))).name == "other rate"
