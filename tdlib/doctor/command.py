@@ -1,8 +1,8 @@
 """Say what is wrong between a model and a log: `python -m tdlib.doctor MODEL LOG`.
 
 MODEL is a checkpoint's folder, an .onnx file, or the import path `module:name` of a callable (state, action, delta_t)
--> next state over torch tensors, (N, D), (N, A), (N,) -> (N, D); modules in the present folder are found. LOG is a file or
-folder of any kind that `tdlib.data.sources.SOURCES` lists; rows whose stamps repeat are left out, and gaps begin an
+-> next state over torch tensors, (N, D), (N, A), (N,) -> (N, D); modules in the present folder are found. LOG is a file
+or folder of any kind that `tdlib.data.sources.SOURCES` lists; rows whose stamps repeat are left out, and gaps begin an
 episode. The exit code is 0 if the model is right at the log's rate, 1 if something is wrong or cannot be told, 2 if
 there is nothing to answer.
 """
