@@ -30,9 +30,7 @@ one_level: str = "acrkn"  # the model that it is compared with
 import torch
 
 from tdlib import figures
-from tdlib.models.beliefs import MTS3, Belief, FastLevel, MTS3Options, condition
-from tdlib.models.beliefs.levels import TASK, first_belief
-from tdlib.models.beliefs.windows import StepWindows, sense
+from tdlib.models.beliefs import MTS3, MTS3Options
 from tdlib.study.checkpoint_report import compared_rates
 from tdlib.study.live import live
 from tdlib.study.run import open_run
@@ -81,8 +79,8 @@ predictions[["prediction", "env", "what", "expected", *found]].round(3)
 # %% [markdown]
 # ## Creating new architectures
 #
-# Three levels are one option. Another composition is one class: here a fast level whose task is that of a model with
-# no memory of its own, the last window's.
+# Three levels are one option. Another composition is one class of a few lines; the chapter's page has one, which runs
+# in its tests.
 
 # %%
 options = {"latent_dim": 6, "windows": (5, 20), "task_feed": "prior", "form": "flow"}
@@ -91,25 +89,6 @@ observations, actions = torch.randn(8, 50, 4), torch.randn(8, 50, 2)
 found = three(observations, actions, delta_t=torch.full((8, 50), 0.05))
 [tuple(tasks.priors.mean.shape) for tasks in found.tasks], tuple(found.predicted.mean.shape)
 
-
-# %%
-class LastWindow(torch.nn.Module):
-    def __init__(self, observation_dim, action_dim, options, window):
-        super().__init__()
-        self.window = window
-        self.fast = FastLevel(observation_dim, action_dim, options, causes=(TASK,))
-
-    def forward(self, observations, actions):
-        windows = StepWindows(self.window, observations.shape[-2], observations)
-        seen = windows.pooled(sense(self.fast.observation, observations, None))
-        whole = condition(first_belief(self.fast.options, observations), seen)
-        parts = (torch.cat([0 * x[..., :1, :], x[..., :-1, :]], dim=-2) for x in whole)
-        return self.fast(observations, actions, task=windows.spread(Belief(*parts)))
-
-
-# %%
-own = LastWindow(4, 2, MTS3Options(latent_dim=6), window=10)
-tuple(own(observations, actions).mean.shape)
 
 # %% [markdown]
 # ## Finding, limits, next
