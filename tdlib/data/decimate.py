@@ -2,7 +2,8 @@
 
 A state that is only sampled more rarely carries the noise of all frequencies, and vibration above half the new rate
 comes back as slow motion (aliasing). So states are filtered by a symmetric window, which delays nothing, before rows
-are taken; where intervals differ it weighs rows by their stamps, so that straight lines stay themselves. An input is not filtered: what acts over a long step is the mean of what was held, weighted by time.
+are taken; where intervals differ it weighs rows by their stamps, so that straight lines stay themselves. An input is
+not filtered: what acts over a long step is the mean of what was held, weighted by time.
 """
 
 import math
