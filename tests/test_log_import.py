@@ -660,3 +660,15 @@ def test_what_is_seen_of_a_coarser_log_is_the_filtered_state():
     seen = np.stack([np.cos(coarse.state[:, 0]), np.sin(coarse.state[:, 0]), coarse.state[:, 1]], axis=1)
     assert np.allclose(coarse.observation, seen, atol=1e-6)
     assert np.array_equal(decimate(log, 4, filtered=False).observation[1], log.observation[4])
+
+
+def test_a_pause_inside_an_episode_bends_no_filtered_state():
+    times = np.cumsum(np.random.default_rng(1).uniform(0.5, 1.5, 600)) * 0.05
+    times[300:] += 40
+    columns = {"timestamp": times, "qpos_0": np.sin(math.pi * times), "state_0": 3 * times, "ctrl_0": 0 * times}
+    coarse = decimate(make_set([Recording("x", columns)], Reading(irregular=True), "t"), 4)
+    at = times[0] + coarse.t
+    assert np.allclose(coarse.state[:, 1], 3 * at, atol=1e-9)
+    beside = np.abs(np.arange(len(at)) - 75) < 5
+    assert np.abs(coarse.state[~beside, 0] - np.sin(math.pi * at[~beside]))[5:-5].max() < 0.03
+    assert np.abs(coarse.state[:, 0] - np.sin(math.pi * at)).max() < 0.5

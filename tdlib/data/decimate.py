@@ -152,13 +152,14 @@ def low_passed_at(rows: np.ndarray, times: np.ndarray, states: np.ndarray, every
     Returns:
         (M, D).
     """
-    mean = (times[-1] - times[0]) / (len(times) - 1)
+    intervals = np.diff(times)
+    mean = float(intervals[intervals <= np.quantile(intervals, 0.99)].mean())  # a pause makes no window wider
     half, edge = min(HALF_WIDTH * every * mean, times[-1] - times[0]), CUTOFF / (2 * every * mean)
     head = np.flatnonzero(times[1:] - times[0] <= half)[::-1] + 1
     tail = np.flatnonzero(times[-1] - times[:-1] <= half)[::-1]
     longer = np.concatenate([2 * times[0] - times[head], times, 2 * times[-1] - times[tail]])
     values = np.concatenate([2 * states[0] - states[head], states, 2 * states[-1] - states[tail]])
-    stands_for = np.gradient(longer)
+    stands_for = np.minimum(np.gradient(longer), every * mean)  # nor does a row stand for it
     found = states[rows]
     for place, at in enumerate(times[rows]):
         inside = slice(*np.searchsorted(longer, (at - half, at + half)))
