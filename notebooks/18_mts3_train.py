@@ -76,11 +76,10 @@ run.save_figure("mts3", f"{env}-coverage", draw_coverage, coverage, part=chosen.
 
 # %%
 built = {name: build_model(name, SYSTEMS[env].spec, seed=0) for name in chosen.models}
-pd.DataFrame({
-    "weights": {name: sum(x.numel() for x in model.parameters()) for name, model in built.items()},
-    "steps of a sequence": {name: model.needs.window for name, model in built.items()},
-    "masked windows, at most": {name: model.options.dropped_windows for name, model in built.items()},
-})  # fmt: skip
+weights = {name: sum(x.numel() for x in model.parameters()) for name, model in built.items()}
+lengths = {name: model.needs.window for name, model in built.items()}
+masked = {name: model.options.dropped_windows for name, model in built.items()}
+pd.DataFrame({"weights": weights, "steps": lengths, "masked windows, at most": masked})
 
 # %% [markdown]
 # ## Train
