@@ -171,6 +171,11 @@ def test_a_memory_looks_back_and_not_across_rows_that_do_not_exist(memory):
     assert found.isfinite().all()
 
 
+def test_slopes_are_those_of_alibi():
+    found = CausalMemory(3, 8).blocks[0].attention
+    torch.testing.assert_close(found.slopes, torch.tensor([1 / 4, 1 / 16, 1 / 64, 1 / 256]), **EXACT)
+
+
 def test_heads_must_divide_the_width():
     with pytest.raises(ValueError, match="memory_dim must be a multiple of num_heads = 4, got 10"):
         CausalMemory(3, 10)
