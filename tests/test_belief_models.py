@@ -76,6 +76,7 @@ def test_a_preset_may_name_them_by_their_paths():
 def test_their_defaults_see_nothing_ahead_and_the_published_ones_are_options():
     assert MODELS["mts3"].options().task_feed == "prior" and MTS3Options().task_feed == "posterior"
     assert MODELS["hip_rssm"].options().both_ends and not HiPRSSMOptions().both_ends
+    assert {MODELS[name].options().norm for name in PATHS} == {"none"}  # levels differ, encoders do not
     published = build_model("mts3", SPEC, seed=0, **dataclasses.asdict(MTS3Options()))
     assert published.options.latent_dim == 30 and published.options.task_feed == "posterior"
     sizes = [sum(x.numel() for x in build_model(name, SPEC, seed=0).parameters()) for name in CHAPTER]

@@ -13,11 +13,12 @@ from tdlib.models.family import family_of
 
 @dataclass(frozen=True)
 class HiPRSSMModelOptions(HiPRSSMOptions):
-    """Options of HiP-RSSM with as many weights as MTS3; nothing of what is masked leaks into its task.
+    """Options of HiP-RSSM of about the size of MTS3, with its encoder; nothing of what is masked leaks into its task.
 
-    The published baseline is `HiPRSSMOptions()`.
+    The published baseline is `HiPRSSMOptions()`, whose encoders normalize (`norm` post).
     """
 
+    norm: str = "none"
     latent_dim: int = 12
     hidden_dim: int = 64
     control_hidden_dim: int = 64
