@@ -145,6 +145,19 @@ def test_what_is_remembered_begins_after_the_last_step_that_does_not_exist(name)
     assert (unmasked.state - found.state).abs().max() > 1e-6
 
 
+@pytest.mark.parametrize("name", [name for name in CHAPTER if name not in PATHS])
+def test_a_memory_is_told_what_is_seen(name):
+    """A zero that is seen and a row that is not differ."""
+    model, (states, actions, delta_t) = build_model(name, SPEC, seed=0).double(), steps(2, 6)
+    features, inputs = torch.zeros_like(model.scales.features(states)), model.inputs(actions, delta_t)
+    seen = torch.ones(2, 6, dtype=torch.bool)
+    found, unseen = (model.filtered(features, inputs, x, delta_t).mean for x in (seen, seen & (torch.arange(6) != 2)))
+    moved = (found - unseen).abs().amax(dim=(0, 2))
+    assert (moved[:2] == 0).all() and (moved[2:] > 1e-9).all()
+    with pytest.raises(ValueError, match="identity, band and num_basis are of a matrix per step, a memory has none"):
+        build_model(name, SPEC, seed=0, identity=True)
+
+
 @pytest.mark.parametrize("name", PATHS)
 def test_a_stack_is_its_models(name):
     models = [build(name, seed=seed) for seed in range(2)]

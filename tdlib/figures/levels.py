@@ -71,10 +71,10 @@ def draw_levels(table: pd.DataFrame, with_level: str = "mts3", without: str = "a
         label_outer(axes, axes.size, "time ahead [s]", "ratio of RMSE")
         shared_legend(figure, axes, columns=3)
     caption = (
-        f"RMSE of {model_label(with_level)} over that of {model_label(without)}, which has one level and the same encoder, "
-        f"against the time ahead, a line per test rate; below 1 the model of two levels errs less. Both differ in their "
-        f"widths as well, which bring them to about one size. Lines: means over seeds, bars "
-        f"span the seeds; {counts_text(chosen, 'starts')}.{bad_text(summary, 'gaps')} {_helped(summary)}"
+        f"RMSE of {model_label(with_level)} over that of {model_label(without)}, which has one level, the same "
+        f"kind of encoder and about as many weights in wider layers, against the time ahead, a line per test rate; below "
+        f"1 the model of two levels errs less. Lines: means over seeds, bars span the seeds; "
+        f"{counts_text(chosen, 'starts')}.{bad_text(summary, 'gaps')} {_span(summary)}"
     )
     alt = f"Ratios of error with and without a second level against time ahead on {len(systems)} systems."
     return Drawing(figure, caption, alt, summary)
@@ -85,7 +85,7 @@ def _of(table: pd.DataFrame, kind: tuple[str, str, str]) -> pd.DataFrame:
     return table[(table["method"] == method) & (table["form"] == form) & (table["train_frequency"] == trained)]
 
 
-def _helped(summary: pd.DataFrame) -> str:
+def _span(summary: pd.DataFrame) -> str:
     """Say of each system where the ratio is least and most."""
     parts: list[str] = []
     for env, rows in summary[np.isfinite(summary["mean"])].groupby("env", sort=False):
