@@ -110,5 +110,5 @@ tuple(own(observations, actions).mean.shape)
 # ## Finding, limits, next
 #
 # * A level is a filter of its own clock; whether it knows anything that the one below does not, a system decides.
-# * Equal steps, about equal weights, equal data; smaller than published, since this is a laptop's budget.
+# * Equal steps, weights of about one number, equal data; smaller than published, since this is a laptop's budget.
 # * One more model: any class on the same contract, by its import path in the preset.

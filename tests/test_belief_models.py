@@ -79,8 +79,14 @@ def test_their_defaults_see_nothing_ahead_and_the_published_ones_are_options():
     assert {MODELS[name].options().norm for name in PATHS} == {"none"}  # levels differ, encoders do not
     published = build_model("mts3", SPEC, seed=0, **dataclasses.asdict(MTS3Options()))
     assert published.options.latent_dim == 30 and published.options.task_feed == "posterior"
-    sizes = [sum(x.numel() for x in build_model(name, SPEC, seed=0).parameters()) for name in CHAPTER]
-    assert max(sizes) < 1.3 * min(sizes)  # about as many weights
+
+
+@pytest.mark.parametrize("env", ["oscillator", "pendulum"])
+def test_models_of_the_chapter_are_of_about_one_size_in_all_their_forms(env):
+    arms = {(name, arm.form) for name in CHAPTER for arm in find_family(name).arms}
+    built = [build_model(name, SYSTEMS[env].spec, seed=0, form=form) for name, form in sorted(arms)]
+    sizes = [sum(x.numel() for x in model.parameters()) for model in built]
+    assert max(sizes) < 1.15 * min(sizes)
 
 
 @pytest.mark.parametrize("spec", [SPEC, SYSTEMS["CartPole-v1"].spec], ids=["torque", "table"])

@@ -28,7 +28,7 @@ class MemoryOptions(BeliefOptions):
     hidden_dim: int = 48
     decoder_hidden_dim: int = 64
     mask_window: int = 10
-    memory_dim: int = 44
+    memory_dim: int = 40
 
     def __post_init__(self):
         super().__post_init__()
