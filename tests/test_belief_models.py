@@ -151,6 +151,22 @@ def test_what_is_remembered_begins_after_the_last_step_that_does_not_exist(name)
     assert (unmasked.state - found.state).abs().max() > 1e-6
 
 
+@pytest.mark.parametrize("form", ["none", "flow"])
+@pytest.mark.parametrize("name", ["hip_rssm", "mts3"])
+def test_a_task_is_read_with_the_time_between_observations_where_beliefs_move_on_by_time(name, form):
+    """The same rows, twice as far apart: their decay per time is half as fast."""
+    model, (states, actions, delta_t) = build(name, form=form), steps(2, 9)
+    features, inputs = model.scales.features(states), model.inputs(actions, delta_t)
+
+    def task(delta_t):
+        if name == "hip_rssm":
+            return model.network.task(features, inputs, None, delta_t).mean
+        return model.network(features, inputs, delta_t=delta_t).tasks[0].posteriors.mean[:, 0]  # of the first window
+
+    moved = (task(2 * delta_t) - task(delta_t)).abs().max()
+    assert moved > 1e-6 if form == "flow" else moved == 0
+
+
 @pytest.mark.parametrize("name", [name for name in CHAPTER if name not in PATHS])
 def test_a_memory_is_told_what_is_seen(name):
     """A zero that is seen and a row that is not differ."""

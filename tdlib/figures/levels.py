@@ -72,8 +72,8 @@ def draw_levels(table: pd.DataFrame, with_level: str = "mts3", without: str = "a
         shared_legend(figure, axes, columns=3)
     caption = (
         f"RMSE of {model_label(with_level)} over that of {model_label(without)}, which has one level, the same "
-        f"kind of encoder and about as many weights in wider layers, against the time ahead, a line per test rate; below "
-        f"1 the model of two levels errs less. Lines: means over seeds, bars span the seeds; "
+        f"kind of encoder and about as many weights in wider layers, against the time ahead, a line per test rate; "
+        f"below 1 the model of two levels errs less. Lines: means over seeds, bars span the seeds; "
         f"{counts_text(chosen, 'starts')}.{bad_text(summary, 'gaps')} {_span(summary)}"
     )
     alt = f"Ratios of error with and without a second level against time ahead on {len(systems)} systems."

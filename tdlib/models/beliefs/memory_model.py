@@ -17,7 +17,7 @@ from tdlib.models.beliefs.sequence_model import SequenceModel
 
 @dataclass(frozen=True)
 class MemoryOptions(BeliefOptions):
-    """Options of memories with a spread; those of a first belief or a set have no effect, those of a matrix are refused.
+    """Options of memories with a spread; of a first belief or a set they have no effect, of a matrix they are refused.
 
     Args:
         memory_dim: Length of the memory.

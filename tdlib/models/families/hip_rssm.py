@@ -49,8 +49,8 @@ class HiPRSSMModel(FilterModel):
     options: HiPRSSMModelOptions
     network: HiPRSSM
 
-    def task(self, observations: Tensor, inputs: Tensor, valid: Tensor) -> Belief | None:
-        return self.network.task(observations, inputs, valid)
+    def task(self, observations: Tensor, inputs: Tensor, valid: Tensor, delta_t: Tensor) -> Belief | None:
+        return self.network.task(observations, inputs, valid, delta_t)
 
 
 FAMILY = family_of(HiPRSSMModel)
