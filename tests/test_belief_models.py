@@ -180,6 +180,19 @@ def test_a_memory_is_told_what_is_seen(name):
         build_model(name, SPEC, seed=0, identity=True)
 
 
+@pytest.mark.parametrize("form", ["none", "flow", "flow_seconds"])
+@pytest.mark.parametrize("missing", [1, 2, 4])
+def test_rows_that_do_not_exist_shift_no_window(missing, form):
+    """Whatever stands before the first known row, and however many rows."""
+    model, (states, actions, delta_t) = build("mts3", form=form, windows=(3, 6)), steps(3, 8)
+    past = context(3, count=5)
+    padded = Context(*(torch.cat([x[:, :1].expand(-1, missing, *x.shape[2:]), x], dim=1) for x in past.tensors()))
+    mask = (torch.arange(5 + missing) >= missing).expand(3, -1)
+    padded = Context(padded.states, padded.actions, padded.delta_t, mask)
+    found, expected = (model.predict(states[:, 0], actions, delta_t, x) for x in (padded, past))
+    torch.testing.assert_close((found.state, found.variance), (expected.state, expected.variance), rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize("name", PATHS)
 def test_a_stack_is_its_models(name):
     models = [build(name, seed=seed) for seed in range(2)]

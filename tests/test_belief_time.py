@@ -139,6 +139,13 @@ def test_steps_of_any_length_fill_windows_and_too_long_ones_make_them_longer():
     assert late.member.argmax(dim=-1).tolist() == [[0, 0, 0, 0, 1, 1]]
 
 
+@pytest.mark.parametrize("window", [3, 7, 10, 30])
+def test_windows_of_rows_that_begin_late_are_cut_where_those_of_the_rows_alone_are(window):
+    exists = (torch.arange(603) >= 3).expand(1, -1)
+    found = TimeWindows(window, window, torch.ones(1, 603), exists).member.argmax(dim=-1)[0, 3:]
+    assert torch.equal(found, torch.arange(600) // window)
+
+
 def test_a_model_in_seconds_at_its_own_rate_is_the_one_in_steps():
     sequence = torch.randn(2, 12, 2), torch.randn(2, 12, 1)
     given = {**SMALL, "windows": (2, 4), "task_feed": "prior"}

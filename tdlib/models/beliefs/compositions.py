@@ -194,7 +194,8 @@ class MTS3(nn.Module):
             observations: (..., T, O) at the start of each step.
             actions: (..., T, A) held over it; None without actions.
             valid: (..., T) bool, which observations are seen; None if all are.
-            exists: (..., T) bool, which steps there were: beliefs begin after the last that was not. None: all.
+            exists: (..., T) bool, which steps there were: beliefs and windows begin after the last that was not. None:
+                all.
             delta_t: (..., T) intervals [s], for forms in which beliefs move on, or windows last, by time.
         """
         check_sequence(observations, actions, valid, self.sizes, delta_t)
@@ -215,7 +216,13 @@ class MTS3(nn.Module):
         """Cut a sequence (..., T, O) into the windows of a slow level."""
         options = self.options
         if not options.time.seconds:
-            return StepWindows(options.windows[level], like.shape[-2], like)
+            window = options.windows[level]
+            if exists is None:
+                return StepWindows(window, like.shape[-2], like)
+            rows = torch.ones_like(
+                like[..., 0], dtype=torch.float64
+            )  # a time of one each: windows begin with the first
+            return TimeWindows(window, window, rows, exists)
         if delta_t is None:
             raise ValueError("delta_t must be given where windows are counted in seconds, got None")
         ratio = options.windows[level] // options.windows[0]

@@ -85,6 +85,8 @@ class StepWindows(Windows):
 class TimeWindows(Windows):
     """Windows that last for a time, K = ⌈T/fewest⌉ of them, of which the last may have no steps.
 
+    With `delta_t` of ones and W = `fewest` they are windows of rows that begin with the first that exists.
+
     Args:
         seconds: W.
         fewest: Steps that a window has at least.
