@@ -26,7 +26,7 @@ SMALL = {
     "latent_dim": 3, "hidden_dim": 6, "control_hidden_dim": 6, "set_hidden_dim": 6, "decoder_hidden_dim": 6,
     "sequence_length": 12, "mask_window": 3,
 }  # fmt: skip
-OWN = {"acrkn": {}, "hip_rssm": {"context_length": 4}, "mts3": {"windows": (3,)}}
+OWN = {"acrkn": {}, "hip_rssm": {"context_length": 4}, "mts3": {"windows": (3,), "fewest_steps": 2}}
 SPEC = SYSTEMS["Pendulum-v1"].spec
 POINT = EnvironmentSpec(
     name="point", state_names=("x",), state_units=("m",), input_names=("u",), input_units=("1",), input_low=(-1.0,),

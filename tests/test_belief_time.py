@@ -107,7 +107,7 @@ def test_nothing_grows_however_long_it_goes_on(motion):
 def test_a_motion_without_an_interval_is_refused():
     with pytest.raises(ValueError, match="delta_t must be given to a model that moves on for any time, got None"):
         AcRKN(2, 1, BeliefOptions(**SMALL, form="flow"))(torch.randn(1, 4, 2), torch.randn(1, 4, 1))
-    model = MTS3(2, 1, MTS3Options(**SMALL, windows=(2,), form="concat_seconds"))
+    model = MTS3(2, 1, MTS3Options(**SMALL, windows=(2,), fewest_steps=2, form="concat_seconds"))
     with pytest.raises(ValueError, match="delta_t must be given where windows are counted in seconds, got None"):
         model(torch.randn(1, 4, 2), torch.randn(1, 4, 1))
     with pytest.raises(ValueError, match=r"delta_t must be \(1, 4\) beside the observations, got \(1, 3\)"):
@@ -144,6 +144,15 @@ def test_windows_of_rows_that_begin_late_are_cut_where_those_of_the_rows_alone_a
     exists = (torch.arange(603) >= 3).expand(1, -1)
     found = TimeWindows(window, window, torch.ones(1, 603), exists).member.argmax(dim=-1)[0, 3:]
     assert torch.equal(found, torch.arange(600) // window)
+
+
+def test_windows_in_seconds_that_hold_fewer_steps_than_the_fewest_are_refused():
+    given = {"windows": (3,), "fewest_steps": 4}
+    with pytest.raises(
+        ValueError, match=r"fewest_steps must be at most windows\[0\] = 3 where .* last for a time, got 4"
+    ):
+        MTS3Options(**given, form="flow_seconds")
+    assert MTS3Options(**given, form="flow").fewest_steps == 4  # of no effect there
 
 
 def test_a_model_in_seconds_at_its_own_rate_is_the_one_in_steps():
