@@ -121,6 +121,9 @@ class FastLevel(nn.Module):
 class SlowLevel(nn.Module):
     """A filter of windows: aggregate one and condition on it, aggregate the next one's actions and marginalize.
 
+    Where beliefs move on by time, the step from window k to k + 1 is as long as window k, for the effect of the
+    abstract action α_{k+1} too, which comes of the inputs of window k + 1: that matters where windows differ in length.
+
     Args:
         observation_dim: O.
         action_dim: A; 0 for none.
