@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tdlib.core.facts import MIXED
-from tdlib.figures.imagined import errors_line
+from tdlib.figures.imagined import edge_text, errors_line
 from tdlib.figures.lines import label_outer
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import default_sizes, main_rate
@@ -74,7 +74,8 @@ def draw_levels(table: pd.DataFrame, with_level: str = "mts3", without: str = "a
         f"RMSE of {model_label(with_level)} over that of {model_label(without)}, which has one level, the same "
         f"kind of encoder and about as many weights in wider layers, against the time ahead, a line per test rate; "
         f"below 1 the model of two levels errs less. Lines: means over seeds, bars span the seeds; "
-        f"{counts_text(chosen, 'starts')}.{bad_text(summary, 'gaps')} {_span(summary)}"
+        f"{counts_text(chosen, 'starts')}.{bad_text(summary, 'gaps')}"
+        f"{edge_text(summary[['mean', 'low', 'high']])} {_span(summary)}"
     )
     alt = f"Ratios of error with and without a second level against time ahead on {len(systems)} systems."
     return Drawing(figure, caption, alt, summary)
