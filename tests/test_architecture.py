@@ -121,6 +121,7 @@ OTHERWISE = {  # files in which the name of a chapter says something else
         "tdlib/dynamics_model_training/evaluate.py",
         "tdlib/dynamics_model_training/train.py",
     },
+    "mts3": {"tdlib/models/build.py"},  # a family has the same name
 }
 
 

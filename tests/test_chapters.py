@@ -10,7 +10,7 @@ from tdlib.evaluation.tables import write_table
 from tdlib.grid.checks import check_figures, check_tables
 from tdlib.grid.jobs import grid_jobs
 from tdlib.publish import site
-from tdlib.publish.contents import own_contents
+from tdlib.publish.contents import own_contents, write_own_contents
 from tdlib.study.chapters import CHAPTERS, STUDY, measures_of
 from tdlib.study.chapters.chapter import RESULTS, TRAINING, Chapter, Notebook, Rows
 from tdlib.study.chapters.expected import any_arm, is_field, rates_tested, some
@@ -128,3 +128,15 @@ def test_its_pages_are_staged_with_figures_beside_the_studys_and_tables_in_a_fol
     assert (place / "results/figures/toy/all.png").is_file() and (place / "results/videos/toy.mp4").is_file()
     assert [path.name for path in (place / "results/toy").iterdir()] == ["metrics"]
     assert list(pd.read_csv(place / "results/metrics/statistics.csv")["env"]) == ["Pendulum-v1", "spaceship"]
+
+
+def test_a_link_to_a_notebook_that_such_a_run_has_not_keeps_its_words(finished, tmp_path):
+    pages = tmp_path / "notebooks"
+    pages.mkdir()
+    text = f"The [explorer](07_explorer.ipynb), and [one]({REPORT}.ipynb)."
+    for name in (REPORT, TRAIN):
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
+        nbformat.write(notebook, pages / f"{name}.ipynb")
+    write_own_contents(tmp_path, finished.preset)
+    found = nbformat.read(pages / f"{TRAIN}.ipynb", as_version=4)
+    assert found.cells[0].source == f"The explorer, and [one]({REPORT}.ipynb)."

@@ -326,8 +326,12 @@ DRAWINGS = {
     "treatments": lambda: figures.draw_treatments(treatments(), "gru", ("5", "25", "100"), "20"),
     "imagined": lambda: figures.draw_imagined(sliding_windows()),
     "imagined_rates": lambda: figures.draw_imagined_rates(sliding_windows()),
-    "imagined_treatments": lambda: figures.draw_imagined_treatments(far_ahead(), ("10", "irregular", "50"), "20"),
-    "levels": lambda: figures.draw_levels(pd.concat([sliding_windows(env) for env in PRIOR_SYSTEMS[:2]])),
+    "imagined_treatments": lambda: figures.draw_imagined_treatments(
+        far_ahead(), ("10", "irregular", "50"), "20", "mts3"
+    ),
+    "levels": lambda: figures.draw_levels(
+        pd.concat([sliding_windows(env) for env in PRIOR_SYSTEMS[:2]]), "mts3", "acrkn"
+    ),
     "intervals": lambda: figures.draw_intervals(intervals()),
     "likelihoods": lambda: figures.draw_likelihoods(curves(beliefs()).assign(val_loss=lambda t: t["val_loss"] - 3)),
     "belief": lambda: figures.draw_belief(belief_paths()),
@@ -437,7 +441,7 @@ def test_captions_of_long_predictions_say_what_is_cut_and_how_long_windows_are()
     levels = beyond.assign(rmse=inside["rmse"].where(inside["model"] != "mts3", 20.0 * inside["rmse"]))
     drawn = {
         "rates": (figures.draw_imagined_rates, beyond), "time": (figures.draw_imagined, beyond),
-        "levels": (figures.draw_levels, levels),
+        "levels": (lambda table: figures.draw_levels(table, "mts3", "acrkn"), levels),
     }  # fmt: skip
     for draw, cut in drawn.values():
         same = inside.assign(rmse=1.0)

@@ -151,7 +151,7 @@ def draw_imagined_rates(table: pd.DataFrame) -> Drawing:
     return Drawing(figure, caption, alt, summary)
 
 
-def draw_imagined_treatments(statistics: pd.DataFrame, rates: Sequence[str], rate: str, model: str = "mts3") -> Drawing:
+def draw_imagined_treatments(statistics: pd.DataFrame, rates: Sequence[str], rate: str, model: str) -> Drawing:
     """Draw errors three seconds ahead of each treatment of one model, and of the other models, a panel per system.
 
     Args:

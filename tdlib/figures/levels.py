@@ -29,7 +29,7 @@ from tdlib.figures.words import number_text, seeds_text
 AHEAD = (0.5, 1.0, 3.0, 5.0, 10.0)  # [s]
 
 
-def draw_levels(table: pd.DataFrame, with_level: str = "mts3", without: str = "acrkn") -> Drawing:
+def draw_levels(table: pd.DataFrame, with_level: str, without: str) -> Drawing:
     """Draw the ratio of errors with and without a second level against the time ahead, a line per test rate.
 
     Args:

@@ -4,7 +4,10 @@ The chapters name systems, models and rates, and a strict build fails where one 
 a run of a system of one's own, or of fewer models, gets all that it made under a cover of its own.
 """
 
+import re
 from pathlib import Path
+
+import nbformat
 
 from tdlib.core.files import write_text, yaml_text
 from tdlib.evaluation.tables import frequency_label
@@ -16,6 +19,7 @@ from tdlib.study.presets import Preset
 
 COVER = "book/cover"
 ANY_RUN = ("book/notation", "book/data_format", "book/model_architecture", "book/api")  # pages that need no result
+LINK = re.compile(r"\[([^\]]+)\]\((\d\d_[\w-]+\.ipynb)\)")  # to a notebook beside this one
 FIRST_FIGURE = "limits/{}.png"  # of every environment, where the run has it: errors against what theory says
 
 
@@ -23,6 +27,21 @@ def write_own_contents(site: Path, preset: Preset) -> None:
     """Write the table of contents and the cover of such a run into its staged site."""
     write_text(site / "_toc.yml", yaml_text(own_contents(preset)))
     write_text(site / f"{COVER}.md", cover_page(preset, site / "results" / "figures"))
+    for path in sorted((site / "notebooks").glob("*.ipynb")):
+        _unlink_absent(path)
+
+
+def _unlink_absent(path: Path) -> None:
+    """Leave the words alone of links to notebooks that such a run has not, as the explorer of one chapter."""
+    notebook = nbformat.read(path, as_version=4)
+
+    def kept(found: re.Match) -> str:
+        return found[0] if (path.parent / found[2]).is_file() else found[1]
+
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = LINK.sub(kept, cell.source)
+    write_text(path, nbformat.writes(notebook) + "\n")
 
 
 def own_contents(preset: Preset) -> dict[str, object]:
