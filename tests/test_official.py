@@ -119,6 +119,38 @@ def test_names_that_there_are_not_are_refused():
         load_official("hydraulics").budget("default_mts3")
 
 
+@pytest.mark.parametrize(("name", "model"), ALL, ids=lambda x: x)
+def test_a_published_model_is_that_of_the_official_code_and_not_the_studys_small_one(name, model):
+    """Widths, oddities and sizes of the paper, where a setting says nothing else."""
+    setting = load_official(name)
+    options = setting.build(model, spec_of(setting), 0).options
+    widths = options.hidden_dim, options.control_hidden_dim, options.set_hidden_dim, options.decoder_hidden_dim
+    assert widths == (120, 120, 240, 240)
+    kind = setting.models[model].model
+    assert options.norm == ("none" if kind == "mts3" else "post")
+    if kind == "mts3":
+        oddities = options.task_feed, options.abstract_action_covariance, options.detach_between_windows
+        assert oddities == ("posterior", False, True)
+    elif kind == "hip_rssm":
+        assert not options.both_ends
+
+
+def test_the_published_composition_has_as_many_weights_as_the_official_one():
+    setting = load_official("mobileRobot")
+    built = setting.build("default_mts3", spec_of(setting), 0)
+    network = type(built).Network(9, 4, built.options)
+    assert sum(x.numel() for x in network.parameters()) == 119_358  # of those that are used there
+
+
+def test_splits_have_the_published_numbers_of_sequences():
+    for name in SEED_NAMES:
+        sequences = load_official(name).sequences
+        counts, total = sequences.counts, sum(sequences.counts.values())
+        assert (counts["train"], counts["test"]) == (sequences.train, sequences.test)
+        assert {split: round(share * total) for split, share in sequences.shares.items()} == counts
+    assert load_official("hydraulics").sequences.shares == pytest.approx({"train": 0.8, "val": 0.1, "test": 0.1})
+
+
 def test_the_command_collects_and_trains(tmp_path, capsys):
     out = tmp_path / "model"
     text = ["mobileRobot", "--model", "default_acrkn", "--out", str(out), "--batch", "1", "--steps", "1"]

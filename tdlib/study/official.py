@@ -19,11 +19,14 @@ import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from tdlib.core.facts import SEQUENCE_SHARES
 from tdlib.core.files import parse_yaml
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.core.time_grid import delta_t_of
-from tdlib.data import find_source, load_splits
+from tdlib.data import find_source, load_dataset, load_splits
+from tdlib.data.splits import write_splits
 from tdlib.models import DynamicsModel, build_model
+from tdlib.models.beliefs import BeliefOptions, HiPRSSMOptions, MTS3Options
 from tdlib.study.arms import Arm
 from tdlib.study.presets import PRESET_FOLDER, PositiveFloat, PositiveInt, Rate, Share
 from tdlib.training import Budget, Trial, fit
@@ -35,6 +38,14 @@ PATHS = {  # by import path, so that a setting loads whatever the study's own li
     "acrkn": "tdlib.models.families.acrkn:AcRKNModel",
     "hip_rssm": "tdlib.models.families.hip_rssm:HiPRSSMModel",
 }
+PUBLISHED: dict[str, BeliefOptions] = {  # what the official code computes, where a setting's own options begin
+    "mts3": MTS3Options(),
+    "acrkn": BeliefOptions(norm="post"),
+    "hip_rssm": HiPRSSMOptions(),
+}
+VALIDATED = (
+    0.1  # of the training set, as many sequences more select the checkpoint: the official code takes the test set
+)
 CURRICULUM = {True: 5, False: 10}  # epochs between increases: whether there are 250 at most
 FEW_EPOCHS = 250
 
@@ -66,6 +77,19 @@ class Sequences(_Section):
     def length(self) -> int:
         """Steps T of a sequence."""
         return self.window * self.windows
+
+    @property
+    def counts(self) -> dict[str, int] | None:
+        """Sequences of each split, those of training and test as published; None where these are not known."""
+        if self.train is None or self.test is None:
+            return None
+        return {"train": self.train, "val": max(1, round(VALIDATED * self.train)), "test": self.test}
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of each split."""
+        counts = self.counts or SEQUENCE_SHARES
+        return {split: count / sum(counts.values()) for split, count in counts.items()}
 
 
 class Evaluation(_Section):
@@ -145,7 +169,7 @@ class Official(_Section):
         return self.models[model], self.learn[self.models[model].learn]
 
     def build(self, model: str, spec: EnvironmentSpec, seed: int, delta_t: float | None = None) -> DynamicsModel:
-        """Build a model of the published sizes.
+        """Build a model as the official code has it, of the published sizes; only that held inputs are embedded first.
 
         Args:
             model: A key of `models`.
@@ -155,7 +179,7 @@ class Official(_Section):
         """
         published, learn = self.published(model)
         window, every = self.sequences.window, CURRICULUM[learn.epochs <= FEW_EPOCHS] / learn.epochs
-        options: dict[str, Any] = {
+        options: dict[str, Any] = dataclasses.asdict(PUBLISHED[published.model]) | {
             "sequence_length": self.sequences.length, "mask_window": window, "dropped": learn.dropped,
             "dropped_windows": learn.dropped_windows, "curriculum": every if learn.curriculum else 0.0,
             "train_delta_t": delta_t_of(self.control_frequency) if delta_t is None else delta_t,
@@ -218,22 +242,28 @@ def collect_official(setting: Official, path: Path | str, seed: int = 0, num_seq
         setting: From `load_official`.
         path: File of the set.
         seed: Of the collection.
-        num_sequences: How many sequences' worth; those of training and test as published if None.
+        num_sequences: How many sequences' worth in all; None for as many of training and of test as published, and a
+            tenth of the former more for the choice of the checkpoint, which the official code makes on the test set.
+            Splits have these shares in any case, 80/10/10 where the published numbers are not known; by episode, so
+            that numbers of sequences are exact where an episode is one.
 
     Raises:
         SettingError: If the number is not known.
         ValueError: If the source needs a package that is missing.
     """
-    sequences, of = setting.sequences, setting.collect
+    sequences, of, shares = setting.sequences, setting.collect, setting.sequences.shares
     if num_sequences is None:
-        if sequences.train is None or sequences.test is None:
+        if sequences.counts is None:
             raise SettingError(f"num_sequences of {setting.name} must be given: its number is not known, got None")
-        num_sequences = sequences.train + sequences.test
+        num_sequences = sum(sequences.counts.values())
     write = find_source(of.source).call
     if of.source == "sequences":
-        return write(of.name, num_sequences, sequences.length, seed, path, delta_t_of(setting.control_frequency))
-    how = {"control_frequency": setting.control_frequency, "observed": "published"}
-    return write(of.name, num_sequences * sequences.length, seed, path, **how)
+        write(of.name, num_sequences, sequences.length, seed, path, delta_t_of(setting.control_frequency))
+    else:
+        how = {"control_frequency": setting.control_frequency, "observed": "published"}
+        write(of.name, num_sequences * sequences.length, seed, path, **how)
+    write_splits(load_dataset(path), path, seed, shares)  # in the place of the source's own
+    return Path(path)
 
 
 def train_official(
