@@ -18,6 +18,7 @@ from tdlib.data.sources.csv import export_csv
 from tdlib.doctor import RULES, best_repair, examine, judge, measure, rates_table, wrapper
 from tdlib.doctor.command import main
 from tdlib.doctor.measure import noise_of, pace_of
+from tdlib.doctor.onnx_model import load_onnx
 from tdlib.doctor.rules import TRIALS, repairs
 from tdlib.models import NewtonIncrement, RecurrentRollout, RescaledIncrement, build_model
 
@@ -215,7 +216,7 @@ def test_a_checkpoint_says_itself_what_its_states_and_its_step_are(tmp_path, cap
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nothing", "logs"], "MODEL must be a checkpoint's folder or an import path"),
+        (["nothing", "logs"], "MODEL must be a checkpoint's folder, an .onnx file, or an import path"),
         (["bench_model:count", "logs"], "MODEL 'bench_model:count' must be callable, got int"),
         (["bench_model:gone", "logs"], "must name something that can be imported"),
         (["logs", "logs"], "must be a checkpoint folder"),
@@ -229,6 +230,47 @@ def test_what_cannot_be_answered_is_said_in_one_line(place, capsys, arguments, w
     assert main(arguments) == 2
     said = capsys.readouterr().err
     assert words in said and said.startswith("error: ") and said.count("\n") == 1
+
+
+def test_an_onnx_file_is_asked_as_any_model(tmp_path, capsys):
+    for package in ("onnxruntime", "onnx"):
+        pytest.importorskip(package, reason="the extra `onnx`, and `onnx` to write a file, are not installed")
+    import onnx
+    from onnx import TensorProto, helper
+
+    log = record("hard_spring", 0, 0.0)
+    inputs = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 2]),
+        helper.make_tensor_value_info("u", TensorProto.DOUBLE, ["N", 1]),
+        helper.make_tensor_value_info("h", TensorProto.FLOAT, ["N", 1]),
+    ]
+    matrix = np.array([[0.0, -6.0], [1.0, -0.4]], np.float32)  # the spring, its cube left out
+    nodes = [
+        helper.make_node("MatMul", ["x", "A"], ["moved"]),
+        helper.make_node("Cast", ["u"], ["v"], to=TensorProto.FLOAT),
+        helper.make_node("MatMul", ["v", "B"], ["pushed"]),
+        helper.make_node("Add", ["moved", "pushed"], ["rate"]),
+        helper.make_node("Mul", ["rate", "h"], ["change"]),
+        helper.make_node("Add", ["x", "change"], ["y"]),
+    ]
+    constants = [
+        helper.make_tensor("A", TensorProto.FLOAT, [2, 2], matrix.ravel()),
+        helper.make_tensor("B", TensorProto.FLOAT, [1, 2], [0.0, 2.0]),
+    ]
+    output = [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 2])]
+    graph = helper.make_graph(nodes, "spring", inputs, output, constants)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(made, tmp_path / "spring.onnx")
+    asked = load_onnx(tmp_path / "spring.onnx")
+    state, action = torch.tensor([[0.5, 1.0], [0.0, -1.0]]).double(), torch.tensor([[1.0], [0.0]]).double()
+    assert np.allclose(asked(state, action, torch.tensor(0.1)), [[0.6, 0.86], [-0.1, -0.96]], atol=1e-6)
+    logs = export_csv(log, tmp_path / "logs")
+    assert main([str(tmp_path / "spring.onnx"), str(logs), "--json", str(tmp_path / "out.json")]) in (0, 1)
+    assert capsys.readouterr().out.startswith("Verdict: ")
+    assert json.loads((tmp_path / "out.json").read_text())["response"] == pytest.approx(1.5, abs=1e-3)
+    (tmp_path / "bad.onnx").write_bytes(b"no graph")
+    assert main([str(tmp_path / "bad.onnx"), str(logs)]) == 2
+    assert "path must be an ONNX model, got" in capsys.readouterr().err
 
 
 def test_a_coarser_log_of_the_same_model_is_told_apart():

@@ -139,6 +139,9 @@ def test_files_come_in_numeric_order_and_hidden_ones_not_at_all(tmp_path):
     assert [file.name for file in csv_files(tmp_path)] == ["ep_1.csv", "ep_2.csv", "ep_10.csv"]
     dataset = import_csv(tmp_path)
     assert dataset.num_episodes == 3 and dataset.state[::5, 1].tolist() == [1, 2, 10]
+    written(tmp_path, PLAIN.replace("0.06,", "x,"), "ep_3.csv")
+    with pytest.raises(DatasetError, match="ep_3.csv: timestamp must be a number, got 'x' in row 4"):
+        import_csv(tmp_path)
     with pytest.raises(DatasetError, match="must be a CSV file or a folder with .csv files, got .*missing.csv"):
         import_csv([tmp_path / "ep_1.csv", tmp_path / "missing.csv"])
 

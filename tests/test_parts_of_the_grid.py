@@ -1,6 +1,7 @@
 """Any part of a grid runs, in any order, for any valid preset; the notebooks say what is not there."""
 
 import json
+import shutil
 from functools import partial
 
 import matplotlib
@@ -20,7 +21,7 @@ from tdlib.publish.block import write_block
 from tdlib.speed import Stack
 from tdlib.study import blocks, provenance
 from tdlib.study.arms import Arm
-from tdlib.study.blocks import made_with
+from tdlib.study.blocks import MADE_WITH, made_with
 from tdlib.study.layout import RunLayout
 from tdlib.study.phases import train
 from tdlib.study.phases.collect import ensure_collected
@@ -393,6 +394,12 @@ def test_a_block_stands_for_its_seeds_in_another_run(cells, tmp_path, monkeypatc
         pd.testing.assert_frame_equal(*both, check_dtype=False)
     assert check_tables(taking, merged) == []
     assert len(summarize(taking, merged)) == len(summarize(run, whole))
+    other.write_text(yaml.safe_dump(content | {"taken": [1]}))
+    older = yaml.safe_load((folder / MADE_WITH).read_text())
+    del older["preset"]["evaluation"]["hold"]  # of a time before there was this key
+    (folder / MADE_WITH).write_text(yaml.safe_dump(older))
+    made_with.cache_clear()
+    assert load_preset(other).own_seeds == (0,)
     for changed, words in (
         ({"taken": [0, 1]}, "taken must leave a seed to this run"),
         ({"taken": [7]}, "taken must be among seeds"),
@@ -402,3 +409,7 @@ def test_a_block_stands_for_its_seeds_in_another_run(cells, tmp_path, monkeypatc
         other.write_text(yaml.safe_dump(content | changed))
         with pytest.raises(PresetError, match=words):
             load_preset(other)
+    shutil.copytree(folder, folder.with_name("seeds1-2"))
+    other.write_text(yaml.safe_dump(content | {"taken": [1]}))
+    with pytest.raises(PresetError, match="a seed must be in one block, seed 1 is in .*seeds1 and .*seeds1-2"):
+        load_preset(other)

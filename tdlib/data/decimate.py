@@ -16,7 +16,7 @@ from tdlib.data.schema import DatasetError, TransitionDataset, check_dataset, co
 
 CUTOFF = 0.8  # of half the new rate; the window's edge is not sharp
 HALF_WIDTH = 4  # taps on each side per n
-PER_EPISODE = "decimated"
+DECIMATED = "decimated"
 WHOLE_TURN = 2 * math.pi
 
 
@@ -57,7 +57,7 @@ def decimate(dataset: TransitionDataset, every: int, *, filtered: bool = True) -
         made,
         episode_id=dataset.episode_id[kept],
         parameters=None if dataset.parameters is None else dataset.parameters[kept],
-        attributes={**dataset.attributes, PER_EPISODE: every, "filtered": int(filtered), "input_changes": changes},
+        attributes={**dataset.attributes, DECIMATED: every, "filtered": int(filtered), "input_changes": changes},
     )
     return check_dataset(made, "decimated log")
 

@@ -1,10 +1,10 @@
 """Say what is wrong between a model and a log: `python -m tdlib.doctor MODEL LOG`.
 
-MODEL is a checkpoint's folder, or the import path `module:name` of a callable (state, action, delta_t) -> next state
-over torch tensors, (N, D), (N, A), (N,) -> (N, D); modules in the present folder are found. LOG is a file or folder of
-any kind that `tdlib.data.sources.SOURCES` lists; rows whose stamps repeat are left out, and gaps begin an episode. The
-exit code is 0 if the model is right at the log's rate, 1 if something is wrong or cannot be told, 2 if there is nothing
-to answer.
+MODEL is a checkpoint's folder, an .onnx file, or the import path `module:name` of a callable (state, action, delta_t)
+-> next state over torch tensors, (N, D), (N, A), (N,) -> (N, D); modules in the present folder are found. LOG is a file
+or folder of any kind that `tdlib.data.sources.SOURCES` lists; rows whose stamps repeat are left out, and gaps begin an
+episode. The exit code is 0 if the model is right at the log's rate, 1 if something is wrong or cannot be told, 2 if
+there is nothing to answer.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from tdlib.core.specs import EnvironmentSpec
 from tdlib.data.sources.door import import_log
 from tdlib.data.sources.recording import GROUPS, TIMESTAMP, Reading
 from tdlib.data.sources.stamps import SECONDS
+from tdlib.doctor.onnx_model import load_onnx
 from tdlib.doctor.report import examine
 from tdlib.training import load_checkpoint
 
@@ -50,12 +51,16 @@ def load_model(name: str) -> Callable:
     """Return the model that a word of the command line names.
 
     Raises:
-        ValueError: If it is neither a checkpoint's folder nor the import path of something callable.
+        ValueError: If it is none of a checkpoint's folder, an ONNX file, and the import path of something callable.
+        ImportError: If onnxruntime is missing for the second.
     """
+    if Path(name).suffix == ".onnx":
+        return load_onnx(name)
     if Path(name).exists():
         return load_checkpoint(name)
     if not is_import_path(name):
-        raise ValueError(f"MODEL must be a checkpoint's folder or an import path 'module:name', got {name!r}")
+        known = "a checkpoint's folder, an .onnx file, or an import path 'module:name'"
+        raise ValueError(f"MODEL must be {known}, got {name!r}")
     with importable(Path.cwd()):
         found = import_object(name)
     if not callable(found):

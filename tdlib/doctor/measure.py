@@ -46,7 +46,7 @@ class Findings:
         clean: Those among them whose noise is less than half of their change.
         noise: Noise of one change over the change, by dimension; nan where nothing changes.
         error: Of the model as it is asked.
-        floor: What noise alone makes of an error.
+        floor: What noise makes of an error, at most: inputs that step with every row look like noise too.
         correlation: Of predicted and recorded changes.
         scale: Factor on the predicted changes that fits best.
         tried: Name -> error when the model is asked differently, or its answer scaled.
@@ -114,7 +114,8 @@ def measure(
         ValueError: If the log is branched, or has no episode long enough to look around a row.
     """
     spec = dataset.spec
-    h = train_delta_t if train_delta_t is not None else getattr(model, "train_delta_t", math.nan)
+    known = train_delta_t if train_delta_t is not None else getattr(model, "train_delta_t", None)
+    h = math.nan if known is None else float(known)
     rows = _draw(dataset, model, num_rows, seed)
     target = rows.next_state
     change = target - rows.state
@@ -155,7 +156,7 @@ def measure(
         label=math.nan if label is None else float(label),
         delta_t=typical,
         spread=float(intervals.std() / np.median(intervals)),
-        train_delta_t=float(h),
+        train_delta_t=h,
         moving=tuple(name for name, on in zip(names, moving, strict=True) if on),
         clean=tuple(name for name, on in zip(names, clean, strict=True) if on),
         noise={name: float(x) if on else math.nan for name, x, on in zip(names, noise, moving, strict=True)},

@@ -75,7 +75,7 @@ class Examination:
         if math.isfinite(found.label):
             lines.append(f"  labeled {found.label:.4g} Hz")
         lines += [
-            f"Model: errs by {found.error:.2g} of the recorded change; noise alone makes about {found.floor:.2g}",
+            f"Model: errs by {found.error:.2g} of the recorded change; noise makes at most about {found.floor:.2g}",
             f"  from half a step to two its change grows by {found.response:.2g} of itself (proportional: 1.5)",
         ]
         if math.isfinite(found.defect):

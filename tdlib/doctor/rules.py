@@ -101,7 +101,6 @@ def _best(findings: Findings) -> str | None:
     best = able[0]
     rivals = [name for name in able if kinds[name] != kinds[best]]
     equal = rivals and findings.tried[best] > EQUAL * findings.tried[rivals[0]]
-    # a repair that removes little is not told from another by less than what noise hides
     return None if equal else best
 
 
@@ -246,7 +245,7 @@ def _unlearned(f: Findings) -> str | None:
 def _undecided(f: Findings) -> str | None:
     able = [name for names in TRIALS.values() for name in names if _meant(f, name) and repairs(f, name)]
     between = f"; {' and '.join(able)} mend it about equally well" if len(able) > 1 else ""
-    return f"it errs by {f.error:.2g} of the change, where noise alone makes {f.floor:.2g}{between}"
+    return f"it errs by {f.error:.2g} of the change, where noise makes at most about {f.floor:.2g}{between}"
 
 
 CANNOT_TELL = Rule(

@@ -22,9 +22,10 @@ from tdlib.core.files import write_bytes, write_text, yaml_text
 from tdlib.evaluation.tables import order_columns
 from tdlib.grid.checks import check_tables
 from tdlib.grid.jobs import cells_of_seeds
+from tdlib.grid.stamps import job_result
 from tdlib.publish.edition import ALONG_ROLLOUTS, DIGITS, at_few_times
 from tdlib.study.blocks import MADE_WITH, block_folder
-from tdlib.study.measurements import ROLLOUT_TIMES
+from tdlib.study.measurements import IMAGINED_TIMES, ROLLOUT_TIMES
 from tdlib.study.phases.collect import data_hashes
 from tdlib.study.phases.data_check import check_data
 from tdlib.study.presets import PresetError
@@ -49,21 +50,32 @@ def write_block(run: Run, seeds: Sequence[int]) -> Path:
     ]
     if missing:
         raise ValueError(f"seeds must have run, from collection to tables, missing are {missing}")
-    tables = {name: rows[rows["seed"].isin(seeds)] for name, rows in _tables(run, seeds).items()}
+    tables = {name: _few(rows[rows["seed"].isin(seeds)]) for name, rows in _tables(run, seeds).items()}
     if problems := check_tables(run, tables, seeds):
         raise ValueError("rows of the seeds must be complete: " + "; ".join(problems))
     packed = {f"{name}.csv.gz": _packed(table) for name, table in tables.items() if len(table)}
     if (size := sum(map(len, packed.values()))) > MAX_BYTES:
         raise ValueError(f"rows of seeds {list(seeds)} must take at most {MAX_BYTES} bytes, got {size}")
-    staged, folder = run.layout.root / "block", block_folder(preset.name, seeds)
+    folder = block_folder(preset.name, seeds)
+    staged = folder.with_name(f".{folder.name}")
     shutil.rmtree(staged, ignore_errors=True)
     for name, content in packed.items():
         write_bytes(staged / name, content)
     write_text(staged / MADE_WITH, yaml_text(_made_with(run, seeds, tables)))
     shutil.rmtree(folder, ignore_errors=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(staged, folder)
+    staged.rename(folder)
     return folder
+
+
+def check_current(run: Run, seeds: Sequence[int]) -> None:
+    """Check that what the cells of some seeds left still stands.
+
+    Raises:
+        ValueError: If one is to run, or to run again.
+    """
+    for cell in cells_of_seeds(run.preset, seeds):
+        if reasons := job_result(run.preset, cell.name).reasons():
+            raise ValueError(f"cells of the seeds must stand, {cell.name} does not: {'; '.join(reasons)}")
 
 
 def _tables(run: Run, seeds: Sequence[int]) -> dict[str, pd.DataFrame]:
@@ -74,9 +86,13 @@ def _tables(run: Run, seeds: Sequence[int]) -> dict[str, pd.DataFrame]:
     return found
 
 
+def _few(table: pd.DataFrame) -> pd.DataFrame:
+    """Keep few times, those that statistics speak of among them."""
+    return at_few_times(table, (*ROLLOUT_TIMES, *IMAGINED_TIMES)) if ALONG_ROLLOUTS <= set(table) else table
+
+
 def _packed(table: pd.DataFrame) -> bytes:
-    few = at_few_times(table, ROLLOUT_TIMES) if ALONG_ROLLOUTS <= set(table) else table
-    text = order_columns(few).to_csv(index=False, float_format=DIGITS)
+    text = order_columns(table).to_csv(index=False, float_format=DIGITS)
     return gzip.compress(text.encode(), mtime=0)  # no name and no time inside, so equal tables give equal files
 
 
@@ -100,7 +116,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("seeds", type=int, nargs="+")
     options = parser.parse_args(arguments)
     try:
-        folder = write_block(open_run(options.preset), options.seeds)
+        run = open_run(options.preset)
+        check_current(run, options.seeds)
+        folder = write_block(run, options.seeds)
     except (PresetError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -6,7 +6,7 @@ tables, figures, intervals and verdicts of its run show their rows beside those 
 """
 
 import functools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,18 @@ def block_folder(preset_name: str, seeds: Iterable[int]) -> Path:
 
 
 def blocks_of(preset_name: str) -> dict[int, Path]:
-    """Return the folder of every seed of a preset that is in a block."""
+    """Return the folder of every seed of a preset that is in a block.
+
+    Raises:
+        ValueError: If a seed is in two.
+    """
     found: dict[int, Path] = {}
-    for path in sorted((BLOCKS / preset_name).glob(f"*/{MADE_WITH}")):
-        found |= dict.fromkeys(made_with(path.parent)["seeds"], path.parent)
+    for path in sorted((BLOCKS / preset_name).glob(f"[!.]*/{MADE_WITH}")):
+        for seed in made_with(path.parent)["seeds"]:
+            if seed in found:
+                two = f"{_shown(found[seed])} and {_shown(path.parent)}"
+                raise ValueError(f"a seed must be in one block, seed {seed} is in {two}")
+            found[seed] = path.parent
     return found
 
 
@@ -40,13 +48,19 @@ def made_with(folder: Path) -> dict[str, Any]:
     return parse_yaml((folder / MADE_WITH).read_text(encoding="utf-8"))
 
 
-def check_blocks(preset_name: str, taken: Collection[int], preset: Mapping[str, Any]) -> None:
+def check_blocks(
+    preset_name: str,
+    taken: Collection[int],
+    preset: Mapping[str, Any],
+    completed: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+) -> None:
     """Check that the seeds that a preset takes were made as it says.
 
     Args:
         preset_name: Its name.
         taken: Seeds.
         preset: All its keys as plain values.
+        completed: Gives a preset of an earlier time the defaults of keys that it did not know.
 
     Raises:
         ValueError: If a seed is in no block, or its block was made with another value of a key that decides rows.
@@ -58,7 +72,7 @@ def check_blocks(preset_name: str, taken: Collection[int], preset: Mapping[str, 
             f"{sorted(there)}"
         )
     for folder in dict.fromkeys(there[seed] for seed in taken):
-        before = made_with(folder)["preset"]
+        before = completed(made_with(folder)["preset"])
         for key in sorted({*before, *preset} - set(FREE)):
             if before.get(key) != preset.get(key):
                 raise ValueError(
@@ -83,7 +97,7 @@ def taken_rows(
     for folder in dict.fromkeys(there[seed] for seed in taken):
         if (path := folder / f"{name}.csv.gz").is_file():
             rows = _rows(path)
-            kept = rows["seed"].isin(taken)
+            kept = rows["seed"].isin([seed for seed in taken if there[seed] == folder])
             if env is not None:
                 kept &= rows["env"] == env
             if models is not None and "model" in rows:

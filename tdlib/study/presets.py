@@ -6,8 +6,9 @@ names the key, the rule and the value.
 
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -355,7 +356,7 @@ class Preset(_Section):
             raise ValueError(f"taken must be among seeds = {list(self.seeds)}, got {unknown}")
         if not self.own_seeds:
             raise ValueError(f"taken must leave a seed to this run, got all of {list(self.seeds)}")
-        check_blocks(self.name, self.taken, self.model_dump(mode="json"))
+        check_blocks(self.name, self.taken, self.model_dump(mode="json"), _completed)
 
     def _check_variation(self, key: str, rule: Variation) -> None:
         """Check that what a variation names is part of the run, and that it has what is varied."""
@@ -373,6 +374,11 @@ class Preset(_Section):
                 )
         if "shooting" in rule.training_modes:
             windows_per_batch(self.training.batch_size, WINDOW)
+
+
+def _completed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all keys of a checked preset of an earlier version, those that are new since then with their defaults."""
+    return Preset.model_validate({**content, "taken": (), "chapters": ()}).model_dump(mode="json")
 
 
 def _check_planning(system: System, rate: float) -> None:

@@ -59,7 +59,7 @@ def import_csv(
     """
     reading = Reading(
         spec=spec, name=name, columns=columns, angles=tuple(angle_positions), time_unit=time_unit, stamps=stamps,
-        control_frequency=control_frequency, irregular=True if irregular else False,
+        control_frequency=control_frequency, irregular=irregular,
     )  # fmt: skip
     return read_csv_log(path, reading, style)
 

@@ -61,7 +61,7 @@ def make_set(recordings: Sequence[Recording], reading: Reading, kind: str) -> Tr
     notes = [*roles.notes, *left_out]
     parts, clocks = [], []
     for place, recording in enumerate(recordings):
-        times, said = _clock(recording, roles, reading)
+        times, said = _clock(recording, place, roles, reading)
         clocks.append(times)
         notes += [f"{recording.source}: {note}" for note in (*recording.notes, *said)]
         for rows in stretches(times) if reading.stamps == "repair" else [slice(None)]:
@@ -118,14 +118,14 @@ def _shared_roles(recordings: Sequence[Recording], reading: Reading) -> Roles:
     return roles
 
 
-def _clock(recording: Recording, roles: Roles, reading: Reading) -> tuple[np.ndarray, list[str]]:
+def _clock(recording: Recording, place: int, roles: Roles, reading: Reading) -> tuple[np.ndarray, list[str]]:
     """Seconds since the first row, (T,), and what was taken for granted."""
     if not roles.timestamp and reading.control_frequency is not None:
         rate = reading.control_frequency
         return np.arange(_length(recording)) * delta_t_of(rate), [f"no stamps: {rate:g} Hz is taken, as declared"]
     stamps = recording.columns[roles.timestamp]
     if stamps.dtype.kind not in "iuf" or not np.isfinite(stamps).all():
-        raise _bad_cell(recording, 0, roles.timestamp)
+        raise _bad_cell(recording, place, roles.timestamp)
     times, note = in_seconds(stamps, reading.time_unit, roles.timestamp, recording.source)
     said = [note] if note else []
     if reading.stamps == "strict":

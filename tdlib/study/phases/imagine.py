@@ -33,7 +33,7 @@ def imagined_paths(run: Run, env: str, chosen: Selection | None = None, rates: S
         Key columns, start, time [s] (negative where the path was known), and of each dimension `<name>` (nan where it
         was known), `<name>_spread` and `<name>_true`. Angles of the truth go on where the prediction's do.
     """
-    chosen, seed = (chosen or everything(run)).on(env), run.preset.seeds[0]
+    chosen, seed = (chosen or everything(run)).on(env), run.preset.own_seeds[0]
     finest = frequency_label(max(run.preset.train_frequencies))
     labels = tuple(rates) or tuple(dict.fromkeys((main_rate(run), finest)))
     members = [
