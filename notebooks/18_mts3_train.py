@@ -71,15 +71,19 @@ run.save_figure("mts3", f"{env}-coverage", draw_coverage, coverage, part=chosen.
 # %% [markdown]
 # ## How large, and how much is hidden in training
 #
-# Models have about as many weights. Of each sequence some observations are masked, one by one and in whole windows; the
-# share of windows grows in the first part of training, so that predictions through several of them are learned.
+# Models are of about one size; the table counts the weights of each in its first form and in its last. Of each
+# sequence some observations are masked, one by one and in whole windows; the share of windows grows in the first part
+# of training, so that predictions through several of them are learned.
 
 # %%
 built = {name: build_model(name, SYSTEMS[env].spec, seed=0) for name in chosen.models}
-weights = {name: sum(x.numel() for x in model.parameters()) for name, model in built.items()}
+latest = {name: model.options.forms[-1] for name, model in built.items()}
+last = {name: build_model(name, SYSTEMS[env].spec, seed=0, form=form) for name, form in latest.items()}
+sizes = [{name: sum(x.numel() for x in models[name].parameters()) for name in models} for models in (built, last)]
 lengths = {name: model.needs.window for name, model in built.items()}
 masked = {name: model.options.dropped_windows for name, model in built.items()}
-pd.DataFrame({"weights": weights, "steps": lengths, "masked windows, at most": masked})
+named = {"weights, by steps": sizes[0], "last form": latest, "weights in it": sizes[1]}
+pd.DataFrame(named | {"steps": lengths, "masked windows, at most": masked})
 
 # %% [markdown]
 # ## Train

@@ -41,6 +41,29 @@ tables = merge_parts(run)
 {name: len(table) for name, table in tables.items()}
 
 # %% [markdown]
+# ## Two clocks in one drawing
+#
+# Who depends on whom, and what is computed of it. These drawings show structure, which is that of any run.
+
+# %%
+run.save_figure("mts3", "graphical_model", figures.draw_graphical_model)
+
+# %%
+run.save_figure("mts3", "architecture", figures.draw_architecture)
+
+# %% [markdown]
+# Both levels are made of the same operations: conditioning on what is seen, marginalization over a step.
+
+# %%
+run.save_figure("mts3", "conditioning", figures.draw_conditioning)
+
+# %%
+run.save_figure("mts3", "marginalization", figures.draw_marginalization)
+
+# %%
+run.save_figure("mts3", "covariance", figures.draw_covariance)
+
+# %% [markdown]
 # ## Across horizons, or across rates?
 
 # %%
@@ -94,5 +117,5 @@ found = three(observations, actions, delta_t=torch.full((8, 50), 0.05))
 # ## Finding, limits, next
 #
 # * A level is a filter of its own clock; whether it knows anything that the one below does not, a system decides.
-# * Equal steps, about equal weights, equal data; smaller than published, since this is a laptop's budget.
+# * Equal steps, weights of about one number, equal data; smaller than published, since this is a laptop's budget.
 # * One more model: any class on the same contract, by its import path in the preset.

@@ -26,7 +26,7 @@ SMALL = {
     "latent_dim": 3, "hidden_dim": 6, "control_hidden_dim": 6, "set_hidden_dim": 6, "decoder_hidden_dim": 6,
     "sequence_length": 12, "mask_window": 3,
 }  # fmt: skip
-OWN = {"acrkn": {}, "hip_rssm": {"context_length": 4}, "mts3": {"windows": (3,)}}
+OWN = {"acrkn": {}, "hip_rssm": {"context_length": 4}, "mts3": {"windows": (3,), "fewest_steps": 2}}
 SPEC = SYSTEMS["Pendulum-v1"].spec
 POINT = EnvironmentSpec(
     name="point", state_names=("x",), state_units=("m",), input_names=("u",), input_units=("1",), input_low=(-1.0,),
@@ -76,10 +76,17 @@ def test_a_preset_may_name_them_by_their_paths():
 def test_their_defaults_see_nothing_ahead_and_the_published_ones_are_options():
     assert MODELS["mts3"].options().task_feed == "prior" and MTS3Options().task_feed == "posterior"
     assert MODELS["hip_rssm"].options().both_ends and not HiPRSSMOptions().both_ends
+    assert {MODELS[name].options().norm for name in PATHS} == {"none"}  # levels differ, encoders do not
     published = build_model("mts3", SPEC, seed=0, **dataclasses.asdict(MTS3Options()))
     assert published.options.latent_dim == 30 and published.options.task_feed == "posterior"
-    sizes = [sum(x.numel() for x in build_model(name, SPEC, seed=0).parameters()) for name in CHAPTER]
-    assert max(sizes) < 1.3 * min(sizes)  # about as many weights
+
+
+@pytest.mark.parametrize("env", ["oscillator", "pendulum"])
+def test_models_of_the_chapter_are_of_about_one_size_in_all_their_forms(env):
+    arms = {(name, arm.form) for name in CHAPTER for arm in find_family(name).arms}
+    built = [build_model(name, SYSTEMS[env].spec, seed=0, form=form) for name, form in sorted(arms)]
+    sizes = [sum(x.numel() for x in model.parameters()) for model in built]
+    assert max(sizes) < 1.15 * min(sizes)
 
 
 @pytest.mark.parametrize("spec", [SPEC, SYSTEMS["CartPole-v1"].spec], ids=["torque", "table"])
@@ -142,6 +149,48 @@ def test_what_is_remembered_begins_after_the_last_step_that_does_not_exist(name)
     torch.testing.assert_close(model.predict(states[:, 0], actions, delta_t, later).state, found.state, **EXACT)
     unmasked = model.predict(states[:, 0], actions, delta_t, past)
     assert (unmasked.state - found.state).abs().max() > 1e-6
+
+
+@pytest.mark.parametrize("form", ["none", "flow"])
+@pytest.mark.parametrize("name", ["hip_rssm", "mts3"])
+def test_a_task_is_read_with_the_time_between_observations_where_beliefs_move_on_by_time(name, form):
+    """The same rows, twice as far apart: their decay per time is half as fast."""
+    model, (states, actions, delta_t) = build(name, form=form), steps(2, 9)
+    features, inputs = model.scales.features(states), model.inputs(actions, delta_t)
+
+    def task(delta_t):
+        if name == "hip_rssm":
+            return model.network.task(features, inputs, None, delta_t).mean
+        return model.network(features, inputs, delta_t=delta_t).tasks[0].posteriors.mean[:, 0]  # of the first window
+
+    moved = (task(2 * delta_t) - task(delta_t)).abs().max()
+    assert moved > 1e-6 if form == "flow" else moved == 0
+
+
+@pytest.mark.parametrize("name", [name for name in CHAPTER if name not in PATHS])
+def test_a_memory_is_told_what_is_seen(name):
+    """A zero that is seen and a row that is not differ."""
+    model, (states, actions, delta_t) = build_model(name, SPEC, seed=0).double(), steps(2, 6)
+    features, inputs = torch.zeros_like(model.scales.features(states)), model.inputs(actions, delta_t)
+    seen = torch.ones(2, 6, dtype=torch.bool)
+    found, unseen = (model.filtered(features, inputs, x, delta_t).mean for x in (seen, seen & (torch.arange(6) != 2)))
+    moved = (found - unseen).abs().amax(dim=(0, 2))
+    assert (moved[:2] == 0).all() and (moved[2:] > 1e-9).all()
+    with pytest.raises(ValueError, match="identity, band and num_basis are of a matrix per step, a memory has none"):
+        build_model(name, SPEC, seed=0, identity=True)
+
+
+@pytest.mark.parametrize("form", ["none", "flow", "flow_seconds"])
+@pytest.mark.parametrize("missing", [1, 2, 4])
+def test_rows_that_do_not_exist_shift_no_window(missing, form):
+    """Whatever stands before the first known row, and however many rows."""
+    model, (states, actions, delta_t) = build("mts3", form=form, windows=(3, 6)), steps(3, 8)
+    past = context(3, count=5)
+    padded = Context(*(torch.cat([x[:, :1].expand(-1, missing, *x.shape[2:]), x], dim=1) for x in past.tensors()))
+    mask = (torch.arange(5 + missing) >= missing).expand(3, -1)
+    padded = Context(padded.states, padded.actions, padded.delta_t, mask)
+    found, expected = (model.predict(states[:, 0], actions, delta_t, x) for x in (padded, past))
+    torch.testing.assert_close((found.state, found.variance), (expected.state, expected.variance), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", PATHS)

@@ -107,7 +107,7 @@ def test_nothing_grows_however_long_it_goes_on(motion):
 def test_a_motion_without_an_interval_is_refused():
     with pytest.raises(ValueError, match="delta_t must be given to a model that moves on for any time, got None"):
         AcRKN(2, 1, BeliefOptions(**SMALL, form="flow"))(torch.randn(1, 4, 2), torch.randn(1, 4, 1))
-    model = MTS3(2, 1, MTS3Options(**SMALL, windows=(2,), form="concat_seconds"))
+    model = MTS3(2, 1, MTS3Options(**SMALL, windows=(2,), fewest_steps=2, form="concat_seconds"))
     with pytest.raises(ValueError, match="delta_t must be given where windows are counted in seconds, got None"):
         model(torch.randn(1, 4, 2), torch.randn(1, 4, 1))
     with pytest.raises(ValueError, match=r"delta_t must be \(1, 4\) beside the observations, got \(1, 3\)"):
@@ -137,6 +137,22 @@ def test_steps_of_any_length_fill_windows_and_too_long_ones_make_them_longer():
     exists = torch.tensor([[False, False, True, True, True, True]])
     late = TimeWindows(0.2, 1, torch.full((1, 6), 0.1), exists)  # begins with the third
     assert late.member.argmax(dim=-1).tolist() == [[0, 0, 0, 0, 1, 1]]
+
+
+@pytest.mark.parametrize("window", [3, 7, 10, 30])
+def test_windows_of_rows_that_begin_late_are_cut_where_those_of_the_rows_alone_are(window):
+    exists = (torch.arange(603) >= 3).expand(1, -1)
+    found = TimeWindows(window, window, torch.ones(1, 603), exists).member.argmax(dim=-1)[0, 3:]
+    assert torch.equal(found, torch.arange(600) // window)
+
+
+def test_windows_in_seconds_that_hold_fewer_steps_than_the_fewest_are_refused():
+    given = {"windows": (3,), "fewest_steps": 4}
+    with pytest.raises(
+        ValueError, match=r"fewest_steps must be at most windows\[0\] = 3 where .* last for a time, got 4"
+    ):
+        MTS3Options(**given, form="flow_seconds")
+    assert MTS3Options(**given, form="flow").fewest_steps == 4  # of no effect there
 
 
 def test_a_model_in_seconds_at_its_own_rate_is_the_one_in_steps():
@@ -169,6 +185,11 @@ def test_a_memory_looks_back_and_not_across_rows_that_do_not_exist(memory):
     close(model(observations, actions, unseen)[:1], model(observations.masked_fill(~unseen[..., None], torch.nan),
                                                           actions, unseen)[:1])  # fmt: skip
     assert found.isfinite().all()
+
+
+def test_slopes_are_those_of_alibi():
+    found = CausalMemory(3, 8).blocks[0].attention
+    torch.testing.assert_close(found.slopes, torch.tensor([1 / 4, 1 / 16, 1 / 64, 1 / 256]), **EXACT)
 
 
 def test_heads_must_divide_the_width():

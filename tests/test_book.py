@@ -14,6 +14,7 @@ import pytest
 import yaml
 from javascript import Scripts
 
+from tdlib.figures.belief_sketches import SKETCHES
 from tdlib.grid.jobs import grid_jobs
 from tdlib.study.book import WHOLE_BOOK, runs_of
 from tdlib.study.chapters import CHAPTERS, STUDY, load_chapter
@@ -48,6 +49,7 @@ FIGURES = [
     "history/double_cart_pole-ablations.png",
     "mts3/oscillator-imagined.png", "mts3/pendulum-imagined.png", "mts3/oscillator-rates.png", "mts3/treatments.png",
     "mts3/levels.png", "mts3/pendulum-belief.png", "mts3/oscillator-calibration.png",
+    *[f"mts3/{name}.png" for name in SKETCHES],
 ]  # fmt: skip
 VIDEOS = [
     "pendulum_baseline_10hz_on_50hz.mp4",

@@ -250,6 +250,7 @@ def sliding_windows(env=ENV):
     members, rates, times = beliefs(), ["10", "20", "25", "50", "irregular"], [0.0, 0.5, 1.0, 3.0, 5.0, 10.0]
     shape = len(members), len(rates), len(times)
     values = {"rmse": numbers(shape), "nll": numbers(shape) - 1, "hidden_rmse": 0.1 + 0 * numbers(shape), "n": 8}
+    values["window"] = np.array([0.5, 0.5, 0.48, 0.5, 0.5])[None, :, None] + 0 * numbers(shape)
     return tidy(members, {"test_frequency": rates, "time": times}, values).assign(env=env)
 
 
@@ -431,6 +432,22 @@ def test_a_figures_sentence_turns_with_its_table():
     for value, text in turned.items():
         for drawn in (figures.draw_error_heatmaps, lambda rows: figures.draw_limits(rows, limits())):
             assert text in drawn(table.assign(relative_error=table["relative_error"].mask(field, value))).caption
+
+
+def test_captions_of_long_predictions_say_what_is_cut_and_how_long_windows_are():
+    table, words = sliding_windows(), "What lies below 0.01 or above 10 is drawn there."
+    inside = table.assign(rmse=table["rmse"].clip(0.02, 5.0))
+    beyond = inside.assign(rmse=inside["rmse"].where(inside["model"] == "mts3", 20.0))
+    levels = beyond.assign(rmse=inside["rmse"].where(inside["model"] != "mts3", 20.0 * inside["rmse"]))
+    drawn = {
+        "rates": (figures.draw_imagined_rates, beyond), "time": (figures.draw_imagined, beyond),
+        "levels": (lambda table: figures.draw_levels(table, "mts3", "acrkn"), levels),
+    }  # fmt: skip
+    for draw, cut in drawn.values():
+        same = inside.assign(rmse=1.0)
+        assert words in draw(cut).caption and words not in draw(same).caption
+    assert "(0.48–0.5 s)" in figures.draw_imagined_rates(table).caption
+    assert "over the last 0.5 s before each time" in figures.draw_imagined(table).caption
 
 
 def test_the_sentence_of_a_report_orders_arms_only_where_their_intervals_part():

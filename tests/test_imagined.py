@@ -71,8 +71,11 @@ def test_a_stretch_without_a_past_or_a_future_is_refused(test_set):
 def test_the_tables_hold_every_rate_window_and_span(tables):
     windows, intervals = tables["sliding_windows"], tables["interval_calibration"]
     assert windows.groupby("test_frequency", sort=False)["time"].apply(list).to_dict() == {
-        rate: [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0] for rate in ASKED
+        rate: [0.0, 1.0, 2.0, 3.0] if rate == "5" else [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0] for rate in ASKED
     }
+    assert windows.groupby("test_frequency", sort=False)["window"].unique().explode().to_dict() == pytest.approx(
+        {rate: 0.4 if rate == "5" else 0.5 for rate in ASKED}
+    )
     assert windows[["rmse", "nll", "hidden_rmse"]].notna().all().all() and (windows["n"] == STARTS).all()
     assert set(intervals["span"]) == {"to 1 s", "1 to 3 s"}
     assert np.allclose(intervals[[f"pit_{k}" for k in range(1, 11)]].sum(axis=1), 1, atol=1e-4)
@@ -80,6 +83,16 @@ def test_the_tables_hold_every_rate_window_and_span(tables):
     assert {"imagined.rmse", "imagined.nll", "imagined.hidden_rmse"} < set(found["metric"])
     assert {f"calibration.{name}" for name in COVERAGE} < set(found["metric"])
     assert set(found[found["metric"] == "imagined.rmse"]["detail"]) == {"0.5", "1", "3"}
+
+
+@pytest.mark.parametrize(
+    ("rate", "window", "ends"),
+    [(5, 2, [5, 10, 15]), (25, 12, [25, 50, 75]), (10, 5, [5, 10, 15, 20, 25, 30])],
+)
+def test_windows_end_where_a_row_does(rate, window, ends):
+    assert measure_of.window_ends(1 / rate, 3 * rate, window) == ends
+    nearest = measure_of.window_ends(1 / rate, 3 * rate, window, whole=False)
+    assert len(nearest) == 6 and set(ends) <= set(nearest)
 
 
 def planted(test_set, offset, spread):

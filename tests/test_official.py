@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import pandas as pd
 import pytest
 import torch
 
@@ -10,17 +11,11 @@ from tdlib.core.specs import EnvironmentSpec
 from tdlib.core.transitions import Transitions
 from tdlib.data import load_dataset
 from tdlib.data.sources.mujoco import MACHINES
+from tdlib.models import Prediction
 from tdlib.study.arms import Arm
-from tdlib.study.official import (
-    FOLDER,
-    PATHS,
-    SettingError,
-    check_official,
-    collect_official,
-    load_official,
-    main,
-    official_names,
-)
+from tdlib.study.official import collect_official, main
+from tdlib.study.official_errors import official_errors
+from tdlib.study.official_settings import FOLDER, PATHS, SettingError, check_official, load_official, official_names
 from tdlib.systems import SYSTEMS
 from tdlib.training import Trial, fit, load_checkpoint
 
@@ -119,6 +114,54 @@ def test_names_that_there_are_not_are_refused():
         load_official("hydraulics").budget("default_mts3")
 
 
+@pytest.mark.parametrize(("name", "model"), ALL, ids=lambda x: x)
+def test_a_published_model_is_that_of_the_official_code_and_not_the_studys_small_one(name, model):
+    """Widths, oddities and sizes of the paper, where a setting says nothing else."""
+    setting = load_official(name)
+    options = setting.build(model, spec_of(setting), 0).options
+    widths = options.hidden_dim, options.control_hidden_dim, options.set_hidden_dim, options.decoder_hidden_dim
+    assert widths == (120, 120, 240, 240)
+    kind = setting.models[model].model
+    assert options.norm == ("none" if kind == "mts3" else "post")
+    if kind == "mts3":
+        oddities = options.task_feed, options.abstract_action_covariance, options.detach_between_windows
+        assert oddities == ("posterior", False, True)
+    elif kind == "hip_rssm":
+        assert not options.both_ends
+
+
+def test_the_published_composition_has_as_many_weights_as_the_official_one():
+    setting = load_official("mobileRobot")
+    built = setting.build("default_mts3", spec_of(setting), 0)
+    network = type(built).Network(9, 4, built.options)
+    assert sum(x.numel() for x in network.parameters()) == 119_358  # of those that are used there
+
+
+def test_splits_have_the_published_numbers_of_sequences():
+    for name in SEED_NAMES:
+        sequences = load_official(name).sequences
+        counts, total = sequences.counts, sum(sequences.counts.values())
+        assert (counts["train"], counts["test"]) == (sequences.train, sequences.test)
+        assert {split: round(share * total) for split, share in sequences.shares.items()} == counts
+    assert load_official("hydraulics").sequences.shares == pytest.approx({"train": 0.8, "val": 0.1, "test": 0.1})
+
+
+class Same:
+    """Predicts what is true of a set's episodes, one sequence each."""
+
+    def __init__(self, dataset, model):
+        rows, _ = dataset.transitions_with_offsets(torch.float32)
+        self.states, self.scales = (
+            rows.next_state.view(dataset.num_episodes, -1, rows.next_state.shape[-1]),
+            model.scales,
+        )
+
+    def predict(self, state, actions, delta_t, context):
+        assert context.states.shape[1] + actions.shape[1] == self.states.shape[1]
+        torch.testing.assert_close(state, self.states[:, context.states.shape[1] - 1])  # the last that is seen
+        return Prediction(self.states[:, context.states.shape[1] :])
+
+
 def test_the_command_collects_and_trains(tmp_path, capsys):
     out = tmp_path / "model"
     text = ["mobileRobot", "--model", "default_acrkn", "--out", str(out), "--batch", "1", "--steps", "1"]
@@ -128,6 +171,15 @@ def test_the_command_collects_and_trains(tmp_path, capsys):
     assert model.options.norm == "post" and model.options.train_delta_t == pytest.approx(0.004)
     assert dataset.num_episodes == 4 and set(dataset.episode_lengths) == {900}
     assert dataset.spec.name == "double_cart_pole"  # in the place of a robot whose data are not to be had
+    written = pd.read_csv(out / "sliding_rmse.csv")
+    scored = official_errors(load_official("mobileRobot"), model, dataset)
+    assert written["step"].tolist() == scored["step"].tolist() and (written["n"] == 2).all()  # of the test split
+    assert scored["step"].tolist() == [0, *range(150, 750, 60)] and (scored["n"] == 4).all()  # (750 − 150)/10 apart
+    assert scored["time"].tolist()[1] == pytest.approx(0.6) and scored["rmse"].gt(0).all()
+    still = official_errors(load_official("mobileRobot"), Same(dataset, model), dataset)
+    assert still["rmse"].max() < 1e-4 < scored["rmse"].min()
+    with pytest.raises(SettingError, match="must have an episode of 900 steps for mobileRobot, got none"):
+        official_errors(load_official("mobileRobot"), model, dataset.select_episodes([]))
     other = ["frankaKitchen", "--model", "default_hiprssm", *text[3:], "--data", str(out / "mobileRobot.h5")]
     assert main(other) == 0 and load_checkpoint(out).options.context_length == 75
     with pytest.raises(SystemExit):

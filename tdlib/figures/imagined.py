@@ -82,13 +82,14 @@ def draw_imagined(table: pd.DataFrame, rate: str = "20") -> Drawing:
                 _band(axis, rows, model_label(model), COLORS[i % len(COLORS)], DASHES[i // len(COLORS)])
             axis.set_xlabel("time ahead [s]")
             axis.set_ylabel({"rmse": "sliding RMSE [standard deviations]", "nll": "sliding NLL [nats]"}[name])
-        first = axes[0, 0]
+        first, grey = axes[0, 0], [pd.Series(dtype=float)]
         for column, rows, words, dash in (
             ("rmse", idle, "no change", (4, 1.5)),
             ("hidden_rmse", asked, "exact, mean of what is hidden", (1.2, 1.2)),
         ):
             means = rows.dropna(subset=[column]).groupby("time")[column].mean()
             look = {"color": NEUTRAL["muted"], "linewidth": 1.1, "zorder": 1, "linestyle": (0, dash)}
+            grey.append(means)
             if len(means):
                 first.plot(means.index, means.clip(FLOOR, CEILING), label=words, **look)
         first.set_yscale("log")
@@ -97,9 +98,10 @@ def draw_imagined(table: pd.DataFrame, rate: str = "20") -> Drawing:
     ends = summaries["rmse"][summaries["rmse"]["time"] == nearest_time(own["time"], SHOWN_AHEAD)]
     caption = (
         f"{env}: errors and negative log-likelihoods of predictions at {rate} Hz after two known windows, over the "
-        f"last half second before each time (the first value: of one step); models of three rates, each in the form "
-        f"that is told most of time. Lines: means over seeds, bands span the seeds; {counts_text(own, 'starts')}. One "
-        f"standard deviation is that of the true states.{bad_text(summaries['rmse'], 'no line is drawn')} "
+        f"last {_seconds(own)} before each time (the first value: of one step); models of three rates, each in the "
+        f"form that is told most of time. Lines: means over seeds, bands span the seeds; {counts_text(own, 'starts')}. "
+        "One standard deviation is that of the true states."
+        f"{bad_text(summaries['rmse'], 'no line is drawn')}{edge_text(pd.concat(grey))} "
         f"{_ordered(ends, env, nearest_time(own['time'], SHOWN_AHEAD))}"
     )
     data = pd.concat([x.assign(value=name) for name, x in summaries.items()], ignore_index=True)
@@ -139,9 +141,11 @@ def draw_imagined_rates(table: pd.DataFrame) -> Drawing:
         label_outer(axes, len(names), "test rate [Hz]", "RMSE [std]")
         shared_legend(figure, axes, columns=1 if len(names) < 2 else 2)
     caption = (
-        f"{env}: sliding RMSE {time:g} s ahead against the test rate, in standard deviations of the true states, by "
-        f"what is done about time; one rate is {one} Hz. H in s: windows last for a time. Lines: means over seeds, "
-        f"bars span the seeds; {counts_text(own, 'starts')}.{bad_text(summary, 'gaps')} {_at_ends(summary, env)}"
+        f"{env}: sliding RMSE {time:g} s ahead against the test rate, over half a second as near as rows allow "
+        f"({_seconds(own)}), in standard deviations of the true states, by what is done about time; one rate is {one} "
+        "Hz. H in s: windows last for a time. Lines: means over seeds, "
+        f"bars span the seeds; {counts_text(own, 'starts')}."
+        f"{bad_text(summary, 'gaps')}{edge_text(summary[['mean', 'low', 'high']])} {_at_ends(summary, env)}"
     )
     alt = f"Error of long predictions on {env} against test rate, a panel per model."
     return Drawing(figure, caption, alt, summary)
@@ -196,10 +200,12 @@ def draw_imagined_treatments(statistics: pd.DataFrame, rates: Sequence[str], rat
         ]
         figure.legend(handles=keys, loc="outside lower center", ncols=3)
     caption = (
-        f"Sliding RMSE {SHOWN_AHEAD:g} s ahead, in standard deviations of the true states, at {', '.join(said)}: the "
+        f"Sliding RMSE {SHOWN_AHEAD:g} s ahead, over half a second as near as rows allow, in standard deviations of "
+        f"the true states, at {', '.join(said)}: the "
         f"treatments of time of the {model_label(model)}, and the other models of three rates, each told most of time. "
         f"Means with 95 % t intervals over seeds, n = {span_text(chosen['n_seeds'])} seeds. One rate is {rate} Hz, "
-        f"H in s: windows last for a time. {_least(chosen, rates[-1])}"
+        f"H in s: windows last for a time.{edge_text(chosen[['mean', 'ci_low', 'ci_high']])} "
+        f"{_least(chosen, rates[-1])}"
     )
     alt = f"Points of error three seconds ahead for {len(names)} rows on {len(systems)} systems at three test rates."
     return Drawing(figure, caption, alt, chosen)
@@ -217,10 +223,23 @@ def errors_line(axis: Axes, rows: pd.DataFrame, label: str, place: int) -> None:
     axis.errorbar(rows["rate"], values["mean"], yerr=ends, label=label, **look, **line)
 
 
+def edge_text(values: pd.DataFrame | pd.Series) -> str:
+    """Say of what is drawn whether some lies beyond where values are cut; nothing of none."""
+    numbers = values.to_numpy(dtype=float)
+    beyond = np.isfinite(numbers) & ((numbers < FLOOR) | (numbers > CEILING))
+    return f" What lies below {FLOOR:g} or above {CEILING:g} is drawn there." if beyond.any() else ""
+
+
 def nearest_time(times: pd.Series, wanted: float) -> float:
     """Return the time among those there are that is nearest to one."""
     found = np.unique(times)
     return float(found[np.abs(found - wanted).argmin()])
+
+
+def _seconds(table: pd.DataFrame) -> str:
+    """Say how long windows are: `0.5 s`, or from the shortest to the longest."""
+    low, high = f"{table['window'].min():.2g}", f"{table['window'].max():.2g}"
+    return f"{low} s" if low == high else f"{low}–{high} s"
 
 
 def _band(axis: Axes, rows: pd.DataFrame, label: str, color: str, dash: tuple | str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tdlib.core.facts import MIXED
-from tdlib.figures.imagined import errors_line
+from tdlib.figures.imagined import edge_text, errors_line
 from tdlib.figures.lines import label_outer
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import default_sizes, main_rate
@@ -71,9 +71,11 @@ def draw_levels(table: pd.DataFrame, with_level: str, without: str) -> Drawing:
         label_outer(axes, axes.size, "time ahead [s]", "ratio of RMSE")
         shared_legend(figure, axes, columns=3)
     caption = (
-        f"RMSE of {model_label(with_level)} over that of {model_label(without)}, whose one level has as many weights, "
-        f"against the time ahead, a line per test rate; below 1 the second level helps. Lines: means over seeds, bars "
-        f"span the seeds; {counts_text(chosen, 'starts')}.{bad_text(summary, 'gaps')} {_helped(summary)}"
+        f"RMSE of {model_label(with_level)} over that of {model_label(without)}, which has one level, the same "
+        f"kind of encoder and about as many weights in wider layers, against the time ahead, a line per test rate; "
+        f"below 1 the model of two levels errs less. Lines: means over seeds, bars span the seeds; "
+        f"{counts_text(chosen, 'starts')}.{bad_text(summary, 'gaps')}"
+        f"{edge_text(summary[['mean', 'low', 'high']])} {_span(summary)}"
     )
     alt = f"Ratios of error with and without a second level against time ahead on {len(systems)} systems."
     return Drawing(figure, caption, alt, summary)
@@ -84,8 +86,8 @@ def _of(table: pd.DataFrame, kind: tuple[str, str, str]) -> pd.DataFrame:
     return table[(table["method"] == method) & (table["form"] == form) & (table["train_frequency"] == trained)]
 
 
-def _helped(summary: pd.DataFrame) -> str:
-    """Say of each system where the second level helps most and least."""
+def _span(summary: pd.DataFrame) -> str:
+    """Say of each system where the ratio is least and most."""
     parts: list[str] = []
     for env, rows in summary[np.isfinite(summary["mean"])].groupby("env", sort=False):
         low, high = rows.loc[rows["mean"].idxmin()], rows.loc[rows["mean"].idxmax()]

@@ -1,7 +1,8 @@
 """How good are long predictions after a known stretch, as they go on: their error, their likelihood, their intervals?
 
 Two windows of 0.5 s are known, ten seconds are imagined. Errors and likelihoods are averaged over a window that slides
-along the prediction, as the founding document of two time scales has it; here it is as long in seconds at every rate.
+along the prediction, as the founding document of two time scales has it; here it is as long in seconds at every rate
+as rows allow, half a second to the nearest row, and ends where a row does.
 Errors are counted in standard deviations of the true states of that rate, dimension by dimension, so that units and
 rates compare. Of models that say how sure they are, a calibrated one finds the truth in its intervals of 50, 80 and
 95 % as often as they say, and its probability integral transform Φ((x − μ)/σ) is uniform.
@@ -44,9 +45,10 @@ def ask(subject: Subject, *, horizon: float = HORIZON) -> Iterator[Question[Mapp
 
     Yields:
         Rows of key columns, of `sliding_windows`: time [s] at which the window ends (0 for the first step alone),
-        window [s], rmse, nll (nan of models without a variance), hidden_rmse (of the exact flow at the mean of a hidden
-        parameter; nan where there is none), n starts. Of `interval_calibration`: span, coverage_50, coverage_80,
-        coverage_95 (share of true values within the interval), pit_1 … pit_10 (share in each tenth of the transform),
+        window [s] (its own length, in whole rows), rmse, nll (nan of models without a variance), hidden_rmse (of the
+        exact flow at the mean of a hidden parameter; nan where there is none), n starts. Of `interval_calibration`:
+        span, coverage_50, coverage_80, coverage_95 (share of true values within the interval), pit_1 … pit_10 (share
+        in each tenth of the transform),
         spread (RMS standard deviation, in those of the true states), error (RMS error, likewise), n starts.
     """
     there = [rate for rate in subject.test_set.rollouts if not frequency_value(rate) > FINEST_RATE]
@@ -108,9 +110,7 @@ class _Scores:
     def sliding(self, subject: Subject, rate: str) -> pd.DataFrame:
         step, num_steps = nominal_delta_t(rate) if rate != "recorded" else float(self.times[0]), self.error.shape[2]
         window = max(1, round(WINDOW / step))
-        last = int(round(num_steps * step / WINDOW))
-        ends = [min(round(k * WINDOW / step), num_steps) for k in range(1, last + 1)]
-        ends = [end for end in ends if end >= window]
+        ends = window_ends(step, num_steps, window, whole=rate != "recorded")
         squared = self.error.square().mean(dim=-1).nan_to_num(nan=torch.inf)
         values = {"rmse": _sliding(squared, ends, window).sqrt()}
         values["nll"] = torch.full_like(values["rmse"], torch.nan)
@@ -122,7 +122,7 @@ class _Scores:
             values["hidden_rmse"] = (
                 _sliding(self.missed.square().mean(dim=-1), ends, window).sqrt().expand_as(values["rmse"])
             )
-        times = [0.0, *(WINDOW * (k + 1 + last - len(ends)) for k in range(len(ends)))]
+        times = [0.0, *(WINDOW * round(end * step / WINDOW) for end in ends)]
         shaped = {name: x.unsqueeze(1).numpy() for name, x in values.items()}
         counts = {"window": np.array(window * step), "n": self.error.shape[1]}
         return tidy(subject.members, {"test_frequency": [rate], "time": times}, shaped | counts)
@@ -149,6 +149,22 @@ class _Scores:
             table.insert(len(KEY_COLUMNS), "span", span)
             tables.append(table)
         return pd.concat(tables, ignore_index=True)
+
+
+def window_ends(step: float, num_steps: int, window: int, *, whole: bool = True) -> list[int]:
+    """Return rows before which windows end: those of every half second.
+
+    Args:
+        step: Interval of a row [s].
+        num_steps: Rows of the prediction.
+        window: Rows of a window.
+        whole: Whether half seconds that are not whole rows are left out, as every other one at 5 and 25 Hz; else the
+            nearest row is taken, where intervals vary in any case.
+    """
+    last = int(num_steps * step / WINDOW + 1e-6) if whole else round(num_steps * step / WINDOW)
+    rows = [k * WINDOW / step for k in range(1, last + 1)]
+    kept = [min(round(end), num_steps) for end in rows if not whole or abs(end - round(end)) < 1e-6 * end]
+    return [end for end in kept if end >= window]
 
 
 def _sliding(scores: Tensor, ends: Sequence[int], window: int) -> Tensor:

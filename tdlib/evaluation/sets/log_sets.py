@@ -73,6 +73,9 @@ def log_stretches(
 ) -> dict[str, RolloutSet]:
     """Draw stretches of recorded rows of which the first seconds are known; none where no episode is as long.
 
+    Models are given the actions of the whole stretch. Of logs under feedback these were chosen in view of states yet to
+    come; most models read each at its own step, while MTS3 reads those of a window ahead, and so sees a little further.
+
     Args:
         datasets: As in `log_sets`.
         seed: Decides every choice.

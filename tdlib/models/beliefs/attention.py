@@ -15,7 +15,7 @@ class Attention(nn.Module):
 
     Args:
         width: W.
-        num_heads: Heads, with slopes from 1/2 downwards by halves.
+        num_heads: n heads; that of head i = 1 … n is 2^(−8i/n).
 
     Source:
         Vaswani et al. (2017); the penalty: Press, Smith, Lewis (2022), ALiBi.
@@ -25,7 +25,7 @@ class Attention(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.read, self.write = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.register_buffer("slopes", 0.5 ** torch.arange(1, num_heads + 1), persistent=False)
+        self.register_buffer("slopes", 2.0 ** (-8.0 * torch.arange(1, num_heads + 1) / num_heads), persistent=False)
 
     def forward(self, rows: Tensor, exists: Tensor | None = None) -> Tensor:
         """(..., T, W), (..., T) bool -> (..., T, W)."""

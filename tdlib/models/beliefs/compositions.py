@@ -19,7 +19,7 @@ from tdlib.models.beliefs.conditioning import aggregate, condition_whole
 from tdlib.models.beliefs.levels import TASK, FastLevel, Predicted, SlowLevel, Tasks
 from tdlib.models.beliefs.networks import GaussianEncoder
 from tdlib.models.beliefs.options import BeliefOptions, HiPRSSMOptions, MTS3Options
-from tdlib.models.beliefs.windows import StepWindows, TimeWindows, Windows, sense
+from tdlib.models.beliefs.windows import StepWindows, TimeWindows, Windows, sense, with_interval
 
 
 def check_sequence(
@@ -100,13 +100,25 @@ class HiPRSSM(nn.Module):
         super().__init__()
         self.sizes, self.options = (observation_dim, action_dim), options
         width, hidden, d = 2 * observation_dim + action_dim, options.set_hidden_dim, options.latent_dim
+        width += options.time.flows
         self.pairs = GaussianEncoder(width, hidden, 2 * d, options.norm, options.variance)
         self.fast = FastLevel(observation_dim, action_dim, options, (TASK,))
 
-    def task(self, observations: Tensor, actions: Tensor | None, valid: Tensor | None = None) -> Belief:
-        """Read the task off pairs of observations and the next: (..., T, ·) -> (..., ·)."""
+    def task(
+        self,
+        observations: Tensor,
+        actions: Tensor | None,
+        valid: Tensor | None = None,
+        delta_t: Tensor | None = None,
+    ) -> Belief:
+        """Read the task off pairs of observations and the next: (..., T, ·) -> (..., ·).
+
+        In a form in which beliefs move on by time a pair is read with the time between its observations.
+        """
         inputs = [] if actions is None else [actions[..., :-1, :]]
         pairs = torch.cat([observations[..., :-1, :], *inputs, observations[..., 1:, :]], dim=-1)
+        if self.options.time.flows:
+            pairs = with_interval(pairs, None if delta_t is None else delta_t[..., :-1])
         counted = None
         if valid is not None:
             counted = valid[..., :-1] & valid[..., 1:] if self.options.both_ends else valid[..., :-1]
@@ -124,7 +136,8 @@ class HiPRSSM(nn.Module):
         check_sequence(observations, actions, valid, self.sizes, delta_t)
         count = self.options.context_length
         acting = None if actions is None else actions[..., :count, :]
-        task = self.task(observations[..., :count, :], acting, None if valid is None else valid[..., :count])
+        known, between = (None if x is None else x[..., :count] for x in (valid, delta_t))
+        task = self.task(observations[..., :count, :], acting, known, between)
         return self.fast(observations, actions, valid, task.as_row(), delta_t=delta_t)
 
 
@@ -181,7 +194,8 @@ class MTS3(nn.Module):
             observations: (..., T, O) at the start of each step.
             actions: (..., T, A) held over it; None without actions.
             valid: (..., T) bool, which observations are seen; None if all are.
-            exists: (..., T) bool, which steps there were: beliefs begin after the last that was not. None: all.
+            exists: (..., T) bool, which steps there were: beliefs and windows begin after the last that was not. None:
+                all.
             delta_t: (..., T) intervals [s], for forms in which beliefs move on, or windows last, by time.
         """
         check_sequence(observations, actions, valid, self.sizes, delta_t)
@@ -202,7 +216,13 @@ class MTS3(nn.Module):
         """Cut a sequence (..., T, O) into the windows of a slow level."""
         options = self.options
         if not options.time.seconds:
-            return StepWindows(options.windows[level], like.shape[-2], like)
+            window = options.windows[level]
+            if exists is None:
+                return StepWindows(window, like.shape[-2], like)
+            rows = torch.ones_like(
+                like[..., 0], dtype=torch.float64
+            )  # a time of one each: windows begin with the first
+            return TimeWindows(window, window, rows, exists)
         if delta_t is None:
             raise ValueError("delta_t must be given where windows are counted in seconds, got None")
         ratio = options.windows[level] // options.windows[0]

@@ -33,9 +33,9 @@ class FilterModel(BeliefModel):
 
     network: AcRKN | HiPRSSM
 
-    def task(self, observations: Tensor, inputs: Tensor, valid: Tensor) -> Belief | None:
-        """Read the task off known steps: (..., C, F), (..., C, E + 1), (..., C) bool -> (..., ·), or None."""
-        del observations, inputs, valid
+    def task(self, observations: Tensor, inputs: Tensor, valid: Tensor, delta_t: Tensor) -> Belief | None:
+        """Read the task off known steps: (..., C, F), (..., C, E + 1), (..., C) bool, (..., C) [s] -> (..., ·)."""
+        del observations, inputs, valid, delta_t
         return None
 
     def filtered(
@@ -50,7 +50,7 @@ class FilterModel(BeliefModel):
         observations = self.scales.features(states)
         delta_t = context.delta_t.to(states)
         inputs = self.inputs(context.actions, delta_t)
-        task = self.task(observations, inputs, there)
+        task = self.task(observations, inputs, there, delta_t)
         belief = first_belief(self.options, states).expand(*states.shape[:-2])
         if there.shape[-1]:
             held = None if task is None else task.as_row()

@@ -12,7 +12,7 @@ from tdlib.models.beliefs.networks import BeliefDecoder, GaussianEncoder
 from tdlib.models.beliefs.options import BeliefOptions
 from tdlib.models.beliefs.rotations import DampedRotations
 from tdlib.models.beliefs.transitions import Dynamics, Transition
-from tdlib.models.beliefs.windows import StepWindows, Windows, over_steps, sense
+from tdlib.models.beliefs.windows import StepWindows, Windows, over_steps, sense, with_interval
 
 ABSTRACT_ACTION, TASK = "abstract_action", "task"
 
@@ -121,6 +121,9 @@ class FastLevel(nn.Module):
 class SlowLevel(nn.Module):
     """A filter of windows: aggregate one and condition on it, aggregate the next one's actions and marginalize.
 
+    Where beliefs move on by time, the step from window k to k + 1 is as long as window k, for the effect of the
+    abstract action α_{k+1} too, which comes of the inputs of window k + 1: that matters where windows differ in length.
+
     Args:
         observation_dim: O.
         action_dim: A; 0 for none.
@@ -142,8 +145,9 @@ class SlowLevel(nn.Module):
         super().__init__()
         self.window, self.options = window, options
         d, hidden, norm, variance = options.latent_dim, options.set_hidden_dim, options.norm, options.variance
-        self.observations = GaussianEncoder(observation_dim + 1, hidden, d, norm, variance)
-        self.actions = GaussianEncoder(action_dim + 1, hidden, 2 * d, norm, variance) if action_dim else None
+        told = 1 + options.time.flows  # the time within the window, and the interval
+        self.observations = GaussianEncoder(observation_dim + told, hidden, d, norm, variance)
+        self.actions = GaussianEncoder(action_dim + told, hidden, 2 * d, norm, variance) if action_dim else None
         causes = (ABSTRACT_ACTION,) * bool(action_dim) + (TASK,) * below
         bare = () if abstract_action_covariance else (ABSTRACT_ACTION,)
         dynamics = own_dynamics(options, window * REFERENCE_DELTA_T)
@@ -173,10 +177,11 @@ class SlowLevel(nn.Module):
             windows: K of them; None for those of as many steps as the level's.
         """
         windows = windows or StepWindows(self.window, observations.shape[-2], observations)
-        seen = windows.pooled(sense(self.observations, windows.with_time(observations), valid))
+        sets = [x if x is None else self._told(windows.with_time(x), delta_t) for x in (observations, actions)]
+        seen = windows.pooled(sense(self.observations, sets[0], valid))
         causes, abstract_actions = {}, None
         if self.actions is not None:
-            taken = windows.pooled(sense(self.actions, windows.with_time(actions), exists))
+            taken = windows.pooled(sense(self.actions, sets[1], exists))
             later = Evidence(*(part[..., 1:, :] for part in taken))
             abstract_actions = condition_whole(isotropic(self.options.latent_dim, 1.0, like=observations), later)
             causes[ABSTRACT_ACTION] = abstract_actions
@@ -188,6 +193,9 @@ class SlowLevel(nn.Module):
         began = None if exists is None else windows.total(exists.to(observations)) > 0
         found = filter_beliefs(prior, seen, moves, self.transition.prepared(), exists=began)
         return Tasks(*found, abstract_actions)
+
+    def _told(self, members: Tensor, delta_t: Tensor | None) -> Tensor:
+        return with_interval(members, delta_t) if self.options.time.flows else members
 
 
 def own_dynamics(options: BeliefOptions, unit: float = REFERENCE_DELTA_T) -> Dynamics | DampedRotations:

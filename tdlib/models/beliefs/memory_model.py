@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from tdlib.models.beliefs.forms import TOLD
@@ -16,7 +17,7 @@ from tdlib.models.beliefs.sequence_model import SequenceModel
 
 @dataclass(frozen=True)
 class MemoryOptions(BeliefOptions):
-    """Options of memories with a spread; those of a matrix, a first belief or a set have no effect.
+    """Options of memories with a spread; of a first belief or a set they have no effect, of a matrix they are refused.
 
     Args:
         memory_dim: Length of the memory.
@@ -27,12 +28,14 @@ class MemoryOptions(BeliefOptions):
     hidden_dim: int = 48
     decoder_hidden_dim: int = 64
     mask_window: int = 10
-    memory_dim: int = 44
+    memory_dim: int = 40
 
     def __post_init__(self):
         super().__post_init__()
         if self.memory_dim < 1:
             raise ValueError(f"memory_dim must be >= 1, got {self.memory_dim}")
+        if self.identity or self.band or self.num_basis:
+            raise ValueError("identity, band and num_basis are of a matrix per step, a memory has none")
 
 
 def memory_network(memory: Callable[[int, int], nn.Module]) -> Callable[..., RecurrentBaseline]:
@@ -40,15 +43,16 @@ def memory_network(memory: Callable[[int, int], nn.Module]) -> Callable[..., Rec
 
     def build(observation_dim: int, action_dim: int, options: MemoryOptions) -> RecurrentBaseline:
         sizes = options.latent_dim, options.hidden_dim, options.memory_dim, options.decoder_hidden_dim
-        return RecurrentBaseline(observation_dim, action_dim, memory, *sizes)
+        return RecurrentBaseline(observation_dim, action_dim + 1, memory, *sizes)  # and what is seen
 
     return build
 
 
 class MemoryModel(SequenceModel):
-    """m_k = memory(m_{k−1}, o_k or zero, a_k),   o' ~ N(W m, softplus(V m)); what is not seen is a zero.
+    """m_k = memory(m_{k−1}, o_k or zero, a_k, seen_k),   o' ~ N(W m, softplus(V m)); what is not seen is a zero.
 
-    It is trained as models with beliefs are, on the same masks and the same loss.
+    It is trained as models with beliefs are, on the same masks and the same loss. Beside the held input it is told
+    whether a row was seen, as a filter is; the published baselines are not, so that a zero may be either.
 
     Args:
         spec: State and action sizes and units of the environment.
@@ -67,5 +71,6 @@ class MemoryModel(SequenceModel):
         self, observations: Tensor, inputs: Tensor, valid: Tensor, delta_t: Tensor, exists: Tensor | None = None
     ) -> Predicted:
         del delta_t  # told by the inputs, if at all
-        mean, variance = self.network(observations, inputs, valid, exists)
+        told = torch.cat([inputs, valid.unsqueeze(-1).to(inputs)], dim=-1)
+        mean, variance = self.network(observations, told, valid, exists)
         return Predicted(mean, variance)

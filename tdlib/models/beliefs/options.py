@@ -127,11 +127,13 @@ class MTS3Options(BeliefOptions):
     Args:
         windows: Steps of the window of each slow level, the fastest first; each a multiple of the one before. Where
             they are counted in seconds, a step is one of 0.05 s.
-        fewest_steps: Steps that a window of the fastest slow level has at least where they are counted in seconds.
+        fewest_steps: Steps that a window of the fastest slow level has at least where they are counted in seconds; not
+            more than `windows[0]` then, or windows at 0.05 s would last longer than is said.
         task_feed: Which belief of a window acts on the steps in it: the `posterior`, which has seen the window to its
             end, or the `prior`, which has seen none of it, as the published figure shows.
         abstract_action_covariance: Whether the uncertainty of an abstract action counts; the official code drops it.
-        detach_between_windows: Whether the gradient through the fast belief is cut at the ends of the fastest windows.
+        detach_between_windows: Whether the gradient through the fast belief is cut after every `windows[0]` steps of a
+            sequence, which are the ends of the fastest windows where these are counted in steps.
     """
 
     forms: ClassVar[tuple[str, ...]] = tuple(BELIEF_FORMS)
@@ -150,6 +152,11 @@ class MTS3Options(BeliefOptions):
                 raise ValueError(f"windows must each be a multiple of the one before, got {self.windows}")
         if self.fewest_steps < 1:
             raise ValueError(f"fewest_steps must be >= 1, got {self.fewest_steps}")
+        if self.time.seconds and self.fewest_steps > self.windows[0]:
+            raise ValueError(
+                f"fewest_steps must be at most windows[0] = {self.windows[0]} where windows last for a time, got "
+                f"{self.fewest_steps}"
+            )
         if self.windows[-1] > self.sequence_length:
             raise ValueError(f"windows must be at most sequence_length, got {self.windows} > {self.sequence_length}")
         if self.task_feed not in FEEDS:

@@ -12,6 +12,11 @@ With m = m_u + i m_l, and h + i s of a covariance (h = (u − l)/2), every step 
 Effects are held over the step, as inputs are, and noise is integrated, not scaled by Δ: two steps are then one step of
 their sum, exactly, in mean and covariance, so that what a model believes does not depend on how often it is asked.
 ρ > 0, so that nothing grows, however long it goes on.
+
+The covariance of a task or an abstract action is integrated as that of noise, drawn anew at every instant, while its
+mean is held. The effect of one uncertain task, held too, would add I Σ Iᵀ with I = ∫₀^Δ e^{tG} dt, which grows with the
+square of a short time, and the belief would have to carry its correlation with the state from step to step; so over a
+window the uncertainty that comes from a task is underestimated. What is bought is that two steps are one of their sum.
 """
 
 import math

@@ -105,7 +105,11 @@ class Transition(nn.Module):
         self.control = Control(action_dim, hidden_dim, latent_dim) if action_dim else None
 
     def effects(self, causes: Mapping[str, Belief]) -> Belief:
-        """Return Σ_i M_i x_i + noise of the causes by name, with the broadcast batch shape of all."""
+        """Return Σ_i M_i x_i + noise of the causes by name, with the broadcast batch shape of all.
+
+        Steps take a cause as independent of those before: one task over several steps counts as one drawn for each, and
+        by time its covariance is integrated as that of noise (`tdlib.models.beliefs.rotations`).
+        """
         variance = elu_plus_one(self.raw_noise)
         side = torch.zeros_like(variance[: len(variance) // 2])
         noise = Belief(torch.zeros_like(variance), torch.cat([variance, side]))

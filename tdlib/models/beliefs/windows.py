@@ -11,10 +11,12 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from tdlib.core.facts import REFERENCE_DELTA_T
 from tdlib.models.beliefs.belief import Belief
 from tdlib.models.beliefs.conditioning import Evidence, aggregate, evidence
 from tdlib.models.beliefs.networks import GaussianEncoder
 
+SHORTEST = 1e-6  # of 0.05 s; rows that do not exist may have no length at all
 ROUNDING = 1e-4  # of a window; a step that ends a window up to rounding ends it
 
 
@@ -83,6 +85,8 @@ class StepWindows(Windows):
 class TimeWindows(Windows):
     """Windows that last for a time, K = ⌈T/fewest⌉ of them, of which the last may have no steps.
 
+    With `delta_t` of ones and W = `fewest` they are windows of rows that begin with the first that exists.
+
     Args:
         seconds: W.
         fewest: Steps that a window has at least.
@@ -110,6 +114,20 @@ class TimeWindows(Windows):
 
     def spread(self, belief: Belief) -> Belief:
         return Belief(*(self.member.to(part) @ part for part in belief))
+
+
+def with_interval(x: Tensor, delta_t: Tensor | None) -> Tensor:
+    """Append log(Δt / 0.05 s) to what is known of each step: (..., T, n), (..., T) [s] -> (..., T, n + 1).
+
+    What a set says of a rate, as a damping, can be read off its members only with the time between them.
+
+    Raises:
+        ValueError: If there are no intervals.
+    """
+    if delta_t is None:
+        raise ValueError("delta_t must be given to a model that moves on for any time, got None")
+    told = (delta_t.to(x) / REFERENCE_DELTA_T).clamp(min=SHORTEST).log()
+    return torch.cat([x, told.unsqueeze(-1).expand(*x.shape[:-1], 1)], dim=-1)
 
 
 def over_steps(belief: Belief, window: int, num_steps: int) -> Belief:

@@ -11,12 +11,12 @@ from tdlib.models.family import Shown, family_of
 
 @dataclass(frozen=True)
 class AcRKNOptions(BeliefOptions):
-    """Options of Ac-RKN as a baseline of MTS3, with as many weights; as published there, `BeliefOptions(norm="post")`.
+    """Options of Ac-RKN as a baseline of MTS3, of about its size, with its encoder (`norm` none).
 
+    As published there it is `BeliefOptions(norm="post")`: to compare levels, nothing else may differ.
     In its own paper `num_basis` is 15, `band` 3, `norm` unit, and `identity` is added.
     """
 
-    norm: str = "post"
     latent_dim: int = 16
     hidden_dim: int = 96
     control_hidden_dim: int = 96

@@ -9,9 +9,9 @@ from tdlib.models.family import family_of
 
 @dataclass(frozen=True)
 class GaussianLSTMOptions(MemoryOptions):
-    """A memory of the length at which it has as many weights as the other families of its chapter."""
+    """A memory of the length at which it has about as many weights as the other families of its chapter."""
 
-    memory_dim: int = 40
+    memory_dim: int = 34
 
 
 class GaussianLSTMModel(MemoryModel):

@@ -13,11 +13,12 @@ from tdlib.models.family import family_of
 
 @dataclass(frozen=True)
 class HiPRSSMModelOptions(HiPRSSMOptions):
-    """Options of HiP-RSSM with as many weights as MTS3; nothing of what is masked leaks into its task.
+    """Options of HiP-RSSM of about the size of MTS3, with its encoder; nothing of what is masked leaks into its task.
 
-    The published baseline is `HiPRSSMOptions()`.
+    The published baseline is `HiPRSSMOptions()`, whose encoders normalize (`norm` post).
     """
 
+    norm: str = "none"
     latent_dim: int = 12
     hidden_dim: int = 64
     control_hidden_dim: int = 64
@@ -48,8 +49,8 @@ class HiPRSSMModel(FilterModel):
     options: HiPRSSMModelOptions
     network: HiPRSSM
 
-    def task(self, observations: Tensor, inputs: Tensor, valid: Tensor) -> Belief | None:
-        return self.network.task(observations, inputs, valid)
+    def task(self, observations: Tensor, inputs: Tensor, valid: Tensor, delta_t: Tensor) -> Belief | None:
+        return self.network.task(observations, inputs, valid, delta_t)
 
 
 FAMILY = family_of(HiPRSSMModel)

@@ -47,7 +47,12 @@ MTS3 = Chapter(
         "interval_calibration": Rows(is_trained, rates_imagined),
     },
     figures={
+        "mts3/architecture": None,
+        "mts3/conditioning": None,
+        "mts3/covariance": None,
+        "mts3/graphical_model": None,
         "mts3/levels": None,
+        "mts3/marginalization": None,
         "mts3/treatments": None,
         "mts3/{}-belief": None,
         "mts3/{}-calibration": None,
