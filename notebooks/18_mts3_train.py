@@ -78,8 +78,11 @@ run.save_figure("mts3", f"{env}-coverage", draw_coverage, coverage, part=chosen.
 # %%
 built = {name: build_model(name, SYSTEMS[env].spec, seed=0) for name in chosen.models}
 latest = {name: model.options.forms[-1] for name, model in built.items()}
-last = {name: build_model(name, SYSTEMS[env].spec, seed=0, form=form) for name, form in latest.items()}
-sizes = [{name: sum(x.numel() for x in models[name].parameters()) for name in models} for models in (built, last)]
+spec = SYSTEMS[env].spec
+last = {name: build_model(name, spec, seed=0, form=form) for name, form in latest.items()}
+sizes = [
+    {name: sum(x.numel() for x in model.parameters()) for name, model in models.items()} for models in (built, last)
+]
 lengths = {name: model.needs.window for name, model in built.items()}
 masked = {name: model.options.dropped_windows for name, model in built.items()}
 named = {"weights, by steps": sizes[0], "last form": latest, "weights in it": sizes[1]}

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from tdlib.core.facts import MIXED
 from tdlib.core.time_grid import steps_within
 from tdlib.evaluation.measures.imagined import FINEST_RATE, HORIZON, NUM_WINDOWS, WINDOW
 from tdlib.evaluation.sets.schedules import nominal_delta_t
 from tdlib.evaluation.tables import frequency_label
+from tdlib.models import find_family
 from tdlib.study.chapters.chapter import RESULTS, TRAINING, Chapter, Notebook, Rows
 from tdlib.study.chapters.expected import OPEN_LOOP, any_arm, is_trained
-from tdlib.study.checkpoint_report import compared_rates
 from tdlib.study.layout import PREDICTED
 from tdlib.study.presets import Preset
 from tdlib.study.run import Run
@@ -22,10 +21,12 @@ def rates_imagined(preset: Preset) -> list[str]:
 
 
 def _shipped(run: Run, env: str) -> list[Path]:
-    """Checkpoints of several rates and of the middle one."""
-    kept = (MIXED, compared_rates(run)[0])
-    members = [(arm, seed) for arm, seed in everything(run).on(env).trained_members if arm.train_frequency in kept]
-    return [run.layout.model_folder(env, arm.model, arm.folder, seed) for arm, seed in members]
+    """Checkpoints that the page carries; all of them would take more room than the rest of the edition."""
+    return [
+        run.layout.model_folder(env, arm.model, arm.folder, seed)
+        for arm, seed in everything(run).on(env).trained_members
+        if (family := find_family(arm.model)).shown and family.on_page(arm.method, arm.form, arm.train_frequency)
+    ]
 
 
 def _own_transitions(preset: Preset, env: str) -> int:
