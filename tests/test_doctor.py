@@ -8,16 +8,17 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from planted import DELTA_T, PLANTED, PLANTS, RATE, TURNING_ONLY, UNSEEN, at_step, record, spec_of, trained
+from planted import DELTA_T, PLANTED, PLANTS, RATE, TURNING_ONLY, UNSEEN, as_log, at_step, record, spec_of, trained
 
 from tdlib.data import collect_random
 from tdlib.data.decimate import decimate
 from tdlib.data.sources.csv import export_csv
 from tdlib.doctor import RULES, best_repair, examine, judge, measure, rates_table, wrapper
 from tdlib.doctor.command import main
-from tdlib.doctor.measure import noise_of, pace_of
+from tdlib.doctor.measure import jumps_of, noise_of, pace_of
 from tdlib.doctor.onnx_model import load_onnx
 from tdlib.doctor.rules import TRIALS, repairs
 from tdlib.models import NewtonIncrement, RecurrentRollout, RescaledIncrement, build_model
@@ -54,6 +55,116 @@ def test_healthy_logs_raise_no_alarm():
         if not verdict.rule.healthy:
             alarms.append((plant, seed, noise, verdict.name))
     assert len(alarms) <= 1, alarms  # 5 % of 30
+
+
+def alarms_of(cases):
+    found = [(*case, judge(measure(model, log, **told))) for case, (model, log, told) in cases]
+    return [(*case, verdict.name, verdict.evidence) for *case, verdict in found if not verdict.rule.healthy]
+
+
+def test_healthy_logs_of_slow_rates_raise_no_alarm():
+    cases = []
+    for seed in range(200, 232):
+        plant, noise, rate = list(PLANTS)[seed % 4], NOISE[seed % 3], (4, 5, 7, 10)[seed // 4 % 4]
+        model, log = trained(plant, seed), record(plant, seed, noise, rate=rate)
+        cases.append(((plant, rate, noise), (at_step(model, 1 / rate) if seed % 2 else model, log, {})))
+    alarms = alarms_of(cases)
+    assert len(alarms) <= 1, alarms
+
+
+def oscillator(speed, *, rate=10, jitter=0.0, push=0.3, late=0, rows=1500, hold=10, seed=0):
+    """A log of q'' = u − ω² (q − u / ω²) without noise, ωΔ = speed, and its exact model, which may have one step."""
+    rng, w = np.random.default_rng(seed), speed * rate
+    delta_t = (1 + jitter * rng.uniform(-1, 1, rows)) / rate
+    inputs = push * w**2 * np.repeat(rng.normal(size=rows // hold + 1), hold)[:rows]
+
+    def model(state, action, delta_t, gain=1.0):
+        rest = action[..., 0] / w**2
+        (q, v), c, s = state.unbind(-1), torch.cos(w * delta_t), torch.sin(w * delta_t)
+        moved = torch.stack([rest + (q - rest) * c + v * s / w, v * c - w * (q - rest) * s], -1)
+        return state + gain * (moved - state)
+
+    states = [torch.tensor([1.0, 0.0]).double()]
+    for acting, step in zip(np.roll(inputs, late), delta_t, strict=True):
+        states.append(model(states[-1], torch.tensor([acting]).double(), torch.tensor(step).double()))
+    return model, as_log([(torch.stack(states).numpy(), inputs[:, None], delta_t)], spec_of("hard_spring"), None)
+
+
+@pytest.mark.parametrize("speed", [0.3, 0.9, 1.0, 1.3, 1.6, 2.0])
+def test_an_exact_model_of_fast_or_irregular_motion_is_healthy(speed):
+    logs = [((speed, push, jitter), (*oscillator(speed, push=push, jitter=jitter), {}))
+            for push, jitter in ((0.0, 0.0), (0.3, 0.0), (0.3, 0.5))]  # fmt: skip
+    steps = [((*case, "map"), (at_step(model, 0.1), log, {})) for case, (model, log, _) in logs[:2]]
+    assert alarms_of([*logs, *steps]) == []
+
+
+def test_a_wrong_clock_is_told_where_the_model_shows_it():
+    model, log = oscillator(0.3)
+    slow = dataclasses.replace(log, delta_t=0.6 * log.delta_t, t=0.6 * log.t)
+    assert judge(measure(model, slow)).name == judge(measure(at_step(model, 0.1), slow)).name == "label wrong"
+
+
+def test_noise_of_irregular_logs_is_that_of_their_sensors():
+    _, log = oscillator(0.1, jitter=0.5, push=0.0)
+    size = np.array([0.02, 0.02])
+    assert (noise_of(log) < 1e-4 * np.std(log.state, axis=0)).all()
+    seen = np.concatenate([log.state, log.next_state[-1:]])
+    seen = seen + size * np.random.default_rng(0).normal(size=seen.shape)
+    assert np.allclose(noise_of(dataclasses.replace(log, state=seen[:-1], next_state=seen[1:])), size, rtol=0.1)
+
+
+def test_velocities_and_ends_within_a_turn_do_not_leap():
+    rng = np.random.default_rng(0)
+    spec, steps = spec_of("hard_spring"), np.full(600, 0.01)
+    turning = 0.05 * np.arange(601) + 0.01 * rng.normal(size=601)
+    bounce = np.where(np.arange(601) // 60 % 2, 3.14, -3.14) + 0.01 * rng.normal(size=601)
+
+    def leaps(position, velocity):
+        states = np.stack([position, velocity], 1)
+        return jumps_of(as_log([(states, np.zeros((600, 1)), steps)], spec, 100))
+
+    assert leaps(turning % (2 * np.pi), bounce).keys() == leaps((turning % 6.283) - np.pi, bounce).keys() == {"q0"}
+    assert leaps(0 * turning, bounce) == {}  # a ball that turns around
+    assert leaps(2 * bounce, bounce) == {} and leaps(bounce + 1, bounce) == {}  # a leap, and no ends of one turn
+
+
+def test_inputs_that_lag_and_inputs_that_lead_are_two_verdicts():
+    for late, name in ((1, "input shifted"), (-1, "input late in the log")):
+        verdict = judge(measure(*oscillator(0.3, push=1.0, late=late, hold=1)))
+        assert verdict.name == name and verdict.expected_error < 1e-6
+        assert ("makes it worse" in verdict.rule.remedy) == (late < 0)
+
+
+def test_a_gain_is_no_step():
+    model, log = oscillator(0.15, push=1.0)
+
+    def weak(state, action, delta_t):
+        return at_step(lambda *asked: model(*asked, gain=0.6), 0.1)(state, action, delta_t)
+
+    assert judge(measure(weak, log, train_delta_t=0.1)).name == "other gain"
+    assert judge(measure(weak, log, train_delta_t=0.25)).name == "other gain"
+    assert judge(measure(weak, log, train_delta_t=0.06)).name == judge(measure(weak, log)).name == "other rate"
+
+
+def test_a_repair_that_gives_no_number_is_not_the_best():
+    table = pd.DataFrame({
+        "every": [1, 2], "as it is": [0.1, 0.5], "rescaled": [0.1, 0.3], "newton_2": [0.1, math.nan],
+        "composed": [math.nan, math.nan],
+    })  # fmt: skip
+    assert best_repair(table) == "rescaled"
+    found = examine(at_step(trained("arm", 0), DELTA_T), record("arm", 0, 0.0), num_rows=64)
+    broken = dataclasses.replace(found, rates=found.rates.assign(composed=math.nan))
+    rows = json.loads(json.dumps(broken.as_dict(), allow_nan=False))["rates"]
+    assert rows[0]["composed"] is None and rows[0]["every"] == 1
+
+
+def test_a_model_that_raises_is_answered_in_one_line(place, capsys):
+    text = "import torch\nnet = torch.nn.Linear(5, 3)\n\ndef five(state, action, delta_t):\n"
+    (place / "bench_model.py").write_text(text + "    return net(torch.cat([state, action], -1).float())\n")
+    assert main(["bench_model:five", "logs"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: model must answer state (570, 2), action (570, 1) and delta_t (570,)")
+    assert "got RuntimeError: " in said and said.count("\n") == 1
 
 
 def test_what_no_trial_mends_is_not_told():

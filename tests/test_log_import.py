@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import re
 import sqlite3
 import zlib
@@ -17,8 +18,9 @@ from tdlib.data.sources.align import align, held_rows
 from tdlib.data.sources.csv import csv_files, export_csv, import_csv
 from tdlib.data.sources.csv_text import CsvStyle
 from tdlib.data.sources.door import import_log, kind_of_log
+from tdlib.data.sources.logs import make_set
 from tdlib.data.sources.messages import Topic, topics_set
-from tdlib.data.sources.recording import Reading
+from tdlib.data.sources.recording import Reading, Recording
 from tdlib.data.sources.roles import find_roles, unit_of
 from tdlib.data.sources.stamps import in_seconds, report_stamps, stretches, unit_in_name
 from tdlib.data.storage import content_hash
@@ -633,3 +635,40 @@ def test_irregular_intervals_add_up_and_weigh_their_inputs(tmp_path):
     assert np.allclose(coarse.delta_t, [0.04, 0.03, 0.03]) and coarse.control_frequency is None
     assert np.allclose(coarse.action[:, 0], [0.75, (2 * 0.01 + 3 * 0.02) / 0.03, (4 * 0.02 + 5 * 0.01) / 0.03])
     assert coarse.state[:, 0].tolist() == [0, 2, 4] and coarse.next_state[:, 0].tolist() == [2, 4, 6]
+
+
+def test_filtered_states_stay_at_their_stamps_where_intervals_differ():
+    rng = np.random.default_rng(0)
+    times = np.concatenate([[0], np.cumsum(0.05 * rng.uniform(0.5, 1.5, 1200))])
+    columns = {"timestamp": times, "qpos_0": np.sin(math.pi * times), "state_0": 3 * times + 1, "ctrl_0": 0 * times}
+    columns["state_1"] = np.sin(2 * math.pi * 9 * times)  # above half the coarser rates
+    log = make_set([Recording("x", columns)], Reading(), "t")
+    for every in (2, 4, 8):
+        coarse = decimate(log, every)
+        true = np.sin(math.pi * (coarse.t + coarse.delta_t)) - np.sin(math.pi * coarse.t)
+        inner = slice(8, -8)
+        error = (coarse.next_state - coarse.state)[inner, 0] - true[inner]
+        assert np.sqrt(np.mean(error**2) / np.mean(true[inner] ** 2)) < 0.03
+        assert np.allclose(coarse.state[:, 1], 3 * coarse.t + 1, atol=1e-9)
+        assert np.std(coarse.state[inner, 2]) < 0.25  # of 0.7
+        assert np.allclose(coarse.observation, coarse.state.astype(np.float32))
+
+
+def test_what_is_seen_of_a_coarser_log_is_the_filtered_state():
+    log = collect_random("Pendulum-v1", 20, 0, 100)
+    coarse = decimate(log, 4)
+    seen = np.stack([np.cos(coarse.state[:, 0]), np.sin(coarse.state[:, 0]), coarse.state[:, 1]], axis=1)
+    assert np.allclose(coarse.observation, seen, atol=1e-6)
+    assert np.array_equal(decimate(log, 4, filtered=False).observation[1], log.observation[4])
+
+
+def test_a_pause_inside_an_episode_bends_no_filtered_state():
+    times = np.cumsum(np.random.default_rng(1).uniform(0.5, 1.5, 600)) * 0.05
+    times[300:] += 40
+    columns = {"timestamp": times, "qpos_0": np.sin(math.pi * times), "state_0": 3 * times, "ctrl_0": 0 * times}
+    coarse = decimate(make_set([Recording("x", columns)], Reading(irregular=True), "t"), 4)
+    at = times[0] + coarse.t
+    assert np.allclose(coarse.state[:, 1], 3 * at, atol=1e-9)
+    beside = np.abs(np.arange(len(at)) - 75) < 5
+    assert np.abs(coarse.state[~beside, 0] - np.sin(math.pi * at[~beside]))[5:-5].max() < 0.03
+    assert np.abs(coarse.state[:, 0] - np.sin(math.pi * at)).max() < 0.5

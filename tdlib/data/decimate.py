@@ -2,7 +2,8 @@
 
 A state that is only sampled more rarely carries the noise of all frequencies, and vibration above half the new rate
 comes back as slow motion (aliasing). So states are filtered by a symmetric window, which delays nothing, before rows
-are taken. An input is not filtered: what acts over a long step is the mean of what was held, weighted by time.
+are taken; where intervals differ it weighs rows by their stamps, so that straight lines stay themselves. An input is
+not filtered: what acts over a long step is the mean of what was held, weighted by time.
 """
 
 import math
@@ -12,8 +13,10 @@ import numpy as np
 from scipy.signal import firwin
 
 from tdlib.core.time_grid import delta_t_of
+from tdlib.data.observations import observe
 from tdlib.data.schema import DatasetError, TransitionDataset, check_dataset, continue_angles
 
+EVEN = 1e-3  # relative; intervals that differ by more are weighed by their stamps
 CUTOFF = 0.8  # of half the new rate; the window's edge is not sharp
 HALF_WIDTH = 4  # taps on each side per n
 DECIMATED = "decimated"
@@ -74,8 +77,13 @@ def _coarse_episode(
         return None
     used = slice(rows.start, rows.start + count * every)
     states = _followed(dataset, rows)
-    smooth = low_passed(states, every) if filtered else states
-    picked = smooth[np.arange(count + 1) * every]
+    picked, intervals = np.arange(count + 1) * every, dataset.delta_t[rows]
+    if not filtered:
+        picked = states[picked]
+    elif np.ptp(intervals) <= EVEN * np.median(intervals):
+        picked = low_passed(states, every)[picked]
+    else:
+        picked = low_passed_at(picked, np.concatenate([[0.0], np.cumsum(intervals)]), states, every)
     state, next_state = continue_angles(picked[:-1], picked[1:], dataset.spec)
 
     def blocks(column: np.ndarray) -> np.ndarray:
@@ -88,8 +96,10 @@ def _coarse_episode(
     before = np.cumsum(delta_t, axis=1) - delta_t
     truncated = np.zeros(count, dtype=bool)
     truncated[-1] = not terminated[-1].any()
+    place = int(np.searchsorted(dataset.episode_offsets, rows.start, side="right")) - 1
+    parameters = None if dataset.parameters is None else dataset.parameters[place]
     return {
-        "observation": blocks(dataset.observation)[:, 0],
+        "observation": observe(state, dataset.spec, parameters) if filtered else blocks(dataset.observation)[:, 0],
         "state": state,
         "action": (share[..., None] * action).sum(axis=1),
         "reward": blocks(dataset.reward).sum(axis=1),
@@ -125,3 +135,42 @@ def low_passed(states: np.ndarray, every: int) -> np.ndarray:
     head, tail = 2 * states[0] - states[half:0:-1], 2 * states[-1] - states[-2 : -half - 2 : -1]
     longer = np.concatenate([head, states, tail])
     return np.stack([np.convolve(column, taps, mode="valid") for column in longer.T], axis=-1)
+
+
+def low_passed_at(rows: np.ndarray, times: np.ndarray, states: np.ndarray, every: int) -> np.ndarray:
+    """Filter columns as `low_passed` does at some rows of a record whose intervals differ.
+
+    The window is one of time: each row weighs by its place in it and by the time it stands for, and what that leaves of
+    the window's slope is taken off, so that constants and straight lines are kept exactly.
+
+    Args:
+        rows: (M,) whole numbers.
+        times: (T,) rising [s].
+        states: (T, D).
+        every: n.
+
+    Returns:
+        (M, D).
+    """
+    intervals = np.diff(times)
+    mean = float(intervals[intervals <= np.quantile(intervals, 0.99)].mean())  # a pause makes no window wider
+    half, edge = min(HALF_WIDTH * every * mean, times[-1] - times[0]), CUTOFF / (2 * every * mean)
+    head = np.flatnonzero(times[1:] - times[0] <= half)[::-1] + 1
+    tail = np.flatnonzero(times[-1] - times[:-1] <= half)[::-1]
+    longer = np.concatenate([2 * times[0] - times[head], times, 2 * times[-1] - times[tail]])
+    values = np.concatenate([2 * states[0] - states[head], states, 2 * states[-1] - states[tail]])
+    stands_for = np.minimum(np.gradient(longer), every * mean)  # nor does a row stand for it
+    found = states[rows]
+    for place, at in enumerate(times[rows]):
+        inside = slice(*np.searchsorted(longer, (at - half, at + half)))
+        apart = (longer[inside] - at) / half
+        if len(apart) < 3:  # alone between gaps
+            continue
+        window = 0.54 + 0.46 * np.cos(math.pi * apart)
+        weights = window * np.sinc(2 * edge * half * apart) * stands_for[inside]
+        weights /= weights.sum()
+        even = window * stands_for[inside]
+        sums = [float((even * apart**k).sum()) for k in range(3)]
+        level, slope = np.linalg.solve([sums[:2], sums[1:]], [0.0, float((weights * apart).sum())])
+        found[place] = (weights - even * (level + slope * apart)) @ values[inside]
+    return found

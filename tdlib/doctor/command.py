@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     print(found)
     if options.json is not None:
-        write_text(options.json, json.dumps(found.as_dict(), indent=1) + "\n")
+        write_text(options.json, json.dumps(found.as_dict(), indent=1, allow_nan=False) + "\n")
     return 0 if found.verdict.rule.healthy else 1
 
 

@@ -28,6 +28,9 @@ KNOWN_NOISE = 0.5  # share of a change that is noise, above which a dimension sa
 FAR = 4.0  # squared error of a row over the squared change, above which rows count as equally wrong
 PASTS = 512  # rows whose past is asked for, of models that remember
 DEGREE = math.pi / 180
+MAY_TURN = ("rad", "1", "m")  # units of positions that may be angles which nobody declared
+FASTEST = 1.2  # [rad]; a usual change above, and a leap is not told from fast motion
+EDGE, LEFT = 0.1, 2.0  # [rad]; how far an angle within one turn may lie outside of it, and what a leap may miss of one
 ROTATION = ("rad", "rad/s", "deg", "deg/s")
 
 
@@ -56,7 +59,7 @@ class Findings:
         defect: Difference of one step and two halves, over the recorded change; nan for models that remember.
         pace: Bounds of the change of positions over what their velocities make of the intervals; 1 where clock and
             units agree, nan without pairs.
-        jumps: Share of rows in which a dimension that is no angle changes by about a whole turn, by name.
+        jumps: Share of rows in which a position that is no angle leaps from one end of a turn to the other, by name.
     """
 
     rows: int
@@ -183,8 +186,9 @@ def precision_of(model: Model) -> torch.dtype:
 def noise_of(dataset: TransitionDataset) -> np.ndarray:
     """Standard deviation of white noise in every dimension, from differences that smooth motion hardly has, (D,).
 
-    The fourth difference of white noise has 70 times its variance; that of motion shrinks with Δ⁴. The median over rows
-    is taken, so that steps of an input, which show in a few rows, do not count.
+    The fourth divided difference over the stamps is scaled to the noise's own deviation; that of motion shrinks with
+    Δ⁴. The median over rows is taken, so that steps of an input, which show in a few rows, do not count. Motion whose
+    period is a few rows counts too, so it is an upper bound.
     """
     found = []
     for own in _episodes(dataset):
@@ -192,22 +196,36 @@ def noise_of(dataset: TransitionDataset) -> np.ndarray:
         for i in dataset.spec.angle_dims:
             states[:, i] = np.unwrap(states[:, i])
         if len(states) > 4:
-            found.append(np.abs(np.diff(states, 4, axis=0)))
+            found.append(np.abs(_fourth_differences(states, dataset.delta_t[own])))
     if not found:
         return np.zeros(dataset.spec.state_dim)
     typical = 0.6745  # the median of |z|
-    return np.median(np.concatenate(found), axis=0) / typical / math.sqrt(70)
+    return np.median(np.concatenate(found), axis=0) / typical
+
+
+def _fourth_differences(states: np.ndarray, delta_t: np.ndarray) -> np.ndarray:
+    """Divided differences over five rows whose weights have the norm 1: (T + 1, D), (T,) -> (T − 3, D)."""
+    times = np.concatenate([[0.0], np.cumsum(delta_t)])
+    count = len(states) - 4
+    stamps = np.stack([times[i : i + count] for i in range(5)])  # (5, T - 3)
+    apart = stamps[:, None] - stamps[None] + np.eye(5)[..., None]
+    relative = apart / np.abs(apart).max(axis=(0, 1))  # only ratios count
+    relative[np.arange(5), np.arange(5)] = 1.0
+    weights = 1 / relative.prod(axis=1)
+    weights /= np.linalg.norm(weights, axis=0)
+    return sum(weights[i, :, None] * states[i : i + count] for i in range(5))
 
 
 def pace_of(dataset: TransitionDataset) -> tuple[float, float]:
     """Bounds of how far positions go over how far velocities say they go, pooled over pairs.
 
-    Regressed both ways, since noise pulls either slope to zero: the truth lies between. Angles may turn.
+    Regressed both ways, since noise pulls either slope to zero: the truth lies between. Angles may turn. Sums over rows
+    and over every second row tell what curvature takes off them (Richardson); half of that stays as a doubt.
     """
     spec = dataset.spec
     if not spec.position_dims:
         return math.nan, math.nan
-    products = np.zeros(3)
+    products, bent = np.zeros(3), np.zeros(2)
     for own in _episodes(dataset):
         states = np.concatenate([dataset.state[own], dataset.next_state[own.stop - 1 : own.stop]])
         for i in spec.angle_dims:
@@ -215,27 +233,49 @@ def pace_of(dataset: TransitionDataset) -> tuple[float, float]:
         if len(states) <= WINDOW:
             continue
         for position, velocity in zip(spec.position_dims, spec.velocity_dims, strict=True):
-            pieces = dataset.delta_t[own] * (states[1:, velocity] + states[:-1, velocity]) / 2
-            told = np.convolve(pieces, np.ones(WINDOW), mode="valid")
+            plain, told = _travels(states[:, velocity], dataset.delta_t[own])
             gone = states[WINDOW:, position] - states[:-WINDOW, position]
             unit = max(float(np.mean(gone**2)), 1e-300)
             products += np.array([gone @ gone, gone @ told, told @ told]) / unit / len(gone)
+            bent += np.array([(told - plain) @ told, told @ told]) / unit / len(gone)
     if not products.all() or products[1] <= 0:
         return math.nan, math.nan
     slopes = sorted((products[1] / products[2], products[0] / products[1]))
-    return float(slopes[0]), float(slopes[1])
+    doubt = min(abs(bent[0] / bent[1]) / 2, 1.0)
+    return float(slopes[0]) * (1 - doubt), float(slopes[1]) * (1 + doubt)
+
+
+def _travels(velocity: np.ndarray, delta_t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What velocities (T + 1,) make of each `WINDOW` intervals: by trapezoids, and freed from their curvature."""
+    every = np.convolve(delta_t * (velocity[1:] + velocity[:-1]) / 2, np.ones(WINDOW), mode="valid")
+    pairs = (delta_t[1:] + delta_t[:-1]) * (velocity[2:] + velocity[:-2]) / 2  # from row k to k + 2
+    alternate = np.zeros(WINDOW - 1)
+    alternate[::2] = 1.0
+    second = np.convolve(pairs, alternate, mode="valid")
+    return every, every + (every - second) / 3
 
 
 def jumps_of(dataset: TransitionDataset) -> dict[str, float]:
-    """Share of rows in which a dimension that is no angle leaps by about a whole turn, where it else moves little."""
-    change = dataset.next_state - dataset.state
+    """Share of rows in which a position that is no angle leaps from one end of a turn to the other.
+
+    A wrapped angle stays within one turn, from −π or from 0, and what is left of a leap is a usual motion. Meters are
+    looked at too, since an import takes them where nobody named a unit.
+    """
+    spec, turn = dataset.spec, 2 * math.pi
     found = {}
-    for i, name in enumerate(dataset.spec.state_names):
-        if i in dataset.spec.angle_dims:
+    for i, (name, unit) in enumerate(zip(spec.state_names, spec.state_units, strict=True)):
+        if i in spec.angle_dims or i in spec.velocity_dims or unit not in MAY_TURN or not len(dataset):
             continue
-        leaps = np.abs(np.abs(change[:, i]) - 2 * math.pi) < 1.0
-        usual = np.median(np.abs(change[:, i])) if len(change) else 0.0
-        if leaps.any() and leaps.mean() < 0.2 and usual < 1.0:
+        start, end = dataset.state[:, i], dataset.next_state[:, i]
+        lowest, highest = (float(f(np.concatenate([start, end]))) for f in (np.min, np.max))
+        within = any(low - EDGE <= lowest and highest <= low + turn + EDGE for low in (-math.pi, 0.0))
+        size = np.abs(end - start)
+        usual = size[size < turn - LEFT]
+        most = float(np.quantile(usual, 0.95)) if len(usual) else math.inf
+        if not within or most > FASTEST:
+            continue
+        leaps = np.abs(size - turn) < min(LEFT, EDGE + 1.5 * most)
+        if leaps.any() and leaps.mean() < 0.2:
             found[name] = float(leaps.mean())
     return found
 
@@ -274,10 +314,21 @@ def _asker(model: Model, rows: _Rows) -> Callable[[Tensor, Tensor, Tensor], Tens
 
     def ask(state: Tensor, action: Tensor, delta_t: Tensor) -> Tensor:
         query = Query(state[None], action[None, :, None], delta_t[None, :, None], rows.context)
-        (found,) = predict_queries(model, [query], dtype=precision)
-        return found[0, :, -1]
+        try:
+            (found,) = predict_queries(model, [query], dtype=precision)
+            answer = found[0, :, -1]
+        except Exception as error:  # somebody's own code
+            raise ValueError(_refusal(state, action, f"{type(error).__name__}: {error}")) from error
+        if answer.shape != state.shape:
+            raise ValueError(_refusal(state, action, f"an answer {tuple(answer.shape)}"))
+        return answer
 
     return ask
+
+
+def _refusal(state: Tensor, action: Tensor, got: str) -> str:
+    given = f"state {tuple(state.shape)}, action {tuple(action.shape)} and delta_t {tuple(state.shape[:1])}"
+    return f"model must answer {given} with the next state {tuple(state.shape)}, got {' '.join(got.split())}"
 
 
 def _draw(dataset: TransitionDataset, model: Model, num_rows: int, seed: int) -> _Rows:

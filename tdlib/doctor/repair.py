@@ -34,7 +34,7 @@ def rates_table(model: Model, dataset: TransitionDataset, h: float, *, every: Se
         every: How many intervals of the log are made one.
 
     Returns:
-        Rows every, delta_t [s], limit |1 − h/Δ|, one column for each of `REPAIRS` (nan where it has no meaning), n.
+        Rows every, delta_t [s], limit |1 − h/Δ|, one column for each of `REPAIRS` (nan where it gives no number), n.
 
     Raises:
         ValueError: If the model remembers, or h is not positive.
@@ -81,8 +81,12 @@ def _errors(model: Model, log: TransitionDataset, h: float) -> dict[str, float]:
 
 
 def best_repair(table: pd.DataFrame) -> str:
-    """Name of the repair that errs least over all rates, as it is if none is better by a tenth."""
-    means = {name: float(np.sqrt(np.mean(table[name] ** 2))) for name in REPAIRS}
+    """Name of the repair that errs least over all rates, as it is if none is better by a tenth.
+
+    One that gives no number at some rate is worth nothing.
+    """
+    errors = {name: np.nan_to_num(table[name].to_numpy(dtype=float), nan=np.inf, posinf=np.inf) for name in REPAIRS}
+    means = {name: float(np.sqrt(np.mean(each**2))) for name, each in errors.items()}
     best = min(means, key=lambda name: means[name])
     return best if means[best] < 0.9 * means["as it is"] else "as it is"
 

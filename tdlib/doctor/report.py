@@ -57,7 +57,10 @@ class Examination:
             "h": _number(self.h),
             "repair": self.repair,
             "tried": {name: _number(error) for name, error in found.tried.items()},
-            "rates": self.rates.to_dict("records"),
+            "rates": [
+                {name: value if isinstance(value, int) else _number(value) for name, value in row.items()}
+                for row in self.rates.to_dict("records")
+            ],
             "notes": list(self.notes),
         }
 

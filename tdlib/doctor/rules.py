@@ -23,6 +23,7 @@ EQUAL = 0.9  # two errors whose ratio lies above are equal
 USABLE = 0.35  # an error below is that of a model that works
 MAP = 0.05  # a response below is that of a map of one step
 FOLLOWS = (1.2, 1.8)  # responses of a model that follows the interval; 1.5 is proportional
+CONSISTENT = 0.05  # a defect below is that of a flow
 UNLEARNED = 0.6  # a correlation below
 TOLD = 1.15  # times the floor of noise; an error below shows nothing but noise
 
@@ -153,21 +154,40 @@ def _label(f: Findings) -> str | None:
     if math.isfinite(f.label) and abs(math.log(f.stamps.rate / f.label)) > OTHER_RATE:
         said.append(f"labeled {f.label:.4g} Hz, its stamps say {f.stamps.rate:.4g} Hz")
     low, high = f.pace
-    if low > 0 and (low > 1 + OTHER_PACE or high < 1 - OTHER_PACE):
+    agrees = _usable(f) and f.response >= MAP  # it follows the interval, so it would not under a wrong one
+    if low > 0 and not agrees and (low > 1 + OTHER_PACE or high < 1 - OTHER_PACE):
         true = f.stamps.rate / math.sqrt(low * high)
         said.append(f"positions go {low:.3g} to {high:.3g} times as far as velocities say: rows come at {true:.4g} Hz")
     return "; ".join(said) or None
 
 
 def _noise(f: Findings) -> str | None:
-    if f.clean or not f.moving:
+    if f.clean or not f.moving or TOLD * f.error < f.floor:  # a model that errs less shows that it is motion
         return None
     worst = max(f.noise[name] for name in f.moving)
     return f"noise is {min(f.noise[n] for n in f.moving):.2g} to {worst:.2g} of the change over one row"
 
 
+def _of_its_step(f: Findings) -> bool:
+    """Whether the scale that fits is that of the step it was trained at; unknown steps may be any."""
+    if not math.isfinite(f.train_delta_t):
+        return True
+    asked, fits = (math.log(f.train_delta_t / step) for step in (f.delta_t, f.delta_t / f.scale))
+    return abs(asked) > OTHER_SCALE and abs(fits) <= abs(asked) / 2
+
+
+def _gain(f: Findings) -> str | None:
+    if _best(f) != "scaled" or _of_its_step(f):
+        return None
+    return (
+        f"its changes fit when multiplied by {f.scale:.3g}, and the steps do not say so: trained at "
+        f"{f.train_delta_t:.3g} s, asked for {f.delta_t:.3g} s; the error falls from {f.error:.2g} to "
+        f"{f.tried['scaled']:.2g}"
+    )
+
+
 def _rate(f: Findings) -> str | None:
-    if _best(f) != "scaled":
+    if _best(f) != "scaled" or not _of_its_step(f):
         return None
     at = f.delta_t / f.scale
     told = f"; it was trained at {f.train_delta_t:.3g} s" if math.isfinite(f.train_delta_t) else ""
@@ -200,17 +220,31 @@ def _euler(f: Findings) -> str | None:
 
 def _shifted(whole: bool) -> Symptom:
     def symptom(f: Findings) -> str | None:
-        if _best(f) != "shifted" or whole != float(f.shift).is_integer():
+        if _best(f) != "shifted" or f.shift < 0 or whole != float(f.shift).is_integer():
             return None
-        way = "older" if f.shift > 0 else "younger"
-        by = f"{abs(f.shift):g} rows ({abs(f.shift) * f.delta_t:.3g} s)"
-        return f"with inputs {by} {way} the error falls from {f.error:.2g} to {f.tried['shifted']:.2g}"
+        return _by_shift(f)
 
     return symptom
 
 
+def _ahead(f: Findings) -> str | None:
+    return _by_shift(f) if _best(f) == "shifted" and f.shift < 0 else None
+
+
+def _by_shift(f: Findings) -> str:
+    way = "older" if f.shift > 0 else "younger"
+    by = f"{abs(f.shift):g} rows ({abs(f.shift) * f.delta_t:.3g} s)"
+    return f"with inputs {by} {way} the error falls from {f.error:.2g} to {f.tried['shifted']:.2g}"
+
+
 def _usable(f: Findings) -> bool:
-    return f.error <= max(USABLE, TOLD * f.floor) and (f.correlation >= UNLEARNED or f.error <= USABLE)
+    floor = f.floor if TOLD * f.error >= f.floor else 0.0  # one that it undercuts is motion, and excuses nothing
+    return f.error <= max(USABLE, TOLD * floor) and (f.correlation >= UNLEARNED or f.error <= USABLE)
+
+
+def _follows(f: Findings) -> bool:
+    """Whether its change grows with the interval, or, where that bends it, two half steps are one."""
+    return FOLLOWS[0] <= f.response <= FOLLOWS[1] or (f.response >= MAP and f.defect < CONSISTENT)
 
 
 def _healthy_map(f: Findings) -> str | None:
@@ -220,13 +254,13 @@ def _healthy_map(f: Findings) -> str | None:
 
 
 def _healthy_field(f: Findings) -> str | None:
-    if not _usable(f) or not FOLLOWS[0] <= f.response <= FOLLOWS[1]:
+    if not _usable(f) or not _follows(f):
         return None
     return f"it errs by {f.error:.2g} of the change; two half steps differ from one by {f.defect:.2g}"
 
 
 def _misread(f: Findings) -> str | None:
-    if not _usable(f) or f.response < MAP or FOLLOWS[0] <= f.response <= FOLLOWS[1]:
+    if not _usable(f) or f.response < MAP or _follows(f):
         return None
     return (
         f"it errs by {f.error:.2g} here, but from half a step to two its change grows by {f.response:.2g} of itself, "
@@ -288,6 +322,13 @@ RULES = (
         repair="scaled",
     ),
     Rule(
+        "other gain",
+        _gain,
+        "The model's changes are too large or too small by a factor that its training step does not explain.",
+        "Compare units and gains of inputs and states, and the plant, with those that it was trained on.",
+        repair="scaled",
+    ),
+    Rule(
         "interval ignored",
         _interval,
         "Intervals differ and the model answers as if they did not.",
@@ -320,6 +361,13 @@ RULES = (
         _shifted(whole=False),
         "Inputs act later than the log says, by part of a row: two clocks that differ, or an actuator that lags.",
         "Correct the offset before topics are aligned, or give the model what acted a part of a row before.",
+        repair="shifted",
+    ),
+    Rule(
+        "input late in the log",
+        _ahead,
+        "Inputs act earlier than the log says: a row holds what acted before it, or its stamps are late.",
+        "Give each row the input recorded that much later, in training and in use alike; a delay line makes it worse.",
         repair="shifted",
     ),
     Rule(

@@ -44,6 +44,11 @@ def test_every_command_of_the_seeds_that_has_an_answer_has_one_that_runs():
             assert TOOL.findall(entry["ours"]), entry
 
 
+def test_the_edition_in_git_builds_without_a_warning(tmp_path):
+    built = run([sys.executable, "-m", "tdlib.publish.site", "published"], TDLIB_RUNS=str(tmp_path))
+    assert built.returncode == 0, built.stdout[-2000:] + built.stderr[-4000:]
+
+
 @pytest.mark.parametrize("command", [c for c in commands() if c not in NOT_RUN_HERE])
 def test_command_runs_at_smoke_size(command, tmp_path, runs):
     arguments = shlex.split(command.replace("runs/quick", "runs/smoke"))

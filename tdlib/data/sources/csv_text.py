@@ -4,6 +4,7 @@ pandas parses the numbers; what it cannot say (which cell of which row) is looke
 """
 
 import csv
+import io
 import mmap
 import re
 import warnings
@@ -183,15 +184,15 @@ def _parse(file: Path, layout: _Layout, style: CsvStyle) -> pd.DataFrame:
         warnings.simplefilter("error", pd.errors.ParserWarning)  # cells that would be dropped
         warnings.simplefilter("ignore", pd.errors.DtypeWarning)  # a text column is told of by its type
         names = [f"{i}" for i in range(len(layout.names))]
+        commented = _has_comments(file, style)  # whole lines; the sign inside a cell is text
         return pd.read_csv(
-            file,
+            _without_comments(file, layout, style) if commented else file,
             sep=r"\s+" if blanks else layout.separator,
-            skiprows=layout.first,
+            skiprows=0 if commented else layout.first,
             header=None,
             names=[*names, SURPLUS],
             index_col=False,
             decimal=style.decimal,
-            comment=style.comment if _has_comments(file, style) else None,
             keep_default_na=False,
             na_values=NOT_A_NUMBER,
             skipinitialspace=True,
@@ -203,14 +204,21 @@ def _has_comments(file: Path, style: CsvStyle) -> bool:
     if not file.stat().st_size:
         return False
     with open(file, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return content.find(b"\n" + style.comment.encode()) >= 0
+        return re.search(rb"\n[ \t]*" + re.escape(style.comment.encode()), content) is not None
+
+
+def _without_comments(file: Path, layout: _Layout, style: CsvStyle) -> io.StringIO:
+    """The text below the header without lines that are comments."""
+    with open(file, encoding=layout.encoding, newline="") as stream:
+        lines = (line for number, line in enumerate(stream) if number >= layout.first)
+        return io.StringIO("".join(line for line in lines if not line.lstrip().startswith(style.comment)), newline="")
 
 
 def _rows(file: Path, layout: _Layout, style: CsvStyle) -> Iterator[list[str]]:
     """Cells of the lines that are neither blank nor comments, one by one."""
     with open(file, encoding=layout.encoding, errors="replace") as stream:
         for number, line in enumerate(stream):
-            if number >= layout.first and line.strip() and not line.startswith(style.comment):
+            if number >= layout.first and line.strip() and not line.lstrip().startswith(style.comment):
                 yield _split(line.rstrip("\r\n"), layout.separator)
 
 
@@ -235,7 +243,7 @@ def _without_half_line(
     with open(file, "rb") as stream:
         stream.seek(max(0, file.stat().st_size - SNIFFED))
         tail = stream.read().decode(layout.encoding, errors="ignore").rstrip().splitlines()
-    last = next((x for x in reversed(tail) if x.strip() and not x.startswith(style.comment)), "")
+    last = next((x for x in reversed(tail) if x.strip() and not x.lstrip().startswith(style.comment)), "")
     count = len(_split(last, layout.separator))
     if count >= len(layout.names):
         return table, ()

@@ -14,7 +14,7 @@ from tdlib.core.imports import optional_module
 from tdlib.data.schema import DatasetError, TransitionDataset
 from tdlib.data.sources.files import in_numeric_order
 from tdlib.data.sources.logs import make_set
-from tdlib.data.sources.recording import AS_FOUND, Reading, Recording
+from tdlib.data.sources.recording import AS_FOUND, Reading, Recording, add_columns
 
 INFO = Path("meta") / "info.json"
 VERSIONS = ("v2", "v3")
@@ -45,6 +45,8 @@ def import_lerobot(path: Path | str, reading: Reading = AS_FOUND) -> TransitionD
     for file in files:
         try:
             columns = _columns(parquet.read_table(file), info["features"], notes)
+        except DatasetError:
+            raise
         except UNREADABLE as error:
             raise DatasetError(f"path must hold whole Parquet files, got {str(file)!r}: {error}") from error
         if EPISODE not in columns or STAMP not in columns:
@@ -95,14 +97,14 @@ def _columns(table: Any, features: dict[str, Any], notes: dict[str, None]) -> di
         nested = str(column.type).startswith(("list", "fixed_size_list", "large_list"))
         values = (column.flatten() if nested else column).to_numpy(zero_copy_only=False)
         if not nested:
-            found[name] = values
+            add_columns(found, {name: values}, "data")
             continue
         if len(column) == 0 or len(values) % len(column) or values.dtype.kind not in "iufb":
             notes[f"column {name!r} holds lists of other things than equally many numbers and is left out"] = None
             continue
         rows = values.reshape(len(column), -1)
         for i, entry in enumerate(_entries(features.get(name, {}), rows.shape[1])):
-            found[f"{name}.{entry}"] = rows[:, i]
+            add_columns(found, {f"{name}.{entry}": rows[:, i]}, "data")
     for name in features:
         if name not in table.column_names:
             kind = features[name].get("dtype", "unknown")

@@ -16,7 +16,14 @@ from tdlib.data.observations import observe
 from tdlib.data.schema import FIELDS, PARAMETERS, DatasetError, TransitionDataset, check_dataset, continue_angles
 from tdlib.data.sources.recording import GROUPS, STATE_GROUPS, Reading, Recording
 from tdlib.data.sources.roles import Roles, find_roles, unit_of
-from tdlib.data.sources.stamps import common_rate, in_seconds, report_stamps, require_rising, stretches
+from tdlib.data.sources.stamps import (
+    common_rate,
+    in_seconds,
+    report_stamps,
+    require_no_pause,
+    require_rising,
+    stretches,
+)
 
 REPORT, COLUMNS = "import_report", "columns"
 NO_INPUT = "no_input"
@@ -130,6 +137,8 @@ def _clock(recording: Recording, place: int, roles: Roles, reading: Reading) -> 
     said = [note] if note else []
     if reading.stamps == "strict":
         require_rising(times, stamps, roles.timestamp, recording.source)
+        if reading.irregular is None:
+            require_no_pause(times, roles.timestamp, recording.source)
     else:
         found = report_stamps([times])
         if found.repeated or found.backward or found.gaps:
@@ -240,14 +249,14 @@ def _episode(
     kept: Mapping[str, str],
 ) -> dict[str, np.ndarray]:
     found = _numbers(recording, place, roles.states, rows)
-    found *= scales
+    found *= scales[: len(roles.states)]
     states = np.empty_like(found)
     states[:, order] = found
     del found
     state, next_state = rows_of_states(states, spec)
     del states  # of a long log each copy counts
     acting = np.arange(len(times))[rows][:-1]  # the last row's inputs lead nowhere
-    inputs = _numbers(recording, place, roles.groups["ctrl"], acting)
+    inputs = _numbers(recording, place, roles.groups["ctrl"], acting) * scales[len(roles.states) :]
     length = len(state)
     times = times[rows] - times[rows][0]
     ends = np.zeros(length, dtype=bool)
@@ -271,13 +280,13 @@ def _episode(
 def _specification(
     roles: Roles, recordings: Sequence[Recording], reading: Reading
 ) -> tuple[EnvironmentSpec, np.ndarray]:
-    """The caller's specification or one by the columns, and what each column is multiplied by, (D,)."""
+    """The caller's specification or one by the columns, and what each column is multiplied by, (D + A,)."""
     names, groups = roles.states, roles.groups
     found = {name: reading.units.get(name) or unit_of(name) for name in (*names, *groups["ctrl"])}
     unknown = sorted(set(reading.units) - set(found))
     if unknown:
         raise DatasetError(f"units must name columns of states and inputs, {list(found)}, got {unknown}")
-    scales = np.array([math.pi / 180 if found[name] in RADIANS else 1.0 for name in names])
+    scales = np.array([math.pi / 180 if found[name] in RADIANS else 1.0 for name in (*names, *groups["ctrl"])])
     if reading.spec is not None:
         return reading.spec, scales
     num_positions, paired = len(groups["qpos"]), len(groups["qpos"]) == len(groups["qvel"]) > 0
@@ -290,7 +299,10 @@ def _specification(
         if found[name] is None:
             units[num_positions + i] = f"{units[i]}/s"
     columns = [[recording.columns[name] for recording in recordings] for name in groups["ctrl"]]
-    bounds = [_bounds(column) for column in columns] or [(0.0, 0.0)]
+    of_inputs = scales[len(names) :]
+    bounds = [
+        tuple(float(scale) * x for x in _bounds(column)) for column, scale in zip(columns, of_inputs, strict=True)
+    ] or [(0.0, 0.0)]
     spec = EnvironmentSpec(
         name=reading.name,
         state_names=_unlike(names),
@@ -299,7 +311,7 @@ def _specification(
         position_dims=tuple(range(num_positions)) if paired else (),
         velocity_dims=tuple(range(num_positions, 2 * num_positions)) if paired else (),
         input_names=_unlike(groups["ctrl"]) or (NO_INPUT,),
-        input_units=tuple(found[name] or "1" for name in groups["ctrl"]) or ("1",),
+        input_units=tuple(RADIANS.get(found[name] or "", found[name]) or "1" for name in groups["ctrl"]) or ("1",),
         input_low=tuple(low for low, _ in bounds),
         input_high=tuple(high for _, high in bounds),
         time_limit=math.inf,
@@ -357,13 +369,14 @@ def _what_angles(spec: EnvironmentSpec, reading: Reading) -> list[str]:
 
 def _what_units(roles: Roles, spec: EnvironmentSpec, reading: Reading) -> list[str]:
     """Say which units nobody named; nothing is computed with them but degrees, which are made radians."""
+    columns = (*roles.states, *roles.groups["ctrl"])
+    turned = [name for name in columns if (reading.units.get(name) or unit_of(name)) in RADIANS]
+    said = [f"degrees made radians: {turned}"] if turned else []
     if reading.spec is not None:
-        return []
+        return said
     units = dict(zip(roles.states, spec.state_units, strict=True))
     taken = {name: unit for name, unit in units.items() if not (reading.units.get(name) or unit_of(name))}
-    turned = [name for name in roles.states if (reading.units.get(name) or unit_of(name)) in RADIANS]
-    said = [f"units that neither names nor the caller told: {taken}"] if taken else []
-    return [*said, f"degrees made radians: {turned}"] if turned else said
+    return [*([f"units that neither names nor the caller told: {taken}"] if taken else []), *said]
 
 
 def _roles_by_column(roles: Roles, spec: EnvironmentSpec, order: Sequence[int]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from tdlib.data.sources.align import align
 from tdlib.data.sources.logs import make_set
 from tdlib.data.sources.recording import TIMESTAMP, Reading, Recording
 
+OWN_STAMP = "message.timestamp"  # what a field is called whose name is that of the clock
 WIDEST = 64  # numbers in one array; longer ones are images and clouds
 Clock = Literal["header", "log"]
 
@@ -46,7 +47,8 @@ def topics_set(
 
     Args:
         topics: All that a file holds, by name.
-        reading: What the columns are; with several topics a column is `topic/path`.
+        reading: What the columns are; with several topics a column is `topic/path`. A field whose name is `timestamp`
+            is called `message.timestamp`; a `timestamp` declared to be a field has the unit of its name or declared.
         source: File, for messages.
         kind: Of the file.
         chosen: Topics to take; None takes all with numbers.
@@ -69,6 +71,9 @@ def topics_set(
             continue
         columns, said = _columns(topic, name)
         notes += said
+        if columns and len(topic.messages) != len(topic.log_times):
+            got = f"{len(topic.messages)} messages with {len(topic.log_times)} times"
+            raise DatasetError(f"{source}: topic {name} must have a time for every message, got {got}")
         if columns:
             found[name] = (_stamps(topic, name, clock, notes), columns)
         elif chosen is not None:
@@ -82,9 +87,18 @@ def topics_set(
     if len(found) > 1:
         found = {name: (stamps, {f"{name}/{k}": x for k, x in own.items()}) for name, (stamps, own) in found.items()}
     stamps, columns, said = align(on, found)
-    unit = replace(reading, time_unit="ns")
-    recording = Recording(source, {TIMESTAMP: stamps, **columns}, (*notes, *said))
-    return make_set([recording], unit, kind)
+    if TIMESTAMP in columns:  # the name is that of the clock
+        columns = {OWN_STAMP if name == TIMESTAMP else name: values for name, values in columns.items()}
+        said = [*said, f"the field {TIMESTAMP!r} of the messages is called {OWN_STAMP!r}"]
+    declared = (reading.columns or {}).get(TIMESTAMP, TIMESTAMP)
+    if declared != TIMESTAMP:  # a field of the messages is the clock, in its own unit
+        said = [*said, f"stamps are those of the field {declared!r}"]
+    elif reading.time_unit not in (None, "ns"):
+        raise DatasetError(f"{source}: time_unit must be 'ns' for the clock of messages, got {reading.time_unit!r}")
+    else:
+        columns = {TIMESTAMP: stamps, **columns}
+        reading = replace(reading, time_unit="ns")
+    return make_set([Recording(source, columns, (*notes, *said))], reading, kind)
 
 
 def _described(topics: Mapping[str, Topic]) -> str:

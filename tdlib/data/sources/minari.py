@@ -27,7 +27,7 @@ from tdlib.core.time_grid import delta_t_of
 from tdlib.data.observations import observe, state_from_observation
 from tdlib.data.schema import PARAMETERS, DatasetError, TransitionDataset, check_dataset
 from tdlib.data.sources.logs import rows_of_states
-from tdlib.data.sources.recording import AS_FOUND, Reading
+from tdlib.data.sources.recording import AS_FOUND, Reading, refuse_unused
 from tdlib.data.storage import check_rate, spec_from_json
 from tdlib.envs import ENVIRONMENTS, make_environment
 from tdlib.systems import SYSTEMS
@@ -170,6 +170,7 @@ def import_minari(
 
 def read_minari_log(path: Path | str, reading: Reading = AS_FOUND) -> TransitionDataset:
     """Read a Minari data set as `import_minari` does, told its environment and rate by a `Reading`."""
+    refuse_unused(reading, ("control_frequency", "spec", "stamps"), Path(path).name)
     return import_minari(path, spec=reading.spec, control_frequency=reading.control_frequency)
 
 

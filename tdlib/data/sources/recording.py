@@ -4,12 +4,13 @@ A reader of one format gives `Recording`s, one per stretch of time; `tdlib.data.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 import numpy as np
 
 from tdlib.core.specs import EnvironmentSpec
+from tdlib.data.schema import DatasetError
 
 TIMESTAMP = "timestamp"
 STATE_GROUPS = ("qpos", "qvel", "state")  # columns that make up the state
@@ -46,11 +47,12 @@ class Reading:
         columns: Which columns are what: keys `timestamp`, `qpos`, `qvel`, `state`, `ctrl`, each with a name or several.
             None takes the names `qpos_0`, ... where there are any, what the format says, or a guess by name.
         angles: Columns that are angles, by name, or positions by number.
-        units: Column -> unit. Of `deg` and `deg/s` the set is given radians.
+        units: Column -> unit. Of `deg` and `deg/s`, of states and inputs, the set is given radians.
         time_unit: Of the stamps: s, ms, us, ns. None reads it from the column's name, else takes seconds.
         control_frequency: Rate that the log must have [Hz]; None takes the log's own. A log without stamps is taken to
             have it, which is said.
-        irregular: Whether every row keeps its own interval. None: where they differ. False refuses those that differ.
+        irregular: Whether every row keeps its own interval. None: where they differ, but a pause of ten intervals is
+            refused. True: a pause too is a step. False refuses those that differ.
         stamps: `strict` refuses stamps that repeat or step back; `repair` leaves rows out whose stamp repeats, begins
             an episode anew where time steps back or rows are missing, and counts them.
 
@@ -79,6 +81,29 @@ class Reading:
 
 
 AS_FOUND = Reading()
+
+
+def add_columns(columns: dict[str, np.ndarray], more: Mapping[str, np.ndarray], source: str) -> None:
+    """Add columns to others, (T,) each.
+
+    Raises:
+        DatasetError: If a name is there already: one of both would be lost.
+    """
+    if twice := sorted(set(columns) & set(more)):
+        raise DatasetError(f"{source}: columns must have names of their own, got {shortened(twice)} more than once")
+    columns.update(more)
+
+
+def refuse_unused(reading: Reading, used: Sequence[str], source: str) -> None:
+    """Refuse what a file does not let anybody declare, since it says it itself.
+
+    Raises:
+        DatasetError: If a field that is not used differs from its default.
+    """
+    for each in fields(Reading):
+        value = getattr(reading, each.name)
+        if each.name not in used and value != getattr(AS_FOUND, each.name):
+            raise DatasetError(f"{source}: {each.name} must be left out, the file itself says it, got {value!r}")
 
 
 def shortened(names: Sequence[str], most: int = 12) -> str:

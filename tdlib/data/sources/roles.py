@@ -11,8 +11,10 @@ from tdlib.data.sources.recording import GROUPS, STATE_GROUPS, TIMESTAMP, Column
 NUMBERED = re.compile(rf"({'|'.join(GROUPS)})_(\d+)")
 GUESSES = {  # the first that a name matches; names in small letters, without their unit
     TIMESTAMP: r"(timestamp|time|t|stamp|sampling_time|elapsed|.*\.timestamp|time_.*|stamp_.*|timestamp_.*)",
-    "ctrl": r"(ctrl|action|input|cmd|command|control|u|tau|torque|effort|force|motor|pwm|throttle|voltage)"
-    r"([_.\s\[(]?.*)?|.*(_cmd|command|torque|effort)\d*",
+    "ctrl": r"(ctrl|actions?|inputs?|cmd|commands?|controls?)(\d*|\d*[_.\s\[(].*)"
+    r"|(?!.*(sensor|sensed|measured|feedback|position|velocity|angle|speed|temp|current))"
+    r"(u|tau|torques?|efforts?|forces?|motors?|pwm|throttle|voltage)(\d*|\d*[_.\s\[(].*)"
+    r"|.*(_cmd|command|torque|effort)\d*",
     "qvel": r"(qvel|dq|dtheta|vel|velocity|omega|w|v|gyro|gyroscope|angular_velocity)[_.\s]?[a-z]?\d*"
     r"|.*_dot|.*velocity.*|.*\.v[xyz]|v[xyz]",
     "qpos": r"(qpos|q|pos|position|angle|theta|phi|joint)[_.\s]?[a-z]?\d*|.*position.*|.*\.[xyz]|[xyz]|roll|pitch|yaw",

@@ -46,6 +46,7 @@ def import_rosbag2(
     for file in bag_files(path):
         for name, topic in (read_mcap if file.suffix == ".mcap" else _read_sqlite)(file).items():
             before = found.setdefault(name, Topic(topic.kind, problem=topic.problem))
+            before.problem = before.problem or topic.problem
             before.log_times += topic.log_times
             before.messages += topic.messages
     return topics_set(found, reading, source=path.name, kind="rosbag2", chosen=topics, on=on, clock=clock)

@@ -16,6 +16,8 @@ WRITTEN = {"sec": "s", "secs": "s", "seconds": "s", "second": "s", "msec": "ms",
 LIKELY = (1e-6, 1.0)  # [s]; a median interval outside is that of another unit, or has to be declared
 JITTER = 1e-3  # relative; intervals that differ by more are not of one rate
 GAP = 1.75  # median intervals; one row lost makes 2
+BURSTS = (0.05, 0.5)  # share of intervals that are gaps, and rows lost in them per row, above which neither is one
+PAUSE = 10.0  # median intervals; a strict reading takes none for a step
 GENERATED = 1e-9  # relative; a clock that was read jitters by more
 POSITIONAL = "positional"
 
@@ -26,13 +28,15 @@ class StampReport:
 
     Args:
         rows: Number of stamps.
-        rate: 1 / median interval [Hz].
+        rate: 1 / median interval [Hz]; rows over the span of time where they come in bursts.
         jitter: Standard deviation of the intervals that are no gaps, relative to their median.
         shortest, longest: Intervals [s].
         gaps: Intervals of more than `GAP` medians.
         lost: Rows that are missing in them, by their length.
         repeated: Rows whose stamp is that of the row before.
         backward: Rows whose stamp is earlier than that of the row before.
+        bursts: 1 / median interval [Hz] where rows come in bursts, as of a sensor whose values are sent some at a time,
+            so that the median says nothing of its rate; 0 else.
         generated: Whether the intervals are equal to the last digit, so that they come from a counter, not a clock.
     """
 
@@ -45,10 +49,16 @@ class StampReport:
     lost: int
     repeated: int
     backward: int
+    bursts: float
     generated: bool
 
     def __str__(self) -> str:
         parts = [f"{self.rows} rows at {self.rate:.6g} Hz, jitter {100 * self.jitter:.2g} % of an interval"]
+        if self.bursts:
+            parts = [
+                f"{self.rows} rows at {self.rate:.6g} Hz by their number over the span of time, in bursts or unevenly"
+            ]
+            parts.append(f"their median interval would make {self.bursts:.6g} Hz, the longest is {self.longest:.3g} s")
         if self.gaps:
             parts.append(f"{self.gaps} gaps of up to {self.longest:.3g} s, {self.lost} rows lost by their length")
         if self.repeated or self.backward:
@@ -80,6 +90,7 @@ def in_seconds(values: np.ndarray, unit: str | None, column: str, source: str) -
     if unit is not None and unit not in SECONDS:
         raise DatasetError(f"time_unit must be one of {list(SECONDS)}, got {unit!r}")
     found = unit or unit_in_name(column) or "s"
+    values = values.astype(np.int64) if values.dtype.kind == "u" else values  # steps back do not wrap
     since = values - values[0]
     times = since * SECONDS[found] if found == "s" else since / round(1 / SECONDS[found])
     if unit is None:
@@ -108,14 +119,15 @@ def report_stamps(clocks: Sequence[np.ndarray]) -> StampReport:
     intervals = np.concatenate([np.diff(times) for times in clocks])
     rising = intervals[intervals > 0]
     typical = float(np.median(rising)) if len(rising) else float("nan")
-    gaps = rising[rising > GAP * typical]
-    even = rising[rising <= GAP * typical]
+    bursts = _in_bursts(rising)
+    gaps = rising[rising > GAP * typical] if not bursts else rising[:0]
+    even = rising[rising <= GAP * typical] if not bursts else rising
     resolution = max((float(np.spacing(np.abs(times).max())) for times in clocks if len(times)), default=0.0)
     spread = float(np.ptp(even)) if len(even) else 0.0
     generated = len(even) > 2 and len(gaps) == 0 and spread <= max(GENERATED * typical, 4 * resolution)
     return StampReport(
         rows=sum(map(len, clocks)),
-        rate=1 / typical,
+        rate=1 / (float(rising.mean()) if bursts else typical),
         jitter=float(even.std() / typical) if len(even) else 0.0,
         shortest=float(rising.min()) if len(rising) else float("nan"),
         longest=float(rising.max()) if len(rising) else float("nan"),
@@ -123,8 +135,19 @@ def report_stamps(clocks: Sequence[np.ndarray]) -> StampReport:
         lost=int(np.round(gaps / typical - 1).sum()),
         repeated=int((intervals == 0).sum()),
         backward=int((intervals < 0).sum()),
+        bursts=1 / typical if bursts else 0.0,
         generated=bool(generated),
     )
+
+
+def _in_bursts(rising: np.ndarray) -> bool:
+    """Whether intervals are long so often that long ones belong to the clock, (N,) [s] -> bool."""
+    if not len(rising):
+        return False
+    relative = rising / np.median(rising)
+    long = relative[relative > GAP]
+    share, lost = BURSTS
+    return len(long) > share * len(rising) and float(np.round(long - 1).sum()) > lost * len(rising)
 
 
 def require_rising(times: np.ndarray, stamps: np.ndarray, column: str, source: str) -> None:
@@ -142,6 +165,22 @@ def require_rising(times: np.ndarray, stamps: np.ndarray, column: str, source: s
         )
 
 
+def require_no_pause(times: np.ndarray, column: str, source: str) -> None:
+    """Refuse an interval of many medians: a recorder that stood still, over which nobody knows what acted.
+
+    Raises:
+        DatasetError: Names the row behind it, counted from 1, and its length.
+    """
+    steps = np.diff(times)
+    if len(steps) and not _in_bursts(steps) and steps.max() > PAUSE * np.median(steps):
+        row = int(np.argmax(steps)) + 2
+        raise DatasetError(
+            f"{source}: {column} must go on without a pause of more than {PAUSE:g} intervals, got {steps.max():.6g} s "
+            f"before row {row} where most are {np.median(steps):.6g} s; stamps='repair' begins an episode there, "
+            "irregular=True takes it for one step"
+        )
+
+
 def stretches(times: np.ndarray) -> list[np.ndarray]:
     """Rows of every stretch whose stamps rise without a gap; rows that repeat a stamp are in none.
 
@@ -155,7 +194,7 @@ def stretches(times: np.ndarray) -> list[np.ndarray]:
     rows = np.flatnonzero(keep)
     steps = np.diff(times[rows])
     rising = steps[steps > 0]
-    typical = float(np.median(rising)) if len(rising) else np.inf
+    typical = float(np.median(rising)) if len(rising) and not _in_bursts(rising) else np.inf
     cuts = np.flatnonzero((steps < 0) | (steps > GAP * typical)) + 1
     return [part for part in np.split(rows, cuts) if len(part) > 1]
 
