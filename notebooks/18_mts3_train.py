@@ -80,9 +80,9 @@ built = {name: build_model(name, SYSTEMS[env].spec, seed=0) for name in chosen.m
 latest = {name: model.options.forms[-1] for name, model in built.items()}
 spec = SYSTEMS[env].spec
 last = {name: build_model(name, spec, seed=0, form=form) for name, form in latest.items()}
-sizes = [
-    {name: sum(x.numel() for x in model.parameters()) for name, model in models.items()} for models in (built, last)
-]
+two = [built.values(), last.values()]
+counts = [[sum(x.numel() for x in model.parameters()) for model in models] for models in two]
+sizes = [dict(zip(built, count, strict=True)) for count in counts]
 lengths = {name: model.needs.window for name, model in built.items()}
 masked = {name: model.options.dropped_windows for name, model in built.items()}
 named = {"weights, by steps": sizes[0], "last form": latest, "weights in it": sizes[1]}
