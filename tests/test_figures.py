@@ -25,7 +25,7 @@ from tdlib.figures.selection import is_placed, key_arms, pick, shown_arms
 from tdlib.figures.style import state_label, state_plane
 from tdlib.models import MODELS
 from tdlib.study.analyses import analyze
-from tdlib.study.arms import all_arms
+from tdlib.study.arms import Arm, all_arms
 from tdlib.systems import SYSTEMS
 
 ENV = "CartPole-v1"
@@ -35,6 +35,13 @@ FEW = [
     member for member in ALL
     if member["train_frequency"] in ("20", "mixed", "") and member["model"] in ("none", "jump", "newtonian")
     or member["method"] == "recurrent_rollout"
+]  # fmt: skip
+LONG = [
+    arm_of(Arm("gru", method, form, train_frequency=rate), seed, ENV)
+    for method, form, rate in [
+        ("baseline", "none", "20"), *(("multi_resolution", form, "mixed") for form in ("scaled", "scaled_concat")),
+    ]
+    for seed in (0, 1)
 ]  # fmt: skip
 SHARES = [arm_of(arm, seed, ENV) for arm in all_arms(["jump"], amounts=(0.01, 0.1)) for seed in (0, 1)]
 TWINS = [member for member in ALL if member["model"] in ("jump", "newtonian") and member["method"] != "rescaled"]
@@ -295,6 +302,7 @@ DRAWINGS = {
     "calibration": lambda: figures.draw_calibration(calibration(ENSEMBLES)),
     "control": lambda: figures.draw_control(control(ALL[::4])),
     "overview": lambda: figures.draw_training_overview(curves(FEW)),
+    "overview of long names": lambda: figures.draw_training_overview(curves(LONG)),
     "velocity_field": lambda: figures.draw_velocity_field(velocity(FIELDS)),
     "poles": lambda: figures.draw_poles(poles(ALL)),
     "returns": lambda: figures.draw_returns(data_table(time=10.0, episode_return=-100.0)),

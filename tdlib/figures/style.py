@@ -207,7 +207,14 @@ def plain_log_axis(axis: Axis) -> None:
 
 
 def shared_legend(figure: Figure, axes: np.ndarray, *, columns: int = 2, extra: Sequence = ()) -> None:
-    """Put one legend of all distinct lines below the panels, those of their own legends among them."""
+    """Put one legend of all distinct lines below the panels, those of their own legends among them.
+
+    Args:
+        figure: The figure.
+        axes: Its panels.
+        columns: Most columns; fewer where long names would leave the figure.
+        extra: Further handles with labels.
+    """
     handles: dict[str, object] = {}
     for axis in np.ravel(axes):
         if own := axis.get_legend():
@@ -218,9 +225,12 @@ def shared_legend(figure: Figure, axes: np.ndarray, *, columns: int = 2, extra: 
             handles.setdefault(label, handle)
     for handle in extra:
         handles.setdefault(handle.get_label(), handle)
-    if handles:
-        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns, handlelength=2.2,
-                      columnspacing=1.2)  # fmt: skip
+    for count in range(columns if handles else 0, 0, -1):
+        legend = figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=count,
+                               handlelength=2.2, columnspacing=1.2)  # fmt: skip
+        if count == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            break
+        legend.remove()
 
 
 def over_seeds(table: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:
