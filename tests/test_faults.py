@@ -385,10 +385,11 @@ def test_a_run_has_one_owner_and_a_dead_one_owns_nothing(tmp_path):
     assert (tmp_path / ".owner").read_text() == ""
 
 
-def test_a_signal_ends_the_block_and_a_group_ends_as_one():
+def test_a_signal_ends_the_block_and_a_group_ends_as_one(monkeypatch):
     import signal
     import time
 
+    monkeypatch.setattr("tdlib.grid.owner.PATIENCE", 1.0)
     process = subprocess.Popen(
         ["sh", "-c", "sleep 60 & echo $!; wait"], stdout=subprocess.PIPE, text=True, start_new_session=True
     )
