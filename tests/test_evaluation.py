@@ -226,7 +226,7 @@ def test_evaluate_stack_gives_every_table(pendulum):
     fields = evaluation.evaluate_stack(stack, arms, pendulum, PENDULUM, options={"points": {"num_points": 5}})
     assert set(fields) == {"one_step_errors", "rollout_errors", "energy_drift", "consistency_errors", "state_errors",
                            "convergence_test", "field_errors", "field_poles", "dt_generalization",
-                           "skipped"}  # fmt: skip
+                           "sliding_windows", "skipped"}  # fmt: skip
     ensembles = [build_model("ensemble", PENDULUM.spec, seed=s, form="scaled_concat", num_members=2) for s in (0, 1)]
     arms = [(Arm("ensemble", "dt_conditioned", "scaled_concat", train_frequency="20"), s) for s in (0, 1)]
     options = {"rollout": {"rates": ["20", "50"]}}
