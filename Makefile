@@ -53,6 +53,7 @@ block: setup  ## run the cells of SEEDS="0 1" of PRESET, from collection to tabl
 	@$(BIN)/python -m tdlib.grid.command $(PRESET) grid --cores $(CORES) --seeds $(SEEDS)
 	@$(BIN)/python -m tdlib.publish.block $(PRESET) $(SEEDS)
 
+# commands first: some of them take a result away and make the pages anew, which browsers then look at
 test: setup  ## lint, format, types, tests, notebooks and the whole grid at smoke size, strict book build
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
@@ -60,7 +61,8 @@ test: setup  ## lint, format, types, tests, notebooks and the whole grid at smok
 	@$(BIN)/python -m pytest tests --ignore=tests/commands --ignore=tests/browser -n $(CORES)
 	@$(BIN)/python -m tdlib.grid.command smoke book --cores $(CORES)
 	@$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 300 -n $(CORES) --dist loadfile notebooks
-	@$(BIN)/python -m pytest tests/commands tests/browser -n $(CORES) --dist loadfile
+	@$(BIN)/python -m pytest tests/commands -n $(CORES) --dist loadfile
+	@$(BIN)/python -m pytest tests/browser -n $(CORES) --dist loadfile
 
 lab: setup  ## open the notebooks in JupyterLab; kernels start in this folder, as the paths in README and book do
 	@$(BIN)/python -m jupyterlab notebooks --MappingKernelManager.root_dir="$(CURDIR)"
