@@ -41,3 +41,11 @@ def test_what_is_kept_for_the_gradient_grows_with_the_number_of_steps():
     kept = [bench_mts3.saved_megabytes(length, batch=2) for length in (90, 180, 360)]
     assert 0 < kept[0] < kept[1]
     assert (kept[2] - kept[1]) / (kept[1] - kept[0]) == pytest.approx(2, rel=0.02)
+
+
+def test_the_library_s_memory_trains_in_the_place_of_ours():
+    model = mts3_peers.gru_baseline(bench_mts3.OBSERVATION, bench_mts3.ACTION)
+    sequences, targets = bench_mts3.sequences(2, 6, 3)
+    before = model.memory.cell.weight_hh_l0.detach().clone()
+    mts3_peers.training_step(model, sequences, targets)()
+    assert not torch.equal(before, model.memory.cell.weight_hh_l0)

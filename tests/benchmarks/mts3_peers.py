@@ -168,7 +168,9 @@ class LibraryGRU(nn.Module):
         super().__init__()
         self.cell = nn.GRU(input_dim, memory_dim, batch_first=True)
 
-    def forward(self, rows: Tensor) -> Tensor:
+    def forward(self, rows: Tensor, exists: Tensor | None = None) -> Tensor:
+        if exists is not None:
+            raise ValueError("exists must be None, the library's memory reads every row")
         return self.cell(rows)[0]
 
 
