@@ -149,8 +149,7 @@ def ablate(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd.DataFra
     table = pd.concat([_ablate_seed(run, env, seed) for seed in chosen], ignore_index=True)
     if chosen == run.preset.own_seeds:  # a part of the seeds would take the place of all
         run.save_part(TABLE, env, table)
-        every = run.with_taken(TABLE, table, env)
-        return table if every is None else every
+        return run.with_taken(TABLE, table, env)
     return table
 
 

@@ -111,21 +111,21 @@ class Run:
         return write_table(path, made) if shared else _write(path, made)
 
     def with_taken(
-        self, name: str, table: pd.DataFrame | None, env: str | None = None, models: Collection[str] | None = None
-    ) -> pd.DataFrame | None:
+        self, name: str, table: pd.DataFrame, env: str | None = None, models: Collection[str] | None = None
+    ) -> pd.DataFrame:
         """Return a table with the rows of the seeds that the preset takes from earlier runs behind its own.
 
         Args:
             name: Name of the table.
-            table: Rows of this run; None if it has none.
+            table: Rows of this run; empty if it has none.
             env: Environment of the rows that are taken; None for all.
             models: Models of the rows that are taken; None for all.
         """
         if not self.preset.taken:
             return table
         taken = taken_rows(self.preset.name, self.preset.taken, name, env, models)
-        own = [] if table is None else [table[~table["seed"].isin(self.preset.taken)]]
-        frames = [frame for frame in (*own, taken) if len(frame)]
+        own = table[~table["seed"].isin(self.preset.taken)] if len(table) else table
+        frames = [frame for frame in (own, taken) if len(frame)]
         return pd.concat(frames, ignore_index=True) if frames else table
 
     def select_environment(self, env: str) -> str:

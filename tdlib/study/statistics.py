@@ -40,8 +40,9 @@ def merge_parts(run: Run) -> dict[str, pd.DataFrame]:
     """
     merged = {}
     for name in table_names():
-        table = run.with_taken(name, own_rows(run, name))
-        if table is not None:
+        own = own_rows(run, name)
+        table = run.with_taken(name, pd.DataFrame() if own is None else own)
+        if own is not None or len(table):
             merged[name] = marked_by_all(table) if name == CONTROL and run.preset.taken else table
             run.save_table(name, merged[name])
     return merged

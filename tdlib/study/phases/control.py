@@ -103,8 +103,7 @@ def control_environment(run: Run, env: str, chosen: Selection | None = None) -> 
     made = pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
     if chosen.label or not run.preset.taken:
         return made
-    every = run.with_taken(TABLE, made, env)
-    return made if every is None else marked_by_all(every)
+    return marked_by_all(run.with_taken(TABLE, made, env))
 
 
 def run_oracle(run: Run, system: System, settings: Sequence[Setting], seeds: Sequence[int]) -> pd.DataFrame:

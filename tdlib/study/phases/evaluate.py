@@ -168,8 +168,10 @@ def load_parts(run: Run, env: str, models: Sequence[str], chosen: Selection | No
             parts[model] = {name: rows_of(table, members) for name, table in part.items()}
     tables = merge_tables(list(parts.values()))
     if run.preset.taken and (chosen is None or not chosen.label):
-        found = {name: run.with_taken(name, tables.get(name), env, models) for name in result_tables()}
-        tables = {name: table for name, table in found.items() if table is not None}
+        for name in result_tables():
+            table = run.with_taken(name, tables.get(name, pd.DataFrame()), env, models)
+            if len(table):
+                tables[name] = table
     return tables
 
 

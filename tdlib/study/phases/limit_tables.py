@@ -79,8 +79,7 @@ def limit_curves(run: Run, env: str, seeds: Sequence[int] = ()) -> pd.DataFrame:
         result.record(files, members={seed: data for seed, data in made_from.items() if seed in now})
     table = read_table(path)
     own = table[table["seed"].isin(seeds)].reset_index(drop=True)
-    every = run.with_taken("limits", own, env) if seeds == run.preset.own_seeds else own
-    return own if every is None else every
+    return run.with_taken("limits", own, env) if seeds == run.preset.own_seeds else own
 
 
 def _curves(run: Run, env: str, seeds: Sequence[int]) -> pd.DataFrame:

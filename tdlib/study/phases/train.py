@@ -55,8 +55,7 @@ def train_environment(run: Run, env: str, chosen: Selection | None = None) -> pd
         )
     rows = [_summary_row(run, env, *member) for member in chosen.trained_members]
     own = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
-    every = run.with_taken("training_summary", own, env) if rows and not chosen.label else own
-    return own if every is None else every
+    return run.with_taken("training_summary", own, env) if rows and not chosen.label else own
 
 
 @part("training")
