@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -20,7 +21,7 @@ from tdlib.evaluation.tables import frequency_label
 from tdlib.grid.times import phase_times
 from tdlib.planning import CEM, MPPI, Enumeration
 from tdlib.publish.speed_page import _phases
-from tdlib.study.arms import trained_arms
+from tdlib.study.arms import Arm, trained_arms
 from tdlib.study.book import runs_of
 from tdlib.study.chapters import CHAPTERS, load_chapter
 from tdlib.study.cost import (
@@ -34,6 +35,7 @@ from tdlib.study.cost import (
     predict,
     predicted_hours,
     preset_work,
+    training_unit,
     unmeasured,
 )
 from tdlib.study.layout import RunLayout
@@ -223,6 +225,16 @@ def test_twice_the_seeds_cost_twice_as_much():
 def test_every_family_has_a_name_of_its_own():
     names = {(arm.model, arm.size, arm.form if arm.method == "ode" else ""): family(arm) for arm in trained_arms()}
     assert len(set(names.values())) == len(names)
+
+
+def test_a_mode_of_training_has_a_cost_of_its_own():
+    """Rolling windows out costs more than single transitions; the physics chapter trains both."""
+    work = preset_work(load_preset("physics"))
+    steps = work[work["kind"] == "training"].groupby("what")["count"].sum()
+    matched = Arm("newtonian", "ode", "rk4", train_frequency="mixed")
+    rolled = replace(matched, method="ode_shooting")
+    assert training_unit(matched) == family(matched) == family(rolled) != training_unit(rolled)
+    assert 0 < steps[training_unit(rolled)] < steps[training_unit(matched)]
 
 
 def test_units_are_read_by_device(tmp_path):

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from tdlib.core.facts import MODES, method_and_mode
 from tdlib.core.time_grid import delta_t_of, steps_within
 from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.evaluation.control.plans import knot_clock
@@ -43,6 +44,15 @@ def family(arm: Arm) -> str:
     if known.form_option == "solver":
         return f"{arm.model} {arm.form}"
     return f"{arm.model} {arm.size}" if any(arms.larger for arms in known.arms) else arm.model
+
+
+def training_unit(arm: Arm) -> str:
+    """Name what decides the cost of one optimizer step: that of `family`, and a mode that is not the usual one.
+
+    A batch of windows that are rolled out, or one that is rolled out and back, costs more than one of transitions.
+    """
+    _, mode = method_and_mode(arm.method)
+    return family(arm) if mode == MODES[0] else f"{family(arm)}, {mode}"
 
 
 def preset_work(preset: Preset) -> pd.DataFrame:
@@ -158,7 +168,12 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
     yield "collection", "", random, worlds * sets * collection.num_random_transitions
     arms = arms_of(preset, env)
     for arm in (arm for arm in arms if arm.source == arm):
-        yield "training", arm.model, family(arm), len(preset.own_seeds_of(arm)) * optimizer_steps(preset, arm.size)
+        yield (
+            "training",
+            arm.model,
+            training_unit(arm),
+            len(preset.own_seeds_of(arm)) * optimizer_steps(preset, arm.size),
+        )
     for arm in arms:
         if arm.source is not None:
             own = len(preset.own_seeds_of(arm))

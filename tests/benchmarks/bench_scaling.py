@@ -32,10 +32,18 @@ from tdlib.evaluation.control.episodes import ControlSettings, evaluate_control 
 from tdlib.evaluation.control.plans import knot_clock  # noqa: E402
 from tdlib.evaluation.control.starts import control_starts  # noqa: E402
 from tdlib.evaluation.control.dynamics import Oracle  # noqa: E402
+from tdlib.core.facts import MODES  # noqa: E402
 from tdlib.core.files import write_text  # noqa: E402
 from tdlib.speed import Stack  # noqa: E402
 from tdlib.planning import CEM  # noqa: E402
-from tdlib.study.cost import ORACLE, family, growth_exponent, load_units, predicted_hours  # noqa: E402
+from tdlib.study.cost import (  # noqa: E402
+    ORACLE,
+    family,
+    growth_exponent,
+    load_units,
+    predicted_hours,
+    training_unit,
+)
 from tdlib.study.layout import runs_root  # noqa: E402
 from tdlib.study.presets import load_preset  # noqa: E402
 from tdlib.study.arms import Arm, build_arm  # noqa: E402
@@ -56,6 +64,7 @@ TRAINED = [  # arm, models in the stack, optimizer steps of the long run
     ),
     (Arm("separable_hamiltonian", "ode", "rk4", train_frequency=MIXED), 10, 30),
     (Arm("mass_matrix", "ode", "rk4", train_frequency=MIXED), 10, 30),
+    *((Arm("newtonian", f"ode_{mode}", "rk4", train_frequency=MIXED), 10, 30) for mode in MODES[1:]),
     (Arm("jump", "baseline", size="small", train_frequency="20"), 1, 150),
     (Arm("jump", "baseline", size="medium", train_frequency="20"), 1, 30),
     (Arm("jump", "baseline", size="large", train_frequency="20"), 1, 9),
@@ -119,14 +128,15 @@ def unit_costs(clock: Clock) -> Iterator[tuple[str, str, float]]:
         yield "collection", "random transitions", _slope(lambda n: _random(clock, n), 2000, 12_000)
         yield "collection", "sequence transitions", _slope(lambda n: _sequences(clock, n), 5000, 40_000)
     for arm, count, steps in TRAINED:
-        yield "training", family(arm), max(step_seconds(clock, arm, count, steps), 0.0) / count
-    for arm, _, _ in TRAINED:
+        yield "training", training_unit(arm), max(step_seconds(clock, arm, count, steps), 0.0) / count
+    predicted = list({family(arm): arm for arm, _, _ in reversed(TRAINED)}.values())[::-1]  # whatever trained them
+    for arm in predicted:
         count, sizes = (STACK, (128, 1024)) if arm.size == "hidden64" else (1, (32, 256))
         small, large = (evaluate_seconds(clock, arm, count, pairs) for pairs in sizes)
         each = max(0.0, (large[0] - small[0]) / (large[1] - small[1]))
         yield "evaluation", family(arm), each
         yield "evaluation", f"{family(arm)}, per model", max(0.0, small[0] - each * small[1]) / count
-    for arm, _, _ in TRAINED:
+    for arm in predicted:
         count, duration = (STACK, 1.0) if arm.size == "hidden64" else (1, 0.2)
         stack = Stack(models(arm, count)).to(clock.device)
         yield "control", family(arm), plan_seconds(clock, stack, count, duration)
