@@ -8,10 +8,10 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from tdlib.data import load_dataset, save_dataset
+from tdlib.data import DatasetError, collect_random, load_dataset, load_splits, save_dataset
 from tdlib.data.verify import verify_dataset
 from tdlib.evaluation import ControlSettings, ControlTask, Oracle, collect_planned, control_starts, evaluate_control
-from tdlib.evaluation.control.collect import Exploring
+from tdlib.evaluation.control.collect import Exploring, has_planned, write_with_planned
 from tdlib.models import build_model
 from tdlib.planning import CEM, DIAL, MPPI, CategoricalInputs, PredictiveSampling, RandomInputs, fresh_start
 from tdlib.speed import Stack
@@ -154,6 +154,41 @@ def test_episodes_under_a_planner_become_a_set_of_transitions(tmp_path):
     assert np.array_equal(again.action, dataset.action[:40]) and not np.array_equal(other.action, again.action)
     model = collect_planned(SYSTEM, 20, 5, 1, dynamics=build_model("jump", SYSTEM.spec, seed=0), **common)
     assert "JumpModel" in model.attributes["policy"] and not np.array_equal(model.action, dataset.action[:20])
+
+
+def test_a_planner_makes_its_share_of_a_set(tmp_path):
+    """The rest are the random inputs that a set without a planner would begin with."""
+    few = CEM(4, num_elites=2, num_iterations=1)
+    each = {"replan_seconds": 0.1, "planner": few}
+    dataset = load_dataset(
+        write_with_planned("double_cart_pole", 10.0, 3, 300, tmp_path, planned_share=0.05, **each), 10
+    )
+    alone = collect_random("double_cart_pole", 10.0, 3, 285)
+    assert len(dataset) == 300 and np.array_equal(dataset.state[15:], alone.state)
+    settings = ControlSettings(replan_interval=0.1, duration=1.5)  # no longer than there are rows
+    planned = collect_planned(SYSTEM, 10.0, 3, 1, planner=few, settings=settings)
+    rows = {tuple(row) for row in planned.state}
+    assert all(tuple(row) in rows for row in dataset.state[:15])
+    assert "cem planning" in dataset.attributes["policy"] and "planned_share 0.05" in dataset.attributes["settings"]
+    assert not [f for f in verify_dataset(dataset) if f.ok is False]
+    splits = load_splits(tmp_path / "dataset_10hz.h5", 10.0)
+    assert sum(map(len, splits.values())) == 300
+    for share in (0.0, 1.0, 0.001):
+        with pytest.raises(ValueError, match=r"planned_share must be in \(0, 1\) and leave both parts rows, got"):
+            write_with_planned("double_cart_pole", 10.0, 3, 300, tmp_path, planned_share=share, **each)
+    assert has_planned(SYSTEM) and not has_planned(SYSTEMS["oscillator"])
+
+
+def test_sets_are_joined_only_with_their_like():
+    one, other = (collect_random("double_cart_pole", 10.0, seed, 40) for seed in (0, 1))
+    both = one.joined_with(other)
+    assert np.array_equal(both.state, np.concatenate([one.state, other.state]))
+    assert both.num_episodes == one.num_episodes + other.num_episodes
+    assert np.array_equal(both.select_episodes([one.num_episodes]).state, other.select_episodes([0]).state)
+    with pytest.raises(DatasetError, match="other must have this set's control_frequency, got 20"):
+        one.joined_with(collect_random("double_cart_pole", 20.0, 0, 40))
+    with pytest.raises(DatasetError, match="other must have the columns"):
+        one.joined_with(dataclasses.replace(other, extras={"image": np.zeros(40)}))
 
 
 def test_an_episode_that_leaves_the_rail_ends_there():

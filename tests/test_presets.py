@@ -63,6 +63,7 @@ def change(content: dict, key: str, value: object) -> None:
     [
         ("trainng", {}, ["trainng", "unknown key"]),
         ("training.steps", 10, ["training.steps", "unknown key", "10"]),
+        ("collection.planned_share", 1.0, ["collection.planned_share", "less than 1", "1.0"]),
         ("training.num_steps", "many", ["training.num_steps", "integer", "'many'"]),
         ("training.num_steps", 0, ["training.num_steps", "greater than or equal to 1", "0"]),
         ("training.learning_rate", -1, ["training.learning_rate", "greater than 0", "-1"]),
@@ -221,3 +222,18 @@ def test_some_arms_have_fewer_seeds():
     assert seeds["small", "baseline", "transitions"] == seeds["hidden64", "baseline", "seconds_30pct"] == 5
     assert seeds["large", "baseline", "transitions"] == 3 and seeds["large", "dt_conditioned", "transitions"] == 1
     assert {arm.train_frequency for arm in arms if arm.size == "large"} == {"20", "mixed"}
+
+
+def test_a_planner_collects_only_where_there_is_one(smoke, tmp_path):
+    """Whose set is an agent's has no use for it; a planner's noise is for inputs in a box."""
+    smoke["collection"]["planned_share"] = 0.5
+    path = tmp_path / "planned.yaml"
+    path.write_text(yaml.safe_dump(smoke))
+    preset = load_preset(path)
+    shares = {env: preset.planned_share(env) for env in preset.environments}
+    assert shares == {"Pendulum-v1": 0.0, "CartPole-v1": 0.0, "CartPoleContinuous-v1": 0.5}
+    path.write_text(yaml.safe_dump({**smoke, "environments": ["Pendulum-v1"]}))
+    with pytest.raises(
+        PresetError, match=r"collection.planned_share must be 0 where no system has a task.*got 0.5 for"
+    ):
+        load_preset(path)

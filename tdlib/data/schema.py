@@ -201,6 +201,27 @@ class TransitionDataset:
         extras = {name: column[rows] for name, column in self.extras.items()}
         return replace(self, **{name: getattr(self, name)[rows] for name in FIELDS}, extras=extras)
 
+    def joined_with(self, other: "TransitionDataset") -> "TransitionDataset":
+        """Return the episodes of this set and then another's, numbered anew; attributes stay those of this one.
+
+        Raises:
+            DatasetError: If the sets differ in spec, rate, kind, or in the columns and parameters that they have.
+        """
+        for name in ("spec", "control_frequency", "kind"):
+            if getattr(self, name) != getattr(other, name):
+                raise DatasetError(f"other must have this set's {name}, got {getattr(other, name)!r}")
+        if set(self.extras) != set(other.extras) or (self.parameters is None) != (other.parameters is None):
+            raise DatasetError(f"other must have the columns {sorted(self.extras)} and parameters as this set has them")
+        both: dict[str, Any] = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in FIELDS}
+        return replace(
+            self,
+            **both,
+            episode_offsets=np.concatenate([self.episode_offsets, len(self) + other.episode_offsets[1:]]),
+            episode_id=np.arange(self.num_episodes + other.num_episodes),
+            parameters=None if self.parameters is None else np.concatenate([self.parameters, other.parameters]),
+            extras={name: np.concatenate([column, other.extras[name]]) for name, column in self.extras.items()},
+        )
+
     def with_attributes(self, **attributes: str | int | float) -> "TransitionDataset":
         """Return the same rows with more attributes."""
         return replace(self, attributes={**self.attributes, **attributes})

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from tdlib.data.sources.csv import export_csv
-from tdlib.data.sources.random import collect_random
 from tdlib.dynamics_model_training.train import BEST, CHECKPOINTS, train_dynamics_model
+from tdlib.evaluation.control.collect import collect_with_planned
 from tdlib.study.progress import Progress
 from tdlib.systems.double_cart_pole import SPEC
 
@@ -26,12 +26,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--num-epochs", type=int, default=100)
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--num-transitions", type=int, default=10_000, help="how many are collected")
+    parser.add_argument("--planned-share", type=float, default=0.2, help="of them, by a planner on the true equation")
     options = parser.parse_args(arguments)
     try:
         if not any(options.data_dir.glob("*.csv")):
-            collected = collect_random(SPEC.name, FREQUENCY, options.seed, options.num_transitions)
+            collected = collect_with_planned(
+                SPEC.name,
+                FREQUENCY,
+                options.seed,
+                options.num_transitions,
+                planned_share=options.planned_share,
+            )
             export_csv(collected, options.data_dir)
-            sys.stdout.write(f"collected {collected.num_episodes} logs under random inputs in {options.data_dir}\n")
+            sys.stdout.write(f"collected {collected.num_episodes} logs, {collected.attributes['policy']}\n")
         _, history = train_dynamics_model(
             options.data_dir,
             SPEC.name,

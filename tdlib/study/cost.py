@@ -165,7 +165,11 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
         yield "collection", "", "PPO transitions", sets * collection.num_transitions
     random = "random transitions" if collection.sequence_length is None else "sequence transitions"
     worlds = 1 + len(preset.frictions(env))
-    yield "collection", "", random, worlds * sets * collection.num_random_transitions
+    transitions = worlds * sets * collection.num_random_transitions
+    planned = round(preset.planned_share(env) * transitions)
+    yield "collection", "", random, transitions - planned
+    if planned:
+        yield "collection", "", "planned transitions", planned
     arms = arms_of(preset, env)
     for arm in (arm for arm in arms if arm.source == arm):
         yield (

@@ -18,15 +18,16 @@ from tdlib.core.facts import TRAIN_FREQUENCIES, data_of, method_and_mode
 from tdlib.core.files import parse_yaml
 from tdlib.core.imports import import_object, importable, is_import_path
 from tdlib.core.time_grid import delta_t_of, num_steps
-from tdlib.data.sources.ppo_settings import MIN_TRANSITIONS
+from tdlib.data.sources.ppo_settings import MIN_TRANSITIONS, has_ppo
 from tdlib.data.splits import SPLITS
 from tdlib.envs import register_system
+from tdlib.evaluation.control.collect import has_planned
 from tdlib.evaluation.control.plans import knot_clock
 from tdlib.evaluation.sets.schedules import hold_of
 from tdlib.evaluation.tables import frequency_label
 from tdlib.models import find_family, register_model
 from tdlib.models.trajectories import WINDOW
-from tdlib.planning import CEM, build_planner, inputs_of
+from tdlib.planning import CEM, Planner, build_planner, inputs_of
 from tdlib.study.arms import Arm
 from tdlib.study.blocks import check_blocks
 from tdlib.study.chapters import CHAPTERS, STUDY
@@ -62,10 +63,14 @@ class Collection(_Section):
     num_random_transitions: Transitions  # random-input transitions per (environment, rate, seed)
     # random actions in sequences of so many intervals, parameters drawn for each; None: episodes that last for seconds
     sequence_length: PositiveInt | None = None
+    # of the random-input transitions, how many a planner on the true equation makes, where a task has a cost to plan by
+    planned_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     require_gain: bool = False  # replace agents whose return does not rise; fail the data check if several are left
 
     @model_validator(mode="after")
     def _whole_sequences(self) -> "Collection":
+        if self.sequence_length is not None and self.planned_share:
+            raise ValueError(f"planned_share must be 0 where sequence_length is given, got {self.planned_share}")
         if self.sequence_length is not None and self.num_random_transitions % self.sequence_length:
             raise ValueError(
                 f"num_random_transitions must be a multiple of sequence_length = {self.sequence_length}, got "
@@ -255,6 +260,15 @@ class Preset(_Section):
             raise ValueError(f"chapters must tell of different ones, got {told}")
         return names
 
+    def planned_share(self, env: str) -> float:
+        """Share of the random-input transitions of a system that a planner makes instead; 0 where none can."""
+        return self.collection.planned_share if has_planned(SYSTEMS[env]) and not has_ppo(env) else 0.0
+
+    def planner(self, env: str) -> Planner:
+        """The planner that a system's task declares, with this preset's samples and iterations if it samples."""
+        budget = {"population": self.control.num_samples, "num_iterations": self.control.num_iterations}
+        return build_planner(SYSTEMS[env].planning.planner, **budget)
+
     @property
     def own_seeds(self) -> tuple[int, ...]:
         """The seeds that a run of this preset makes itself."""
@@ -337,6 +351,11 @@ class Preset(_Section):
             windows_per_batch(self.training.batch_size, find_family(name).needs.window)
         if "shooting" in self.training_modes:
             windows_per_batch(self.training.batch_size, WINDOW)
+        if self.collection.planned_share and not any(map(self.planned_share, self.environments)):
+            raise ValueError(
+                "collection.planned_share must be 0 where no system has a task with a cost, inputs in a box and no "
+                f"agent of its own, got {self.collection.planned_share} for {list(self.environments)}"
+            )
         for i, rule in enumerate(self.variations):
             self._check_variation(f"variations.{i}", rule)
         for name in self.environments:

@@ -27,7 +27,7 @@ from tdlib.data import collect_random  # noqa: E402
 from tdlib.data.sources.ppo import collect_ppo  # noqa: E402
 from tdlib.data.sources.sequences import collect_sequences  # noqa: E402
 from tdlib.systems import SYSTEMS  # noqa: E402
-from tdlib.evaluation import build_test_set, evaluate_stack  # noqa: E402
+from tdlib.evaluation import build_test_set, collect_planned, evaluate_stack  # noqa: E402
 from tdlib.evaluation.control.episodes import ControlSettings, evaluate_control  # noqa: E402
 from tdlib.evaluation.control.plans import knot_clock  # noqa: E402
 from tdlib.evaluation.control.starts import control_starts  # noqa: E402
@@ -73,6 +73,7 @@ STACK = 4  # models that are evaluated and planned with together
 PLANNER = CEM()
 REPLAN = 0.1  # [s] between plans
 SEQUENCED, LENGTH = "three_body", 50  # of the systems that draw parameters, the one whose truth costs most
+SWUNG = "double_cart_pole"  # whose planned episodes a chapter trains on
 REPEATS = 1
 LONGER_ON_CARD = 40  # times as many steps: the first are not captured yet, and capturing takes as long as many steps
 
@@ -127,6 +128,7 @@ def unit_costs(clock: Clock) -> Iterator[tuple[str, str, float]]:
             yield "collection", "PPO transitions", _slope(lambda n: _ppo(clock, n, folder), 2048, 6144)
         yield "collection", "random transitions", _slope(lambda n: _random(clock, n), 2000, 12_000)
         yield "collection", "sequence transitions", _slope(lambda n: _sequences(clock, n), 5000, 40_000)
+        yield "collection", "planned transitions", _slope(lambda n: _planned(clock, n), 50, 200)
     for arm, count, steps in TRAINED:
         yield "training", training_unit(arm), max(step_seconds(clock, arm, count, steps), 0.0) / count
     predicted = list({family(arm): arm for arm, _, _ in reversed(TRAINED)}.values())[::-1]  # whatever trained them
@@ -237,6 +239,12 @@ def _random(clock: Clock, count: int) -> float:
 
 def _sequences(clock: Clock, count: int) -> float:
     return clock.seconds(lambda: collect_sequences(SEQUENCED, count // LENGTH, LENGTH, 0))
+
+
+def _planned(clock: Clock, count: int) -> float:
+    """Seconds for so many rows, in episodes of one second at 50 Hz."""
+    settings = ControlSettings(duration=1.0, replan_interval=REPLAN)
+    return clock.seconds(lambda: collect_planned(SYSTEMS[SWUNG], 50.0, 0, count // 50, settings=settings))
 
 
 def _slope(seconds: Callable[[int], float], few: int, many: int) -> float:

@@ -1,23 +1,29 @@
 """Data of a planner at work: closed-loop episodes on the real system, its inputs disturbed, as a set of transitions."""
 
+import math
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tdlib.core.time_grid import delta_t_of
+from tdlib.core.time_grid import delta_t_of, rate_label, steps_within
 from tdlib.data.schema import PARAMETERS, TransitionDataset
+from tdlib.data.sources.random import collect_random
 from tdlib.data.sources.simulated import origin_of, simulated_rows
+from tdlib.data.splits import subset_transitions, write_splits
+from tdlib.data.storage import save_dataset
 from tdlib.evaluation.control.dynamics import Dynamics, Oracle
 from tdlib.evaluation.control.episodes import ControlSettings, evaluate_control
-from tdlib.evaluation.control.plans import declared_planner
+from tdlib.evaluation.control.plans import declared_inputs, declared_planner
 from tdlib.evaluation.control.starts import control_parameters, control_starts
 from tdlib.models import DynamicsModel
 from tdlib.planning import BoxInputs, Inputs, Objective, Plan, Planner, Proposal, WarmStart
 from tdlib.planning.planners import FULL_SCALE, Noise
 from tdlib.speed import Stack
-from tdlib.systems import System
+from tdlib.systems import System, get_system
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,70 @@ def collect_planned(
     )
     attributes = {**origin_of(system, seed, policy), "time_limit": duration}
     return TransitionDataset.from_episodes(episodes, system.spec, float(control_frequency), attributes)
+
+
+def has_planned(system: System) -> bool:
+    """Whether a planner's episodes can be collected: the task has a cost, and plans are of inputs in a box."""
+    task = system.task
+    has_cost = task is not None and (task.cost is not None or task.reward is not None)
+    return has_cost and isinstance(declared_inputs(system), BoxInputs)
+
+
+def collect_with_planned(
+    env: str,
+    frequency: float,
+    seed: int,
+    num_transitions: int,
+    *,
+    planned_share: float,
+    replan_seconds: float = 0.1,
+    planner: Planner | None = None,
+) -> TransitionDataset:
+    """Return a set whose rows are a planner's at work, by a share, and random inputs' for the rest, in that order.
+
+    A planner visits what its task is about, inputs alone what surrounds it; the last planned episode is cut.
+
+    Args:
+        env: Key in `SYSTEMS`, with a task for which `has_planned` is true.
+        frequency: Control frequency [Hz].
+        seed: Experiment seed.
+        num_transitions: N >= 4.
+        planned_share: In (0, 1); rounded to whole rows.
+        replan_seconds: Time between plans [s].
+        planner: What the system's task declares if None.
+
+    Raises:
+        ValueError: If the share is not in (0, 1), or leaves a part without rows.
+    """
+    num_planned = round(planned_share * num_transitions)
+    if not (0 < planned_share < 1 and 2 <= num_planned <= num_transitions - 2):
+        raise ValueError(
+            f"planned_share must be in (0, 1) and leave both parts rows, got {planned_share} of {num_transitions}"
+        )
+    system, delta_t = get_system(env), delta_t_of(frequency)
+    duration = min(system.spec.time_limit, num_planned * delta_t)
+    settings = ControlSettings(replan_interval=replan_seconds, duration=duration)
+    num_episodes = math.ceil(num_planned / steps_within(duration, delta_t))
+    planned = collect_planned(system, frequency, seed, num_episodes, planner=planner, settings=settings)
+    while len(planned) < num_planned:  # some episodes left their limits
+        num_episodes *= 2
+        planned = collect_planned(system, frequency, seed, num_episodes, planner=planner, settings=settings)
+    planned = subset_transitions(planned, num_planned, seed=seed)
+    others = collect_random(env, frequency, seed, num_transitions - num_planned)
+    policy = f"{num_planned} transitions of {planned.attributes['policy']}; then {others.attributes['policy']}"
+    return planned.joined_with(others).with_attributes(policy=policy)
+
+
+def write_with_planned(
+    env: str, frequency: float, seed: int, num_transitions: int, out_dir: Path | str, **options: Any
+) -> Path:
+    """Write `dataset_<rate>.h5` of `collect_with_planned`, which takes the options, and its splits below `out_dir`."""
+    path = Path(out_dir) / f"dataset_{rate_label(frequency)}.h5"
+    dataset = collect_with_planned(env, frequency, seed, num_transitions, **options)
+    told = ", ".join(f"{name} {value}" for name, value in options.items())
+    dataset = dataset.with_attributes(settings=f"{env} {frequency:g} Hz, seed {seed}, {num_transitions} rows, {told}")
+    write_splits(dataset, path, seed)
+    return save_dataset(dataset, path)
 
 
 def _rows(

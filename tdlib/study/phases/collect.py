@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.data.sources.sequences import write_sequences
 from tdlib.data.splits import SPLITS
 from tdlib.data.verify import short_share
+from tdlib.evaluation.control.collect import write_with_planned
 from tdlib.study.clock import part
 from tdlib.study.progress import Progress
 from tdlib.study.provenance import STAMP, Result, sources_of
@@ -225,8 +227,16 @@ def _collections(
         report((place + 1) * count)
         folder = run.layout.random_folder(env, rate_label(rate), seed)
         if (length := collection.sequence_length) is None:
-            result = Result(folder / STAMP, sources=sources["sources.random"], **what, count=num_random)
-            yield result, folder, partial(write_random, env, rate, seed, num_random, folder)
+            share = run.preset.planned_share(env)
+            made_by = sources_of("tdlib.evaluation.control.collect", system=env) if share else sources["sources.random"]
+            make = partial(write_random, env, rate, seed, num_random, out_dir=folder)
+            settings: dict[str, Any] = {}
+            if share:
+                planner, replan = run.preset.planner(env), run.preset.control.replan_seconds
+                settings = {"planned_share": share, "replan_seconds": replan, "planner": planner}
+                make = partial(write_with_planned, env, rate, seed, num_random, out_dir=folder, **settings)
+                settings["planner"] = repr(planner)
+            yield Result(folder / STAMP, sources=made_by, **what, count=num_random, **settings), folder, make
         else:
             made_by = sources["sources.sequences"]
             collect = partial(

@@ -19,7 +19,7 @@ from tdlib.evaluation.control.rows import control_rows, marked, marked_by_all, p
 from tdlib.evaluation.control.starts import starts_of_seeds
 from tdlib.evaluation.tables import ARM_DEFAULTS, MEMBER_COLUMNS, frequency_label
 from tdlib.figures.selection import shown_arms
-from tdlib.planning import MPPI, Planner, RandomInputs, build_planner
+from tdlib.planning import MPPI, Planner, RandomInputs
 from tdlib.speed import prepared
 from tdlib.study import clock
 from tdlib.study.parts import member_name, rows_of
@@ -141,12 +141,11 @@ def control_summary(table: pd.DataFrame) -> pd.DataFrame:
 def control_settings(run: Run, env: str) -> list[Setting]:
     """What is run: all arms at the main rates; the few at further rates, at other model steps, and under MPPI.
 
-    The planner is the one that the system's task declares, with the preset's samples and iterations if it samples.
+    The planner is the preset's, which is the one that the system's task declares.
     """
     control = run.preset.control
     main, extra = control.frequencies, control.extra_frequencies
-    budget = {"population": control.num_samples, "num_iterations": control.num_iterations}
-    own = build_planner(SYSTEMS[env].planning.planner, **budget)
+    own = run.preset.planner(env)
     others = [MPPI(population=control.num_samples)] if control.compare_mppi and own.name != MPPI.name else []
     steps = [(rate, step) for rate in main for step in main if step != rate and _fits(rate, step)]
     return [
