@@ -135,7 +135,8 @@ def measure_record(record: Record, train: Log, test: Log, models: Mapping[str, S
 
     Args:
         record: What is asked.
-        train, test: Its stretches.
+        train: Its stretch of training.
+        test: That of the test.
         models: Name -> one or several trained alike, of whose errors the mean counts.
 
     Returns:

@@ -14,11 +14,11 @@ from tdlib.core.specs import EnvironmentSpec
 from tdlib.data.schema import TransitionDataset
 from tdlib.data.sources.csv_text import CsvStyle, read_csv_text
 from tdlib.data.sources.door import import_log
-from tdlib.data.sources.recording import Reading
+from tdlib.data.sources.recording import Columns, Reading
 from tdlib.data.sources.stamps import StampReport, in_seconds, report_stamps
-from tdlib.study.layout import ROOT
+from tdlib.study.layout import RECORDS, ROOT
 
-FOLDER = ROOT / "book" / "measured"
+FOLDER = ROOT / RECORDS
 LIST = "records.yaml"
 
 
@@ -34,7 +34,7 @@ class Stretch:
 
     file: str
     rows: tuple[float, float] = (0.0, 1.0)
-    columns: Mapping[str, object] = field(default_factory=dict)
+    columns: Columns = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Record:
     rates: tuple[int, ...]
     own: int
     every: int = 1
-    columns: Mapping[str, object] = field(default_factory=dict)
+    columns: Columns = field(default_factory=dict)
     rate: float | None = None
     differences: bool = False
     sines: tuple[tuple[float, ...], ...] = ()

@@ -109,7 +109,11 @@ def _simulations(record: Record, test: Log, models: dict[str, list[Change]]) -> 
         return []
     truth = test.states[:, 0]
     rows = [
-        {"env": record.name, "method": name, "rmse": float(np.sqrt(np.mean((simulated(model, test)[:, 0] - truth) ** 2)))}
+        {
+            "env": record.name,
+            "method": name,
+            "rmse": float(np.sqrt(np.mean((simulated(model, test)[:, 0] - truth) ** 2))),
+        }
         for name, alike in models.items()
         for model in alike[:1]
     ]
