@@ -25,7 +25,7 @@ class Job:
         notebook: Name of the source notebook without its ending.
         parameters: Papermill parameters beside `preset`.
         after: Names of the jobs that must have finished.
-        reads: File or folder below the repository, or several, that the notebook works with, neither source nor a result.
+        reads: File or folder below the repository, or several, that the notebook works with; no source, no result.
     """
 
     name: str
