@@ -29,7 +29,7 @@ preset: str = "hardware_smoke"  # name of a preset of this chapter in params/, o
 # %% tags=["part:imports"]
 from IPython.display import display
 
-from tdlib.figures.records import choices_of, draw_law, draw_noise, draw_own_rate, live_record
+from tdlib.figures import records
 from tdlib.study.live import live
 from tdlib.study.phases.records import evaluate_records
 from tdlib.study.run import open_run
@@ -44,8 +44,10 @@ run = open_run(preset)
 
 # %%
 tables = evaluate_records(run)
+statistics, save = tables.statistics, run.save_figure
 main, run_a = "double pendulum b to a", "double pendulum a"
-others = ["free swing", "swing-up", "UR10 arm", "Panda arm", "Crazyflie", "cascaded tanks", "buck converter"]
+others = ["free swing", "swing-up", "UR10 arm", "Panda arm", "Crazyflie"]
+others += ["cascaded tanks", "buck converter"]
 clock = ["kind", "rows", "seconds", "rate", "jitter", "gaps", "generated", "noise"]
 display(tables.clocks.set_index("env")[clock].round(4))
 
@@ -55,7 +57,8 @@ display(tables.clocks.set_index("env")[clock].round(4))
 # Before any other rate is asked: is the model worth anything? Going on as before is a rival that costs nothing.
 
 # %%
-run.save_figure("hardware", "own_rate", draw_own_rate, tables.statistics, names=[main, *others], said="UR10 arm")
+own = {"names": [main, *others], "said": "UR10 arm"}
+save("hardware", "own_rate", records.draw_own_rate, statistics, **own)
 
 # %% [markdown]
 # Of the tanks others report how well a level is simulated from its inputs alone; in the sensor's volts:
@@ -67,22 +70,24 @@ tables.simulations.set_index(["env", "method"]).round(3)
 # ## At other rates
 
 # %%
-panels = [(main, "all"), ("free swing", "all"), ("UR10 arm", "positions"), ("Crazyflie", "positions")]
-run.save_figure("hardware", "law", draw_law, tables.statistics, panels=panels, at="25")
+panels = [(main, "all"), ("free swing", "all")]
+panels += [("UR10 arm", "positions"), ("Crazyflie", "positions")]
+save("hardware", "law", records.draw_law, statistics, panels=panels, at="25")
 
 # %% [markdown]
 # Any record, and any kind of state.
 # In JupyterLab every choice draws this small figure again. On a page the first one stands still.
 
 # %%
-live(run, "records", live_record, choices_of(tables.statistics), env=main, detail="all")
+choices = records.choices_of(statistics)
+live(run, "records", records.live_record, choices, env=main, detail="all")
 
 # %% [markdown]
 # ## Where the formula ends
 
 # %%
 noise = {"record": main, "fine": "250", "names": [main, *others]}
-run.save_figure("hardware", "noise", draw_noise, tables.statistics, tables.clocks, **noise)
+save("hardware", "noise", records.draw_noise, statistics, tables.clocks, **noise)
 
 # %% [markdown]
 # ## Coverage is not the interval
@@ -92,7 +97,7 @@ run.save_figure("hardware", "noise", draw_noise, tables.statistics, tables.clock
 # %%
 pairs = [f"{run_a} {way}" for way in ("halves", "to b", "to c")] + [main, "double pendulum c to a"]
 coverage = {"names": pairs, "said": f"{run_a} to c"}
-run.save_figure("hardware", "coverage", draw_own_rate, tables.statistics, **coverage)
+save("hardware", "coverage", records.draw_own_rate, statistics, **coverage)
 
 # %% [markdown]
 # ## Predictions

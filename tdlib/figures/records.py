@@ -9,6 +9,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from tdlib.figures.lines import no_change_line
 from tdlib.figures.save import Drawing
+from tdlib.figures.selection import main_model
 from tdlib.figures.style import (
     METHOD_COLORS,
     NEUTRAL,
@@ -22,8 +23,8 @@ from tdlib.figures.style import (
 from tdlib.figures.words import number_text
 
 ERROR, LIMIT, FORMULA = "record.relative_error", "record.limit", "record.formula"
-LINES, NETWORK = "least_squares", "jump"
-LOOKS = {  # (model, method) -> how it is drawn, in the order of the legend
+LINES, NETWORK = "least_squares", "network"
+LOOKS = {  # (kind of model, method) -> how it is drawn, in the order of the legend
     (LINES, "baseline"): ("least squares", {"color": METHOD_COLORS["baseline"], "marker": "o"}),
     (NETWORK, "baseline"): (
         "network", {"color": METHOD_COLORS["baseline"], "marker": "s", "linestyle": "--", "markerfacecolor": "none"},
@@ -132,7 +133,7 @@ def draw_own_rate(statistics: pd.DataFrame, names: Sequence[str], said: str) -> 
             )
             own = own.drop_duplicates(["model", "method"])  # a record that is asked at two rates counts at its coarser
             for (model, method), (label, marker, color) in OWN_RATE.items():
-                row = own[(own["model"] == model) & (own["method"] == method)]
+                row = own[(own["model"] == _named(model)) & (own["method"] == method)]
                 if len(row):
                     _bar(axis, row.iloc[0], place, label, marker, color)
                     found.append(row)
@@ -201,7 +202,7 @@ def _law_panel(axis: Axes, rows: pd.DataFrame, detail: str, shown: Sequence = tu
     )
     errors, least = rows[(rows["metric"] == ERROR) & (rows["detail"] == detail)], []
     for model, method in shown:
-        line = errors[(errors["model"] == model) & (errors["method"] == method)]
+        line = errors[(errors["model"] == _named(model)) & (errors["method"] == method)]
         if line.empty:
             continue
         label, look = LOOKS[model, method]
@@ -243,6 +244,11 @@ def _at_half(statistics: pd.DataFrame, clocks: pd.DataFrame, names: Sequence[str
         ratio, limit = (2 * _one(rows, metric, model, "baseline", "all", at)["mean"] for metric, model in both)
         found.append({"env": name, "noise": own["noise"], "ratio": ratio, "limit": limit})
     return pd.DataFrame(found)
+
+
+def _named(kind: str) -> str:
+    """Name of a kind of model in tables."""
+    return main_model() if kind == NETWORK else kind
 
 
 def _of(statistics: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -16,6 +16,7 @@ import torch
 
 from tdlib.core.transitions import Transitions
 from tdlib.evaluation.tables import frequency_label
+from tdlib.figures.selection import main_model
 from tdlib.models import build_model
 from tdlib.study.arms import DEFAULT_SIZE, Arm
 from tdlib.study.measurements import COLUMNS
@@ -24,7 +25,7 @@ from tdlib.training import Budget, Trial, fit
 
 Change = Callable[[np.ndarray, np.ndarray], np.ndarray]  # states (N, D), inputs (N, A) -> change over h (N, D)
 BLOCKS = 8
-NETWORK, LINES = "jump", "least_squares"
+LINES = "least_squares"
 VALIDATION = 0.15  # of the training rows, the last ones
 ERROR, LIMIT, FORMULA = "record.relative_error", "record.limit", "record.formula"
 BATCH = 64
@@ -97,10 +98,9 @@ def networks(record: Record, log: Log, seeds: Sequence[int], budget: Budget) -> 
     rows = Transitions(*(torch.from_numpy(column).float() for column in columns))
     split = round(len(rows) * (1 - VALIDATION))
     train, val = [rows[:split]], [rows[split:]]
-    arm = Arm(NETWORK, "baseline", "none", train_frequency=rate_label(h))
-    trials = [
-        Trial(arm, seed, build_model(NETWORK, log.spec, seed=seed, train_delta_t=h), train, val) for seed in seeds
-    ]
+    name = main_model()
+    arm = Arm(name, "baseline", "none", train_frequency=rate_label(h))
+    trials = [Trial(arm, seed, build_model(name, log.spec, seed=seed, train_delta_t=h), train, val) for seed in seeds]
     return [_change_of(result.model, h) for result in fit(trials, budget)]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tdlib.doctor.measure import noise_of
+from tdlib.figures.selection import main_model
 from tdlib.study.clock import part
 from tdlib.study.inference import t_interval
 from tdlib.study.measurements import KEYS
@@ -13,7 +14,6 @@ from tdlib.study.record_errors import (
     BATCH,
     BLOCKS,
     LINES,
-    NETWORK,
     Change,
     least_squares,
     measure_record,
@@ -54,9 +54,9 @@ def evaluate_records(run: Run) -> RecordTables:
     for record in load_records():
         train, test = read_stretch(record, record.train), read_stretch(record, record.test)
         models: dict[str, list[Change]] = {LINES: [least_squares(record, train)]}
-        if record.network and NETWORK in run.preset.models:
+        if record.network and main_model() in run.preset.models:
             with part("training"):
-                models[NETWORK] = networks(record, train, run.preset.own_seeds, budget)
+                models[main_model()] = networks(record, train, run.preset.own_seeds, budget)
         with part("evaluation"):
             errors.append(measure_record(record, train, test, models))
             clocks.append(_clock(record, train, test))
@@ -80,8 +80,8 @@ def _statistics(errors: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for key, group in errors.groupby(KEYS, sort=False):
         whole, values = float(group["whole"].iloc[0]), group["value"].to_numpy()
-        ends = (whole, whole)
-        if (values > 0).all():
+        ends = (np.nan, np.nan)
+        if (values > 0).all() and np.ptp(values) > 0:  # a formula has no interval
             interval = t_interval(values, logarithmic=True)
             ends = (interval.ci_low, interval.ci_high)
         named = dict(zip(KEYS, key, strict=True))
