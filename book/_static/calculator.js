@@ -36,7 +36,7 @@
     }
     var train = field("Model trained at [Hz]", "train"), test = field("Asked at [Hz]", "test");
     var readout = add(live, "p", { "class": "td-readout", "aria-live": "polite" });
-    var scroll = add(live, "div", { "class": "td-scroll td-results td-few" }), table = add(scroll, "table", { "class": "td-table" });
+    var scroll = add(live, "div", { "class": "td-scroll td-results td-few" }), table = add(scroll, "table", {});
     var head = add(add(table, "thead"), "tr");
     ["error left"].concat(data.systems).forEach(function (name) { add(head, "th", {}, name.replace(/-v\d+$/, "").replace("Continuous", ", continuous")); });
     var body = add(table, "tbody");

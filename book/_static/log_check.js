@@ -243,7 +243,7 @@
     label.type = "number"; label.min = "0"; label.step = "any"; label.placeholder = "optional";
     ["by its name"].concat(Object.keys(SECONDS)).forEach(function (name, i) { add(unit, "option", { value: i ? name : "" }, name); });
     add(column, "option", { value: "" }, "by its name");
-    var readout = add(live, "p", { "class": "td-readout", "aria-live": "polite" }), list = add(live, "ul", { "class": "td-said" }), scroll = add(live, "div", { "class": "td-scroll td-results td-few" });
+    var readout = add(live, "p", { "class": "td-readout", "aria-live": "polite" }), list = add(live, "ul", { "class": "td-findings" }), scroll = add(live, "div", { "class": "td-scroll td-results td-few" });
     function show() {
       readout.textContent = list.textContent = scroll.textContent = "";
       if (content === null) return;
@@ -256,7 +256,7 @@
       add(readout, "strong", {}, short(found.stamps.rate) + " Hz");
       add(readout, "span", {}, file + ": " + found.stamps.rows + " rows, jitter " + short(100 * found.stamps.jitter) + " % of an interval; time is " + found.column + " in " + found.unit);
       sentences(found, +label.value).concat(found.notes.map(function (note) { return [note + ".", false]; })).forEach(function (said) { add(list, "li", said[1] ? { "class": "td-bad" } : {}, said[0]); });
-      var table = add(scroll, "table", { "class": "td-table" }), head = add(add(table, "thead"), "tr"), body = add(table, "tbody");
+      var table = add(scroll, "table", {}), head = add(add(table, "thead"), "tr"), body = add(table, "tbody");
       ["column", "change per row", "noise of it / change", "clear from [Hz] down"].forEach(function (name) { add(head, "th", {}, name); });
       found.columns.forEach(function (each) {
         var line = add(body, "tr"), first = each.changes[0];

@@ -7,6 +7,7 @@ There is one record, not many: its rows are cut into blocks of time, and an inte
 one block out at a time. It says how much stretches of this run differ, not how another run would.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -206,7 +207,8 @@ def _blocks(errors: Sequence[np.ndarray], change: np.ndarray) -> list[dict]:
     for k in range(BLOCKS):
         kept = everything.copy()
         kept[k] = False
-        value = whole * (whole / score(kept)) ** (BLOCKS - 1)
+        without = score(kept)  # 0 where one block has all of the error: then there is no interval
+        value = 0.0 if whole == 0 else whole * (whole / without) ** (BLOCKS - 1) if without > 0 else math.inf
         rows.append({"seed": k, "value": value, "whole": whole, "n": len(cuts[k])})
     return rows
 

@@ -81,7 +81,7 @@ def _statistics(errors: pd.DataFrame) -> pd.DataFrame:
     for key, group in errors.groupby(KEYS, sort=False):
         whole, values = float(group["whole"].iloc[0]), group["value"].to_numpy()
         ends = (np.nan, np.nan)
-        if (values > 0).all() and np.ptp(values) > 0:  # a formula has no interval
+        if (values > 0).all() and 0 < np.ptp(values) < np.inf:  # a formula has no interval
             interval = t_interval(values, logarithmic=True)
             ends = (interval.ci_low, interval.ci_high)
         named = dict(zip(KEYS, key, strict=True))
