@@ -76,7 +76,8 @@ save("hardware", "law", records.draw_law, statistics, panels=panels, at="25")
 
 # %% [markdown]
 # Any record, and any kind of state.
-# In JupyterLab every choice draws this small figure again. On a page the first one stands still.
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](07_explorer.ipynb) there follows any Δt, on systems that are simulated.
 
 # %%
 choices = records.choices_of(statistics)

@@ -27,22 +27,27 @@ def address(html):
     return (html / "book/recommendations.html").as_uri()
 
 
-def table_value(html, arm, train, test, env):
-    """Mean of one arm in the table that the page reads: of the published edition where the site has one."""
+@pytest.fixture(scope="module")
+def rows(html):
+    """The table that the page reads: of the published edition where the site has one."""
     site = html.parent / "site"
     folders = [site / "book/published", site]
     path = next(each for folder in folders if (each := folder / "results/metrics/statistics.csv").is_file())
+    with path.open(newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if row["metric"] == "one_step.relative_error"]
+
+
+def table_value(rows, arm, train, test, env):
     mixed = arm["method"] == "multi_resolution"
     wanted = {
-        **arm, "metric": "one_step.relative_error", "env": env, "test_frequency": test, "size": "hidden64",
+        **arm, "env": env, "test_frequency": test, "size": "hidden64",
         "data": "transitions", "train_frequency": "mixed" if mixed else train,
     }  # fmt: skip
-    with path.open(newline="", encoding="utf-8") as file:
-        (row,) = (row for row in csv.DictReader(file) if wanted.items() <= row.items())
+    (row,) = (row for row in rows if wanted.items() <= row.items())
     return float(row["mean"])
 
 
-def test_the_calculator_shows_the_tables_values(html, address, new_page):
+def test_the_calculator_shows_the_tables_values(rows, address, new_page):
     page = new_page(address)
     box = page.locator(".td-calculator")
     train, test = (box.get_by_label(words) for words in ("Model trained at [Hz]", "Asked at [Hz]"))
@@ -60,7 +65,7 @@ def test_the_calculator_shows_the_tables_values(html, address, new_page):
             line = box.locator("tbody tr").filter(has=page.get_by_role("rowheader", name=label, exact=True))
             shown = line.locator(".td-number").all_inner_texts()
             for env, text in zip(("Pendulum-v1", "CartPole-v1", "CartPoleContinuous-v1"), shown, strict=True):
-                value = table_value(html, arm, *nearest, env)
+                value = table_value(rows, arm, *nearest, env)
                 assert float(text.replace("−", "-").rstrip(",")) == pytest.approx(value, abs=0.00051)
     train.fill("0")
     assert "must be positive" in box.locator(".td-readout").inner_text() and box.locator("tbody tr").count() == 0
