@@ -221,7 +221,7 @@ def _apart(rates: Sequence[float]) -> list[float]:
     """Leave out rates whose labels would touch that of the one before."""
     kept: list[float] = []
     for rate in rates:
-        if not kept or rate > 1.45 * kept[-1]:
+        if not kept or rate > 1.6 * kept[-1]:
             kept.append(rate)
     return kept
 

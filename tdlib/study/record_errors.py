@@ -145,7 +145,7 @@ def measure_record(record: Record, train: Log, test: Log, models: Mapping[str, S
         block's value is its pseudo-value in logarithms, so that their geometric mean is the jackknife's estimate.
     """
     h = train.interval * record.every
-    names = {"all": tuple(range(test.states.shape[1])), "positions": test.positions}
+    names = {"all": tuple(range(test.states.shape[1]))} | ({"positions": test.positions} if test.positions else {})
     rows: list[dict] = []
     for n in record.rates:
         delta_t, change = test.interval * n, pairs_of(test, n).change
@@ -169,7 +169,7 @@ def measure_record(record: Record, train: Log, test: Log, models: Mapping[str, S
             for detail, dims in names.items():
                 arm = {**where, "metric": metric, "model": model, "method": method, "detail": detail}
                 kept = change[: len(errors[0])]
-                rows += [arm | found for found in _blocks([e[:, dims] for e in errors], kept[:, dims]) if dims]
+                rows += [arm | found for found in _blocks([e[:, dims] for e in errors], kept[:, dims])]
     return pd.DataFrame(rows)[[*COLUMNS, "whole"]]
 
 
