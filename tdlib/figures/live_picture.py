@@ -20,7 +20,7 @@ SCREEN_DOTS = 110  # per inch, of a picture in JupyterLab
 SAID = {
     "rate": ("at ", " Hz"),
     "sequence": ("sequence ", ""),  # column -> what stands before and after its value
-    "env": ("", ""), "arm": ("", ""), "seed": ("seed ", ""), "start": ("start ", ""),
+    "env": ("", ""), "detail": ("", ""), "arm": ("", ""), "seed": ("seed ", ""), "start": ("start ", ""),
     "control_frequency": ("at ", " Hz"), "test_frequency": ("tested at ", " Hz"),
 }  # fmt: skip
 

@@ -25,14 +25,14 @@ class Job:
         notebook: Name of the source notebook without its ending.
         parameters: Papermill parameters beside `preset`.
         after: Names of the jobs that must have finished.
-        reads: File or folder below the repository that the notebook works with, neither source nor a result.
+        reads: File or folder below the repository, or several, that the notebook works with; no source, no result.
     """
 
     name: str
     notebook: str
     parameters: dict[str, Any] = field(default_factory=dict)
     after: tuple[str, ...] = ()
-    reads: str = ""
+    reads: str | tuple[str, ...] = ""
 
 
 def grid_jobs(preset: Preset) -> list[Job]:

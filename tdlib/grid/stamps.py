@@ -67,7 +67,8 @@ def job_result(preset: Preset, name: str) -> Result:
         job = jobs[name]
         more = {"notebook": notebook_hash(_notebook(job)), "parameters": job.parameters}
         if job.reads:
-            more["reads"] = _hash_of_files(_files_below(ROOT / job.reads))
+            named = (job.reads,) if isinstance(job.reads, str) else job.reads
+            more["reads"] = _hash_of_files(path for each in named for path in _files_below(ROOT / each))
         after: Sequence[str] = job.after
     else:
         after = list(jobs) if name == CHECKS else [CHECKS]

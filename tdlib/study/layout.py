@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]  # the repository: presets, notebooks
 WORKED = "book/own"  # below it: a preset and files of a user's own, of which a chapter tells
 CELLS = "cells"  # folder of the notebooks of a grid's parts, which begins the names of their jobs
 PREDICTED = "book/predictions.yaml"  # what was claimed before any run
+RECORDS = "book/measured"  # below it: what others measured on hardware, and its licenses
 
 
 def runs_root() -> Path:

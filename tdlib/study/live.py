@@ -12,6 +12,7 @@ from tdlib.study.run import Missing, Run, undrawn_here
 
 LABELS = {
     "env": "system",
+    "detail": "states",
     "rate": "rate [Hz]",
     "control_frequency": "control rate [Hz]",
     "test_frequency": "test rate [Hz]",

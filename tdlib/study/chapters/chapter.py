@@ -24,7 +24,7 @@ class Notebook:
         runs: Once for each system, once for the first of them, or once for the whole run.
         after: Notebooks of the chapter that must have finished: for the same system, or for all if it runs once.
         work: Kinds of work, of those in `tdlib.study.cost`, that it does where it is not done yet.
-        reads: File or folder below the repository that it works with, neither source nor a result.
+        reads: File or folder below the repository, or several, that it works with, neither source nor a result.
         needs: Whether a preset has it; None if any does.
         by_model: Whether it can show one model alone, so that a preset in cells runs it for each by itself first.
     """
@@ -33,7 +33,7 @@ class Notebook:
     runs: Literal["each", "first", "whole"] = "each"
     after: tuple[str, ...] = ()
     work: tuple[str, ...] = ()
-    reads: str = ""
+    reads: str | tuple[str, ...] = ""
     needs: Need | None = None
     by_model: bool = False
 
