@@ -18,8 +18,10 @@ from tdlib.data.decimate import decimate
 from tdlib.data.sources.csv import export_csv
 from tdlib.doctor import RULES, best_repair, examine, judge, measure, rates_table, wrapper
 from tdlib.doctor.command import main
-from tdlib.doctor.measure import jumps_of, noise_of, pace_of
+from tdlib.doctor.leaps import jumps_of
+from tdlib.doctor.noise import noise_of
 from tdlib.doctor.onnx_model import load_onnx
+from tdlib.doctor.pace import pace_of
 from tdlib.doctor.rules import TRIALS, repairs
 from tdlib.models import NewtonIncrement, RecurrentRollout, RescaledIncrement, build_model
 

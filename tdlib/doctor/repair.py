@@ -14,7 +14,7 @@ import torch
 from tdlib.core.specs import continued
 from tdlib.data import DatasetError, TransitionDataset
 from tdlib.data.decimate import decimate
-from tdlib.doctor.measure import precision_of
+from tdlib.doctor.ask import precision_of
 from tdlib.models import NewtonIncrement, RecurrentRollout, RescaledIncrement
 from tdlib.speed import Model, has_memory
 

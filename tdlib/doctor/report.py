@@ -8,7 +8,8 @@ import pandas as pd
 
 from tdlib.data import TransitionDataset
 from tdlib.data.sources.logs import REPORT
-from tdlib.doctor.measure import Findings, measure
+from tdlib.doctor.findings import Findings
+from tdlib.doctor.measure import measure
 from tdlib.doctor.repair import WRAPPERS, best_repair, rates_table, wrapper
 from tdlib.doctor.rules import Verdict, judge
 from tdlib.speed import Model, has_memory

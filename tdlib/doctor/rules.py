@@ -9,7 +9,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tdlib.doctor.measure import DEGREE, Findings
+from tdlib.doctor.ask import DEGREE
+from tdlib.doctor.findings import Findings
 
 FEW_ROWS = 30
 OTHER_RATE = 0.02  # relative; between a label and the stamps
