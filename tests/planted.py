@@ -229,6 +229,34 @@ def clock_offset(name, seed, noise):
     return trained(name, seed), record(name, seed, noise, late=0.5), {}
 
 
+def sent_in_bursts(name, seed, noise, size=5):
+    """Rows measured evenly, stamped when they were sent, some at a time."""
+    log = record(name, seed, noise)
+    t, delta_t = log.t.copy(), log.delta_t.copy()
+    for i in range(log.num_episodes):
+        own, k = log.episode(i), np.arange(ROWS + 1)
+        sent = k // size * size * DELTA_T + k % size * 0.002
+        t[own], delta_t[own] = sent[:-1], np.diff(sent)
+    return trained(name, seed), dataclasses.replace(log, t=t, delta_t=delta_t, control_frequency=None), {}
+
+
+def measured_in_bursts(name, seed, noise, size=5):
+    """Rows that were measured in bursts, under one input each."""
+    field, _, inputs, _ = PLANTS[name]
+    rng, spec, ones = np.random.default_rng([seed, 3]), spec_of(name), torch.ones(3).double()
+    delta_t = np.where(np.arange(1, ROWS + 1) % size == 0, 0.15, 0.012)
+    episodes = []
+    for _ in range(EPISODES):
+        states = [torch.from_numpy(0.8 * rng.normal(size=spec.state_dim))]
+        actions = np.repeat(np.clip(1.3 * rng.normal(size=(ROWS // size, inputs)), -3, 3), size, axis=0)
+        for acting, step in zip(torch.from_numpy(actions), delta_t, strict=True):
+            states.append(flow(field, ones, states[-1], acting, step))
+        episodes.append((torch.stack(states).numpy(), actions, delta_t))
+    change = np.sqrt(np.mean(np.concatenate([np.diff(s, axis=0) for s, _, _ in episodes]) ** 2, axis=0))
+    seen = [(s + noise * change * rng.normal(size=s.shape), u, d) for s, u, d in episodes]
+    return trained(name, seed), as_log(seen, spec, None), {}
+
+
 def noise_above(name, seed, noise):
     return trained(name, seed), record(name, seed, noise, fast=1.5), {}
 
@@ -259,6 +287,8 @@ PLANTED = {  # the fault, its verdict, and the plants it can be planted in
     "degrees for radians, of positions": (degrees_of_positions, "degrees"),
     "inputs shifted by one": (input_early, "input shifted"),
     "two topics with a clock offset": (clock_offset, "input clock"),
+    "rows sent in bursts": (sent_in_bursts, "stamps in bursts"),
+    "rows measured in bursts": (measured_in_bursts, "healthy field"),
     "noise floor above the increment": (noise_above, "noise floor"),
     "model that was not trained": (not_trained, "not learned"),
 }

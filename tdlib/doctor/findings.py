@@ -14,7 +14,7 @@ class Findings:
         rows: Rows that were asked about.
         stamps: What the log's clock says.
         label: Rate that somebody says it has [Hz]; nan if nobody did.
-        delta_t: Median interval [s].
+        delta_t: Median interval [s]; the mean where rows come in bursts.
         spread: Standard deviation of the intervals over their median.
         train_delta_t: h, the step that the model was trained at [s]; nan if unknown.
         moving: Dimensions that change.
@@ -32,6 +32,8 @@ class Findings:
         pace: Bounds of the change of positions over what their velocities make of the intervals; 1 where clock and
             units agree, nan without pairs.
         jumps: Share of rows in which a position that is no angle leaps from one end of a turn to the other, by name.
+        refused: What was tried and the model refused -> its reason.
+        even: Whether rows that come in bursts were measured evenly: states follow their numbers, not their stamps.
     """
 
     rows: int
@@ -54,3 +56,5 @@ class Findings:
     defect: float
     pace: tuple[float, float]
     jumps: Mapping[str, float]
+    refused: Mapping[str, str]
+    even: bool

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from tdlib.core.specs import continued
 from tdlib.data import TransitionDataset
-from tdlib.data.sources.stamps import report_stamps
-from tdlib.doctor.ask import asked_otherwise, asker, half_steps
+from tdlib.doctor.ask import OTHER_STEPS, asked_otherwise, asker, half_steps
+from tdlib.doctor.bursts import was_even
 from tdlib.doctor.findings import Findings
 from tdlib.doctor.leaps import jumps_of
 from tdlib.doctor.noise import noise_of
 from tdlib.doctor.pace import pace_of
-from tdlib.doctor.rows import draw, end_of, episodes_of
+from tdlib.doctor.rows import clock_of, draw, evened
 from tdlib.speed import Model
 
 STEPS = (0.5, 1.0, 2.0)  # in units of the log's interval
@@ -51,15 +51,17 @@ def measure(
     spec = dataset.spec
     known = train_delta_t if train_delta_t is not None else getattr(model, "train_delta_t", None)
     h = math.nan if known is None else float(known)
-    rows = draw(dataset, model, num_rows, seed)
+    rows, stamps = draw(dataset, model, num_rows, seed), clock_of(dataset)
+    refused: dict[str, str] = {}
+    even = bool(stamps.bursts) and was_even(dataset)
     target = rows.next_state
     change = target - rows.state
     size = change.square().mean(dim=0).sqrt()
     moving = size > 1e-9 * rows.state.abs().amax(dim=0).clamp(min=1e-9)
-    noise = torch.from_numpy(noise_of(dataset)) * math.sqrt(2) / size.clamp(min=1e-300)
+    noise = torch.from_numpy(noise_of(evened(dataset) if even else dataset)) * math.sqrt(2) / size.clamp(min=1e-300)
     clean = moving & (noise < KNOWN_NOISE)
     used = clean if bool(clean.any()) else moving
-    ask = asker(model, rows)
+    ask = asker(model, rows, refused)
 
     def squared(predicted: Tensor) -> Tensor:
         """Errors by row, (N,)."""
@@ -73,21 +75,21 @@ def measure(
     power = float(ours.square().sum())
     scale = float((ours * theirs).sum()) / power if power > 0 else 0.0
     correlation = float((ours * theirs).sum() / (ours.norm() * theirs.norm()).clamp(min=1e-300))
-    typical = float(rows.delta_t.median())
+    typical = 1 / stamps.rate
     longer = (rows.delta_t / typical).unsqueeze(-1)
     answers = {"scaled": rows.state + scale * moved, "proportional": rows.state + scale * longer * moved}
-    answers |= asked_otherwise(ask, rows, spec)
-    by_shift = {at: squared(ask(rows.state, action, rows.delta_t)) for at, action in rows.shifted.items()}
+    answers |= asked_otherwise(ask, rows, spec, even=typical if even else None)
+    by_shift = {at: squared(ask(rows.state, action, rows.delta_t, "shifted")) for at, action in rows.shifted.items()}
     shift = min(by_shift, key=lambda at: (float(by_shift[at].mean()), abs(at)), default=0.0)
     found = {name: squared(answer) for name, answer in answers.items()}
     found |= {"shifted": by_shift[shift]} if by_shift else {}
     own = squared(asked)
-    steps = {factor: ask(rows.state, rows.action, factor * rows.delta_t) - rows.state for factor in STEPS}
+    steps = {factor: ask(rows.state, rows.action, factor * rows.delta_t, OTHER_STEPS) - rows.state for factor in STEPS}
     names = spec.state_names
     intervals = dataset.delta_t
     return Findings(
         rows=len(target),
-        stamps=report_stamps([np.append(dataset.t[own], end_of(dataset, own)) for own in episodes_of(dataset)]),
+        stamps=stamps,
         label=math.nan if label is None else float(label),
         delta_t=typical,
         spread=float(intervals.std() / np.median(intervals)),
@@ -106,6 +108,8 @@ def measure(
         defect=math.nan if rows.context is not None else _root(half_steps(ask, rows, asked, unit, used, spec)),
         pace=pace_of(dataset),
         jumps=jumps_of(dataset),
+        refused=refused,
+        even=even,
     )
 
 

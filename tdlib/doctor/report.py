@@ -11,6 +11,7 @@ from tdlib.data.sources.logs import REPORT
 from tdlib.doctor.findings import Findings
 from tdlib.doctor.measure import measure
 from tdlib.doctor.repair import WRAPPERS, best_repair, rates_table, wrapper
+from tdlib.doctor.rows import evened
 from tdlib.doctor.rules import Verdict, judge
 from tdlib.speed import Model, has_memory
 
@@ -57,9 +58,10 @@ class Examination:
             "defect": _number(found.defect),
             "h": _number(self.h),
             "repair": self.repair,
+            "refused": dict(found.refused),
             "tried": {name: _number(error) for name, error in found.tried.items()},
             "rates": [
-                {name: value if isinstance(value, int) else _number(value) for name, value in row.items()}
+                {name: _number(value) if isinstance(value, float) else value for name, value in row.items()}
                 for row in self.rates.to_dict("records")
             ],
             "notes": list(self.notes),
@@ -74,20 +76,30 @@ class Examination:
         ]
         if math.isfinite(self.verdict.expected_error) and not rule.healthy:
             lines.append(f"  expected error after it, on this log: {self.verdict.expected_error:.2g} of the change")
+        if found.refused:
+            lines.append("  the model refuses " + "; ".join(f"{name}: {why}" for name, why in found.refused.items()))
         lines += [f"  also {name}: {evidence}" for name, evidence in self.verdict.also]
         lines += ["", f"Clock: {found.stamps}"]
+        if found.even:
+            lines.append("  states follow the numbers of rows, not their stamps: they were stamped when they were sent")
         if math.isfinite(found.label):
             lines.append(f"  labeled {found.label:.4g} Hz")
         lines += [
             f"Model: errs by {found.error:.2g} of the recorded change; noise makes at most about {found.floor:.2g}",
-            f"  from half a step to two its change grows by {found.response:.2g} of itself (proportional: 1.5)",
         ]
+        if math.isfinite(found.response):
+            lines.append(
+                f"  from half a step to two its change grows by {found.response:.2g} of itself (proportional: 1.5)"
+            )
         if math.isfinite(found.defect):
             lines.append(
                 f"  two half steps differ from one by {found.defect:.2g} (nothing recorded says which is right)"
             )
         if len(self.rates):
             lines += ["", f"Errors by rate, h = {self.h:.3g} s; limit is |1 - h/Δ|:", _table(self.rates)]
+            lines += [
+                f"  refused at every {row.every}: {row.refused}" for row in self.rates.itertuples() if row.refused
+            ]
             lines.append(f"Best over these rates: {self.repair}")
         if self.wrapper:
             lines += ["", "# around model(state, action), one step of h, in NumPy", self.wrapper.rstrip()]
@@ -123,7 +135,8 @@ def examine(
     if not math.isfinite(h):  # the step that its changes fit
         follows = findings.response > 1
         h = findings.delta_t if follows or findings.scale <= 0 else findings.delta_t / findings.scale
-    rates = pd.DataFrame() if has_memory(model) else rates_table(model, dataset, h)
+    log = evened(dataset) if findings.even else dataset
+    rates = pd.DataFrame() if has_memory(model) else rates_table(model, log, h)
     repair = best_repair(rates) if len(rates) else AS_IT_IS
     notes = tuple(str(dataset.attributes.get(REPORT, "")).splitlines())
     return Examination(judge(findings), findings, rates, h, repair, notes)
@@ -134,7 +147,8 @@ def _number(value: float) -> float | None:
 
 
 def _table(rates: pd.DataFrame) -> str:
+    shown = rates.drop(columns="refused")
     formats: Mapping[str, object] = {
-        name: "{:.2g}".format for name in rates.columns if name not in ("every", "n")
+        name: "{:.2g}".format for name in shown.columns if name not in ("every", "n")
     }  # fmt: skip
-    return rates.to_string(index=False, formatters=formats)
+    return shown.to_string(index=False, formatters=formats)

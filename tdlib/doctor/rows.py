@@ -1,5 +1,6 @@
 """The rows of a log that a model is asked about, with what acted before and after them."""
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from tdlib.core.seeding import numpy_generator
 from tdlib.data import TransitionDataset, recorded_histories
+from tdlib.data.sources.stamps import StampReport, report_stamps
 from tdlib.models.contract import Context
 from tdlib.speed import Model, has_memory
 
@@ -85,6 +87,23 @@ def episodes_of(dataset: TransitionDataset) -> Sequence[slice]:
     return [dataset.episode(i) for i in range(dataset.num_episodes)]
 
 
-def end_of(dataset: TransitionDataset, own: slice) -> float:
-    """Stamp of an episode's last state [s]."""
+def clock_of(dataset: TransitionDataset) -> StampReport:
+    """What the stamps of a log say.
+
+    Its `rate` is 1 / median interval, but the number of rows over the span of time where they come in bursts: the
+    interval inside a burst is no step that the log has.
+    """
+    return report_stamps([np.append(dataset.t[own], _end_of(dataset, own)) for own in episodes_of(dataset)])
+
+
+def evened(dataset: TransitionDataset) -> TransitionDataset:
+    """The log with equal intervals over the span of each episode: what it is if stamps are those of sending."""
+    delta_t, t = dataset.delta_t.copy(), dataset.t.copy()
+    for own in episodes_of(dataset):
+        delta_t[own] = dataset.delta_t[own].mean()
+        t[own] = dataset.t[own.start] + delta_t[own.start] * np.arange(own.stop - own.start)
+    return dataclasses.replace(dataset, delta_t=delta_t, t=t)
+
+
+def _end_of(dataset: TransitionDataset, own: slice) -> float:
     return float(dataset.t[own.stop - 1] + dataset.delta_t[own.stop - 1])
