@@ -44,13 +44,29 @@ def hard_spring(x, u, p):
     return torch.stack([v, -6.0 * p[0] * (q + 0.5 * q**3) - 0.4 * p[1] * v + 2.0 * p[2] * u[..., 0]], -1)
 
 
+def shaft(x, u, p):
+    """Two flywheels on one elastic shaft, the first with friction that saturates and the motor."""
+    (a, b), (v, w) = x[..., :2].unbind(-1), x[..., 2:].unbind(-1)
+    twist = 14.0 * p[0] * (b - a) + 0.3 * (w - v)
+    first = 0.8 * twist - 3.0 * a - 0.8 * p[1] * torch.tanh(2 * v) + 3.0 * p[2] * u[..., 0]
+    return torch.stack([v, w, first, -twist - 2.0 * b.sin()], -1)
+
+
+def rocker(x, u, p):
+    """A joint that swings by itself: its damping is negative near the middle."""
+    q, v = x.unbind(-1)
+    return torch.stack([v, -8.0 * p[0] * q + 1.2 * p[1] * (1 - q**2) * v + 3.0 * p[2] * u[..., 0]], -1)
+
+
 PLANTS = {  # field, numbers of positions and inputs, whether positions are in radians
     "pendulum": (pendulum, 1, 1, True),
     "slide": (slide, 2, 2, False),
     "arm": (arm, 2, 2, True),
     "hard_spring": (hard_spring, 1, 1, True),
+    "shaft": (shaft, 2, 1, True),
+    "rocker": (rocker, 1, 1, True),
 }
-TUNED, UNSEEN = ("pendulum", "slide"), ("arm", "hard_spring")
+TUNED, UNSEEN = ("pendulum", "slide", "arm", "hard_spring"), ("shaft", "rocker")
 
 
 def flow(field, p, x, u, delta_t):
