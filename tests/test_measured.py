@@ -1,4 +1,4 @@
-"""Hardware, not a simulation: records of a double pendulum (`tests/measured/NOTICE`) at several rates."""
+"""Hardware, not a simulation: records of a double pendulum (`book/measured/NOTICE`) at several rates."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tdlib.data.sources.recording import Reading
 from tdlib.doctor import examine, rates_table
 from tdlib.limits import fixed_step_ratio
 
-FOLDER, H = Path(__file__).parent / "measured", 0.02
+FOLDER, H = Path(__file__).resolve().parents[1] / "book" / "measured", 0.02
 ARM = Reading(
     columns={
         "timestamp": "time_s", "qpos": ["pos1_rad", "pos2_rad"], "qvel": ["vel1_rad_s", "vel2_rad_s"],

@@ -17,7 +17,8 @@ STRAIGHTER = 0.8  # ratio of what is left of both lines, below which rows were m
 
 def was_even(dataset: TransitionDataset) -> bool:
     """Whether states follow their numbers rather than their stamps; asked of logs whose rows come in bursts."""
-    by_stamp, by_number = [], []
+    by_stamp: list[np.ndarray] = []
+    by_number: list[np.ndarray] = []
     for own in episodes_of(dataset):
         states, delta_t = states_in_a_row(dataset, own), dataset.delta_t[own]
         place = delta_t[:-1] / (delta_t[:-1] + delta_t[1:])

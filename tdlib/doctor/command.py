@@ -42,6 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(found)
+    if options.out is not None:
+        from tdlib.doctor.page import write_page  # draws: not for those who want the text alone
+
+        print(f"\nPage: {write_page(found, options.out, model=options.model, log=options.log)}")
     if options.json is not None:
         write_text(options.json, json.dumps(found.as_dict(), indent=1, allow_nan=False) + "\n")
     return 0 if found.verdict.rule.healthy else 1
@@ -80,7 +84,13 @@ def _reading(options: argparse.Namespace, spec: EnvironmentSpec | None) -> Readi
     if spec is not None and (angles or units):
         raise ValueError("--angles and --units are for models that do not say what their states are, this one does")
     return Reading(
-        spec=spec, columns=columns or None, angles=angles, units=units, time_unit=options.time_unit, stamps="repair"
+        spec=spec,
+        name=Path(options.log).stem or "log",
+        columns=columns or None,
+        angles=angles,
+        units=units,
+        time_unit=options.time_unit,
+        stamps="repair",
     )
 
 
@@ -101,5 +111,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--topics", nargs="+", help="of a log with several")
     parser.add_argument("--on", help="topic whose stamps are the rows")
     parser.add_argument("--clock", choices=["header", "log"], help="whose stamps count in a log with topics")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="also write the answer there as doctor.html")
     parser.add_argument("--json", type=Path, help="also write the answer there")
     return parser

@@ -15,6 +15,7 @@ from tdlib.core.specs import continued
 from tdlib.data import DatasetError, TransitionDataset
 from tdlib.data.decimate import decimate
 from tdlib.doctor.ask import precision_of, reason
+from tdlib.doctor.limit import limits_here
 from tdlib.doctor.rows import clock_of
 from tdlib.models import NewtonIncrement, RecurrentRollout, RescaledIncrement
 from tdlib.speed import Model, has_memory
@@ -22,6 +23,7 @@ from tdlib.speed import Model, has_memory
 EVERY = (1, 2, 4, 8)
 MOST_ROWS = 2048
 FEWEST_ROWS = 30
+LIMITS = ("limit", "limit_here", "rescaled_here")
 REPAIRS = ("as it is", "rescaled", "newton_2", "composed")
 
 
@@ -35,8 +37,8 @@ def rates_table(model: Model, dataset: TransitionDataset, h: float, *, every: Se
         every: How many intervals of the log are made one.
 
     Returns:
-        Rows every, delta_t [s], limit |1 − h/Δ|, one column for each of `REPAIRS` (nan where it gives no number), n,
-        refused: which of them the model refused and why, empty if none.
+        Rows every, delta_t [s], limit |1 − h/Δ|, limit_here and rescaled_here (`limits_here`), one column for each of
+        `REPAIRS` (nan where it gives no number), n, refused: which of them the model refused and why, empty if none.
 
     Raises:
         ValueError: If the model remembers, or h is not positive.
@@ -53,8 +55,9 @@ def rates_table(model: Model, dataset: TransitionDataset, h: float, *, every: Se
             break
         if len(log) < FEWEST_ROWS:
             break
-        rows.append({"every": n, **_errors(model, log, h)})
-    return pd.DataFrame(rows, columns=["every", "delta_t", "limit", *REPAIRS, "n", "refused"])
+        here = dict(zip(LIMITS[1:], limits_here(dataset, n, h), strict=True))
+        rows.append({"every": n, **_errors(model, log, h), **here})
+    return pd.DataFrame(rows, columns=["every", "delta_t", *LIMITS, *REPAIRS, "n", "refused"])
 
 
 def _errors(model: Model, log: TransitionDataset, h: float) -> dict[str, float | str]:

@@ -93,7 +93,9 @@ def clock_of(dataset: TransitionDataset) -> StampReport:
     Its `rate` is 1 / median interval, but the number of rows over the span of time where they come in bursts: the
     interval inside a burst is no step that the log has.
     """
-    return report_stamps([np.append(dataset.t[own], _end_of(dataset, own)) for own in episodes_of(dataset)])
+    found = report_stamps([np.append(dataset.t[own], _end_of(dataset, own)) for own in episodes_of(dataset)])
+    even = dataset.control_frequency is not None  # an import makes intervals equal that hardly differ
+    return dataclasses.replace(found, generated=found.generated and not even)
 
 
 def evened(dataset: TransitionDataset) -> TransitionDataset:
