@@ -399,7 +399,10 @@ def test_a_checkpoint_says_itself_what_its_states_and_its_step_are(tmp_path, cap
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nothing", "logs"], "MODEL must be a checkpoint's folder, an .onnx file, or an import path"),
+        (
+            ["nothing", "logs"],
+            "MODEL must be a checkpoint's folder, an .onnx file, a TorchScript .pt, or an import",
+        ),
         (["bench_model:count", "logs"], "MODEL 'bench_model:count' must be callable, got int"),
         (["bench_model:gone", "logs"], "must name something that can be imported"),
         (["logs", "logs"], "must be a checkpoint folder"),
