@@ -50,6 +50,7 @@ FIGURES = [
     "mts3/oscillator-imagined.png", "mts3/pendulum-imagined.png", "mts3/oscillator-rates.png", "mts3/treatments.png",
     "mts3/levels.png", "mts3/pendulum-belief.png", "mts3/oscillator-calibration.png",
     *[f"mts3/{name}.png" for name in SKETCHES],
+    *[f"rate_doctor/{name}.png" for name in ("verdict", "stamps", "rates", "finer", "trials")],
 ]  # fmt: skip
 VIDEOS = [
     "pendulum_baseline_10hz_on_50hz.mp4",
@@ -147,7 +148,7 @@ def test_figures_have_a_name_and_it_is_unique():
 
 
 PAGES_WITH_RESULTS = ("ground_truth", "data", "models", "training", "one_step", "rollouts", "consistency", "control",
-            "statistics", "failure", "explorer", "bring_your_own")  # fmt: skip
+            "statistics", "failure", "explorer", "bring_your_own", "doctor")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PAGES_WITH_RESULTS)
@@ -217,6 +218,7 @@ FAIR = {  # file -> beginnings of what is said there; scope: our own tables, cod
     "book/bring_your_own.md": ["nothing else: any leading batch shape", "impossible rate stops"],
     "book/control.md": ["never as the best, and are counted"],
     "book/data.md": ["cannot exceed 500"],
+    "book/doctor.md": ["cannot tell |", "never trained. |"],
     "book/ground_truth.md": ["cannot be told apart"],
     "book/models.md": ["All models share one contract", "All networks are small"],
     "book/predictions.md": ["any model was trained"],

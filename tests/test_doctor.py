@@ -11,22 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from planted import (
-    DELTA_T,
-    PLANTED,
-    PLANTS,
-    RATE,
-    TUNED,
-    TURNING_ONLY,
-    UNSEEN,
-    as_log,
-    at_step,
-    measured_in_bursts,
-    record,
-    sent_in_bursts,
-    spec_of,
-    trained,
-)
 
 from tdlib.data import collect_random
 from tdlib.data.decimate import decimate
@@ -38,11 +22,21 @@ from tdlib.doctor.leaps import jumps_of
 from tdlib.doctor.noise import noise_of
 from tdlib.doctor.onnx_model import load_onnx
 from tdlib.doctor.pace import pace_of
+from tdlib.doctor.planted import (
+    NOISE,
+    PLANTED,
+    TURNING_ONLY,
+    at_step,
+    healthy_cases,
+    measured_in_bursts,
+    sent_in_bursts,
+    trained,
+)
+from tdlib.doctor.plants import DELTA_T, PLANTS, RATE, TUNED, UNSEEN, as_log, record, spec_of
 from tdlib.doctor.rules import TRIALS, repairs
 from tdlib.models import NewtonIncrement, RecurrentRollout, RescaledIncrement, build_model
 
 CHECKPOINT = Path(__file__).parents[1] / "book/published/models/Pendulum_v1/jump/baseline_20hz/seed0"
-NOISE = (0.0, 0.05, 0.15)  # of the change over one row
 CASES = [
     (fault, plant, noise, seed)
     for fault in PLANTED
@@ -72,10 +66,7 @@ def test_faults_enough_are_planted_in_plants_that_no_rule_was_tuned_on():
 
 def test_healthy_logs_raise_no_alarm():
     alarms = []
-    for seed in range(100, 130):
-        plant, noise = list(PLANTS)[seed // 2 % len(PLANTS)], NOISE[seed % 3]
-        make, _ = PLANTED["good map" if seed % 2 else "good RK4 field"]
-        model, log, told = make(plant, seed, noise)
+    for plant, seed, noise, (model, log, told) in healthy_cases(30):
         verdict = judge(measure(model, log, **told))
         if not verdict.rule.healthy:
             alarms.append((plant, seed, noise, verdict.name))

@@ -9,12 +9,12 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from planted import record
 from torch import Tensor, nn
 
 from tdlib.data.sources.csv import export_csv
 from tdlib.doctor import wrapper
 from tdlib.doctor.command import load_model, main
+from tdlib.doctor.plants import record
 from tdlib.doctor.repair import WRAPPERS
 from tdlib.speed.scripted import load_scripted
 

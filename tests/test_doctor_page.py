@@ -3,20 +3,22 @@
 import dataclasses
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.text import Text
-from planted import DELTA_T, RATE, as_log, at_step, record, sent_in_bursts, spec_of, trained
 
 from tdlib.data.decimate import decimate
 from tdlib.data.sources.csv import export_csv
-from tdlib.doctor import examine
+from tdlib.doctor import RULES, examine
 from tdlib.doctor.command import main
 from tdlib.doctor.finer import finer_table
 from tdlib.doctor.limit import limits_here
 from tdlib.doctor.page import SECTIONS, drawings, page
+from tdlib.doctor.planted import at_step, sent_in_bursts, trained
+from tdlib.doctor.plants import DELTA_T, RATE, as_log, record, spec_of
 from tdlib.doctor.repair import rates_table
 from tdlib.doctor.tables import intervals_table
 from tdlib.figures import draw_log_rates, draw_stamps, style
@@ -129,3 +131,9 @@ def test_a_model_that_remembers_has_a_page_without_rates():
     without = dataclasses.replace(found, rates=pd.DataFrame(), finer=pd.DataFrame())
     assert list(drawings(without)) == ["verdict", "stamps", "trials"]
     assert "Errors by rate" not in page(without, model="m", log="l")
+
+
+def test_the_chapter_lists_the_rules_as_they_are():
+    page = (Path(__file__).parents[1] / "book" / "doctor.md").read_text(encoding="utf-8").replace("`", "")
+    rows = [f"| {rule.name} | {rule.verdict} | {rule.remedy} |" for rule in RULES]
+    assert "\n".join(rows) in page and page.count("\n| ") == len(rows) + 1

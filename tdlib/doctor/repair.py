@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tdlib.core.specs import continued
+from tdlib.core.specs import EnvironmentSpec, continued
 from tdlib.data import DatasetError, TransitionDataset
 from tdlib.data.decimate import decimate
 from tdlib.doctor.ask import precision_of, reason
@@ -60,6 +60,16 @@ def rates_table(model: Model, dataset: TransitionDataset, h: float, *, every: Se
     return pd.DataFrame(rows, columns=["every", "delta_t", *LIMITS, *REPAIRS, "n", "refused"])
 
 
+def repaired_models(model: Model, h: float, spec: EnvironmentSpec) -> dict[str, Callable]:
+    """The model as it is and its repairs without training, by the names of `REPAIRS`."""
+    return {
+        "as it is": model,
+        "rescaled": RescaledIncrement(model, h, spec),
+        "newton_2": NewtonIncrement(model, 2, h, spec),
+        "composed": RecurrentRollout(model, h, spec),
+    }
+
+
 def _errors(model: Model, log: TransitionDataset, h: float) -> dict[str, float | str]:
     step = max(1, len(log) // MOST_ROWS)
     state, action, delta_t, target = (
@@ -69,17 +79,11 @@ def _errors(model: Model, log: TransitionDataset, h: float) -> dict[str, float |
     precision = precision_of(model)
     size = (target - state).square().mean(dim=0)
     moving = size > 0
-    repaired: dict[str, Callable] = {
-        "as it is": model,
-        "rescaled": RescaledIncrement(model, h, log.spec),
-        "newton_2": NewtonIncrement(model, 2, h, log.spec),
-        "composed": RecurrentRollout(model, h, log.spec),
-    }
     found: dict[str, float | str] = {"delta_t": 1 / clock_of(log).rate, "n": len(target)}
     refused = []
     found["limit"] = float((1 - h / delta_t).square().mean().sqrt())
     with torch.no_grad():
-        for name, each in repaired.items():
+        for name, each in repaired_models(model, h, log.spec).items():
             try:
                 answer = each(*(x.to(precision) for x in (state, action, delta_t))).double()
             except Exception as error:  # somebody's own code, asked what a repair asks
