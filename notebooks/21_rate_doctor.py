@@ -53,14 +53,15 @@ found, changes = examine_patient(run, patient, label)
 print(found)
 
 # %%
-run.save_figure("rate_doctor", "verdict", figures.draw_verdict, rules_table(found.verdict), log=found.log)
+named, rules = {"log": found.log}, rules_table(found.verdict)
+run.save_figure("rate_doctor", "verdict", figures.draw_verdict, rules, **named)
 
 # %% [markdown]
 # ## The clock of the log
 
 # %%
-rate = {"rate": found.findings.stamps.rate, "label": found.findings.label}
-run.save_figure("rate_doctor", "stamps", figures.draw_stamps, found.intervals, log=found.log, **rate)
+clock = named | {"rate": found.findings.stamps.rate, "label": found.findings.label}
+run.save_figure("rate_doctor", "stamps", figures.draw_stamps, found.intervals, **clock)
 
 # %% [markdown]
 # ## Errors by rate
@@ -68,18 +69,19 @@ run.save_figure("rate_doctor", "stamps", figures.draw_stamps, found.intervals, l
 # The log at its own rate and at coarser ones, where it is its own truth.
 
 # %%
-run.save_figure("rate_doctor", "rates", figures.draw_log_rates, found.rates, h=found.h, log=found.log)
+run.save_figure("rate_doctor", "rates", figures.draw_log_rates, found.rates, h=found.h, **named)
 
 # %% [markdown]
 # Finer than the log there is no truth. There many short steps should be one long one:
 
 # %%
-run.save_figure("rate_doctor", "finer", figures.draw_finer, found.finer, log=found.log)
+run.save_figure("rate_doctor", "finer", figures.draw_finer, found.finer, **named)
 
 # %% [markdown]
 # ## Choose Δt and a repair
 #
-# In JupyterLab every choice draws this small figure again. On a page the first one stands still.
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](07_explorer.ipynb) there follows any Δt.
 
 # %%
 live(run, "changes", live_changes, changes, repair="as it is", rate="")
@@ -89,7 +91,8 @@ live(run, "changes", live_changes, changes, repair="as it is", rate="")
 
 # %%
 trials = trials_table(found.findings, found.verdict.rule.repair)
-run.save_figure("rate_doctor", "trials", figures.draw_trials, trials, found.findings.rows, log=found.log)
+asked = named | {"rows": found.findings.rows}
+run.save_figure("rate_doctor", "trials", figures.draw_trials, trials, **asked)
 
 # %% [markdown]
 # The repair that errs least over these rates, around one's own `model(state, action)`:
@@ -105,7 +108,8 @@ Markdown(f"```python\n{found.wrapper}```" if found.wrapper else "As it is the mo
 
 # %%
 tried = try_doctor(run, found)
-tried.pivot_table(index="fault", columns="noise", values="right", aggfunc="mean", sort=False).round(2)
+shares = tried.groupby(["fault", "noise"], sort=False)["right"].mean()
+shares.unstack().round(2)
 
 # %% [markdown]
 # ## Finding, limits

@@ -13,16 +13,21 @@ from matplotlib.text import Text
 from tdlib.data.decimate import decimate
 from tdlib.data.sources.csv import export_csv
 from tdlib.doctor import RULES, examine
+from tdlib.doctor.changes import changes_table
 from tdlib.doctor.command import main
 from tdlib.doctor.finer import finer_table
 from tdlib.doctor.limit import limits_here
 from tdlib.doctor.page import SECTIONS, drawings, page
 from tdlib.doctor.planted import at_step, sent_in_bursts, trained
 from tdlib.doctor.plants import DELTA_T, RATE, as_log, record, spec_of
-from tdlib.doctor.repair import rates_table
+from tdlib.doctor.repair import REPAIRS, rates_table
+from tdlib.doctor.rows import clock_of
 from tdlib.doctor.tables import intervals_table
 from tdlib.figures import draw_log_rates, draw_stamps, style
+from tdlib.figures.live_picture import LivePicture
+from tdlib.figures.log_changes import live_changes
 from tdlib.figures.style import NothingToDrawError
+from tdlib.study.phases.doctor import open_patient
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +136,36 @@ def test_a_model_that_remembers_has_a_page_without_rates():
     without = dataclasses.replace(found, rates=pd.DataFrame(), finer=pd.DataFrame())
     assert list(drawings(without)) == ["verdict", "stamps", "trials"]
     assert "Errors by rate" not in page(without, model="m", log="l")
+
+
+def test_a_choice_of_rate_and_repair_moves_the_small_figure():
+    log, h = record("rocker", 0, 0.0), DELTA_T
+    table = changes_table(at_step(trained("rocker", 0), h), log, h, every=(1, 2))
+    assert set(table["rate"]) == {"20", "10"} and set(table["repair"]) == set(REPAIRS)
+    picture = LivePicture(live_changes, table, repair="as it is", rate="20")
+    own, words = picture.png(repair="as it is", rate="20")
+    other, slow = picture.png(repair="as it is", rate="10")
+    assert own != other and "Predicted changes are 0.99" in words.replace("1 times", "0.99 times")
+    assert re.search(r"changes are 0\.[45]\d* times the recorded ones", slow) and "(rocker, n = " in slow
+
+    def fenced(state, action, delta_t):
+        raise ValueError("not today")
+
+    assert changes_table(fenced, log, h).empty
+
+
+def test_the_books_patient_is_the_record_at_half_its_rate_and_others_are_given_whole(tmp_path):
+    patient = open_patient()
+    assert patient.train_delta_t == pytest.approx(0.02, rel=1e-3) and clock_of(patient.log).rate == pytest.approx(
+        25, rel=1e-3
+    )
+    found = examine(patient.model, patient.log, train_delta_t=patient.train_delta_t)
+    assert found.verdict.name == "other rate" and found.verdict.expected_error < 0.2 < found.findings.error
+    with pytest.raises(ValueError, match="model and log must be given both or neither, got model='a:b' and log=''"):
+        open_patient("a:b")
+    logs = export_csv(record("rocker", 0, 0.0), tmp_path / "logs")
+    own = open_patient("tdlib.doctor.planted:healthy_field", str(logs), {}, 0.05)
+    assert own.train_delta_t == 0.05 and len(own.log) == len(record("rocker", 0, 0.0))
 
 
 def test_the_chapter_lists_the_rules_as_they_are():

@@ -15,8 +15,8 @@ CHAPTERS: dict[str, str] = {  # where each is written; read when first asked for
     STUDY: "tdlib.study.chapters.main_study:MAIN_STUDY",
     "physics": "tdlib.study.chapters.physics:PHYSICS",
     "history": "tdlib.study.chapters.history:HISTORY",
-    "rate_doctor": "tdlib.study.chapters.rate_doctor:RATE_DOCTOR",
     "mts3": "tdlib.study.chapters.mts3:MTS3",
+    "rate_doctor": "tdlib.study.chapters.rate_doctor:RATE_DOCTOR",
 }
 
 
