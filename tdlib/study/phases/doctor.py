@@ -33,7 +33,7 @@ COLUMNS = {
 NAME = "double pendulum a"  # of the record that is asked about
 METHODS = dict(zip(REPAIRS, ("baseline", "rescaled", "newton_2", "recurrent_rollout"), strict=True))
 HEALTHY_LOGS = 30
-HEALTHY = "nothing"  # the fault of a healthy log
+HEALTHY = "no fault"  # the fault of a healthy log
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,7 @@ def _statistics(table: pd.DataFrame, found: Examination) -> pd.DataFrame:
         {"metric": "doctor.right", "env": "planted", "detail": noise, "mean": cases["right"].mean(), "n": len(cases)}
         for noise, cases in {"all": planted, **of_noise}.items()
     ]
+    rows = [{**row, "n_seeds": planted["seed"].nunique()} for row in rows]
     alarms = 1 - table["right"][healthy].mean()
     rows.append({"metric": "doctor.alarms", "env": "healthy", "mean": alarms, "n": int(healthy.sum())})
     for row in found.rates.to_dict("records"):
