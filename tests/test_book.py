@@ -52,6 +52,7 @@ FIGURES = [
     "mts3/levels.png", "mts3/pendulum-belief.png", "mts3/oscillator-calibration.png",
     *[f"mts3/{name}.png" for name in SKETCHES],
     *[f"hardware/{name}.png" for name in ("own_rate", "law", "noise", "coverage")],
+    *[f"rate_doctor/{name}.png" for name in ("verdict", "stamps", "rates", "finer", "trials")],
 ]  # fmt: skip
 RECORDS = {each.name for each in load_records()}
 RECORDED = ("record.relative_error", "record.limit", "record.formula")
@@ -151,7 +152,7 @@ def test_figures_have_a_name_and_it_is_unique():
 
 
 PAGES_WITH_RESULTS = ("ground_truth", "data", "models", "training", "one_step", "rollouts", "consistency", "control",
-            "statistics", "failure", "explorer", "bring_your_own")  # fmt: skip
+            "statistics", "failure", "explorer", "bring_your_own", "doctor")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PAGES_WITH_RESULTS)
@@ -221,6 +222,7 @@ FAIR = {  # file -> beginnings of what is said there; scope: our own tables, cod
     "book/bring_your_own.md": ["nothing else: any leading batch shape", "impossible rate stops"],
     "book/control.md": ["never as the best, and are counted"],
     "book/data.md": ["cannot exceed 500"],
+    "book/doctor.md": ["cannot tell |", "never trained. |"],
     "book/ground_truth.md": ["cannot be told apart"],
     "book/models.md": ["All models share one contract", "All networks are small"],
     "book/predictions.md": ["any model was trained"],
@@ -499,10 +501,15 @@ def test_queries_are_well_formed():
              "consistency.defect", "consistency.relative_error", "control.return", "control.success",
              "control.regret", "one_step.ppo.relative_error", "one_step.contacts.relative_error",
              "field.relative_error", "field.divergence_error", *RECORDED,
+             "doctor.right", "doctor.alarms", "doctor.error", "doctor.limit",
              *(f"ablations.{name}" for name in OF_ABLATIONS)}  # fmt: skip
     for page, query in found:
         parsed = td_tables.parse_query(query)
-        there = RECORDS if parsed["metric"] in RECORDED else (*ENVS, "double_cart_pole")
+        there = (*ENVS, "double_cart_pole")
+        if parsed["metric"] in RECORDED:
+            there = RECORDS
+        elif parsed["metric"].startswith("doctor."):
+            there = ("planted", "healthy", "double pendulum a")
         assert parsed["metric"] in known and parsed["env"] in there, f"{page}: {query}"
 
 

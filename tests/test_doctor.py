@@ -11,25 +11,38 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from planted import DELTA_T, PLANTED, PLANTS, RATE, TURNING_ONLY, UNSEEN, as_log, at_step, record, spec_of, trained
 
 from tdlib.data import collect_random
 from tdlib.data.decimate import decimate
 from tdlib.data.sources.csv import export_csv
 from tdlib.doctor import RULES, best_repair, examine, judge, measure, rates_table, wrapper
+from tdlib.doctor.bursts import was_even
 from tdlib.doctor.command import main
-from tdlib.doctor.measure import jumps_of, noise_of, pace_of
+from tdlib.doctor.leaps import jumps_of
+from tdlib.doctor.noise import noise_of
 from tdlib.doctor.onnx_model import load_onnx
+from tdlib.doctor.pace import pace_of
+from tdlib.doctor.planted import (
+    NOISE,
+    PLANTED,
+    TURNING_ONLY,
+    at_step,
+    healthy_cases,
+    measured_in_bursts,
+    sent_in_bursts,
+    trained,
+)
+from tdlib.doctor.plants import DELTA_T, PLANTS, RATE, TUNED, UNSEEN, as_log, record, spec_of
 from tdlib.doctor.rules import TRIALS, repairs
 from tdlib.models import NewtonIncrement, RecurrentRollout, RescaledIncrement, build_model
 
 CHECKPOINT = Path(__file__).parents[1] / "book/published/models/Pendulum_v1/jump/baseline_20hz/seed0"
-NOISE = (0.0, 0.05, 0.15)  # of the change over one row
 CASES = [
     (fault, plant, noise, seed)
     for fault in PLANTED
     for plant in UNSEEN
-    for noise, seed in (*((noise, 0) for noise in NOISE), (0.05, 1))
+    for noise in NOISE
+    for seed in (0, 1)
     if PLANTS[plant][3] or fault not in TURNING_ONLY
 ]
 
@@ -45,12 +58,15 @@ def test_a_planted_fault_gets_its_verdict(fault, plant, noise, seed):
         assert found.expected_error < 0.4 and found.expected_error < findings.error
 
 
+def test_faults_enough_are_planted_in_plants_that_no_rule_was_tuned_on():
+    faults = [fault for fault, (_, verdict) in PLANTED.items() if not verdict.startswith("healthy")]
+    assert len(faults) >= 12 and len(NOISE) == 3 and len({seed for *_, seed in CASES}) > 1
+    assert len(UNSEEN) == 2 and not {*UNSEEN} & {*TUNED} and all(PLANTS[plant][3] for plant in UNSEEN)
+
+
 def test_healthy_logs_raise_no_alarm():
     alarms = []
-    for seed in range(100, 130):
-        plant, noise = list(PLANTS)[seed % 4], NOISE[seed % 3]
-        make, _ = PLANTED["good map" if seed % 2 else "good RK4 field"]
-        model, log, told = make(plant, seed, noise)
+    for plant, seed, noise, (model, log, told) in healthy_cases(30):
         verdict = judge(measure(model, log, **told))
         if not verdict.rule.healthy:
             alarms.append((plant, seed, noise, verdict.name))
@@ -165,6 +181,53 @@ def test_a_model_that_raises_is_answered_in_one_line(place, capsys):
     said = capsys.readouterr().err
     assert said.startswith("error: model must answer state (570, 2), action (570, 1) and delta_t (570,)")
     assert "got RuntimeError: " in said and said.count("\n") == 1
+
+
+def test_in_bursts_the_step_is_not_the_interval_inside_one():
+    for noise in NOISE:
+        _, sent, _ = sent_in_bursts("arm", 0, noise)
+        _, measured, _ = measured_in_bursts("arm", 0, noise)
+        assert was_even(sent) and not was_even(measured)
+    plain = at_step(trained("arm", 0), DELTA_T)
+    found = examine(plain, sent, label=RATE)
+    assert found.verdict.name == "healthy map" and found.h == pytest.approx(DELTA_T, rel=0.01)
+    assert np.allclose(found.rates["delta_t"], DELTA_T * found.rates["every"]) and found.rates["as it is"][0] < 0.3
+    assert "were stamped when they were sent" in str(found)
+    found = examine(trained("arm", 0), measured)
+    assert found.findings.delta_t == pytest.approx(float(measured.delta_t.mean())) and not found.findings.even
+    assert judge(measure(plain, measured)).name == "interval ignored"
+
+
+def test_a_model_that_raises_where_only_a_repair_leads_is_told_by_its_reason():
+    log = record("arm", 0, 0.0)
+    plain, far = at_step(trained("arm", 0), DELTA_T), float(np.abs(log.state).max())
+
+    def fenced(state, action, delta_t):
+        if state.abs().max() > 1.001 * far:
+            raise RuntimeError("joint\nout of range")
+        return plain(state, action, delta_t)
+
+    found = examine(fenced, log)
+    assert found.verdict.name == "healthy map" and math.isfinite(found.rates["as it is"][0])
+    assert "RuntimeError: joint out of range" in found.findings.refused["degrees in the model"]
+    text = str(found)
+    assert "composed: RuntimeError: joint out of range" in text and "the model refuses degrees in the model" in text
+    rows = json.loads(json.dumps(found.as_dict(), allow_nan=False))["rates"]
+    refused = [row for row in rows if row["refused"]]
+    assert refused and all(row["composed"] is None for row in refused if "composed: " in row["refused"])
+
+
+def test_a_model_that_refuses_other_steps_is_a_map_that_says_so():
+    plain = trained("arm", 0)
+
+    def strict(state, action, delta_t):
+        if not torch.allclose(torch.as_tensor(delta_t), torch.tensor(DELTA_T).double(), rtol=1e-3):
+            raise ValueError(f"delta_t must be {DELTA_T} s")
+        return plain(state, action, torch.full_like(state[..., 0], DELTA_T))
+
+    found = examine(strict, record("arm", 0, 0.0), train_delta_t=DELTA_T)
+    assert found.verdict.name == "healthy map" and "refuses half a step or two" in found.verdict.evidence
+    assert found.repair in ("composed", "newton_2") and math.isnan(found.rates["as it is"].iloc[-1])
 
 
 def test_what_no_trial_mends_is_not_told():
@@ -327,7 +390,10 @@ def test_a_checkpoint_says_itself_what_its_states_and_its_step_are(tmp_path, cap
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nothing", "logs"], "MODEL must be a checkpoint's folder, an .onnx file, or an import path"),
+        (
+            ["nothing", "logs"],
+            "MODEL must be a checkpoint's folder, an .onnx file, a TorchScript .pt, or an import",
+        ),
         (["bench_model:count", "logs"], "MODEL 'bench_model:count' must be callable, got int"),
         (["bench_model:gone", "logs"], "must name something that can be imported"),
         (["logs", "logs"], "must be a checkpoint folder"),

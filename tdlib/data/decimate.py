@@ -76,7 +76,7 @@ def _coarse_episode(
     if count == 0:
         return None
     used = slice(rows.start, rows.start + count * every)
-    states = _followed(dataset, rows)
+    states = states_in_a_row(dataset, rows)
     picked, intervals = np.arange(count + 1) * every, dataset.delta_t[rows]
     if not filtered:
         picked = states[picked]
@@ -115,8 +115,13 @@ def _coarse_episode(
     }
 
 
-def _followed(dataset: TransitionDataset, rows: slice) -> np.ndarray:
-    """States of an episode in a row, (T + 1, D), angles continuing over turns."""
+def states_in_a_row(dataset: TransitionDataset, rows: slice) -> np.ndarray:
+    """States of an episode in a row, (T + 1, D), angles continuing over turns.
+
+    Args:
+        dataset: Set of kind "episodes".
+        rows: Those of one episode.
+    """
     states = np.concatenate([dataset.state[rows], dataset.next_state[rows.stop - 1 : rows.stop]])
     for i in dataset.spec.angle_dims:
         states[:, i] = np.unwrap(states[:, i], period=WHOLE_TURN)

@@ -3,7 +3,8 @@
 python -m tdlib.doctor MODEL LOG
 """
 
-from tdlib.doctor.measure import Findings, measure
+from tdlib.doctor.findings import Findings
+from tdlib.doctor.measure import measure
 from tdlib.doctor.repair import best_repair, rates_table, wrapper
 from tdlib.doctor.report import Examination, examine
 from tdlib.doctor.rules import RULES, Rule, Verdict, judge

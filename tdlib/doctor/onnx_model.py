@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tdlib.core.imports import optional_module
+from tdlib.doctor.as_rows import as_rows
 
 KINDS = {"tensor(float)": np.float32, "tensor(double)": np.float64}
 ORDER = ("state", "action", "delta_t")
@@ -39,13 +40,7 @@ def load_onnx(path: Path | str) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     places = [ORDER.index(each.name) if named else i for i, each in enumerate(inputs)]
 
     def model(state: Tensor, action: Tensor, delta_t: Tensor) -> Tensor:
-        batch = np.broadcast_shapes(state.shape[:-1], action.shape[:-1], delta_t.shape)
-        count = int(np.prod(batch))
-        rows = (
-            state.expand(*batch, state.shape[-1]).reshape(count, -1),
-            action.expand(*batch, action.shape[-1]).reshape(count, -1),
-            delta_t.expand(batch).reshape(count),
-        )
+        rows, batch = as_rows(state, action, delta_t)
         given = {}
         for each, place in zip(inputs, places, strict=True):
             values = rows[place].detach().cpu().numpy().astype(KINDS[each.type])

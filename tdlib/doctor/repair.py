@@ -11,16 +11,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tdlib.core.specs import continued
+from tdlib.core.specs import EnvironmentSpec, continued
 from tdlib.data import DatasetError, TransitionDataset
 from tdlib.data.decimate import decimate
-from tdlib.doctor.measure import precision_of
+from tdlib.doctor.ask import precision_of, reason
+from tdlib.doctor.limit import limits_here
+from tdlib.doctor.rows import clock_of
 from tdlib.models import NewtonIncrement, RecurrentRollout, RescaledIncrement
 from tdlib.speed import Model, has_memory
 
 EVERY = (1, 2, 4, 8)
 MOST_ROWS = 2048
 FEWEST_ROWS = 30
+LIMITS = ("limit", "limit_here", "rescaled_here")
 REPAIRS = ("as it is", "rescaled", "newton_2", "composed")
 
 
@@ -34,7 +37,8 @@ def rates_table(model: Model, dataset: TransitionDataset, h: float, *, every: Se
         every: How many intervals of the log are made one.
 
     Returns:
-        Rows every, delta_t [s], limit |1 − h/Δ|, one column for each of `REPAIRS` (nan where it gives no number), n.
+        Rows every, delta_t [s], limit |1 − h/Δ|, limit_here and rescaled_here (`limits_here`), one column for each of
+        `REPAIRS` (nan where it gives no number), n, refused: which of them the model refused and why, empty if none.
 
     Raises:
         ValueError: If the model remembers, or h is not positive.
@@ -51,11 +55,22 @@ def rates_table(model: Model, dataset: TransitionDataset, h: float, *, every: Se
             break
         if len(log) < FEWEST_ROWS:
             break
-        rows.append({"every": n, **_errors(model, log, h)})
-    return pd.DataFrame(rows, columns=["every", "delta_t", "limit", *REPAIRS, "n"])
+        here = dict(zip(LIMITS[1:], limits_here(dataset, n, h), strict=True))
+        rows.append({"every": n, **_errors(model, log, h), **here})
+    return pd.DataFrame(rows, columns=["every", "delta_t", *LIMITS, *REPAIRS, "n", "refused"])
 
 
-def _errors(model: Model, log: TransitionDataset, h: float) -> dict[str, float]:
+def repaired_models(model: Model, h: float, spec: EnvironmentSpec) -> dict[str, Callable]:
+    """The model as it is and its repairs without training, by the names of `REPAIRS`."""
+    return {
+        "as it is": model,
+        "rescaled": RescaledIncrement(model, h, spec),
+        "newton_2": NewtonIncrement(model, 2, h, spec),
+        "composed": RecurrentRollout(model, h, spec),
+    }
+
+
+def _errors(model: Model, log: TransitionDataset, h: float) -> dict[str, float | str]:
     step = max(1, len(log) // MOST_ROWS)
     state, action, delta_t, target = (
         torch.from_numpy(np.ascontiguousarray(column[::step]))
@@ -64,20 +79,20 @@ def _errors(model: Model, log: TransitionDataset, h: float) -> dict[str, float]:
     precision = precision_of(model)
     size = (target - state).square().mean(dim=0)
     moving = size > 0
-    repaired: dict[str, Callable] = {
-        "as it is": model,
-        "rescaled": RescaledIncrement(model, h, log.spec),
-        "newton_2": NewtonIncrement(model, 2, h, log.spec),
-        "composed": RecurrentRollout(model, h, log.spec),
-    }
-    found = {"delta_t": float(delta_t.median()), "n": len(target)}
+    found: dict[str, float | str] = {"delta_t": 1 / clock_of(log).rate, "n": len(target)}
+    refused = []
     found["limit"] = float((1 - h / delta_t).square().mean().sqrt())
     with torch.no_grad():
-        for name, each in repaired.items():
-            answer = each(*(x.to(precision) for x in (state, action, delta_t))).double()
+        for name, each in repaired_models(model, h, log.spec).items():
+            try:
+                answer = each(*(x.to(precision) for x in (state, action, delta_t))).double()
+            except Exception as error:  # somebody's own code, asked what a repair asks
+                refused.append(f"{name}: {reason(error)}")
+                found[name] = math.nan
+                continue
             apart = continued(answer, target, log.spec) - target
             found[name] = float((apart.square().mean(dim=0) / size)[moving].mean().sqrt())
-    return found
+    return found | {"refused": "; ".join(refused)}
 
 
 def best_repair(table: pd.DataFrame) -> str:

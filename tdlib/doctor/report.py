@@ -8,9 +8,13 @@ import pandas as pd
 
 from tdlib.data import TransitionDataset
 from tdlib.data.sources.logs import REPORT
-from tdlib.doctor.measure import Findings, measure
+from tdlib.doctor.findings import Findings
+from tdlib.doctor.finer import finer_table
+from tdlib.doctor.measure import measure
 from tdlib.doctor.repair import WRAPPERS, best_repair, rates_table, wrapper
+from tdlib.doctor.rows import evened
 from tdlib.doctor.rules import Verdict, judge
+from tdlib.doctor.tables import intervals_table
 from tdlib.speed import Model, has_memory
 
 AS_IT_IS = "as it is"
@@ -26,20 +30,33 @@ class Examination:
         rates: Errors at the log's rate and coarser ones (`repair.rates_table`); empty for models that remember.
         h: Step that the model knows best [s].
         repair: Which of the repairs errs least over these rates.
+        finer: Defects at finer rates (`finer.finer_table`); empty for models that remember.
+        intervals: Every interval of the log (`tables.intervals_table`).
+        log: Name of the log.
         notes: What the import of the log said.
     """
 
     verdict: Verdict
     findings: Findings
     rates: pd.DataFrame
+    finer: pd.DataFrame
+    intervals: pd.DataFrame
     h: float
     repair: str
+    log: str
     notes: tuple[str, ...]
 
     @property
     def wrapper(self) -> str:
         """Lines of NumPy that repair the model without training; empty where it is best as it is."""
         return wrapper(self.repair, self.h) if self.repair in WRAPPERS else ""
+
+    @property
+    def expected(self) -> str:
+        """The error that the remedy leaves, in a sentence; empty where it was not tried or nothing is wrong."""
+        error = self.verdict.expected_error
+        known = math.isfinite(error) and not self.verdict.rule.healthy
+        return f"expected error after it, on this log: {error:.2g} of the change" if known else ""
 
     def as_dict(self) -> dict[str, object]:
         """Plain values, for a file."""
@@ -56,11 +73,10 @@ class Examination:
             "defect": _number(found.defect),
             "h": _number(self.h),
             "repair": self.repair,
+            "refused": dict(found.refused),
             "tried": {name: _number(error) for name, error in found.tried.items()},
-            "rates": [
-                {name: value if isinstance(value, int) else _number(value) for name, value in row.items()}
-                for row in self.rates.to_dict("records")
-            ],
+            "rates": _plain(self.rates),
+            "finer": _plain(self.finer),
             "notes": list(self.notes),
         }
 
@@ -71,23 +87,37 @@ class Examination:
             f"  because {self.verdict.evidence}",
             f"  remedy: {rule.remedy}",
         ]
-        if math.isfinite(self.verdict.expected_error) and not rule.healthy:
-            lines.append(f"  expected error after it, on this log: {self.verdict.expected_error:.2g} of the change")
+        if self.expected:
+            lines.append(f"  {self.expected}")
+        if found.refused:
+            lines.append("  the model refuses " + "; ".join(f"{name}: {why}" for name, why in found.refused.items()))
         lines += [f"  also {name}: {evidence}" for name, evidence in self.verdict.also]
         lines += ["", f"Clock: {found.stamps}"]
+        if found.even:
+            lines.append("  states follow the numbers of rows, not their stamps: they were stamped when they were sent")
         if math.isfinite(found.label):
             lines.append(f"  labeled {found.label:.4g} Hz")
         lines += [
             f"Model: errs by {found.error:.2g} of the recorded change; noise makes at most about {found.floor:.2g}",
-            f"  from half a step to two its change grows by {found.response:.2g} of itself (proportional: 1.5)",
         ]
+        if math.isfinite(found.response):
+            lines.append(
+                f"  from half a step to two its change grows by {found.response:.2g} of itself (proportional: 1.5)"
+            )
         if math.isfinite(found.defect):
             lines.append(
                 f"  two half steps differ from one by {found.defect:.2g} (nothing recorded says which is right)"
             )
         if len(self.rates):
-            lines += ["", f"Errors by rate, h = {self.h:.3g} s; limit is |1 - h/Δ|:", _table(self.rates)]
+            lines += ["", f"Errors by rate, h = {self.h:.3g} s; limit is |1 - h/Δ|, limit_here that of these states:"]
+            lines.append(_table(self.rates))
+            lines += [
+                f"  refused at every {row.every}: {row.refused}" for row in self.rates.itertuples() if row.refused
+            ]
             lines.append(f"Best over these rates: {self.repair}")
+        if len(self.finer):
+            steps = ", ".join(f"{row.parts} steps: {row.defect:.2g}" for row in self.finer.itertuples())
+            lines.append(f"At finer rates, against one step (n - 1 for a map of one step): {steps}")
         if self.wrapper:
             lines += ["", "# around model(state, action), one step of h, in NumPy", self.wrapper.rstrip()]
         if self.notes:
@@ -122,18 +152,32 @@ def examine(
     if not math.isfinite(h):  # the step that its changes fit
         follows = findings.response > 1
         h = findings.delta_t if follows or findings.scale <= 0 else findings.delta_t / findings.scale
-    rates = pd.DataFrame() if has_memory(model) else rates_table(model, dataset, h)
+    log = evened(dataset) if findings.even else dataset
+    remembers = has_memory(model)
+    rates = pd.DataFrame() if remembers else rates_table(model, log, h)
+    finer = pd.DataFrame() if remembers else finer_table(model, log)
     repair = best_repair(rates) if len(rates) else AS_IT_IS
     notes = tuple(str(dataset.attributes.get(REPORT, "")).splitlines())
-    return Examination(judge(findings), findings, rates, h, repair, notes)
+    return Examination(
+        judge(findings), findings, rates, finer, intervals_table(dataset), h, repair, dataset.spec.name, notes
+    )
 
 
 def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
+def _plain(table: pd.DataFrame) -> list[dict[str, object]]:
+    """Rows without NaN, which JSON has no word for."""
+    return [
+        {name: _number(value) if isinstance(value, float) else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]
+
+
 def _table(rates: pd.DataFrame) -> str:
+    shown = rates.drop(columns="refused")
     formats: Mapping[str, object] = {
-        name: "{:.2g}".format for name in rates.columns if name not in ("every", "n")
+        name: "{:.2g}".format for name in shown.columns if name not in ("every", "n")
     }  # fmt: skip
-    return rates.to_string(index=False, formatters=formats)
+    return shown.to_string(index=False, formatters=formats)

@@ -9,7 +9,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tdlib.doctor.measure import DEGREE, Findings
+from tdlib.doctor.ask import DEGREE, EVEN, OTHER_STEPS
+from tdlib.doctor.findings import Findings
 
 FEW_ROWS = 30
 OTHER_RATE = 0.02  # relative; between a label and the stamps
@@ -121,6 +122,7 @@ TRIALS = {  # kind of fault -> what mends it
     "wrap": ("wrapped",),
     "solver": ("euler",),
     "clock": ("shifted",),
+    "stamps": (EVEN,),
 }  # fmt: skip
 
 
@@ -206,6 +208,15 @@ def _interval(f: Findings) -> str | None:
     )
 
 
+def _bursts(f: Findings) -> str | None:
+    if _best(f) != EVEN:
+        return None
+    return (
+        f"rows come in bursts, {f.stamps.rate:.4g} Hz by their number and {f.stamps.bursts:.4g} Hz by most intervals; "
+        f"asked for one interval of {f.delta_t:.3g} s the error falls from {f.error:.2g} to {f.tried[EVEN]:.2g}"
+    )
+
+
 def _wrapped(f: Findings) -> str | None:
     return (
         f"told wrapped angles it errs by {f.tried['wrapped']:.2g}, not {f.error:.2g}" if _best(f) == "wrapped" else None
@@ -248,9 +259,12 @@ def _follows(f: Findings) -> bool:
 
 
 def _healthy_map(f: Findings) -> str | None:
-    if not _usable(f) or f.response >= MAP:
+    if not _usable(f) or f.response >= MAP or (math.isnan(f.response) and OTHER_STEPS not in f.refused):
         return None
-    return f"it errs by {f.error:.2g} of the change, and asked for half a step or two it answers the same"
+    said = f"it errs by {f.error:.2g} of the change"
+    if OTHER_STEPS in f.refused:
+        return f"{said}, and refuses {OTHER_STEPS}: {f.refused[OTHER_STEPS]}"
+    return f"{said}, and asked for {OTHER_STEPS} it answers the same"
 
 
 def _healthy_field(f: Findings) -> str | None:
@@ -260,7 +274,7 @@ def _healthy_field(f: Findings) -> str | None:
 
 
 def _misread(f: Findings) -> str | None:
-    if not _usable(f) or f.response < MAP or _follows(f):
+    if not _usable(f) or not f.response >= MAP or _follows(f):
         return None
     return (
         f"it errs by {f.error:.2g} here, but from half a step to two its change grows by {f.response:.2g} of itself, "
@@ -313,6 +327,13 @@ RULES = (
         _noise,
         "Over one row the sensors' noise is larger than the change.",
         "Make the log coarser (tdlib.data.decimate) until changes stand out, and judge or train there.",
+    ),
+    Rule(
+        "stamps in bursts",
+        _bursts,
+        "Rows are stamped when they were sent, some at a time, not when they were measured.",
+        "Take equal intervals over the span of rows (their number over the time), or record the sensor's own stamps.",
+        repair=EVEN,
     ),
     Rule(
         "other rate",

@@ -14,6 +14,7 @@ from tdlib.figures.calibration import draw_calibration
 from tdlib.figures.consistency import draw_consistency, draw_convergence
 from tdlib.figures.control import draw_control
 from tdlib.figures.data import draw_coverage, draw_returns
+from tdlib.figures.doctor import draw_finer, draw_log_rates, draw_trials, draw_verdict
 from tdlib.figures.excess_form import draw_excess_forms
 from tdlib.figures.failure import draw_predictors, draw_reliability
 from tdlib.figures.ground_truth import draw_plant_change, draw_zero_order_hold
@@ -33,6 +34,7 @@ from tdlib.figures.live import (
     live_rollout,
     live_states,
 )
+from tdlib.figures.log_clock import draw_stamps
 from tdlib.figures.memories import draw_known_rows, draw_memories, draw_treatments
 from tdlib.figures.paper import draw_figure1, draw_figure2, draw_figure3, draw_figure4, draw_figure5
 from tdlib.figures.physics import (
@@ -56,6 +58,11 @@ from tdlib.figures.videos import SavedVideo, save_rollout_video
 from tdlib.figures.whole_table import WholeTable, table_of_arms
 
 __all__ = [
+    "draw_stamps",
+    "draw_verdict",
+    "draw_trials",
+    "draw_log_rates",
+    "draw_finer",
     "Drawing",
     "SavedFigure",
     "SavedVideo",

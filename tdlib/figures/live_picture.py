@@ -18,6 +18,7 @@ HEIGHT = 3.0  # [in]
 FRAME = {"left": 0.17, "right": 0.97, "top": 0.86, "bottom": 0.18}  # fixed: to lay out takes longer than to draw
 SCREEN_DOTS = 110  # per inch, of a picture in JupyterLab
 SAID = {
+    "repair": ("", ""),
     "rate": ("at ", " Hz"),
     "sequence": ("sequence ", ""),  # column -> what stands before and after its value
     "env": ("", ""), "detail": ("", ""), "arm": ("", ""), "seed": ("seed ", ""), "start": ("start ", ""),

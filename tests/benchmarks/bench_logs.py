@@ -4,6 +4,9 @@
 
 Ours is everything from the file to a checked set: columns found, stamps turned into seconds, states and next states,
 the report. The row of memory is the most that was resident during one import, over what was before, per byte of file.
+
+The row of the doctor is the whole command, from starting Python to the page with its figures, on a log of five minutes
+at 100 Hz and a trained checkpoint.
 """
 
 import argparse
@@ -17,9 +20,13 @@ import harness
 import numpy as np
 import pandas as pd
 
-from tdlib.data.sources.csv import import_csv
+from tdlib.data import collect_random
+from tdlib.data.sources.csv import export_csv, import_csv
 
 ROWS, GOAL_SECONDS, GOAL_MEMORY = 1_000_000, 3.0, 4.0
+DOCTOR_SECONDS, DOCTOR_RATE, GOAL_DOCTOR = 300.0, 100, 30.0
+ROOT = Path(__file__).resolve().parents[2]
+CHECKPOINT = ROOT / "book/published/models/Pendulum_v1/jump/baseline_20hz/seed0"
 COLUMNS = ("qpos_0", "qpos_1", "qvel_0", "qvel_1", "ctrl_0", "ctrl_1")
 PEAK = """
 import sys
@@ -47,7 +54,7 @@ def rows(device: str = "cpu", quick: bool = False) -> list[harness.Row]:
             title, lambda: import_csv(path), lambda: pd.read_csv(path), count=count / 1e6, unit="ms / 10⁶ rows",
             peer_name=f"pandas.read_csv {pd.__version__}, which only parses", repeats=3 if quick else 5,
         )  # fmt: skip
-        return [seconds, _memory(path, count)]
+        return [seconds, _memory(path, count), _doctor(Path(folder), quick)]
 
 
 def write_log(path: Path, count: int) -> Path:
@@ -67,6 +74,20 @@ def _memory(path: Path, count: int) -> harness.Row:
     share = int(found.stdout) / os.path.getsize(path)
     title = f"memory of an import of {count:,} rows (goal {GOAL_MEMORY:g})"
     return harness.Row(title, share, None, "bytes / byte of file", None, None, 1, "cpu", goal=GOAL_MEMORY)
+
+
+def _doctor(folder: Path, quick: bool) -> harness.Row:
+    """Seconds of one examination with its page; nothing is trained."""
+    rows = int(DOCTOR_SECONDS * DOCTOR_RATE) // (20 if quick else 1)
+    log = export_csv(collect_random("Pendulum-v1", DOCTOR_RATE, 0, rows), folder / "doctor")
+    command = [sys.executable, "-m", "tdlib.doctor", str(CHECKPOINT), str(log), "--out", str(folder / "answer")]
+
+    def examined() -> None:
+        found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert found.returncode in (0, 1), found.stderr
+
+    title = f"doctor on {rows:,} rows at {DOCTOR_RATE} Hz, with its page (goal {GOAL_DOCTOR:g} s)"
+    return harness.compare(title, examined, count=1e3, unit="s", repeats=3)
 
 
 def main() -> None:
