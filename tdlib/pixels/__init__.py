@@ -4,6 +4,7 @@ A system says what a camera sees of it (`tdlib.systems.pictures.Picture`); nothi
 """
 
 from tdlib.pixels.environments import VisualEnvironment
+from tdlib.pixels.films import set_frames, system_frames, write_gif, write_grid
 from tdlib.pixels.options import BACKGROUND, BALL_COLORS, QUALITIES, USUAL, RenderOptions, picture_of
 from tdlib.pixels.renderer import body_places, render_state, render_states
 from tdlib.pixels.windows import PixelBatch, PixelWindows
@@ -21,4 +22,8 @@ __all__ = [
     "picture_of",
     "render_state",
     "render_states",
+    "set_frames",
+    "system_frames",
+    "write_gif",
+    "write_grid",
 ]
