@@ -20,6 +20,7 @@ from tdlib.envs.physics import (
 from tdlib.systems import SYSTEMS, IntervalOutcome, System, get_system
 
 ENVIRONMENTS: dict[str, str] = {}
+OTHERS = {"pendulum_dmcontrol": "tdlib.pixels.dmcontrol:make_dmcontrol_pendulum"}  # physics of optional packages
 
 __all__ = [
     "ENVIRONMENTS",
@@ -54,9 +55,10 @@ def make_environment(name: str, control_frequency: float, **options: object) -> 
     Raises:
         ValueError: If the name is unknown or the rate is not a positive number.
     """
-    if name not in ENVIRONMENTS:
-        raise ValueError(f"environment must be one of {sorted(ENVIRONMENTS)}, got {name!r}")
-    return gymnasium.make(ENVIRONMENTS[name], control_frequency=control_frequency, **options)
+    known = {**ENVIRONMENTS, **{other: f"tdlib/{other}" for other in OTHERS}}
+    if name not in known:
+        raise ValueError(f"environment must be one of {sorted(known)}, got {name!r}")
+    return gymnasium.make(known[name], control_frequency=control_frequency, **options)
 
 
 def register_system(system: System) -> System:
@@ -84,3 +86,7 @@ def register_system(system: System) -> System:
 
 for _system in tuple(SYSTEMS.values()):
     register_system(_system)
+
+for _name, _entry_point in OTHERS.items():
+    if f"tdlib/{_name}" not in gymnasium.registry:
+        gymnasium.register(id=f"tdlib/{_name}", entry_point=_entry_point)
