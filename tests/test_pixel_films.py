@@ -1,8 +1,13 @@
 """Films and grids of frames, of systems and of stored sets, and the command that writes them."""
 
+import re
+import shlex
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image, ImageSequence
 
 from tdlib.data import collect_sequences, write_sequences
@@ -54,6 +59,21 @@ def test_the_command_shows_a_system_and_a_stored_set(tmp_path, monkeypatch, caps
     ):
         assert main(arguments) == 2
         assert words in capsys.readouterr().err
+
+
+def test_the_commands_of_the_seeds_write_their_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_sequences("oscillator", 10, 6, 0, tmp_path / "datasets" / "oscillator" / "first.h5")
+    table = yaml.safe_load((Path(__file__).resolve().parents[1] / "book" / "seed_map.yaml").read_text())
+    commands = {found for row in table for found in re.findall(r"`python -m tdlib.pixels ([^`]+)`", row["ours"])}
+    assert len(commands) >= 6
+    for command in commands:
+        before = set(tmp_path.iterdir())
+        assert main(shlex.split(command)) == 0, command
+        for path in tmp_path.glob("*.*"):
+            assert path.stat().st_size > 500
+            path.unlink()
+        assert set(tmp_path.iterdir()) == before
 
 
 def test_recorded_frames_of_a_set_are_shown_as_they_are():
