@@ -9,7 +9,8 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from tdlib.envs import make_environment
-from tdlib.pixels.dmcontrol import DAMPING, DISTANCE, GRAVITY, INERTIA, MASS, TORQUES
+from tdlib.pixels import PixelWindows, RenderOptions, record_frames
+from tdlib.pixels.dmcontrol import DAMPING, DISTANCE, GRAVITY, INERTIA, MASS, SPEC, TORQUES
 
 NAME = "pendulum_dmcontrol"
 HERE = importlib.util.find_spec("dm_control") is not None
@@ -76,3 +77,5 @@ def test_its_pictures_move_with_the_pendulum(painted):
     moved = [np.abs(frames[phi].astype(int) - frames[0.0]).sum() for phi in (0.5, -0.5)]
     assert min(moved) > 500
     check_env(painted.unwrapped)
+    dataset = record_frames(painted, SPEC, 2, 6)
+    assert PixelWindows(dataset, num_steps=3, options=RenderOptions(img_size=32), recorded=True)[0]["frames"].any()

@@ -9,7 +9,8 @@ from torch.utils.data import DataLoader
 
 from tdlib.data import DatasetError, collect_sequences, save_dataset, split_episodes
 from tdlib.data.schema import TransitionDataset
-from tdlib.pixels import PixelWindows, RenderOptions, body_places, render_states
+from tdlib.envs import make_environment
+from tdlib.pixels import PixelWindows, RenderOptions, body_places, painted_frames, record_frames, render_states
 from tdlib.systems import SYSTEMS
 
 SMALL = RenderOptions(img_size=16, render_quality="low")
@@ -60,7 +61,7 @@ def test_frames_states_and_actions_of_a_counting_video_are_aligned(encoder_frame
 
 def step_error(windows, found):
     """How far each state of windows is from the flow out of the one before."""
-    dataset, rows = windows.dataset, windows._starts
+    dataset, rows = windows.dataset, windows._order.rows[windows._starts]
     drawn = None if dataset.parameters is None else torch.from_numpy(dataset.row_parameters[rows])[:, None]
     drawn = None if drawn is None else drawn.expand(-1, found.actions.shape[1], -1)
     moved = SYSTEMS[dataset.spec.name].flow(found.states[:, :-1], found.actions, found.delta_t, drawn)
@@ -91,7 +92,7 @@ def test_frames_are_painted_of_the_states_beside_them(swings):
 
 
 def test_frames_are_painted_once_if_they_fit(swings, monkeypatch):
-    from tdlib.pixels import windows as module
+    from tdlib.pixels import frames as module
 
     painted = []
     paint = module.render_states
@@ -163,6 +164,7 @@ def test_a_stored_set_and_its_splits_have_windows(swings, tmp_path):
         ({}, {"encoder_frames": 0}, "encoder_frames must be a whole number >= 1, got 0"),
         ({}, {"num_steps": 2.0}, "num_steps must be a whole number >= 1, got 2.0"),
         ({}, {"noise": -0.1}, "noise must be finite and >= 0, got -0.1"),
+        ({}, {"noise": (0.0, 0.1), "recorded": True}, "noise must be 0 for recorded frames"),
         ({"kind": "branched"}, {}, "must be of kind 'episodes' to have windows, got 'branched'"),
         ({"spec": replace(SYSTEMS["pendulum"].spec, name="an_arm")}, {}, "recorded frames or be of a known system"),
         ({"spec": replace(SYSTEMS["pendulum"].spec, name="Pendulum-v1")}, {}, "system must be one with a picture"),
@@ -176,3 +178,37 @@ def test_a_stored_set_and_its_splits_have_windows(swings, tmp_path):
 def test_sets_without_windows_are_refused_by_name_rule_and_value(swings, change, options, message):
     with pytest.raises(ValueError, match=message):
         PixelWindows(replace(swings, **change), **options)
+
+
+def test_frames_for_training_go_with_the_transitions(swings):
+    """In the order of `transitions`: rows that were cut short have none."""
+    short = swings.delta_t.copy()
+    short[[11, 40]] *= 0.5
+    dataset = replace(swings, delta_t=short)
+    pixels, first = painted_frames(dataset, SMALL)
+    rows, drawn = dataset.transitions(), torch.from_numpy(dataset.row_parameters[dataset.full_length])
+    assert len(first) == len(rows) == 70 and pixels.dtype == torch.uint8
+    assert torch.equal(pixels[first], render_states("pendulum", rows.state, SMALL, drawn))
+    assert (pixels[first + 1].int() - render_states("pendulum", rows.next_state, SMALL, drawn).int()).abs().max() <= 1
+    assert len(pixels) == 70 + 6 + 1  # one at the end of each episode, and one before the interval cut short inside
+    with pytest.raises(DatasetError, match="must be of kind 'episodes' to have frames"):
+        painted_frames(replace(swings, kind="branched"))
+
+
+def test_what_an_environment_shows_is_recorded_beside_its_states(tmp_path):
+    """A visual environment of ours paints as the renderer does, so that recording it must give the painted frames."""
+    system = SYSTEMS["pendulum"]
+    env = make_environment("pendulum_visual", 10, img_size=16, render_quality="low")
+    dataset = record_frames(env, system.spec, 3, 7, seed=1)
+    path = save_dataset(dataset, tmp_path / "recorded.h5")
+    windows = PixelWindows.from_file(path, num_steps=3, options=SMALL, recorded=True, dtype=torch.float64)
+    assert len(windows) == 3 * (7 - 5 + 1)
+    found = windows.batch(range(len(windows)))
+    assert torch.equal(found.frames, render_states(system, found.states, SMALL)) and step_error(windows, found) < 1e-9
+    again = record_frames(env, system.spec, 3, 7, seed=1)
+    assert np.array_equal(again.extras["frames"], dataset.extras["frames"])
+    assert not np.array_equal(record_frames(env, system.spec, 3, 7, seed=2).action, dataset.action)
+    with pytest.raises(DatasetError, match=r"env must show pixels \(H, W, C\) uint8"):
+        record_frames(make_environment("pendulum", 10), system.spec, 1, 5)
+    with pytest.raises(ValueError, match="num_steps must be at least 1, got 0"):
+        record_frames(env, system.spec, 1, 0)

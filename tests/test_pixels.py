@@ -205,3 +205,23 @@ def test_a_visual_environment_can_show_the_state_and_paint_beside_it():
     ):
         with pytest.raises(ValueError, match=message):
             gymnasium.make("tdlib/pendulum_visual", **words)
+
+
+def test_a_stranger_s_system_with_a_picture_has_an_environment_and_windows():
+    import dataclasses
+
+    from tdlib.data import collect_sequences
+    from tdlib.envs import make_environment, register_system
+    from tdlib.pixels import PixelWindows
+    from tdlib.systems.pictures import Picture
+
+    picture = Picture(lambda x, p, m: (x[0], 0.0, 0.0, x[1]), radii=lambda p: (0.2, 0.4), half_width=3.0)
+    views = dataclasses.replace(OSCILLATOR.views, picture=picture)
+    spec = dataclasses.replace(OSCILLATOR.spec, name="crossing")
+    register_system(dataclasses.replace(OSCILLATOR, spec=spec, views=views))
+    env = make_environment("crossing_visual", 10, img_size=24)
+    assert env.reset(seed=0)[0].shape == (24, 24, 3)
+    windows = PixelWindows(collect_sequences("crossing", 2, 9, 0), num_steps=5, options=RenderOptions(img_size=24))
+    assert windows.batch([0, 3]).frames.shape == (2, 7, 3, 24, 24)
+    with pytest.raises(ValueError, match="half_width must be positive and finite"):
+        dataclasses.replace(picture, half_width=0.0)

@@ -14,12 +14,28 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from tdlib.core.specs import EnvironmentSpec
 from tdlib.envs.frequency_wrapper import FixedFrequencyWrapper
 from tdlib.pixels.options import RenderOptions
 
 TORQUES = (-1.0, 0.0, 1.0)  # [N m]
 INERTIA, MASS, DISTANCE, GRAVITY, DAMPING = 0.251, 1.0, 0.5, 9.81, 0.1
 MODES = ("pixels", "state")
+
+SPEC = EnvironmentSpec(
+    name="pendulum_dmcontrol",
+    state_names=("theta", "omega"),
+    state_units=("rad", "rad/s"),
+    angle_dims=(0,),
+    position_dims=(0,),
+    velocity_dims=(1,),
+    input_names=("torque",),
+    input_units=("N m",),
+    input_low=(-1.0,),
+    input_high=(1.0,),
+    action_table=tuple((torque,) for torque in TORQUES),
+    reward_delta_t=0.02,
+)
 
 
 class DmControlPendulum(gymnasium.Env):
@@ -43,6 +59,8 @@ class DmControlPendulum(gymnasium.Env):
     def __init__(self, options: RenderOptions, *, observation_mode: str = "pixels", render_mode: str | None = None):
         if observation_mode not in MODES:
             raise ValueError(f"observation_mode must be one of {list(MODES)}, got {observation_mode!r}")
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ValueError(f"render_mode must be None or one of {self.metadata['render_modes']}, got {render_mode!r}")
         self.physics = _physics()
         self.dt = float(self.physics.timestep())
         self.options, self.observation_mode, self.render_mode = options, observation_mode, render_mode

@@ -13,9 +13,10 @@ from torch.nn import functional
 from tdlib.core.files import atomic_path
 from tdlib.data.schema import DatasetError, TransitionDataset
 from tdlib.data.sources.sequences import collect_sequences
+from tdlib.pixels.frames import FRAMES
 from tdlib.pixels.options import USUAL, RenderOptions, picture_of
 from tdlib.pixels.renderer import LEVELS
-from tdlib.pixels.windows import FRAMES, PixelWindows
+from tdlib.pixels.windows import PixelWindows
 from tdlib.systems import System, get_system
 
 GAP = 2  # pixels between the stills of a grid

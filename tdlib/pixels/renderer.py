@@ -27,6 +27,7 @@ CHUNK = 256  # frames whose patches are worked on at once: so many fit into a co
 LEVELS = 255
 
 
+@torch.no_grad()
 def render_states(
     system: System | str,
     states: Tensor,
@@ -109,7 +110,13 @@ def _add_body(
 ) -> None:
     """Add one body's light to each frame in place: (n, 3, H W), (n, 2) pixels, (n,) pixels, (3,) levels.
 
-    What is `behind` it is read from the canvas where it is not said to be one color, (3, 1) levels.
+    Args:
+        canvas: Changed.
+        center: Of the body, from the left and upper edge.
+        radius: Of the body.
+        light: What it adds at its center.
+        behind: (3, 1) color of the whole canvas; None if it has others, which are then read from it.
+        options: Size and samples.
     """
     size, samples = options.img_size, options.samples
     reach = math.ceil(float(radius.max()) + 1 / samples) + BLUR_REACH

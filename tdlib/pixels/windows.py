@@ -17,15 +17,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from tdlib.core.time_grid import TOLERANCE
-from tdlib.data.noise import with_noise
 from tdlib.data.schema import DatasetError, TransitionDataset
 from tdlib.data.storage import load_dataset
-from tdlib.pixels.options import USUAL, RenderOptions, picture_of
-from tdlib.pixels.renderer import render_states
-from tdlib.systems import SYSTEMS
+from tdlib.pixels.frames import Painted, Recorded
+from tdlib.pixels.options import USUAL, RenderOptions
+from tdlib.pixels.order import frame_order, turns
 
-FRAMES = "frames"  # column of recorded frames, (N, H, W, C) levels at the start of every row
 CACHE_BYTES = 2**30
 
 
@@ -123,30 +120,23 @@ class PixelWindows(Dataset):
                 raise ValueError(f"{key} must be a whole number >= 1, got {value!r}")
         if dataset.kind != "episodes":
             raise DatasetError(f"{name}: must be of kind 'episodes' to have windows, got {dataset.kind!r}")
-        self.dataset, self.options, self.name, self.dtype = dataset, options, name, dtype
-        self.encoder_frames, self.num_steps = encoder_frames, num_steps
-        first, last = _runs(dataset)
-        self._recorded = self._checked_frames() if recorded else None
-        self._states = np.concatenate([dataset.state, dataset.next_state[np.maximum(last, 0)]])
-        self._painted_from = self._states if recorded else self._seen(noise, seed, last)
-        lengths = last - first + (1 if recorded else 2)  # frames of every run
+        if recorded and np.any(noise):
+            raise ValueError(f"noise must be 0 for recorded frames, which no state is painted for, got {noise}")
+        self.dataset, self.dtype, self.encoder_frames, self.num_steps = dataset, dtype, encoder_frames, num_steps
+        self._order = frame_order(dataset, with_ends=not recorded)
+        self._source: Recorded | Painted = (
+            Recorded(dataset, self._order, options, name)
+            if recorded
+            else Painted(dataset, self._order, options, noise, seed, cache_bytes, name)
+        )
         size = encoder_frames + num_steps
-        if lengths.max() < size:
+        if self._order.longest < size:
             raise DatasetError(
                 f"{name}: episodes must have {size} frames in a row (encoder_frames {encoder_frames} + num_steps "
-                f"{num_steps}), the longest has {max(0, lengths.max())}"
+                f"{num_steps}), the longest has {self._order.longest}"
             )
-        # frame k of run r is that at the start of row first[r] + k; the one after the last row is kept behind all rows
-        self._starts = np.concatenate(
-            [np.arange(a, a + n - size + 1, stride) for a, n in zip(first, lengths, strict=True)]
-        )
-        self._last_frame = np.zeros(len(dataset), dtype=np.int64)  # of a run's last row: the frame at its end
-        self._last_frame[last] = len(dataset) + np.arange(len(last))
-        self._turns = _turns(dataset)
-        self._parameters = None if recorded else self._frame_parameters(last)
-        self._keeps = not recorded and self._frame_bytes * len(self._states) <= cache_bytes
-        self._store = torch.empty((len(self._states), *self.frame_shape) if self._keeps else (0,), dtype=torch.uint8)
-        self._kept = torch.zeros(len(self._states), dtype=torch.bool)
+        self._starts = self._order.window_starts(size, stride)
+        self._states, self._turns = self._order.states(dataset.state, dataset.next_state), turns(dataset)
 
     @classmethod
     def from_file(cls, path: str | Path, **options: Any) -> "PixelWindows":
@@ -160,10 +150,7 @@ class PixelWindows(Dataset):
     @property
     def frame_shape(self) -> tuple[int, int, int]:
         """Channels, height and width of a frame."""
-        if self._recorded is not None:
-            height, width, channels = self._recorded.shape[1:]
-            return channels, height, width
-        return self.options.channels, self.options.img_size, self.options.img_size
+        return self._source.shape
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -177,105 +164,14 @@ class PixelWindows(Dataset):
     def batch(self, indices: Sequence[int] | Tensor) -> PixelBatch:
         """Return some windows at once: (B,) numbers of windows."""
         starts = self._starts[np.asarray(indices, dtype=np.int64)]
-        rows = starts[:, None] + np.arange(self.encoder_frames + self.num_steps - 1)  # (B, K + T − 1)
-        ends = self._last_frame[rows[:, -1]]
-        places = np.concatenate([rows, np.where(ends > 0, ends, rows[:, -1] + 1)[:, None]], axis=1)
-        states, angles = self._states[places], list(self.dataset.spec.angle_dims)
-        turns = np.concatenate([self._turns[rows], self._turns_at_end(rows[:, -1], ends)[:, None]], axis=1)
-        states[..., angles] += 2 * np.pi * (turns - turns[:, :1])
+        places = starts[:, None] + np.arange(self.encoder_frames + self.num_steps)  # (B, K + T)
+        rows, angles = self._order.rows[places], list(self.dataset.spec.angle_dims)
+        states = self._states[places]
+        states[..., angles] += 2 * np.pi * (self._turns[rows] - self._turns[rows[:, :1]])
         return PixelBatch(
-            self.frames(places),
+            self._source.frames(places),
             torch.from_numpy(states).to(self.dtype),
-            torch.from_numpy(self.dataset.action[rows]).to(self.dtype),
-            torch.from_numpy(self.dataset.delta_t[rows]).to(self.dtype),
+            torch.from_numpy(self.dataset.action[rows[:, :-1]]).to(self.dtype),
+            torch.from_numpy(self.dataset.delta_t[rows[:, :-1]]).to(self.dtype),
             self.encoder_frames,
         )
-
-    def frames(self, places: np.ndarray) -> Tensor:
-        """Return frames by number, painting those that are not kept yet: (...) -> (..., C, H, W) levels.
-
-        Frames 0 .. N − 1 are those at the starts of rows; behind them follow those at the ends of runs.
-        """
-        if self._recorded is not None:
-            return torch.from_numpy(np.moveaxis(self._recorded[places], -1, -3).copy())
-        if not self._keeps:
-            return self._paint(places)
-        missing = torch.from_numpy(np.unique(places))
-        missing = missing[~self._kept[missing]]
-        if len(missing):
-            self._store[missing] = self._paint(missing.numpy())
-            self._kept[missing] = True
-        return self._store[torch.from_numpy(places)]
-
-    def _paint(self, places: np.ndarray) -> Tensor:
-        drawn = None if self._parameters is None else torch.from_numpy(self._parameters[places])
-        states = torch.from_numpy(self._painted_from[places])
-        return render_states(SYSTEMS[self.dataset.spec.name], states, self.options, drawn)
-
-    def _turns_at_end(self, rows: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        """Whole turns of the last frame's angles: those of its own row, or of the run's last row, which goes on."""
-        return self._turns[np.where(ends > 0, rows, np.minimum(rows + 1, len(self._turns) - 1))]
-
-    def _seen(self, noise: float | Sequence[float], seed: int, last: np.ndarray) -> np.ndarray:
-        """States as a sensor with errors sees them, (frames, D)."""
-        spec = self.dataset.spec
-        if spec.name not in SYSTEMS:
-            rule = "must have recorded frames or be of a known system to be seen"
-            raise DatasetError(f"{self.name}: {rule}, got {spec.name!r}")
-        picture_of(SYSTEMS[spec.name])
-        scale = np.broadcast_to(np.asarray(noise, dtype=np.float64), (spec.state_dim,))
-        if not (np.isfinite(scale) & (scale >= 0)).all():
-            raise ValueError(f"noise must be finite and >= 0, got {noise}")
-        if not scale.any():
-            return self._states
-        noisy = with_noise(self.dataset, 1.0, scale, seed=seed)
-        return np.concatenate([noisy.state, noisy.next_state[last]])
-
-    def _frame_parameters(self, last: np.ndarray) -> np.ndarray | None:
-        drawn = self.dataset.row_parameters
-        return None if drawn is None else np.concatenate([drawn, drawn[last]])
-
-    def _checked_frames(self) -> np.ndarray:
-        """Recorded frames, if there are any of the wanted size.
-
-        Raises:
-            DatasetError: If not.
-        """
-        if FRAMES not in self.dataset.extras:
-            columns = list(self.dataset.extras)
-            raise DatasetError(f"{self.name}: must hold recorded frames in a column {FRAMES!r}, got columns {columns}")
-        found = self.dataset.extras[FRAMES]
-        size = self.options.img_size
-        wanted = (len(self.dataset), size, size, self.options.channels)
-        if found.shape != wanted or found.dtype != np.uint8:
-            rule = f"{FRAMES} must be levels (uint8) of shape {wanted}"
-            raise DatasetError(f"{self.name}: {rule}, got {found.dtype} of shape {found.shape}")
-        return found
-
-    @property
-    def _frame_bytes(self) -> int:
-        return int(np.prod(self.frame_shape))
-
-
-def _runs(dataset: TransitionDataset) -> tuple[np.ndarray, np.ndarray]:
-    """First and last row of every run of whole intervals that follow each other within an episode, (R,) each."""
-    whole, ends = dataset.full_length, dataset.t + dataset.delta_t
-    begins = np.zeros(len(dataset) + 1, dtype=bool)
-    begins[dataset.episode_offsets] = True
-    begins[1:-1] |= np.abs(dataset.t[1:] - ends[:-1]) > TOLERANCE * np.maximum(1.0, ends[:-1])
-    begins[:-1] |= ~whole  # a row that was cut short belongs to no run
-    begins[1:] |= ~whole
-    edges = np.flatnonzero(begins)
-    first, last = edges[:-1], edges[1:] - 1
-    kept = whole[first]
-    if not kept.any():
-        return np.zeros(1, dtype=np.int64), np.full(1, -2)  # a run without a frame, too short for any window
-    return first[kept], last[kept]
-
-
-def _turns(dataset: TransitionDataset) -> np.ndarray:
-    """Whole turns by which angles were wrapped since the first row, (N, angles)."""
-    angles = list(dataset.spec.angle_dims)
-    turned = np.zeros((len(dataset), len(angles)))
-    turned[1:] = np.round((dataset.next_state[:-1, angles] - dataset.state[1:, angles]) / (2 * np.pi))
-    return turned.cumsum(axis=0)
