@@ -72,3 +72,13 @@ def test_every_benchmark_finds_what_it_imports(name):
         cwd=Path(__file__).parent / "benchmarks", capture_output=True, text=True,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-2000:]
+
+
+def test_frames_are_timed_against_a_loop_that_paints_the_same(monkeypatch):
+    import bench_pixels
+
+    monkeypatch.setattr(bench_pixels, "FRAMES", 256)
+    monkeypatch.setattr(bench_pixels, "LOOPED", 4)
+    found = bench_pixels.rows(quick=True)
+    assert len(found) == len(bench_pixels.SUBJECTS) and all(row.unit == "frames / s" for row in found)
+    assert all(row.ratio > 3 for row in found)  # measured: some twenty and more

@@ -28,7 +28,8 @@ def random_pairs(system, count, generator):
     high = torch.tensor(system.reset_high, dtype=torch.float64) * 3
     state = low + (high - low) * torch.rand(count, len(low), generator=generator, dtype=torch.float64)
     unit = torch.rand(count, 1, generator=generator, dtype=torch.float64)
-    action = unit.round() if system.spec.discrete else system.spec.input_low[0] * (1 - 2 * unit)
+    last = (system.spec.num_actions or 2) - 1  # some systems have one action: none
+    action = unit.round().clamp(max=last) if system.spec.discrete else system.spec.input_low[0] * (1 - 2 * unit)
     return state, action
 
 

@@ -55,7 +55,7 @@ def test_every_system_with_an_energy_says_what_it_loses():
     assert all(system.lossless is not None for system in SYSTEMS.values() if system.energy is not None)
     ours = {name: system for name, system in SYSTEMS.items() if system.equation.__module__.startswith("tdlib.")}
     loses = {name for name, system in ours.items() if system.lossless}
-    assert loses == {"oscillator", "pendulum", "double_cart_pole", "bouncing_ball"}
+    assert loses == {"oscillator", "pendulum", "double_cart_pole", "bouncing_ball", "hgn_spring"}
     with pytest.raises(ValueError, match=r"lossless of oscillator must name some of parameters .*'drag'"):
         dataclasses.replace(SYSTEMS["oscillator"], lossless={"drag": 0.0})
     unsaid = dataclasses.replace(SYSTEMS["oscillator"], lossless=None)
@@ -79,7 +79,7 @@ def test_without_losses_and_input_energy_stays_and_time_turns_round(name, genera
     state, _, _ = draw(system, 100, generator)
     rest = idle(system, 100)
     moved = system.flow(state, rest, 0.1)
-    assert (moved - state).abs().max() > 0.1
+    assert (moved - state).abs().max() > 0.05
     assert (system.total_energy(moved) - system.total_energy(state)).abs().max() < 1e-5
     if system.contact is not None:
         return  # back in time there are no impacts

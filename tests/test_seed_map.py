@@ -5,6 +5,7 @@ import importlib
 import re
 import shlex
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ PINS = {
     for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     if "==" in line
 }
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 NAMESPACES = ("models", "systems", "envs", "data", "training", "planning", "evaluation")
 FILE = re.compile(r"[\w.-]+\.(?:md|txt|yml|yaml|toml)|\.gitignore")
 
@@ -93,6 +95,9 @@ def problem_of(token: str) -> str | None:
         return None if python_name_exists(token.split()[2]) else "no such module"
     if token.startswith("pip install -r "):
         return None if (ROOT / token.split()[3]).is_file() else "no such file"
+    if token.startswith("pip install -e "):
+        (extra,) = re.findall(r"\[(\w+)\]", token)
+        return None if extra in PROJECT["optional-dependencies"] else "no such extra"
     if token.startswith("runs/<preset>/"):
         return None
     if token.startswith("tdlib."):
@@ -189,7 +194,9 @@ def test_a_wrong_row_is_refused(tmp_path, change, words):
 @pytest.mark.parametrize(
     "token",
     ["tdlib.models.NoSuchModel", "notebooks/99_none.py", "training.no_such_key", "papermill notebooks/01.ipynb o.ipynb",
-     "make nothing", "-p no_parameter 1", '-y "{no_parameter: 1}"', "python -m tdlib.none x", "no-such-package"],
+     "make nothing", 'pip install -e ".[nothing]"',
+     "-p no_parameter 1", '-y "{no_parameter: 1}"', "python -m tdlib.none x",
+     "no-such-package"],
 )  # fmt: skip
 def test_a_false_claim_is_found(token):
     assert problem_of(token)

@@ -7,6 +7,7 @@ LAYERS = (
     "models",
     "speed",
     "data",
+    "pixels",
     "training",
     "planning",
     "evaluation",

@@ -22,6 +22,7 @@ GROUPS = {
     "training": "Training",
     "planning": "Planning",
     "truth": "Truth",
+    "pixels": "Frames",
     "mpc": "Control with a memory",
     "collection": "Collection",
     "evaluation": "Evaluation",

@@ -5,8 +5,12 @@ A system of one's own is made known by `tdlib.envs.register_system`.
 
 from tdlib.systems.bouncing_ball import BOUNCING_BALL
 from tdlib.systems.cartpole import CARTPOLE, CARTPOLE_CONTINUOUS
+from tdlib.systems.chaotic_pendulum import CHAOTIC_PENDULUM
 from tdlib.systems.double_cart_pole import DOUBLE_CART_POLE
 from tdlib.systems.hanging_pendulum import HANGING_PENDULUM
+from tdlib.systems.hgn_gravity import HGN_THREE_BODY, HGN_TWO_BODY
+from tdlib.systems.hgn_pendulum import HGN_PENDULUM
+from tdlib.systems.hgn_spring import HGN_SPRING
 from tdlib.systems.oscillator import OSCILLATOR
 from tdlib.systems.pendulum import PENDULUM
 from tdlib.systems.spaceship import SPACESHIP
@@ -25,6 +29,11 @@ SYSTEMS: dict[str, System] = {
         THREE_BODY,
         DOUBLE_CART_POLE,
         BOUNCING_BALL,
+        HGN_PENDULUM,
+        HGN_SPRING,
+        HGN_TWO_BODY,
+        HGN_THREE_BODY,
+        CHAOTIC_PENDULUM,
     )
 }
 

@@ -8,6 +8,7 @@ import math
 
 from tdlib.core.namespace import Namespace
 from tdlib.core.specs import EnvironmentSpec
+from tdlib.systems.pictures import Picture
 from tdlib.systems.sketch import FirstView, Sketch
 from tdlib.systems.system import System
 from tdlib.systems.task import Collection, Components, Number, Parameters, RandomInputs, Task, Views
@@ -80,6 +81,13 @@ HANGING_PENDULUM = System(
             windows={0: ((-math.pi, math.pi), (-7.5, 7.5))},
             least_margins=(0.3, 1.0),
             least_energy=2.0,
+        ),
+        picture=Picture(
+            lambda x, p, m: (p.length * m.sin(x[0]), -p.length * m.cos(x[0])),
+            radii=lambda p: (0.35,),
+            half_width=2.5,
+            founded_radii=lambda p: (p.mass,),
+            founded_half_width=2.0,
         ),
     ),
 )

@@ -8,6 +8,7 @@ The equation is linear, so its flow under a held force is known: truth has no st
 
 from tdlib.core.namespace import Namespace
 from tdlib.core.specs import EnvironmentSpec
+from tdlib.systems.pictures import Picture
 from tdlib.systems.sketch import FirstView, Sketch
 from tdlib.systems.system import System
 from tdlib.systems.task import Collection, Components, Number, Parameters, RandomInputs, Task, Views
@@ -94,6 +95,13 @@ OSCILLATOR = System(
             windows={0: ((-2.6, 2.6), (-5.0, 5.0))},
             least_margins=(0.3, 0.5),
             least_energy=0.5,
+        ),
+        picture=Picture(
+            lambda x, p, m: (0.0, -x[0]),  # a mass that hangs: x points down
+            radii=lambda p: (0.35,),
+            half_width=2.5,
+            founded_radii=lambda p: (p.mass,),
+            founded_half_width=2.0,
         ),
     ),
 )

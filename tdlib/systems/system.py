@@ -130,7 +130,7 @@ class System:
 
     def derivative(self, state: Tensor, inputs: Tensor, parameters: Tensor | None = None) -> Tensor:
         """Right-hand side f: (..., D), (..., m) physical, (..., P) -> (..., D)."""
-        found = self.equation(state.unbind(-1), inputs.unbind(-1), self._named(parameters), TORCH)
+        found = self.equation(state.unbind(-1), inputs.unbind(-1), self.named(parameters), TORCH)
         return _stacked(found, state)
 
     def reward_rate(self, state: Tensor, inputs: Tensor, parameters: Tensor | None = None) -> Tensor:
@@ -153,13 +153,13 @@ class System:
         """
         if self.task is None or self.task.terminal_cost is None:
             raise ValueError(f"system must declare a terminal cost, {self.spec.name} has none")
-        return _filled(self.task.terminal_cost(state.unbind(-1), self._named(parameters), TORCH), state)
+        return _filled(self.task.terminal_cost(state.unbind(-1), self.named(parameters), TORCH), state)
 
     def outside(self, state: Tensor, parameters: Tensor | None = None) -> Tensor:
         """Whether the episode has ended here: (..., D) -> (...) bool."""
         if self.task is None or self.task.outside is None:
             return torch.zeros_like(state[..., 0], dtype=torch.bool)
-        found = self.task.outside(state.unbind(-1), self._named(parameters), TORCH)
+        found = self.task.outside(state.unbind(-1), self.named(parameters), TORCH)
         return _filled(found, state).bool()
 
     def success(self, states: Tensor, times: Tensor) -> Tensor:
@@ -176,7 +176,7 @@ class System:
         """
         if self.energy is None:
             raise ValueError(f"system must declare an energy, {self.spec.name} has none")
-        return _filled(self.energy(state.unbind(-1), self._named(parameters), TORCH), state)
+        return _filled(self.energy(state.unbind(-1), self.named(parameters), TORCH), state)
 
     def input_power(self, state: Tensor, inputs: Tensor, parameters: Tensor | None = None) -> Tensor:
         """Rate [W] at which inputs and losses change the energy: (..., D), (..., m) -> (...).
@@ -196,14 +196,14 @@ class System:
         """
         if self.views.sketch is None:
             raise ValueError(f"system must have a sketch, {self.spec.name} has none")
-        points = self.views.sketch.points(state.unbind(-1), self._named(parameters), TORCH)
+        points = self.views.sketch.points(state.unbind(-1), self.named(parameters), TORCH)
         return _stacked([_filled(x, state) for x in points], state).unflatten(-1, (-1, 2))
 
     def observation(self, state: Tensor, parameters: Tensor | None = None) -> Tensor:
         """What the sensor sees: (..., D) -> (..., O); the state itself where the system says nothing else."""
         if self.observe is None:
             return state
-        return _stacked(self.observe(state.unbind(-1), self._named(parameters), TORCH), state)
+        return _stacked(self.observe(state.unbind(-1), self.named(parameters), TORCH), state)
 
     def state_of(self, observation: Tensor) -> Tensor:
         """Recover the state from what the sensor sees: (..., O) -> (..., D).
@@ -447,7 +447,7 @@ class System:
         """State after the event, where there is one and it happens: (..., D) -> (..., D)."""
         if self.event is None:
             return state
-        hit, after = self.event(state.unbind(-1), self._named(parameters), TORCH)
+        hit, after = self.event(state.unbind(-1), self.named(parameters), TORCH)
         return torch.where(hit.unsqueeze(-1), _stacked(after, state), state)
 
     def _substeps(
@@ -480,7 +480,7 @@ class System:
     def _step(self, state: Tensor, inputs: Tensor, h: Tensor, parameters: Tensor | None) -> Tensor:
         if self.exact_flow is not None:
             time = h[..., 0] if h.ndim else h
-            found = self.exact_flow(state.unbind(-1), inputs.unbind(-1), self._named(parameters), time, TORCH)
+            found = self.exact_flow(state.unbind(-1), inputs.unbind(-1), self.named(parameters), time, TORCH)
             return _stacked(found, state)
         step = solver_step(self.solver, self.spec.velocity_dims)
         return step(lambda s: self.derivative(s, inputs, parameters), state, h)
@@ -496,14 +496,14 @@ class System:
             low, high = state.new_tensor(self.state_limits).unbind(dim=-1)
             limited = ((state <= low) | (state >= high)).any(dim=-1)
         if self.event is not None:
-            limited = limited | self.event(self._clamped(state).unbind(-1), self._named(parameters), TORCH)[0]
+            limited = limited | self.event(self._clamped(state).unbind(-1), self.named(parameters), TORCH)[0]
         return limited
 
     def _touched(self, state: Tensor, inputs: Tensor, h: Tensor, parameters: Tensor | None) -> Tensor | bool:
         """Whether an exact flow meets an event within h seconds: (...) bool, or False where it has none."""
         if self.contact is None:
             return False
-        return self.contact(state.unbind(-1), inputs.unbind(-1), self._named(parameters), h, TORCH)
+        return self.contact(state.unbind(-1), inputs.unbind(-1), self.named(parameters), h, TORCH)
 
     def _clamped(self, state: Tensor) -> Tensor:
         if self.state_limits is None:
@@ -525,7 +525,12 @@ class System:
     def _nominal_rows(self, count: int) -> list[tuple[float, ...]]:
         return [tuple(self.parameters[name] for name in self.spec.parameter_names)] * count
 
-    def _named(self, parameters: Tensor | None) -> SimpleNamespace:
+    def named(self, parameters: Tensor | None) -> SimpleNamespace:
+        """Return all parameters by name: drawn ones (..., P) -> (...) each, the others nominal, as are all for None.
+
+        Raises:
+            ValueError: If there are not P of them.
+        """
         if parameters is None:
             return self._nominal
         names = self.spec.parameter_names
@@ -534,7 +539,7 @@ class System:
         return SimpleNamespace(**{**self.parameters, **dict(zip(names, parameters.unbind(-1), strict=True))})
 
     def _number(self, function: Callable, state: Tensor, inputs: Tensor, parameters: Tensor | None) -> Tensor:
-        found = function(state.unbind(-1), inputs.unbind(-1), self._named(parameters), TORCH)
+        found = function(state.unbind(-1), inputs.unbind(-1), self.named(parameters), TORCH)
         return _filled(found, state)
 
     def _required_task(self) -> Task:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tdlib.core.namespace import Namespace
+from tdlib.systems.pictures import Picture
 from tdlib.systems.scenes import Scene
 from tdlib.systems.sketch import FirstView, Sketch
 
@@ -240,6 +241,7 @@ class Views:
         film: (method, form, training rate) of the arm that a run films beside the truth; needs a scene.
         sketch: Points and rods of the moving picture on a page; without one a page shows plain rulers.
         first: Where the explorer begins; where resets do if None.
+        picture: What a camera sees; a system without one has no pixels.
         native_step: (x, u, p, h, m) one step of Gymnasium's own integrator of length h.
     """
 
@@ -252,4 +254,5 @@ class Views:
     film: tuple[str, str, str] | None = None
     sketch: Sketch | None = None
     first: FirstView | None = None
+    picture: Picture | None = None
     native_step: Callable[[Components, Components, Parameters, Number, Namespace], Components] | None = None

@@ -41,32 +41,37 @@ SPEC = EnvironmentSpec(
 )
 
 
+def masses_of(x: Components, p: Parameters) -> list[Number]:
+    """Mass of every body: `mass_1`, `mass_2`, ..."""
+    return [getattr(p, f"mass_{i}") for i in range(1, len(x) // 4 + 1)]
+
+
 def pairs(x: Components, p: Parameters, m: Namespace) -> dict[tuple[int, int], tuple[Number, Number, Number]]:
-    """Difference in x, in y, and softened distance of every pair i < j."""
-    found = {}
-    for i in range(BODIES):
-        for j in range(i + 1, BODIES):
+    """Difference in x, in y, and softened distance of every pair i < j, of any number of bodies."""
+    found, bodies = {}, len(x) // 4
+    for i in range(bodies):
+        for j in range(i + 1, bodies):
             dx, dy = x[2 * j] - x[2 * i], x[2 * j + 1] - x[2 * i + 1]
             found[i, j] = dx, dy, m.sqrt(dx**2 + dy**2 + p.softening**2)
     return found
 
 
 def equation(x: Components, u: Components, p: Parameters, m: Namespace) -> Components:
-    """Right-hand side: six velocities, six accelerations."""
-    masses = p.mass_1, p.mass_2, p.mass_3
-    pulls: list[list[Number]] = [[u[0]], [u[1]], [], [], [], []]
+    """Right-hand side of n bodies: 2n velocities, 2n accelerations."""
+    masses, coordinates = masses_of(x, p), len(x) // 2
+    pulls: list[list[Number]] = [[u[0]], [u[1]], *([] for _ in range(coordinates - 2))]
     for (i, j), (dx, dy, distance) in pairs(x, p, m).items():
         cube = p.gravity / (distance * distance * distance)
         for k, d in enumerate((dx * cube, dy * cube)):
             pulls[2 * i + k].append(masses[j] * d)
             pulls[2 * j + k].append(-masses[i] * d)
-    return (*x[6:], *(functools.reduce(operator.add, terms) for terms in pulls))
+    return (*x[coordinates:], *(functools.reduce(operator.add, terms) for terms in pulls))
 
 
 def energy(x: Components, p: Parameters, m: Namespace) -> Number:
     """Σ ½ m_i |v_i|² − Σ_{i<j} G m_i m_j / d_ij [J]."""
-    masses = p.mass_1, p.mass_2, p.mass_3
-    moving = sum(0.5 * masses[i] * (x[6 + 2 * i] ** 2 + x[7 + 2 * i] ** 2) for i in range(BODIES))
+    masses, at = masses_of(x, p), len(x) // 2
+    moving = sum(0.5 * mass * (x[at + 2 * i] ** 2 + x[at + 1 + 2 * i] ** 2) for i, mass in enumerate(masses))
     bound = sum(masses[i] * masses[j] / distance for (i, j), (_, _, distance) in pairs(x, p, m).items())
     return moving - p.gravity * bound
 

@@ -15,7 +15,8 @@ HERE = Path(__file__).resolve().parent
 # freed memory stays with the process, as in the grid: else the system's page faults are what is measured, on both sides
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "1000000000"}
 BENCHMARKS = (
-    "training", "planning", "mpc", "truth", "collection", "evaluation", "scaling", "mts3", "live", "browser", "logs",
+    "training", "planning", "mpc", "truth", "pixels", "collection", "evaluation", "scaling", "mts3", "live", "browser",
+    "logs",
 )  # fmt: skip
 ON_DEVICE = ("training", "scaling")  # the others run on the processor whatever the device
 

@@ -18,6 +18,7 @@ NOT_RUN_HERE = {  # command -> why it is not run, and what holds in its place
     "make setup": "the environment that runs this test was made by it",
     "pip install -r requirements.txt": "the same",
     "make lab": "a server; tests/browser starts it by this command",
+    'pip install -e ".[dmc]"': "few need it; tests/test_dmcontrol.py is for where it is installed",
 }
 ENTRIES = yaml.safe_load((ROOT / "book" / "seed_map.yaml").read_text(encoding="utf-8"))
 
@@ -30,6 +31,10 @@ NOT_RUN_HERE |= {  # they write where one works
     command: "tests/test_history_models.py runs it as it stands in a folder of its own"
     for command in commands()
     if "dynamics_model_training" in command
+} | {
+    command: "tests/test_pixel_films.py runs it as it stands in a folder of its own"
+    for command in commands()
+    if "tdlib.pixels" in command
 }
 
 
