@@ -79,6 +79,13 @@ def run_notebook(browser, watching, lab, name):
     address = f"{lab}/lab/workspaces/{Path(name).stem}/tree/{name}?token={TOKEN}"
     page = open_window(browser, watching, address, width=1400, server=lab)
     page.set_default_timeout(60_000)
+    asked = []  # what Lab asked in a window of its own, which takes every click until it is answered
+
+    def answer(dialog):
+        asked.append(dialog.inner_text())
+        dialog.locator(".jp-mod-accept").click()
+
+    page.add_locator_handler(page.locator("dialog.jp-Dialog").first, answer)
     page.wait_for_selector(".jp-Notebook .jp-CodeCell")
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", state="attached")
     page.locator(".jp-NotebookPanel .jp-CodeCell").first.click()
@@ -92,7 +99,7 @@ def run_notebook(browser, watching, lab, name):
             return page
         except TimeoutError:
             continue
-    pytest.fail("the kernel takes no cell")
+    pytest.fail(f"the kernel takes no cell; Lab asked {asked}")
 
 
 def slider_rate(page, live: str) -> float:
