@@ -1,7 +1,16 @@
 """Learned dynamics models: families by name, the contract they keep, and models derived without training."""
 
 from tdlib.core.context import Batch, Context, Prediction
-from tdlib.models.build import DISCRETE, FIELDS, MODELS, build_model, find_family, model_options, register_model
+from tdlib.models.build import (
+    DISCRETE,
+    FIELDS,
+    MODELS,
+    build_model,
+    find_family,
+    model_options,
+    models_reading,
+    register_model,
+)
 from tdlib.models.contract import DynamicsModel, Needs, ParameterGroup, describe
 from tdlib.models.derived import DERIVATIONS, NewtonIncrement, Persistence, RecurrentRollout, RescaledIncrement
 from tdlib.models.families.ensemble import Ensemble
@@ -58,5 +67,6 @@ __all__ = [
     "form_coefficients",
     "layer_widths",
     "model_options",
+    "models_reading",
     "register_model",
 ]
