@@ -51,14 +51,12 @@ class VisualComponents(DynamicsModel):
         chosen = self.options
         self.encoder: nn.Module
         self.decoder: nn.Module
-        self.state_transform: nn.Module = nn.Identity()
-        self.quantizer: Codebook | None = None
         if chosen.spatial:
             self.encoder, self.decoder = VisionEncoder(chosen), VisionDecoder(chosen)
-            self.state_transform = StateTransform(chosen)
         else:
             self.encoder, self.decoder = FlatEncoder(chosen, 1 if self.coded else 2), FlatDecoder(chosen)
-            self.quantizer = Codebook(chosen) if self.coded else None
+        self.state_transform = StateTransform(chosen) if chosen.spatial else nn.Identity()
+        self.quantizer = Codebook(chosen) if self.coded else None
         self.predictor = build_predictor(spec, chosen)
         if self.coded and chosen.rollout_steps < chosen.context_length:
             raise ValueError(

@@ -92,7 +92,7 @@ class PhasePredictor(FieldPredictor):
             name = "latent_channels" if options.spatial else "latent_dim"
             raise ValueError(f"{name} must be even for {options.predictor}, got {self.space.channels}")
         self.half = self.space.channels // 2
-        self.log_damping = nn.Parameter(torch.tensor(options.damping_init))
+        self.log_damping = nn.Parameter(torch.tensor([options.damping_init]))
 
     @abstractmethod
     def drift(self, position: Tensor, momentum: Tensor) -> Tensor:
@@ -146,7 +146,7 @@ class HamiltonianPredictor(PhasePredictor):
         self.port = self.space.pointwise(self.embedding_dim, self.half, bias=False) if self.embedding_dim else None
         self.prior = options.quadratic_prior
         if self.prior:
-            self.log_stiffness = nn.Parameter(torch.tensor(2 * math.log(2 * math.pi / options.period)))
+            self.log_stiffness = nn.Parameter(torch.tensor([2 * math.log(2 * math.pi / options.period)]))
 
     def drift(self, position: Tensor, momentum: Tensor) -> Tensor:
         found = self.kinetic.gradient(momentum)
