@@ -28,10 +28,19 @@ MODES = [(*case, mode) for case in CASES for mode in ("hgn", "detached") if case
 
 
 def tiny(predictor="spatial_jump", seed=0, **options):
-    """A small model in double precision, not in training."""
+    """A small model in double precision, not in training, whose batch statistics are those of some frames."""
     if predictor.startswith("latent"):
         options.setdefault("autoencoder", "flat_bvae")
-    return build_model("visual_world_model", SPEC, seed=seed, predictor=predictor, **(TINY | options)).double().eval()
+    model = build_model("visual_world_model", SPEC, seed=seed, predictor=predictor, **(TINY | options)).double().train()
+    layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    for layer in layers:
+        layer.momentum = 1.0
+    channels, side, _ = model.options.image_shape
+    with torch.no_grad():  # as it is, what an untrained encoder says hardly depends on what it sees
+        model.decode(model.encode(drawn(motions(4, 3)[0], side, channels).double() / 255))
+    for layer in layers:
+        layer.momentum = 0.1
+    return model.eval()
 
 
 def noise(*shape, seed=0):

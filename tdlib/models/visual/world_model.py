@@ -12,6 +12,8 @@ from tdlib.models.visual.components import IMAGE_DIMS, VisualComponents
 from tdlib.models.visual.objectives import Terms, terms_of
 from tdlib.models.visual.options import VisualOptions
 from tdlib.models.visual.predictor import Memory
+from tdlib.models.visual.predictors import PREDICTOR_REGISTRY
+from tdlib.models.visual.spaces import Spatial
 
 
 class VisualCarry(NamedTuple):
@@ -50,9 +52,7 @@ class VisualWorldModel(VisualComponents):
     label = "visual world model"
     look = ()
     shown = Shown(on_page=())
-    ARMS = tuple(
-        Arms("hgn", f"spatial_{name}", ("10",)) for name in ("jump", "lstm", "ode", "newtonian", "hamiltonian")
-    )
+    ARMS = tuple(Arms("hgn", name, ("10",)) for name, found in PREDICTOR_REGISTRY.items() if found.Space is Spatial)
 
     def __init__(self, spec: EnvironmentSpec, options: VisualOptions | None = None):
         super().__init__(spec, options)
