@@ -477,3 +477,13 @@ def test_a_set_holds_each_frame_once():
         dataclasses.replace(part.frames, pixels=part.frames.pixels.float())
     with pytest.raises(ValueError, match="first must be in 0 .. 13"):
         dataclasses.replace(part.frames, first=part.frames.first + 3)
+
+
+@pytest.mark.parametrize("predictor", PREDICTOR_REGISTRY)
+def test_systems_without_inputs_have_predictors_too(predictor):
+    none = dict.fromkeys(("input_names", "input_units", "input_low", "input_high"), ())
+    spec = dataclasses.replace(SPEC, action_table=None, **none)
+    autoencoder = "flat_bvae" if predictor.startswith("latent") else "spatial_bvae"
+    model = build_model("visual_world_model", spec, predictor=predictor, autoencoder=autoencoder, **TINY)
+    rolled = model.roll(torch.randn(2, *model.options.latent_shape), torch.zeros(2, 3, 0), 0.1)
+    assert rolled.states.shape == (2, 3, *model.options.latent_shape) and rolled.states.isfinite().all()
