@@ -1,16 +1,19 @@
 """Training visual world models by the one loop: they learn, what is frozen stays, parts are loaded, NaN stops it."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
 from discs import SYSTEM, clips
 from test_visual_models import MODES, TINY, window_batch
 
+from tdlib.core.context import Batch
 from tdlib.core.transitions import Frames
 from tdlib.models import build_model
+from tdlib.models.visual.latent_dynamics import latent_spec
 from tdlib.study.arms import build_arm, trained_arms
 from tdlib.training import Budget, Trial, fit, load_checkpoint, save_checkpoint
+from tdlib.training.latents import latent_set
 from tdlib.training.pretrained import load_parts, load_pretrained
 from tdlib.training.run import Learner, StackRun
 from tdlib.training.sampling import DataPool, Layout
@@ -228,3 +231,38 @@ def test_an_arm_names_the_predictor():
     assert len(forms) == 5 and model.options.predictor == "spatial_ode" and model.options.train_delta_t == 0.1
     assert ARM.folder == "hgn_spatial_jump_10hz"
     assert "visual_world_model" not in {arm.model for arm in trained_arms()}  # the study of states names it where meant
+
+
+# --- predictors on latents that were encoded once ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("predictor", ["spatial_hamiltonian", "latent_lstm"])
+def test_a_predictor_trained_on_cached_latents_is_that_of_the_visual_model(predictor):
+    """The same loss as in detached mode without noise, and the same predictions once its weights are put back."""
+    model = tiny(predictor, training_mode="detached", encoder_frames=2).eval()
+    latents, offsets = latent_set(model, *TRAIN)
+    assert offsets.tolist() == [0, 8, 16, 24, 32] and torch.equal(latents.action[:8], TRAIN[0].action[1:9])
+    assert torch.equal(latents.state[1:8], latents.next_state[:7])
+    spec = latent_spec(SPEC, model.options)
+    options = {field.name: getattr(model.options, field.name) for field in fields(model.options)}
+    alone = build_model("tdlib.models.visual.latent_dynamics:LatentDynamics", spec, seed=1, **options)
+    alone.predictor.load_state_dict(model.predictor.state_dict())
+    count = model.options.rollout_steps
+    windows = [torch.stack([x[i : i + count] for i in (0, 8)]) for x in latents.tensors()]
+    state, action, following, delta_t = windows
+    expected = alone.loss(Batch(state, action, following, delta_t), torch.tensor(1.0))
+    images = torch.stack([TRAIN[0].frames.pixels[i : i + count + 2] for i in (0, 10)]).float() / 255
+    steps = model.needs.window
+    acted = torch.stack([TRAIN[0].action[i : i + steps] for i in (0, 9)])
+    none = torch.zeros(2, steps, model.needs.noise)
+    batch = Batch(acted, acted, acted, torch.full((2, steps), 0.1), noise=none, images=images)
+    torch.testing.assert_close(model.terms(batch, torch.tensor(1.0))["prediction"], expected)
+    result = fit([Trial(ARM, 0, alone, [latents], [latents], [offsets], [offsets])],
+                 Budget(20, 1e-2, batch_size=32, num_validations=2))[0]  # fmt: skip
+    assert result.best_val_loss < 0.8 * result.curves["val_loss"].iloc[0]
+    found = load_parts(model, result.model.state_dict(), required=("predictor",))
+    assert found.parts == ("predictor",) and all(not name.startswith("predictor") for name in found.missing)
+    moved_on = alone.eval().predict_sequence(state[:, 0], action, delta_t)
+    shape = model.options.latent_shape
+    rolled = model.roll(state[:, 0].unflatten(-1, shape), action, delta_t).states
+    torch.testing.assert_close(rolled.flatten(2), moved_on)
