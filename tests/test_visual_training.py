@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import pytest
 import torch
 from discs import SYSTEM, clips
-from test_visual_models import MODES, TINY, window_batch
+from test_visual_models import MODES, TINY
 
 from tdlib.core.context import Batch
 from tdlib.core.transitions import Frames
@@ -17,7 +17,7 @@ from tdlib.training.latents import latent_set
 from tdlib.training.pretrained import load_parts, load_pretrained
 from tdlib.training.run import Learner, StackRun
 from tdlib.training.sampling import DataPool, Layout
-from tdlib.training.term_log import TermLog
+from tdlib.training.term_log import TermLog, held_out_windows
 from tdlib.training.unfinished import UnfinishedFit
 
 SPEC = SYSTEM.spec
@@ -160,9 +160,14 @@ def test_numbers_that_are_not_finite_stop_a_training_at_the_last_good_weights():
 
 def test_terms_are_logged_as_it_learns():
     model = tiny("spatial_jump", free_bits=0.1)
-    seen = []
-    log = TermLog(window_batch(model).map(lambda x: x.float()), then=lambda *given: seen.append(given[1]))
-    fit([trial(model)], budget(patience=99), validated=log)
+    one, seen = trial(model), []
+    windows = held_out_windows(one, 5)
+    assert windows.images.shape == (5, 6, 3, 16, 16) and windows.noise.shape == (5, 5, model.needs.noise)
+    shown = VAL[0].frames.pixels.float() / 255
+    assert all(any(torch.equal(window, shown[i : i + 6]) for i in range(15)) for window in windows.images)
+    assert torch.equal(windows.images, held_out_windows(one, 5).images)
+    log = TermLog(windows, then=lambda *given: seen.append(given[1]))
+    fit([one], budget(patience=99), validated=log)
     table = log.table
     assert table["step"].tolist() == seen == [0, 2, 4]
     assert (table["kl_counted"] >= 16 * 0.1).all() and (table["kl"] <= table["kl_counted"]).all()

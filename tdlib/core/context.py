@@ -36,7 +36,7 @@ class Context(Parts):
         mask: (..., C) whether the step exists; what a model remembers starts after the last False.
         observations: (..., C, O) what a sensor saw before each step.
         parameters: (..., P) parameters of the system, for models that may see them.
-        images: (..., C, 3, H, W) what a camera saw before each step, in [0, 1].
+        images: (..., C, 3, H, W) what a camera saw before each step, in [0, 1]; of a gray one (..., C, 1, H, W).
     """
 
     states: Tensor
@@ -71,7 +71,7 @@ class Prediction(Parts):
     Args:
         state: (..., D) mean; of a model that predicts images alone D is 0 here.
         variance: (..., D) of the state, where the model has one [unit²].
-        image: (..., 3, H, W) what a camera would see, in [0, 1].
+        image: (..., C, H, W) what a camera would see, in [0, 1].
         energy: (...) of the state.
     """
 

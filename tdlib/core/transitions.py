@@ -9,6 +9,13 @@ from torch import Tensor
 
 from tdlib.core.context import Parts
 
+BRIGHTEST = 255  # of a pixel
+
+
+def brightness(pixels: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Turn pixels, uint8 of any shape, into numbers in [0, 1]."""
+    return pixels.to(dtype) / BRIGHTEST
+
 
 @dataclass(frozen=True)
 class Frames:
@@ -93,7 +100,6 @@ class Transitions(Parts):
         columns = zip(*(p.tensors() for p in parts), strict=True)
         state, action, next_state, delta_t = (torch.cat(column) for column in columns)
         drawn = None if parts[0].parameters is None else torch.cat([p.parameters for p in parts])
-        frames = (
-            None if parts[0].frames is None else Frames.concatenate([p.frames for p in parts if p.frames is not None])
-        )
+        shown = [p.frames for p in parts if p.frames is not None]
+        frames = Frames.concatenate(shown) if len(shown) == len(parts) else None
         return Transitions(state, action, next_state, delta_t, drawn, frames)

@@ -3,11 +3,10 @@
 import torch
 from torch import Tensor
 
-from tdlib.core.transitions import Transitions
+from tdlib.core.transitions import Transitions, brightness
 from tdlib.models.visual import VisualWorldModel
 
 ROWS = 64  # frames per call of the encoder
-BRIGHTEST = 255
 
 
 def latent_set(
@@ -50,6 +49,6 @@ def _encoded(model: VisualWorldModel, pixels: Tensor, device: torch.device | str
     like, count = next(model.parameters()).dtype, model.options.encoder_frames
     found = []
     for begin in range(0, len(pixels) - count + 1, ROWS):
-        images = pixels[begin : begin + ROWS + count - 1].to(device, like) / BRIGHTEST
+        images = brightness(pixels[begin : begin + ROWS + count - 1].to(device), like)
         found.append(model.encode(images).cpu())
     return torch.cat(found)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tdlib.core.context import Batch
 from tdlib.core.specs import EnvironmentSpec
-from tdlib.core.transitions import Frames, Transitions
+from tdlib.core.transitions import Frames, Transitions, brightness
 from tdlib.models import Needs
 
 OBSERVATIONS, PARAMETERS = ("observation", "next_observation"), ("parameters",)
@@ -73,6 +74,11 @@ class Layout:
         parts = rows.split(list(self.sizes.values()), dim=1)
         named = {name: x.movedim(1, -1) for name, x in zip(self.sizes, parts, strict=True)}
         return named | {"delta_t": named["delta_t"].squeeze(-1)}
+
+    def batch(self, drawn: Drawn, unit: Tensor | None = None) -> Batch:
+        """Name what was drawn, every tensor with a leading K; pixels become numbers in [0, 1]."""
+        images = None if drawn.images is None else brightness(drawn.images, drawn.rows.dtype)
+        return Batch(**self.columns(drawn.rows), valid=drawn.valid, unit=unit, noise=drawn.noise, images=images)
 
     def drawn(self, tensors: Sequence[Tensor]) -> tuple[Drawn, Sequence[Tensor]]:
         """Make a batch of the first of some tensors; return the others too."""

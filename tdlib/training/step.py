@@ -11,7 +11,6 @@ from tdlib.speed.record import record
 from tdlib.speed.stacked_weights import StackedWeights, clip_rows
 from tdlib.training.sampling import Drawn, Layout
 
-BRIGHTEST = 255  # of a pixel
 WORTH_RECORDING = 100  # steps: fewer take less time than recording one
 
 Recordings = dict[tuple, Callable]  # programs of one fit; stacks of one shape share them
@@ -38,9 +37,8 @@ class StackedStep:
         self._captured: Captured | None = None
 
     def batch(self, drawn: Drawn, unit: Tensor | None) -> Batch:
-        """Name what was drawn, every tensor with a leading K; pixels become numbers in [0, 1]."""
-        images = None if drawn.images is None else drawn.images.to(drawn.rows.dtype) / BRIGHTEST
-        return Batch(**self._layout.columns(drawn.rows), valid=drawn.valid, unit=unit, noise=drawn.noise, images=images)
+        """Name what was drawn, every tensor with a leading K."""
+        return self._layout.batch(drawn, unit)
 
     def losses(self, drawn: Drawn, progress: Tensor, training: bool = True) -> Tensor:
         """Every model's loss with the present weights, (K,)."""

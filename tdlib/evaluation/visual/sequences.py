@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from tdlib.core.context import Context
+from tdlib.core.transitions import brightness
 from tdlib.systems import System
 
 Draw = Callable[[Tensor], Tensor]  # states (..., D) -> frames (..., C, H, W) uint8
 ROUNDING = 1e-6  # of an interval
-BRIGHTEST = 255
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class FrameSequences:
         if not 0 <= self.known < steps:
             raise ValueError(f"known must be in 0 .. {steps - 1}, so that a frame is left to predict, got {self.known}")
         if not self.images.is_floating_point():
-            raise ValueError(f"images must be numbers in [0, 1], got {self.images.dtype}; divide pixels by {BRIGHTEST}")
+            raise ValueError(f"images must be numbers in [0, 1], got {self.images.dtype}; see `brightness`")
 
     @property
     def start(self) -> Tensor:
@@ -140,5 +140,5 @@ def frame_sequences(
     states = [flow(state, actions[:, 0], first) if first > ROUNDING * hold else state]
     for t, interval in enumerate(steps.tolist()):
         states.append(flow(states[-1], inputs[:, t], interval))
-    images = draw(torch.stack(states, dim=1)).float() / BRIGHTEST
+    images = brightness(draw(torch.stack(states, dim=1)))
     return FrameSequences(images, inputs.float(), steps.float().expand(len(state), -1), known)
