@@ -5,13 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from readers import BY_STATES
 from test_physics import draw, idle
 
 from tdlib.core.context import Batch
 from tdlib.core.solvers import integrate
 from tdlib.core.transitions import Transitions
 from tdlib.data import SequenceDataset, collect_sequences
-from tdlib.models import FIELDS, MODELS, build_model
+from tdlib.models import FIELDS, build_model
 from tdlib.systems import SYSTEMS
 
 SIZES = {2: "oscillator", 4: "spaceship", 6: "double_cart_pole", 12: "three_body"}
@@ -33,7 +34,7 @@ def fitted(name, system, generator, count=60, **options):
 # --- the contract ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", BY_STATES)
 @pytest.mark.parametrize("size", SIZES)
 def test_every_family_keeps_the_contract_at_every_size(name, size, generator):
     system = SYSTEMS[SIZES[size]]

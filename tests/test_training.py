@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from readers import BY_STATES
 
 from tdlib.core.context import Batch
 from tdlib.core.facts import ARM_COLUMNS, LOG_FORMS, TRAIN_RATES
@@ -132,7 +133,7 @@ def test_the_arms_are_those_of_the_design():
     assert per_model == {"jump": 35, "lstm": 7, "gru": 11, "first_order_ode": 8, "newtonian": 13, "velocity": 8,
                          "port_hamiltonian": 8, "separable_hamiltonian": 11, "mass_matrix": 8,
                          "ensemble": 2, "acrkn": 7, "hip_rssm": 7, "mts3": 10, "gaussian_gru": 5, "gaussian_lstm": 5,
-                         "gaussian_transformer": 5}  # fmt: skip
+                         "gaussian_transformer": 5, "visual_world_model": 5}  # fmt: skip
     assert {arm.form for arm in trained_arms(["jump"])} == set(FORMS)
 
 
@@ -644,7 +645,7 @@ def test_data_that_do_not_fit_are_refused_before_training(case):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", BY_STATES)
 @pytest.mark.parametrize("env", ["Pendulum-v1", "CartPole-v1"])
 def test_a_checkpoint_predicts_the_same_bits(tmp_path, name, env, dtype):
     data = true_transitions(env, count=50)

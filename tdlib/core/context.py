@@ -36,6 +36,7 @@ class Context(Parts):
         mask: (..., C) whether the step exists; what a model remembers starts after the last False.
         observations: (..., C, O) what a sensor saw before each step.
         parameters: (..., P) parameters of the system, for models that may see them.
+        images: (..., C, 3, H, W) what a camera saw before each step, in [0, 1]; of a gray one (..., C, 1, H, W).
     """
 
     states: Tensor
@@ -44,10 +45,16 @@ class Context(Parts):
     mask: Tensor
     observations: Tensor | None = None
     parameters: Tensor | None = None
+    images: Tensor | None = None
 
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return (states, actions, delta_t, mask)."""
         return self.states, self.actions, self.delta_t, self.mask
+
+    @property
+    def known(self) -> Tensor:
+        """Which steps come after the last that does not exist: (..., C) bool."""
+        return self.mask.flip(-1).long().cumprod(dim=-1).flip(-1).bool()
 
     @staticmethod
     def empty(state: Tensor, action: Tensor) -> "Context":
@@ -62,9 +69,9 @@ class Prediction(Parts):
     """What a model predicts for the end of an interval, in physical units.
 
     Args:
-        state: (..., D) mean.
+        state: (..., D) mean; of a model that predicts images alone D is 0 here.
         variance: (..., D) of the state, where the model has one [unit²].
-        image: (..., C, H, W) what a camera would see.
+        image: (..., C, H, W) what a camera would see, in [0, 1].
         energy: (...) of the state.
     """
 
@@ -96,6 +103,8 @@ class Batch(Parts):
         observation: (..., O) what a sensor sees at the start.
         next_observation: (..., O) what it sees at the end.
         parameters: (..., P) parameters of the system.
+        images: (..., T + 1, 3, H, W) what a camera sees at the start of each step and at the last one's end, in [0, 1];
+            of single transitions (..., 2, 3, H, W).
     """
 
     state: Tensor
@@ -108,3 +117,4 @@ class Batch(Parts):
     observation: Tensor | None = None
     next_observation: Tensor | None = None
     parameters: Tensor | None = None
+    images: Tensor | None = None

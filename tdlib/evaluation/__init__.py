@@ -30,6 +30,12 @@ from tdlib.evaluation.sets.pairs import PairSet
 from tdlib.evaluation.sets.rollout_sets import RolloutSet
 from tdlib.evaluation.sets.test_sets import TestSet, build_pairs, build_test_set, flow_pairs
 from tdlib.evaluation.tables import KEY_COLUMNS, at_time, read_table, write_table
+from tdlib.evaluation.visual import (
+    FrameSequences,
+    compute_visual_metrics,
+    visual_dt_generalization_test,
+    visual_open_loop_rollout,
+)
 
 __all__ = [
     "FREQUENCY_PAIRS",
@@ -41,6 +47,7 @@ __all__ = [
     "Diagnosis",
     "EpisodeFile",
     "Episodes",
+    "FrameSequences",
     "Measure",
     "Oracle",
     "RATES",
@@ -57,6 +64,7 @@ __all__ = [
     "build_pairs",
     "build_test_set",
     "collect_planned",
+    "compute_visual_metrics",
     "consistency_error",
     "control_starts",
     "convergence_test",
@@ -87,5 +95,7 @@ __all__ = [
     "stored_rates",
     "stored_settings",
     "velocity_field",
+    "visual_dt_generalization_test",
+    "visual_open_loop_rollout",
     "write_table",
 ]

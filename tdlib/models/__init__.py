@@ -1,7 +1,16 @@
 """Learned dynamics models: families by name, the contract they keep, and models derived without training."""
 
 from tdlib.core.context import Batch, Context, Prediction
-from tdlib.models.build import DISCRETE, FIELDS, MODELS, build_model, find_family, model_options, register_model
+from tdlib.models.build import (
+    DISCRETE,
+    FIELDS,
+    MODELS,
+    build_model,
+    find_family,
+    model_options,
+    models_reading,
+    register_model,
+)
 from tdlib.models.contract import DynamicsModel, Needs, ParameterGroup, describe
 from tdlib.models.derived import DERIVATIONS, NewtonIncrement, Persistence, RecurrentRollout, RescaledIncrement
 from tdlib.models.families.ensemble import Ensemble
@@ -16,6 +25,24 @@ from tdlib.models.forms import FORMS, StepForm, form_coefficients
 from tdlib.models.ode import TrajectoryMatchingModel, field_family
 from tdlib.models.options import SIZES, NetworkOptions, Options, layer_widths
 from tdlib.models.trajectories import TrajectoryShootingModel
+from tdlib.models.visual import (
+    PREDICTOR_REGISTRY,
+    LatentHamiltonianPredictor,
+    LatentLSTMPredictor,
+    LatentNewtonianPredictor,
+    LatentODEPredictor,
+    LatentPredictor,
+    SpatialConvLSTMPredictor,
+    SpatialHamiltonianPredictor,
+    SpatialJumpPredictor,
+    SpatialLSTMPredictor,
+    SpatialNewtonianPredictor,
+    SpatialODEPredictor,
+    VisionDecoder,
+    VisionEncoder,
+    VisualOptions,
+    VisualWorldModel,
+)
 
 FirstOrderODENet = FirstOrderODE  # by the name of seeds 002 and 003
 
@@ -25,6 +52,7 @@ __all__ = [
     "FIELDS",
     "FORMS",
     "MODELS",
+    "PREDICTOR_REGISTRY",
     "SIZES",
     "Arms",
     "Batch",
@@ -36,6 +64,11 @@ __all__ = [
     "FirstOrderODENet",
     "JumpModel",
     "LSTMModel",
+    "LatentHamiltonianPredictor",
+    "LatentLSTMPredictor",
+    "LatentNewtonianPredictor",
+    "LatentODEPredictor",
+    "LatentPredictor",
     "Needs",
     "NetworkOptions",
     "NewtonIncrement",
@@ -47,10 +80,20 @@ __all__ = [
     "Prediction",
     "RecurrentRollout",
     "RescaledIncrement",
+    "SpatialConvLSTMPredictor",
+    "SpatialHamiltonianPredictor",
+    "SpatialJumpPredictor",
+    "SpatialLSTMPredictor",
+    "SpatialNewtonianPredictor",
+    "SpatialODEPredictor",
     "StepForm",
     "TrajectoryMatchingModel",
     "TrajectoryShootingModel",
     "VelocityDynamicsModel",
+    "VisionDecoder",
+    "VisionEncoder",
+    "VisualOptions",
+    "VisualWorldModel",
     "build_model",
     "describe",
     "field_family",
@@ -58,5 +101,6 @@ __all__ = [
     "form_coefficients",
     "layer_widths",
     "model_options",
+    "models_reading",
     "register_model",
 ]

@@ -28,6 +28,7 @@ from tdlib.models.families import (
     port_hamiltonian,
     separable_hamiltonian,
     velocity,
+    visual_world_model,
 )
 from tdlib.models.family import Family, family_of
 
@@ -48,11 +49,21 @@ MODELS: dict[str, Family] = {
     "gaussian_gru": gaussian_gru.FAMILY,
     "gaussian_lstm": gaussian_lstm.FAMILY,
     "gaussian_transformer": gaussian_transformer.FAMILY,
+    "visual_world_model": visual_world_model.FAMILY,
 }
-DISCRETE: dict[str, type[DynamicsModel]] = {
-    name: family.model for name, family in MODELS.items() if issubclass(family.model, DynamicsModel)
+DISCRETE: dict[str, type[DynamicsModel]] = {  # maps of states
+    name: family.model
+    for name, family in MODELS.items()
+    if issubclass(family.model, DynamicsModel) and "state" in family.reads
 }
-FIELDS: dict[str, type[nn.Module]] = {name: MODELS[name].model for name in MODELS if name not in DISCRETE}
+FIELDS: dict[str, type[nn.Module]] = {
+    name: family.model for name, family in MODELS.items() if not issubclass(family.model, DynamicsModel)
+}
+
+
+def models_reading(what: str) -> list[str]:
+    """Return the names of the models that must be told the state, an observation, or an image of a start."""
+    return [name for name, family in MODELS.items() if what in family.reads]
 
 
 def find_family(name: str) -> Family:

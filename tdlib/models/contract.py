@@ -34,12 +34,14 @@ class Needs:
         noise: Standard normal numbers per step; programs that are stacked or recorded may not draw their own.
         observations: Whether what a sensor sees must be there.
         parameters: Whether the system's parameters must be there.
+        images: Whether frames of a camera must be there.
     """
 
     window: int = 1
     noise: int = 0
     observations: bool = False
     parameters: bool = False
+    images: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class DynamicsModel(nn.Module):
 
     Options: ClassVar[type[BaseOptions]] = BaseOptions
     needs = Needs()
-    reads: tuple[str, ...] = ("state",)  # what a context must hold: state, observation, parameters
+    reads: tuple[str, ...] = ("state",)  # what a context must hold: state, observation, parameters, image
     predicts: tuple[str, ...] = ("state",)  # what it is scored on: state, variance, image, energy
     stacks = True  # whether `torch.func.vmap` runs it: no branch on values, no random numbers of its own
     mixes: tuple[str, ...] = ()  # options that may differ within a stack, since they act through buffers alone

@@ -85,6 +85,11 @@ class Family:
         return getattr(self.model, "needs", Needs())
 
     @property
+    def reads(self) -> tuple[str, ...]:
+        """What its models must be told of a start: state, observation, image."""
+        return getattr(self.model, "reads", ("state",))
+
+    @property
     def has_spread(self) -> bool:
         """Whether its models are ensembles, whose members' predictions differ."""
         return hasattr(self.model, "member_predictions")

@@ -21,7 +21,7 @@ from tdlib.core.facts import (
 from tdlib.core.seeding import derive_seed
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.core.time_grid import delta_t_of
-from tdlib.models import DERIVATIONS, MODELS, SIZES, Arms, DynamicsModel, build_model, find_family
+from tdlib.models import DERIVATIONS, MODELS, SIZES, Arms, DynamicsModel, build_model, find_family, models_reading
 from tdlib.models.family import Family
 from tdlib.systems import System
 
@@ -133,7 +133,7 @@ def trained_arms(
     """Every trained arm of the study.
 
     Args:
-        models: Names of models, or import paths of classes, to keep; None means all of `MODELS`.
+        models: Names of models, or import paths of classes, to keep; None means all of `MODELS` that read states.
         sizes: Sizes; those beyond hidden64 add the arms that a family trains larger.
         rates: Training rates there are data of; see `rates_of`.
         amounts: Shares of the data on which a family trains some arms too.
@@ -149,7 +149,7 @@ def trained_arms(
     unknown = [size for size in sizes if size not in SIZES]
     if unknown:
         raise ValueError(f"sizes must be among {list(SIZES)}, got {unknown}")
-    names = [*MODELS] if models is None else sorted(models, key=_place)
+    names = models_reading("state") if models is None else sorted(models, key=_place)
     found = {name: (*find_family(name).arms, *_further_arms(name, modes, solvers)) for name in names}
     matrix = [(name, arms) for name, several in found.items() for arms in several]
     first = DEFAULT_SIZE in sizes
@@ -179,7 +179,7 @@ def trained_arms(
 
 def derived_arms(models: Sequence[str] | None = None, rates: Sequence[str] = TRAIN_RATES) -> list[Arm]:
     """The arms without training of their own that read trained arms of these models, persistence before all."""
-    names = [*MODELS] if models is None else sorted(models, key=_place)
+    names = models_reading("state") if models is None else sorted(models, key=_place)
     return [
         PERSISTENCE,
         *(

@@ -160,7 +160,8 @@ class StackRun:
         noise = None
         if self._needs.noise:
             noise = self._sampler.noise(count, self._batch, *steps, self._needs.noise).to(self._pool.rows)
-        self._chunk = Drawn(self._pool.gather(index), valid if steps else None, noise)  # rows (C, K, F, B, T)
+        images = self._pool.images(index, valid)
+        self._chunk = Drawn(self._pool.gather(index), valid if steps else None, noise, images)  # rows (C, K, F, B, T)
 
     def prepare(self, step: int = 0) -> None:
         """Record or capture the step for the present models and batch size; `step` steps are done."""
@@ -196,10 +197,11 @@ class StackRun:
                 for x, (index, _) in zip(self._learners, chosen, strict=True)
             ]
             noise = padded(own).to(self._pool.rows)
-        rows = self._pool.gather(index.to(self._device))
+        index, valid = index.to(self._device), valid.to(self._device)
+        rows, images = self._pool.gather(index), self._pool.images(index, valid)
         if self._needs.window == 1:
             valid, noise = valid.squeeze(-1), None if noise is None else noise.squeeze(-2)
-        return Drawn(rows, valid.to(self._device), noise)
+        return Drawn(rows, valid, noise, images)
 
     @torch.no_grad()
     def _validate(self, step: int) -> None:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tdlib.core.context import Batch
 from tdlib.core.specs import EnvironmentSpec
-from tdlib.core.transitions import Transitions
+from tdlib.core.transitions import Frames, Transitions, brightness
 from tdlib.models import Needs
 
 OBSERVATIONS, PARAMETERS = ("observation", "next_observation"), ("parameters",)
@@ -21,23 +22,31 @@ class Drawn:
         rows: (K, F, B) transitions, or (K, F, B, T) windows, as `Layout.columns` splits them.
         valid: (K, B, T) which steps of the windows count; None counts all.
         noise: (K, B, N) or (K, B, T, N) standard normal numbers, for models that need them.
+        images: (K, B, T + 1, C, H, W) uint8 frames at the ends of the steps, for models that need them.
     """
 
     rows: Tensor
     valid: Tensor | None = None
     noise: Tensor | None = None
+    images: Tensor | None = None
+
+    @property
+    def parts(self) -> tuple[Tensor | None, ...]:
+        """What there may be, in order."""
+        return self.rows, self.valid, self.noise, self.images
 
     def tensors(self) -> list[Tensor]:
         """Return those there are, as `Layout.drawn` takes them back."""
-        return [x for x in (self.rows, self.valid, self.noise) if x is not None]
+        return [x for x in self.parts if x is not None]
 
     def samples(self, begin: int, end: int) -> "Drawn":
         """Return some of the B samples of one batch."""
-        valid, noise = (None if x is None else x[:, begin:end] for x in (self.valid, self.noise))
-        return Drawn(self.rows[:, :, begin:end], valid, noise)
+        rows, *others = self.parts
+        assert rows is not None
+        return Drawn(rows[:, :, begin:end], *(None if x is None else x[:, begin:end] for x in others))
 
     def __getitem__(self, index: object) -> "Drawn":
-        return Drawn(*(None if x is None else x[index] for x in (self.rows, self.valid, self.noise)))
+        return Drawn(*(None if x is None else x[index] for x in self.parts))
 
 
 class Layout:
@@ -66,12 +75,18 @@ class Layout:
         named = {name: x.movedim(1, -1) for name, x in zip(self.sizes, parts, strict=True)}
         return named | {"delta_t": named["delta_t"].squeeze(-1)}
 
+    def batch(self, drawn: Drawn, unit: Tensor | None = None) -> Batch:
+        """Name what was drawn, every tensor with a leading K; pixels become numbers in [0, 1]."""
+        images = None if drawn.images is None else brightness(drawn.images, drawn.rows.dtype)
+        return Batch(**self.columns(drawn.rows), valid=drawn.valid, unit=unit, noise=drawn.noise, images=images)
+
     def drawn(self, tensors: Sequence[Tensor]) -> tuple[Drawn, Sequence[Tensor]]:
         """Make a batch of the first of some tensors; return the others too."""
         rows, *rest = tensors
         valid = rest.pop(0) if self.needs.window > 1 else None
         noise = rest.pop(0) if self.needs.noise else None
-        return Drawn(rows, valid, noise), rest
+        images = rest.pop(0) if self.needs.images else None
+        return Drawn(rows, valid, noise, images), rest
 
 
 class DataPool:
@@ -87,6 +102,7 @@ class DataPool:
         self._parts: list[Transitions] = []  # also keeps the sets alive, so that their ids stay unique
         self._count = 0
         self.rows = torch.empty(0)
+        self._frames: Frames | None = None
 
     def add(self, part: Transitions) -> int:
         """Store a set unless it is there already; return the row of its first transition."""
@@ -99,11 +115,26 @@ class DataPool:
     def build(self, dtype: torch.dtype, device: torch.device | str) -> None:
         """Make the table, (N, F)."""
         self.rows = torch.cat([self._layout.rows_of(part).to(dtype) for part in self._parts]).to(device)
+        if self._layout.needs.images:
+            self._frames = Frames.concatenate([part.frames for part in self._parts if part.frames is not None]).to(
+                device=device
+            )
 
     def gather(self, index: Tensor) -> Tensor:
         """Transitions by number, one row per column of the table: (..., B, T) -> (..., F, B, T); T = 1 is left out."""
         found = self.rows.index_select(0, index.reshape(-1)).view(*index.shape, -1).movedim(-1, -3)
         return (found.squeeze(-1) if index.shape[-1] == 1 else found).contiguous()
+
+    def images(self, index: Tensor, valid: Tensor) -> Tensor | None:
+        """Frames at the ends of steps (..., T), uint8 (..., T + 1, C, H, W), if they are needed.
+
+        Steps that do not count show the end of the last that does.
+        """
+        if self._frames is None:
+            return None
+        first = self._frames.first[index]
+        shown = torch.cat([first + (~valid).long(), first[..., -1:] + 1], dim=-1)
+        return self._frames.pixels.index_select(0, shown.flatten()).unflatten(0, shown.shape)
 
 
 class Sampler:

@@ -38,7 +38,7 @@ class StackedStep:
 
     def batch(self, drawn: Drawn, unit: Tensor | None) -> Batch:
         """Name what was drawn, every tensor with a leading K."""
-        return Batch(**self._layout.columns(drawn.rows), valid=drawn.valid, unit=unit, noise=drawn.noise)
+        return self._layout.batch(drawn, unit)
 
     def losses(self, drawn: Drawn, progress: Tensor, training: bool = True) -> Tensor:
         """Every model's loss with the present weights, (K,)."""

@@ -84,8 +84,9 @@ class Trial:
                         f"{name} must have states (N, {spec.state_dim}) and actions (N, {spec.action_dim}) "
                         f"for {self.label}, got {tuple(part.state.shape)} and {tuple(part.action.shape)}"
                     )
-                for column, wanted in (("observation", needs.observations), ("parameters", needs.parameters)):
-                    if wanted and getattr(part, column, None) is None:
+                wanted = {"observation": needs.observations, "parameters": needs.parameters, "frames": needs.images}
+                for column in (name for name, needed in wanted.items() if needed):
+                    if getattr(part, column, None) is None:
                         raise ValueError(f"{name} must hold {column}, which the model needs, for {self.label}")
                 count = spec.num_actions
                 if count is not None and not bool(((part.action >= 0) & (part.action < count)).all()):

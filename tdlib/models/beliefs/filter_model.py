@@ -8,7 +8,7 @@ from tdlib.core.context import Context, Prediction
 from tdlib.models.beliefs.belief import Belief
 from tdlib.models.beliefs.compositions import AcRKN, HiPRSSM
 from tdlib.models.beliefs.levels import Predicted, first_belief
-from tdlib.models.beliefs.model import BeliefModel, joined
+from tdlib.models.beliefs.model import BeliefModel
 
 
 class Carry(NamedTuple):
@@ -46,7 +46,7 @@ class FilterModel(BeliefModel):
 
     def initial(self, context: Context) -> Carry:
         """Return task and belief after the true steps of a context; both begin after the last that does not exist."""
-        states, there = context.states, joined(context)
+        states, there = context.states, context.known
         observations = self.scales.features(states)
         delta_t = context.delta_t.to(states)
         inputs = self.inputs(context.actions, delta_t)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from tdlib.core.context import Batch, Context, Prediction
+from tdlib.core.context import Batch, Prediction
 from tdlib.core.facts import MIXED, TRAIN_RATES
 from tdlib.core.specs import EnvironmentSpec, state_features, wrap_angle
 from tdlib.models.beliefs.forms import BELIEF_FORMS, OF_ONE_LEVEL
@@ -137,8 +137,3 @@ class BeliefModel(DynamicsModel):
     def stack_limit(self, device: str) -> int:
         """As for few weights: steps are small whatever the widths, and there are many of them."""
         return CPU_STACK if device == "cpu" else DEVICE_STACK
-
-
-def joined(context: Context) -> Tensor:
-    """Which steps of a context come after the last that does not exist: (..., C) bool."""
-    return context.mask.flip(-1).long().cumprod(dim=-1).flip(-1).bool()

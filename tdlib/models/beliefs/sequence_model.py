@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from tdlib.core.context import Context, Prediction
-from tdlib.models.beliefs.model import BeliefModel, joined
+from tdlib.models.beliefs.model import BeliefModel
 
 
 class SequenceModel(BeliefModel):
@@ -21,7 +21,7 @@ class SequenceModel(BeliefModel):
         shape, num_steps = actions.shape[:-2], actions.shape[-2]
         start = state.expand(*shape, -1)
         past = Context.empty(start, actions[..., 0, :]) if context is None else context
-        exists = joined(past).expand(*shape, -1)
+        exists = past.known.expand(*shape, -1)
         ahead = torch.ones_like(steps, dtype=torch.bool)
         first = torch.arange(num_steps, device=ahead.device) == 0
         before = past.delta_t.to(state).expand(*shape, -1)
