@@ -26,7 +26,6 @@ from tdlib.figures import draw_log_rates, draw_stamps, style
 from tdlib.figures.live_picture import LivePicture
 from tdlib.figures.log_changes import live_changes
 from tdlib.figures.style import NothingToDrawError
-from tdlib.models import build_model
 from tdlib.study.phases.doctor import open_patient
 
 
@@ -131,12 +130,8 @@ def test_the_command_writes_the_page_beside_its_text(tmp_path, monkeypatch, caps
     assert text.startswith("<!DOCTYPE html>") and "own_model:still" in text and [*(tmp_path / "answers/new").iterdir()]
 
 
-def test_models_that_remember_or_give_no_number_have_a_page_of_what_there_is():
+def test_a_model_that_gives_no_number_has_a_page_of_what_there_is():
     log = record("rocker", 0, 0.0)
-    memory = build_model("lstm", log.spec, seed=0, form="scaled_concat", train_delta_t=DELTA_T)
-    found = examine(memory, log, num_rows=4)
-    assert list(drawings(found)) == ["verdict", "stamps", "trials"]
-    assert "Errors by rate" not in page(found, model="m", log="l")
     lost = examine(lambda state, action, delta_t: math.nan * state, log)
     assert list(drawings(lost)) == ["verdict", "stamps", "rates", "finer"] and page(lost, model="m", log="l")
 
