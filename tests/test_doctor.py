@@ -22,6 +22,7 @@ from tdlib.doctor.leaps import jumps_of
 from tdlib.doctor.noise import noise_of
 from tdlib.doctor.onnx_model import load_onnx
 from tdlib.doctor.pace import pace_of
+from tdlib.doctor.page import drawings, page
 from tdlib.doctor.planted import (
     NOISE,
     PLANTED,
@@ -270,6 +271,8 @@ def test_a_model_with_memory_is_asked_with_its_past():
     model = build_model("lstm", log.spec, seed=0, form="scaled_concat", train_delta_t=DELTA_T)
     found = examine(model, log, num_rows=32)
     assert found.verdict.name == "not learned" and math.isnan(found.findings.defect) and not len(found.rates)
+    assert list(drawings(found)) == ["verdict", "stamps", "trials"]
+    assert "Errors by rate" not in page(found, model="lstm", log="arm")
 
 
 def test_the_table_of_rules_is_whole():
@@ -364,9 +367,9 @@ def place(tmp_path, monkeypatch):
 
 def test_the_command_answers_in_one_page_and_by_its_exit_code(place, capsys):
     assert main(["bench_model:turned", "logs", "--train-delta-t", "0.1", "--json", "out.json"]) == 1
-    page = capsys.readouterr().out
-    assert page.startswith("Verdict: other rate.") and "a step of 0.1" in page and "trained at 0.1 s" in page
-    assert "def repaired(state, action, delta_t, h=0.1):" in page and "Clock: " in page and "What was read:" in page
+    said = capsys.readouterr().out
+    assert said.startswith("Verdict: other rate.") and "a step of 0.1" in said and "trained at 0.1 s" in said
+    assert "def repaired(state, action, delta_t, h=0.1):" in said and "Clock: " in said and "What was read:" in said
     found = json.loads((place / "out.json").read_text())
     assert found["verdict"] == "other rate" and found["expected_error"] < 0.35 < found["error"]
     assert [row["every"] for row in found["rates"]] == [1, 2, 4, 8]

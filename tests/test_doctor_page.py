@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.text import Text
 
@@ -131,11 +130,19 @@ def test_the_command_writes_the_page_beside_its_text(tmp_path, monkeypatch, caps
     assert text.startswith("<!DOCTYPE html>") and "own_model:still" in text and [*(tmp_path / "answers/new").iterdir()]
 
 
-def test_a_model_that_remembers_has_a_page_without_rates():
-    found = examine(trained("rocker", 0), record("rocker", 0, 0.0))
-    without = dataclasses.replace(found, rates=pd.DataFrame(), finer=pd.DataFrame())
-    assert list(drawings(without)) == ["verdict", "stamps", "trials"]
-    assert "Errors by rate" not in page(without, model="m", log="l")
+def test_a_model_that_gives_no_number_has_a_page_of_what_there_is():
+    log = record("rocker", 0, 0.0)
+    lost = examine(lambda state, action, delta_t: math.nan * state, log)
+    assert list(drawings(lost)) == ["verdict", "stamps", "rates", "finer"] and page(lost, model="m", log="l")
+
+
+def test_a_folder_that_is_a_file_is_said_in_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_model.py").write_text("def still(state, action, delta_t):\n    return state\n")
+    logs = export_csv(record("rocker", 0, 0.0), tmp_path / "logs")
+    assert main(["own_model:still", str(logs), "--out", "own_model.py"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and "own_model.py" in said and said.count("\n") == 1
 
 
 def test_a_choice_of_rate_and_repair_moves_the_small_figure():

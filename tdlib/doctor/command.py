@@ -47,14 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if Path(options.model).suffix == SCRIPT:
         print(f"note: {DEPRECATED}", file=sys.stderr)
     print(found)
-    if options.out is not None:
-        from tdlib.doctor.page import write_page  # draws: not for those who want the text alone
-
-        print(f"\nPage: {write_page(found, options.out, model=options.model, log=options.log)}")
-        if found.wrapper and Path(options.model).suffix == ONNX:
-            print(_write_wrapper(found, options.model, options.out))
-    if options.json is not None:
-        write_text(options.json, json.dumps(found.as_dict(), indent=1, allow_nan=False) + "\n")
+    try:
+        _write(found, options)
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     return 0 if found.verdict.rule.healthy else 1
 
 
@@ -80,6 +77,18 @@ def load_model(name: str) -> Callable:
     if not callable(found):
         raise ValueError(f"MODEL {name!r} must be callable, got {type(found).__name__}")
     return found
+
+
+def _write(found: Examination, options: argparse.Namespace) -> None:
+    """Write what was asked for beside the text."""
+    if options.out is not None:
+        from tdlib.doctor.page import write_page  # draws: not for those who want the text alone
+
+        print(f"\nPage: {write_page(found, options.out, model=options.model, log=options.log)}")
+        if found.wrapper and Path(options.model).suffix == ONNX:
+            print(_write_wrapper(found, options.model, options.out))
+    if options.json is not None:
+        write_text(options.json, json.dumps(found.as_dict(), indent=1, allow_nan=False) + "\n")
 
 
 def _write_wrapper(found: Examination, model: str, folder: Path) -> str:

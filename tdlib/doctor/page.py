@@ -1,8 +1,9 @@
 """The doctor's answer as one HTML page that needs nothing beside it: sentences, figures, tables and the wrapper."""
 
 import base64
+import contextlib
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ from tdlib.doctor.tables import rules_table, trials_table
 from tdlib.figures import Drawing, draw_finer, draw_log_rates, draw_stamps, draw_trials, draw_verdict
 from tdlib.figures.dark import dark_png
 from tdlib.figures.save import png_bytes
+from tdlib.figures.style import NothingToDrawError
 from tdlib.figures.theme import theme_css
 
 NAME = "doctor.html"
@@ -39,17 +41,23 @@ pre { background: var(--td-surface); padding: var(--td-space-2); overflow-x: aut
 
 
 def drawings(found: Examination) -> dict[str, Drawing]:
-    """The figures of an examination by the names of `SECTIONS`; models that remember have none of rates."""
+    """The figures of an examination by the names of `SECTIONS`; those with nothing to show are missing.
+
+    A model that remembers has none of rates, one that gave no number none of what was tried.
+    """
     findings, rule, log = found.findings, found.verdict.rule, found.log
-    drawn = {
-        "verdict": draw_verdict(rules_table(found.verdict), log),
-        "stamps": draw_stamps(found.intervals, findings.stamps.rate, log, findings.label),
+    draw: dict[str, Callable[[], Drawing]] = {
+        "verdict": lambda: draw_verdict(rules_table(found.verdict), log),
+        "stamps": lambda: draw_stamps(found.intervals, findings.stamps.rate, log, findings.label),
+        "rates": lambda: draw_log_rates(found.rates, found.h, log),
+        "finer": lambda: draw_finer(found.finer, log),
+        "trials": lambda: draw_trials(trials_table(findings, rule.repair), findings.rows, log),
     }
-    if len(found.rates):
-        drawn["rates"] = draw_log_rates(found.rates, found.h, log)
-    if len(found.finer):
-        drawn["finer"] = draw_finer(found.finer, log)
-    return drawn | {"trials": draw_trials(trials_table(findings, rule.repair), findings.rows, log)}
+    drawn = {}
+    for name, each in draw.items():
+        with contextlib.suppress(NothingToDrawError):
+            drawn[name] = each()
+    return drawn
 
 
 def write_page(found: Examination, folder: Path | str, *, model: str, log: str) -> Path:
