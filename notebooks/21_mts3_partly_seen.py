@@ -59,7 +59,8 @@ summary = train_seen(run, seen, chosen)
 WholeTable(training_means(summary).round(4))
 
 # %% [markdown]
-# In JupyterLab every choice draws this small figure again. On a page the first one stands still.
+# In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
+# [explorer](07_explorer.ipynb) there follows any $\Delta t$ of systems that are seen whole.
 
 # %%
 curves = load_curves(run, seen, chosen)
@@ -77,12 +78,12 @@ windows = tables.get("sliding_windows")
 run.save_figure("mts3", f"{seen}-ahead", figures.draw_seen, windows, **part)
 
 # %%
-figures.table_of_arms(windows, "rmse", ["time"], title="sliding RMSE [standard deviations] by time ahead [s]")
+title = "sliding RMSE [standard deviations] by time ahead [s]"
+figures.table_of_arms(windows, "rmse", ["time"], title=title)
 
 # %%
-figures.table_of_arms(
-    tables.get("interval_calibration"), "coverage_95", ["span"], title="share of true values within intervals of 95 %"
-)
+intervals, title = tables.get("interval_calibration"), "share of true values within intervals of 95 %"
+figures.table_of_arms(intervals, "coverage_95", ["span"], title=title)
 
 # %% [markdown]
 # ## Finding, limits, next
