@@ -82,7 +82,8 @@ title = "sliding RMSE [standard deviations] by time ahead [s]"
 figures.table_of_arms(windows, "rmse", ["time"], title=title)
 
 # %%
-intervals, title = tables.get("interval_calibration"), "share of true values within intervals of 95 %"
+intervals = tables.get("interval_calibration")
+title = "share of true values within intervals of 95 %"
 figures.table_of_arms(intervals, "coverage_95", ["span"], title=title)
 
 # %% [markdown]
