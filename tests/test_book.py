@@ -49,6 +49,8 @@ FIGURES = [
     "history/double_cart_pole-ablations.png",
     "mts3/oscillator-imagined.png", "mts3/pendulum-imagined.png", "mts3/oscillator-rates.png", "mts3/treatments.png",
     "mts3/levels.png", "mts3/pendulum-belief.png", "mts3/oscillator-calibration.png",
+    "mts3/oscillator-positions-ahead.png", "mts3/pendulum-positions-ahead.png",
+    "mts3/PointMaze_Medium-v3-positions-ahead.png", "mts3/HalfCheetah-v5-published-ahead.png",
     *[f"mts3/{name}.png" for name in SKETCHES],
 ]  # fmt: skip
 VIDEOS = [
