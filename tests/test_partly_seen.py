@@ -107,6 +107,15 @@ def test_models_are_trained_and_scored_on_what_is_seen_once(run):
         select_seen(run, NAME, [], [1])
 
 
+def test_episodes_that_are_too_short_are_named_before_anything_is_trained(tmp_path, monkeypatch):
+    monkeypatch.setenv("TDLIB_RUNS", str(tmp_path / "runs"))
+    short = open_run(write(tmp_path, imagined=6.0))
+    rule = r"partly_seen.imagined must be at most .*longest test episode of pendulum-positions, 4.65 s.*got 6 s"
+    with pytest.raises(PresetError, match=rule):
+        train_seen(short, NAME, select_seen(short, NAME))
+    assert not short.layout.models.exists()
+
+
 def test_the_grid_refuses_machines_whose_packages_are_missing_before_anything_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TDLIB_RUNS", str(tmp_path / "runs"))
     monkeypatch.setitem(sys.modules, "mujoco", None)  # as where it is not installed

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from tdlib.core.time_grid import rate_label
+from tdlib.core.time_grid import TOLERANCE, rate_label
 from tdlib.data import TransitionDataset, load_dataset, split_path
 from tdlib.data.sources.partly_seen import lacking_packages, write_partly_seen
 from tdlib.evaluation import TestSet, build_test_set, evaluate_stack, merge_tables
+from tdlib.evaluation.measures.imagined import NUM_WINDOWS, WINDOW
 from tdlib.study.arms import PERSISTENCE, Arm, build_arm
 from tdlib.study.clock import part
 from tdlib.study.parts import ensure_members, member_name
@@ -77,7 +78,7 @@ def collect_seen(run: Run, name: str, chosen: Selection) -> pd.DataFrame:
     """Collect what is missing of a set, and return one row per seed with what drove it and how long that took.
 
     Raises:
-        PresetError: If packages are missing that have to collect it.
+        PresetError: If packages are missing that have to collect it, or its episodes are too short to look far ahead.
     """
     group, rows = run.preset.seen_sets[name], []
     for seed in chosen.seeds:
@@ -87,6 +88,7 @@ def collect_seen(run: Run, name: str, chosen: Selection) -> pd.DataFrame:
                 raise PresetError(lacking(run))
             write_partly_seen(path, name, group.rate, seed, group.num_transitions, group.training_decisions)
             result.record([path, *(split_path(path, split) for split in ("train", "val", "test"))])
+        _check_long_enough(run, name, seed)
         dataset = load_dataset(path, group.rate)
         minutes = [float(dataset.attributes.get(f"{what}_minutes", 0.0)) for what in ("learning", "collection")]
         rows.append(
@@ -179,6 +181,17 @@ def _test_set(run: Run, name: str, seed: int) -> TestSet:
         horizon=evaluation.horizon,
         num_context_pairs=0,
     )
+
+
+def _check_long_enough(run: Run, name: str, seed: int) -> None:
+    """Check that a test episode holds what is known and what is imagined, before anything is trained."""
+    dataset, group, known = _split(run, name, seed, "test"), run.preset.seen_sets[name], NUM_WINDOWS * WINDOW
+    longest = float(dataset.episode_lengths.max()) / group.rate
+    if longest < known + group.imagined - TOLERANCE:
+        raise PresetError(
+            f"partly_seen.imagined must be at most what the longest test episode of {name}, {longest:g} s for seed "
+            f"{seed}, leaves after {known:g} s that are known, got {group.imagined:g} s"
+        )
 
 
 def _hashes(run: Run, name: str, seed: int, splits: Sequence[str] = ("train", "val")) -> dict[str, str]:
