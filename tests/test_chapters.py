@@ -19,13 +19,11 @@ from tdlib.study.run import open_run
 from tdlib.study.selection import arms_of
 
 TRAIN, EVALUATE, REPORT, MORE = "10_physics_train", "11_physics_evaluate", "12_physics_report", "13_physics_visualize"
-SEEN = "21_mts3_partly_seen"
 TOY = Chapter(
     notebooks={
         TRAIN: Notebook(TRAINING),
         EVALUATE: Notebook(RESULTS, "first", after=(TRAIN,)),
         REPORT: Notebook(RESULTS, "whole", after=(TRAIN, EVALUATE), reads="params"),
-        SEEN: Notebook(RESULTS, "seen"),
         MORE: Notebook(RESULTS, "whole", needs=lambda preset, env: "lstm" in preset.models),
     },
     tables={"one_step_errors": Rows(any_arm, rates_tested), "convergence_test": Rows(is_field)},
@@ -123,13 +121,10 @@ def test_its_edition_keeps_what_it_ships_of_the_first_seed_within_its_own_limit(
 def test_its_pages_are_staged_with_figures_beside_the_studys_and_tables_in_a_folder_of_their_own(finished, tmp_path):
     place = tmp_path / "site"
     write_table(place / "results/metrics/statistics.csv", pd.DataFrame({"env": ["Pendulum-v1"], "mean": [2.0]}))
-    absent = f"- file: notebooks/{SEEN}-pendulum-positions\n"  # this run has no such set
-    (place / "_toc.yml").write_text(f"- file: notebooks/{REPORT}\n{absent}- file: book/intro\n", encoding="utf-8")
+    (place / "_toc.yml").write_text(f"- file: notebooks/{REPORT}\n", encoding="utf-8")
     layout = finished.layout
     site.stage_chapter("toy", site.Finished(layout.notebooks, layout.root / "results", layout.models), place)
     assert [path.name for path in (place / "notebooks").iterdir()] == [f"{REPORT}.ipynb"]
-    contents = (place / "_toc.yml").read_text(encoding="utf-8")
-    assert contents == f"- file: notebooks/{REPORT}\n- file: book/intro\n"
     assert (place / "results/figures/toy/all.png").is_file() and (place / "results/videos/toy.mp4").is_file()
     assert [path.name for path in (place / "results/toy").iterdir()] == ["metrics"]
     assert list(pd.read_csv(place / "results/metrics/statistics.csv")["env"]) == ["Pendulum-v1", "spaceship"]

@@ -105,7 +105,6 @@ def stage_chapter(name: str, run: Finished, site: Path) -> None:
     """Lay a chapter's pages, figures and tables beside the study's; pages look up all statistics in one table.
 
     Systems tell the figures of a chapter from others of the same kind. Its own tables lie in a folder of its name.
-    Which partly seen sets there are is a preset's own choice: pages of sets that the run has not leave the contents.
 
     Args:
         name: The chapter's name.
@@ -116,18 +115,9 @@ def stage_chapter(name: str, run: Finished, site: Path) -> None:
     for path in sorted(run.notebooks.glob("[!.]*.ipynb")):
         if f"notebooks/{path.stem}\n" in contents:
             write_stripped_notebook(path, site / "notebooks" / path.name)
-    chosen = tuple(f"notebooks/{title}-" for title, each in load_chapter(name).notebooks.items() if each.runs == "seen")
-    kept = [line for line in contents.splitlines(keepends=True) if not _is_absent(line, chosen, site)]
-    write_text(site / "_toc.yml", "".join(kept))
     copy_results(run.results, site / "results" / name, ["metrics"])
     copy_results(run.results, site / "results", MEDIA_FOLDERS)
     add_rows(run.results, site / "results")
-
-
-def _is_absent(line: str, chosen: tuple[str, ...], site: Path) -> bool:
-    """Whether a line of the contents names a page of some notebooks that was not staged."""
-    page = line.strip().removeprefix("- file: ")
-    return page.startswith(chosen) and not (site / f"{page}.ipynb").is_file()
 
 
 def add_rows(chapter: Path, study: Path) -> None:
