@@ -68,8 +68,9 @@ run.save_figure("mts3", "covariance", figures.draw_covariance)
 
 # %%
 windows = tables.get("sliding_windows")
+whole = windows[windows["env"].isin(run.preset.environments)]
 both = {"with_level": levels, "without": one_level}
-run.save_figure("mts3", "levels", figures.draw_levels, windows, **both)
+run.save_figure("mts3", "levels", figures.draw_levels, whole, **both)
 
 # %% [markdown]
 # ## Treatments of time
@@ -90,6 +91,16 @@ run.save_figure("mts3", "treatments", figures.draw_imagined_treatments, statisti
 errors = figures.errors_by_rate(tables.get("one_step_errors"))
 first = {"env": run.preset.environments[0], "arm": "MTS3: multi-resolution flow, mixed"}
 live(run, "beliefs", figures.live_errors, errors[errors["model"] != "none"], **first)
+
+# %% [markdown]
+# ## Where a part is seen
+#
+# At the one rate that a set was recorded at, three seconds ahead, in standard deviations of what is seen.
+
+# %%
+seen = windows[windows["env"].isin(run.preset.seen_sets)]
+words = "sliding RMSE [standard deviations] 3 s ahead by partly seen set"
+figures.table_of_arms(seen, "rmse", ["env"], title=words, where={"time": 3.0})
 
 # %% [markdown]
 # ## Predictions

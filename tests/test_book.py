@@ -50,6 +50,8 @@ FIGURES = [
     "history/double_cart_pole-ablations.png",
     "mts3/oscillator-imagined.png", "mts3/pendulum-imagined.png", "mts3/oscillator-rates.png", "mts3/treatments.png",
     "mts3/levels.png", "mts3/pendulum-belief.png", "mts3/oscillator-calibration.png",
+    "mts3/oscillator-positions-ahead.png", "mts3/pendulum-positions-ahead.png",
+    "mts3/PointMaze_Medium-v3-positions-ahead.png", "mts3/HalfCheetah-v5-published-ahead.png",
     *[f"mts3/{name}.png" for name in SKETCHES],
     *[f"hardware/{name}.png" for name in ("own_rate", "law", "noise", "coverage")],
     *[f"rate_doctor/{name}.png" for name in ("verdict", "stamps", "rates", "finer", "trials")],
@@ -62,7 +64,12 @@ VIDEOS = [
     "pendulum_control_at_20hz.mp4",
     "double_cart_pole_control_at_20hz.mp4",
 ]
-STAGED = {f"notebooks/{job.name}" for run in runs_of(load_preset(WHOLE_BOOK)) for job in grid_jobs(run)}
+STAGED = {  # which partly seen sets there are is a preset's own choice: the chapter shows what came of them
+    f"notebooks/{job.name}"
+    for run in runs_of(load_preset(WHOLE_BOOK))
+    for job in grid_jobs(run)
+    if "seen" not in job.parameters
+}
 SMALLEST = {  # what the parameters cell of a notebook says of its preset
     notebook: '"smoke"' if name == STUDY else f'"{name}_smoke"'
     for name in CHAPTERS

@@ -30,7 +30,7 @@ from tdlib.study.verdicts import VERDICTS
 
 LOG = logging.getLogger(__name__)
 PREDICTIONS = Path("book/predictions.yaml")
-ENVIRONMENT = re.compile(r"(.+)-v\d+")  # an environment's name as Gymnasium writes it
+ENVIRONMENT = re.compile(r"^(.+)-v\d+$")  # an environment's name as Gymnasium writes it
 ABSENT = "not in this run"
 UNKNOWN = "unknown"  # what changed, where no history says
 Judged = dict[tuple[str, str, str, str], dict[str, str]]  # (prediction, env, what, expected) -> row

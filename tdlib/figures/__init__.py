@@ -20,7 +20,7 @@ from tdlib.figures.failure import draw_predictors, draw_reliability
 from tdlib.figures.ground_truth import draw_plant_change, draw_zero_order_hold
 from tdlib.figures.heatmaps import draw_error_heatmaps
 from tdlib.figures.horizon import draw_error_vs_horizon
-from tdlib.figures.imagined import draw_imagined, draw_imagined_rates, draw_imagined_treatments
+from tdlib.figures.imagined import draw_imagined, draw_imagined_rates, draw_imagined_treatments, draw_seen
 from tdlib.figures.levels import draw_levels
 from tdlib.figures.limits import draw_limits
 from tdlib.figures.live import (
@@ -109,6 +109,7 @@ __all__ = [
     "draw_priors",
     "draw_reliability",
     "draw_returns",
+    "draw_seen",
     "draw_sequence",
     "draw_shift",
     "draw_state_space",

@@ -68,10 +68,39 @@ def draw_imagined(table: pd.DataFrame, rate: str = "20") -> Drawing:
     Raises:
         NothingToDrawError: If models of three rates were not measured at the rate.
     """
-    env, asked = str(table["env"].iloc[0]), table[table["test_frequency"] == rate]
+    asked = table[table["test_frequency"] == rate]
     own = best_known(asked)
     if own.empty:
         raise NothingToDrawError(f"models of three rates were not measured at {rate} Hz")
+    return _ahead(asked, own, rate, "models of three rates, each in the form that is told most of time")
+
+
+def draw_seen(table: pd.DataFrame) -> Drawing:
+    """Draw sliding RMSE and NLL against the time ahead on a set of which a part is seen, at its one rate.
+
+    Args:
+        table: sliding_windows of one set.
+
+    Raises:
+        NothingToDrawError: If nothing that is trained was measured.
+    """
+    own = default_sizes(table[table["model"] != "none"])
+    if own.empty:
+        raise NothingToDrawError("none of the trained models is among what was chosen")
+    rate = str(own["test_frequency"].iloc[0])
+    return _ahead(table, own, rate, "models of that rate alone, told and scored on what is seen")
+
+
+def _ahead(asked: pd.DataFrame, own: pd.DataFrame, rate: str, who: str) -> Drawing:
+    """Draw models, and beside them no change and the exact flow where there is one.
+
+    Args:
+        asked: sliding_windows of one environment at one rate.
+        own: Those of the models, one arm of each.
+        rate: The rate [Hz].
+        who: Which arms they are, in words.
+    """
+    env = str(own["env"].iloc[0])
     idle, names = asked[asked["model"] == "none"], sort_models(own["model"])
     summaries = {name: over_seeds(own, name, ["env", *ARM, "time"]) for name in ("rmse", "nll")}
     with style():
@@ -98,8 +127,8 @@ def draw_imagined(table: pd.DataFrame, rate: str = "20") -> Drawing:
     ends = summaries["rmse"][summaries["rmse"]["time"] == nearest_time(own["time"], SHOWN_AHEAD)]
     caption = (
         f"{env}: errors and negative log-likelihoods of predictions at {rate} Hz after two known windows, over the "
-        f"last {_seconds(own)} before each time (the first value: of one step); models of three rates, each in the "
-        f"form that is told most of time. Lines: means over seeds, bands span the seeds; {counts_text(own, 'starts')}. "
+        f"last {_seconds(own)} before each time (the first value: of one step); {who}. "
+        f"Lines: means over seeds, bands span the seeds; {counts_text(own, 'starts')}. "
         "One standard deviation is that of the true states."
         f"{bad_text(summaries['rmse'], 'no line is drawn')}{edge_text(pd.concat(grey))} "
         f"{_ordered(ends, env, nearest_time(own['time'], SHOWN_AHEAD))}"

@@ -74,12 +74,14 @@ def check_tables(run: Run, tables: dict[str, pd.DataFrame], seeds: Sequence[int]
 
 def check_figures(run: Run) -> list[str]:
     """Every figure that the chapter names must have been drawn, of those that the preset has."""
+    chapter = load_chapter(run.preset.chapter)
     names = [
         name.format(env)
-        for name, needs in load_chapter(run.preset.chapter).figures.items()
+        for name, needs in chapter.figures.items()
         for env in (run.preset.environments if "{}" in name else [""])
         if needs is None or needs(run.preset, env)
     ]
+    names += [name.format(seen) for name in chapter.seen_figures for seen in run.preset.seen_sets]
     return [f"figure {name}.png must exist" for name in names if not (run.layout.figures / f"{name}.png").is_file()]
 
 

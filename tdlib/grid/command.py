@@ -22,7 +22,9 @@ from tdlib.grid.preload import preloaded
 from tdlib.grid.stamps import BOOK, job_names, job_result
 from tdlib.study.book import runs_of
 from tdlib.study.layout import ROOT, RunLayout, runs_root
+from tdlib.study.phases.partly_seen import lacking
 from tdlib.study.presets import PRESET_ENDINGS, Preset, load_preset
+from tdlib.study.run import Run
 
 OUTPUT = re.compile(r"^\s*output: (.+)$")
 STARTED = re.compile(r"^\s*jobid: (\d+)")
@@ -68,6 +70,9 @@ def main(arguments: list[str] | None = None) -> int:
     here = {"TDLIB_RUNS": str(runs_root())}  # a relative folder means another one where a job starts
     if options.dry_run:
         return _dry_run(command, runs, jobs, target, options.cores, {**os.environ, **here})
+    if missing := list(filter(None, (lacking(Run(run, RunLayout.of(run.name))) for run in runs))):
+        print("\n".join(f"error: {line}" for line in missing), file=sys.stderr)
+        return 2
     try:
         with only_owner(layout.root), signals_end():
             if _runs_elsewhere(options.profile):

@@ -54,26 +54,38 @@ def _grid_jobs(preset: Preset) -> tuple[Job, ...]:
     for name, notebook in notebooks.items():
         if notebook.needs is not None and not notebook.needs(preset, ""):
             continue
-        systems = {"each": preset.environments, "first": preset.environments[:1], "whole": ("",)}[notebook.runs]
-        for env in systems:
-            (own,) = _names(name, notebook, [env])
+        for env in _places(notebook, preset):
+            own = _name(name, notebook, env)
             cells: list[Job] = []
             if preset.seeds_per_cell and name in PHASES:
                 cells = _split(name, env, preset, larger)
             elif preset.seeds_per_cell and "training" in notebook.work:
-                cells = _split_training(name, env, preset)
+                cells = _split_training(name, notebook, env, preset)
             elif preset.seeds_per_cell and notebook.by_model:
                 cells = _split_models(name, env, preset, notebook.after[0])
-            waited_for = [env] if env else preset.environments
-            after = [job for before in notebook.after for job in _names(before, notebooks[before], waited_for)]
+            before = [(earlier, notebooks[earlier]) for earlier in notebook.after]
+            after = [_name(*told, place) for told in before for place in _waited_for(told[1], env, preset)]
             after += [cell.name for cell in cells]
-            jobs += [*cells, Job(own, name, {"env": env} if env else {}, tuple(after), reads=notebook.reads)]
+            parameters = {notebook.place: env} if env else {}
+            jobs += [*cells, Job(own, name, parameters, tuple(after), reads=notebook.reads)]
     return tuple(jobs)
 
 
-def _names(name: str, notebook: Notebook, envs: Sequence[str]) -> list[str]:
-    """Return the names of a notebook's jobs for some systems."""
-    return [f"{name}-{env}" for env in envs] if notebook.runs == "each" else [name]
+def _places(notebook: Notebook, preset: Preset) -> Sequence[str]:
+    """Return what a notebook runs for: systems, partly seen sets, or the empty name of the whole run."""
+    systems = preset.environments
+    return {"each": systems, "first": systems[:1], "seen": tuple(preset.seen_sets), "whole": ("",)}[notebook.runs]
+
+
+def _waited_for(notebook: Notebook, env: str, preset: Preset) -> Sequence[str]:
+    """Return for which of its places a notebook must have run: for the same system, or for all of them."""
+    places = _places(notebook, preset)
+    return [env] if env in places and notebook.runs != "first" else places
+
+
+def _name(name: str, notebook: Notebook, env: str) -> str:
+    """Return the name of a notebook's job for a system, or a set."""
+    return f"{name}-{env}" if notebook.runs in ("each", "seen") else name
 
 
 def cells_of_seeds(preset: Preset, seeds: Collection[int]) -> list[Job]:
@@ -132,25 +144,26 @@ def _split(phase: str, env: str, preset: Preset, larger: Larger) -> list[Job]:
     return jobs
 
 
-def _split_training(name: str, env: str, preset: Preset) -> list[Job]:
+def _split_training(name: str, notebook: Notebook, env: str, preset: Preset) -> list[Job]:
     """List the cells of a chapter's notebook that collects and trains: the data of each seed, then models and seeds.
 
     Blocks of seeds run side by side: the one table that trainings write is made whole by the notebook of the system.
     """
+    seeds, place = preset.seeds_seen(env) if notebook.runs == "seen" else preset.own_seeds, {notebook.place: env}
     data = [
-        Job(f"{CELLS}/{name}-{env}-seed{seed}", name, {"env": env, "models": [NO_MODEL], "seeds": [seed]})
-        for seed in preset.own_seeds
+        Job(f"{CELLS}/{name}-{env}-seed{seed}", name, {**place, "models": [NO_MODEL], "seeds": [seed]})
+        for seed in seeds
     ]
     after = {job.parameters["seeds"][0]: job.name for job in data}
     return data + [
         Job(
             _cell(name, env, model, _words(block)),
             name,
-            {"env": env, "models": [model], "seeds": list(block)},
+            {**place, "models": [model], "seeds": list(block)},
             tuple(after[seed] for seed in block),
         )
         for model in preset.models
-        for block in _blocks(preset)
+        for block in _blocks(preset, seeds)
     ]
 
 
@@ -168,9 +181,9 @@ def _split_models(name: str, env: str, preset: Preset, training: str) -> list[Jo
     ]
 
 
-def _blocks(preset: Preset) -> list[tuple[int, ...]]:
-    """Return the seeds that a run of a preset makes in blocks, each of as many as share a cell."""
-    seeds = preset.own_seeds
+def _blocks(preset: Preset, some: Sequence[int] | None = None) -> list[tuple[int, ...]]:
+    """Return seeds, by default all that a run of a preset makes, in blocks, each of as many as share a cell."""
+    seeds = preset.own_seeds if some is None else tuple(some)
     count = preset.seeds_per_cell or len(seeds)
     return [seeds[i : i + count] for i in range(0, len(seeds), count)]
 

@@ -18,8 +18,11 @@ from scipy import stats
 
 from tdlib.core.facts import MODES, method_and_mode
 from tdlib.core.time_grid import delta_t_of, steps_within
+from tdlib.data.sources.mujoco import MACHINES
+from tdlib.data.sources.partly_seen import parts_of_name
 from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.evaluation.control.plans import knot_clock
+from tdlib.evaluation.measures.imagined import NUM_WINDOWS, WINDOW
 from tdlib.evaluation.sets.schedules import nominal_delta_t
 from tdlib.models import find_family
 from tdlib.planning import Planner, inputs_of, planning_steps
@@ -57,10 +60,11 @@ def training_unit(arm: Arm) -> str:
 
 def preset_work(preset: Preset) -> pd.DataFrame:
     """Count the work of a preset alone: kind, env, model, what, count (one row per kind, environment and family)."""
+    work = [(env, *each) for env in preset.environments for each in _work_of(preset, env)]
+    work += [(name, *each) for name in preset.seen_sets for each in _work_seen(preset, name)]
     rows = [
         {"kind": kind, "env": env, "model": model, "what": what, "count": count}
-        for env in preset.environments
-        for kind, model, what, count in _work_of(preset, env)
+        for env, kind, model, what, count in work
     ]
     return pd.DataFrame(rows).groupby(["kind", "env", "model", "what"], sort=False, as_index=False)["count"].sum()
 
@@ -194,6 +198,24 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
             if arm.acts and chapter.plans(arm) and setting.covers(arm.keys()):
                 episodes = len(preset.own_seeds_of(arm)) * preset.control.episodes_per_seed
                 yield "control", arm.model, family(arm), episodes * each
+
+
+def _work_seen(preset: Preset, name: str) -> Iterator[tuple[str, str, str, int]]:
+    """Yield (kind, model, what, count) of one partly seen set: what drives it, its one rate, and long predictions."""
+    group, seeds = preset.seen_sets[name], len(preset.seeds_seen(name))
+    driven, _ = parts_of_name(name)
+    if driven in SYSTEMS:
+        yield "collection", "", "random transitions", seeds * group.num_transitions
+    else:
+        machine = MACHINES[driven]
+        yield "collection", "", f"{machine.env_id} transitions", seeds * group.num_transitions
+        if machine.scripted is None:
+            yield "collection", "", f"{machine.env_id} decisions learned from", seeds * group.training_decisions
+    steps = steps_within(NUM_WINDOWS * WINDOW + group.imagined, delta_t_of(group.rate))
+    for arm in (arm for arm in arms_of(preset, name) if arm.source == arm):
+        yield "training", arm.model, family(arm), seeds * optimizer_steps(preset, arm.size)
+        yield "evaluation", arm.model, family(arm), seeds * preset.evaluation.num_starts * steps
+        yield "evaluation", arm.model, f"{family(arm)}, per model", seeds
 
 
 def _longest_chain(preset: Preset, rows: pd.DataFrame) -> float:

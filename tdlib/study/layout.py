@@ -116,6 +116,10 @@ class RunLayout:
         """Folder of one random-input data set."""
         return self.data / "random" / env_folder(env) / label / f"seed{seed}"
 
+    def partly_seen_folder(self, name: str, label: str, seed: int) -> Path:
+        """Folder of one set of which a part is seen."""
+        return self.data / "partly_seen" / env_folder(name) / label / f"seed{seed}"
+
     def branched_folder(self, env: str, seed: int) -> Path:
         """Folder of the branched data sets of one seed."""
         return self.data / "branched" / env_folder(env) / f"seed{seed}"

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import yaml
 
+from tdlib.data.sources.partly_seen import is_partly_seen
 from tdlib.study.arms import DEFAULT_SIZE
 from tdlib.study.layout import PREDICTED, ROOT
 from tdlib.study.measurements import SHARES, SUCCESS
@@ -137,12 +138,17 @@ def load_predictions(path: Path = PREDICTIONS) -> dict[str, Prediction]:
 
 
 def predictions_on(environments: Collection[str]) -> dict[str, Prediction]:
-    """Return the predictions of which at least one check speaks of some environments, or compares several."""
+    """Return the predictions of which at least one check speaks of some environments or sets, or compares several."""
     return {
         name: found
         for name, found in load_predictions().items()
-        if any(check.env in environments or check.env not in SYSTEMS for check in found.checks)
+        if any(check.env in environments or _compares(check.env) for check in found.checks)
     }
+
+
+def _compares(env: str) -> bool:
+    """Whether a check's environment is a short text for several, no name of one."""
+    return env not in SYSTEMS and not is_partly_seen(env)
 
 
 def _check(name: str, env: str, raw: Mapping, pair: tuple | None) -> Check:

@@ -18,6 +18,7 @@ from tdlib.core.facts import TRAIN_FREQUENCIES, data_of, method_and_mode
 from tdlib.core.files import parse_yaml
 from tdlib.core.imports import import_object, importable, is_import_path
 from tdlib.core.time_grid import delta_t_of, num_steps
+from tdlib.data.sources.partly_seen import parts_of_name
 from tdlib.data.sources.ppo_settings import MIN_TRANSITIONS, has_ppo
 from tdlib.data.splits import SPLITS
 from tdlib.envs import register_system
@@ -181,6 +182,25 @@ class Checks(_Section):
     max_own_rate_error: PositiveFloat  # own-rate relative error of Pendulum's jump baseline must stay below
 
 
+class PartlySeen(_Section):
+    """Sets of which a part is seen, at one rate, and what is done with them; arms are those of that rate."""
+
+    sets: Annotated[tuple[str, ...], Field(min_length=1)]  # names of tdlib.data.sources.partly_seen
+    rate: Rate = 20.0
+    num_seeds: PositiveInt  # the first ones of the run
+    num_transitions: Transitions  # per set and seed
+    # [s] of long predictions after a known stretch; an episode must hold both
+    imagined: Annotated[float, Field(ge=1, allow_inf_nan=False)]
+    training_decisions: Annotated[int, Field(strict=True, ge=2)] = 50_000  # that a policy learns from, if it learns
+
+    @field_validator("sets")
+    @classmethod
+    def _known_sets(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            parts_of_name(name)
+        return names
+
+
 class FewerSeeds(_Section):
     """Arms that only the first seeds have: those of any of the sizes, methods, or of shares of the data."""
 
@@ -225,6 +245,7 @@ class Preset(_Section):
     amounts: tuple[Share, ...] = ()  # shares of the data that some arms are trained on too
     variations: tuple[Variation, ...] = ()  # arms of several rates with one thing changed
     fewer_seeds: tuple[FewerSeeds, ...] = ()  # the first that concerns an arm says how many seeds it has
+    partly_seen: tuple[PartlySeen, ...] = ()  # sets beside the environments, for chapters that look at them
     taken: tuple[Seed, ...] = ()  # seeds that earlier runs made; their rows lie in book/blocks, see tdlib.study.blocks
     seeds_per_cell: PositiveInt | None = None  # jobs of so many seeds and one model each; None: one job per phase
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -247,6 +268,14 @@ class Preset(_Section):
         if name not in CHAPTERS:
             raise ValueError(f"chapter must be one of {list(CHAPTERS)}, got {name!r}")
         return name
+
+    @field_validator("partly_seen")
+    @classmethod
+    def _once_each(cls, groups: tuple[PartlySeen, ...]) -> tuple[PartlySeen, ...]:
+        names = [name for group in groups for name in group.sets]
+        if len(set(names)) < len(names):
+            raise ValueError(f"sets must differ, got {names}")
+        return groups
 
     @field_validator("chapters")
     @classmethod
@@ -273,6 +302,15 @@ class Preset(_Section):
     def own_seeds(self) -> tuple[int, ...]:
         """The seeds that a run of this preset makes itself."""
         return tuple(seed for seed in self.seeds if seed not in self.taken)
+
+    @property
+    def seen_sets(self) -> dict[str, PartlySeen]:
+        """The partly seen sets by name, with the group that says what is done with each."""
+        return {name: group for group in self.partly_seen for name in group.sets}
+
+    def seeds_seen(self, name: str) -> tuple[int, ...]:
+        """Return the seeds of a partly seen set that a run of this preset makes itself."""
+        return tuple(seed for seed in self.seeds[: self.seen_sets[name].num_seeds] if seed in self.own_seeds)
 
     def keeps(self, method: str, form: str, data: str) -> bool:
         """Whether arms of a method, form and kind of data belong to the run."""

@@ -9,15 +9,16 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tdlib.core.facts import LOG_UNIFORM, MIXED
+from tdlib.core.facts import LOG_UNIFORM, MIXED, TRANSITIONS
 from tdlib.evaluation.tables import frequency_label
-from tdlib.study.arms import PERSISTENCE, Arm, all_arms
+from tdlib.study.arms import PERSISTENCE, Arm, all_arms, trained_arms
 from tdlib.study.chapters import load_chapter
 from tdlib.study.presets import Preset, PresetError
 from tdlib.study.run import Run
 from tdlib.systems import SYSTEMS
 
 NO_MODEL = PERSISTENCE.model  # names what needs no model: persistence, the oracle
+PLAIN = ("baseline", "none", TRANSITIONS)  # method, form and data of arms that are told nothing of time
 Member = tuple[Arm, int]  # an arm and a seed
 
 
@@ -75,7 +76,13 @@ class Selection:
 
 
 def arms_of(preset: Preset, env: str | None = None) -> list[Arm]:
-    """Every arm of a preset, or those of one environment: persistence, derived and trained arms, and variations."""
+    """Every arm of a preset, or those of one environment: persistence, derived and trained arms, and variations.
+
+    A partly seen set has every model as its data are, at their one rate.
+    """
+    if env in preset.seen_sets:
+        own = trained_arms(preset.models, rates=[frequency_label(preset.seen_sets[env].rate)])
+        return [PERSISTENCE, *(arm for arm in own if (arm.method, arm.form, arm.data) == PLAIN)]
     rates = [frequency_label(rate) for rate in preset.train_frequencies]
     arms = all_arms(preset.models, preset.sizes, rates, preset.amounts, preset.training_modes, preset.solvers)
     kept = [arm for arm in arms if arm == PERSISTENCE or preset.keeps(arm.method, arm.form, arm.data)]

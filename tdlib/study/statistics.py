@@ -52,7 +52,7 @@ def own_rows(run: Run, name: str) -> pd.DataFrame | None:
     """Join the parts of one table in the order of the preset; None if there are none."""
     paths = [
         run.layout.part(name, env if model is None else f"{env}-{model}")
-        for env in run.preset.environments
+        for env in (*run.preset.environments, *run.preset.seen_sets)
         for model in (None, "none", *run.preset.models)
     ]
     frames = [read_table(path) for path in paths if path.exists()]
@@ -132,7 +132,7 @@ def evaluate_predictions(run: Run, tables: dict[str, pd.DataFrame], scores: pd.D
         scores: Numbers of the analyses (`analyze`), which predictions speak about too.
     """
     measured = measure(tables) if scores is None else pd.concat([measure(tables), scores], ignore_index=True)
-    table = judge_predictions(measured, predictions.predictions_on(run.preset.environments))
+    table = judge_predictions(measured, predictions.predictions_on((*run.preset.environments, *run.preset.seen_sets)))
     run.save_table(predictions.TABLE, table)
     return table
 

@@ -53,6 +53,7 @@ SOURCES: dict[str, Source] = {
     "sequences": Source("tdlib.data.sources.sequences:write_sequences", "file", "system"),
     "branched": Source("tdlib.data.sources.branched:write_branched", "files", "sets"),
     "mujoco": Source("tdlib.data.sources.mujoco:write_mujoco", "file", "simulator"),
+    "partly_seen": Source("tdlib.data.sources.partly_seen:write_partly_seen", "file", "system"),
     # signs are looked at in this order: a bag of MCAP files is a bag
     "lerobot": _log("lerobot:import_lerobot", "meta/info.json"),
     "minari": _log("minari:import_minari", "data/metadata.json", reader="minari:read_minari_log"),

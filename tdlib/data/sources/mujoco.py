@@ -9,7 +9,7 @@ other Δt were known: its state is what is observed, all of it or the positions 
 """
 
 import argparse
-import importlib
+import importlib.util
 import sys
 import time
 from collections.abc import Callable
@@ -94,6 +94,12 @@ def installed() -> list[str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def missing_packages(name: str) -> list[str]:
+    """Return which packages of the extra a machine needs and are not there."""
+    wanted = {"mujoco": "mujoco", **({MACHINES[name].package: PACKAGES[1]} if MACHINES[name].package else {})}
+    return [package for module, package in wanted.items() if importlib.util.find_spec(module) is None]
 
 
 def make_machine(name: str, control_frequency: float | None = None) -> FixedFrequencyWrapper:

@@ -21,7 +21,8 @@ class Notebook:
 
     Args:
         part: Heading that it stands below where a run has a book of its own.
-        runs: Once for each system, once for the first of them, or once for the whole run.
+        runs: Once for each system, once for the first of them, once for each partly seen set, or once for the whole
+            run.
         after: Notebooks of the chapter that must have finished: for the same system, or for all if it runs once.
         work: Kinds of work, of those in `tdlib.study.cost`, that it does where it is not done yet.
         reads: File or folder below the repository, or several, that it works with, neither source nor a result.
@@ -30,12 +31,17 @@ class Notebook:
     """
 
     part: str
-    runs: Literal["each", "first", "whole"] = "each"
+    runs: Literal["each", "first", "seen", "whole"] = "each"
     after: tuple[str, ...] = ()
     work: tuple[str, ...] = ()
     reads: str | tuple[str, ...] = ""
     needs: Need | None = None
     by_model: bool = False
+
+    @property
+    def place(self) -> str:
+        """Parameter that names what it runs for: a system, or a partly seen set."""
+        return "seen" if self.runs == "seen" else "env"
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,7 @@ class Chapter:
         tables: Tables that a finished run must have.
         figures: Pictures that it must have, below `results/figures`, and where; None if any preset has it. `{}` stands
             for the system in the name of one that is drawn for each.
+        seen_figures: Those of each partly seen set, for whose name `{}` stands.
         shipped: Checkpoints of a system of which the edition keeps those of the first seed.
         max_bytes: Most that its edition may take.
         measures: Of the registry, those that this chapter takes and the main study does not.
@@ -73,6 +80,7 @@ class Chapter:
     figures: Mapping[str, Need | None]
     shipped: Callable[["Run", str], list[Path]]
     max_bytes: int
+    seen_figures: tuple[str, ...] = ()
     measures: tuple[str, ...] = ()
     plans: Callable[[Arm], bool] = lambda arm: True
     own_transitions: Callable[["Preset", str], int] = lambda preset, env: 0

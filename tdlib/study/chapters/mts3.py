@@ -40,7 +40,10 @@ MTS3 = Chapter(
     notebooks={
         "18_mts3_train": Notebook(TRAINING, work=("collection", "training")),
         "19_mts3_evaluate": Notebook(RESULTS, after=("18_mts3_train",), work=("evaluation",), by_model=True),
-        "20_mts3_report": Notebook(RESULTS, "whole", after=("19_mts3_evaluate",), reads=PREDICTED),
+        "23_mts3_partly_seen": Notebook(RESULTS, "seen", work=("collection", "training", "evaluation")),
+        "20_mts3_report": Notebook(
+            RESULTS, "whole", after=("19_mts3_evaluate", "23_mts3_partly_seen"), reads=PREDICTED
+        ),
     },
     tables=OPEN_LOOP
     | {
@@ -62,6 +65,7 @@ MTS3 = Chapter(
         "mts3/{}-imagined": None,
         "mts3/{}-rates": None,
     },
+    seen_figures=("mts3/{}-ahead",),
     measures=("imagined",),
     own_transitions=_own_transitions,
     shipped=_shipped,

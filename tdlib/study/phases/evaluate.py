@@ -94,10 +94,10 @@ def evaluate_environment(run: Run, env: str, chosen: Selection | None = None) ->
 
     def save(model: str, tables: dict[str, pd.DataFrame], standing: set[str]) -> list[Path]:
         members = list(results[model][1])
-        return _save(run, env, model, tables) + kept[model].write(members, standing, commit_of_memory())
+        return save_part(run, env, model, tables) + kept[model].write(members, standing, commit_of_memory())
 
     chosen_members = {model: chosen.members(model) for model in models}
-    ensure_members(results, chosen_members, lambda model: _load(run, env, model), make, save)
+    ensure_members(results, chosen_members, lambda model: load_part(run, env, model), make, save)
     return load_parts(run, env, models, chosen)
 
 
@@ -161,7 +161,7 @@ def load_parts(run: Run, env: str, models: Sequence[str], chosen: Selection | No
 
     Where all are wanted, the rows of seeds that are taken from earlier runs stand beside the run's own.
     """
-    parts = {model: _load(run, env, model) for model in models}
+    parts = {model: load_part(run, env, model) for model in models}
     if chosen is not None:
         for model, part in parts.items():
             members = {member_name(*member) for member in chosen.members(model)}
@@ -253,12 +253,13 @@ def record_videos(run: Run, env: str, chosen: Selection | None = None) -> list[S
     return [video]
 
 
-def _load(run: Run, env: str, model: str) -> dict[str, pd.DataFrame]:
+def load_part(run: Run, env: str, model: str) -> dict[str, pd.DataFrame]:
+    """Load what stands of the tables of one model."""
     paths = {name: run.layout.part(name, f"{env}-{model}") for name in result_tables()}
     return {name: read_table(path) for name, path in paths.items() if path.is_file()}
 
 
-def _save(run: Run, env: str, model: str, tables: dict[str, pd.DataFrame]) -> list[Path]:
+def save_part(run: Run, env: str, model: str, tables: dict[str, pd.DataFrame]) -> list[Path]:
     """Write the parts of one model; return the files."""
     if "state_errors" in tables:  # of the main arms, and of one seed
         points = tables["state_errors"]

@@ -95,15 +95,15 @@ def load_seed_data(run: Run, env: str, seed: int) -> SeedData:
 
     def train(among: int) -> dict[str, dict[float, Part]]:
         return {
-            name: {rate: _part(cut(name, part, among)) for rate, part in sets[origin]["train"].items()}
+            name: {rate: as_part(cut(name, part, among)) for rate, part in sets[origin]["train"].items()}
             for name, origin in [*((name, name) for name in sets), *((name, data_of(name).kind) for name in amounts)]
         }
 
     return SeedData(
         train=train(1),
         share=train(len(rates)),
-        val={kind: {rate: _part(part) for rate, part in found["val"].items()} for kind, found in sets.items()},
-        branched={"train": _part(branched["train"]), "val": _part(branched["val"])},
+        val={kind: {rate: as_part(part) for rate, part in found["val"].items()} for kind, found in sets.items()},
+        branched={"train": as_part(branched["train"]), "val": as_part(branched["val"])},
         hashes=data_hashes_of(run, env, seed),
     )
 
@@ -145,6 +145,7 @@ def _flowed(env: str, pairs: TransitionDataset, delta_t: float) -> TransitionDat
     return branched_set(env, torch.from_numpy(pairs.state), torch.from_numpy(pairs.action), [delta_t], parameters=drawn)
 
 
-def _part(dataset: TransitionDataset) -> Part:
+def as_part(dataset: TransitionDataset) -> Part:
+    """Return the rows of a set as what models train on."""
     transitions, offsets = dataset.transitions_with_offsets(torch.float32)
     return transitions, torch.as_tensor(offsets)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from tdlib.core.specs import EnvironmentSpec
 from tdlib.evaluation.tables import arm_of
 from tdlib.models import DERIVATIONS, DynamicsModel, Persistence
 from tdlib.speed import Stack
@@ -47,9 +48,11 @@ class StackOfArms:
         return StackOfArms(self.env, members, select_models(self.dynamics, torch.tensor(index)))
 
 
-def load_stacks(run: Run, env: str, members: Sequence[Member]) -> list[StackOfArms]:
-    """Load arms and seeds, trained and derived, as few stacks as possible."""
-    spec = SYSTEMS[env].spec
+def load_stacks(
+    run: Run, env: str, members: Sequence[Member], spec: EnvironmentSpec | None = None
+) -> list[StackOfArms]:
+    """Load arms and seeds, trained and derived, as few stacks as possible; `spec` where the set has no system."""
+    spec = spec or SYSTEMS[env].spec
     sources = dict.fromkeys((arm.source, seed) for arm, seed in members if arm.source is not None)
     loaded = {(arm, seed): load_checkpoint(model_folder(run, env, arm, seed)).to(run.device) for arm, seed in sources}
     groups: dict[tuple, list[tuple[Member, DynamicsModel]]] = {}

@@ -1,7 +1,7 @@
 """Phase 2: train every arm of one environment that is not trained yet, one fit per model family."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tdlib.study.phases.seed_data import SeedData, data_hashes_of, load_seed_dat
 from tdlib.study.progress import Progress
 from tdlib.study.provenance import STAMP, Result, file_hash, read_stamp, sources_of
 from tdlib.study.run import Run
-from tdlib.study.selection import Selection, arms_of, everything
+from tdlib.study.selection import Member, Selection, arms_of, everything
 from tdlib.systems import SYSTEMS
 from tdlib.training import (
     Budget,
@@ -48,12 +48,12 @@ def train_environment(run: Run, env: str, chosen: Selection | None = None) -> pd
     for model in dict.fromkeys(arm.model for arm in chosen.trained):  # of all that stands, chosen now or before
         arms = [arm for arm in arms_of(run.preset, env) if arm.source == arm and arm.model == model]
         results = _results(run, env, arms, _hashes_there(run, env))
-        rows = [_summary_row(run, env, *member) for member, result in results.items() if result.is_current()]
+        rows = [summary_row(run, env, *member) for member, result in results.items() if result.is_current()]
         # other parts of the grid add to it: what answers for it is a job of the whole
         run.save_part(
             "training_summary", f"{env}-{model}", pd.concat(rows, ignore_index=True), shared=bool(chosen.label)
         )
-    rows = [_summary_row(run, env, *member) for member in chosen.trained_members]
+    rows = [summary_row(run, env, *member) for member in chosen.trained_members]
     own = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
     return run.with_taken("training_summary", own, env) if rows and not chosen.label else own
 
@@ -71,25 +71,49 @@ def ensure_trained(run: Run, env: str, chosen: Selection | None = None) -> None:
     results = {
         member: found for member, found in _results(run, env, chosen.trained, hashes).items() if member in members
     }
+    data: dict[int, SeedData] = {}
+
+    def trial(arm: Arm, seed: int) -> Trial:
+        if seed not in data:
+            data[seed] = load_seed_data(run, env, seed)
+        return trial_of(env, arm, seed, data[seed])
+
+    train_missing(run, env, results, trial, hashes)
+
+
+def train_missing(
+    run: Run,
+    env: str,
+    results: Mapping[Member, Result],
+    trial: Callable[[Arm, int], Trial],
+    hashes: Mapping[int, dict[str, str]],
+) -> None:
+    """Train the checkpoints that do not stand, one fit per size, and write them.
+
+    Args:
+        run: Preset and folders.
+        env: System or set.
+        results: The checkpoints by arm and seed.
+        trial: Returns an untrained arm of a seed with its data.
+        hashes: Content hashes of the data of each seed.
+    """
     missing = [key for key, result in results.items() if not result.is_current()]
-    if missing:
-        data = {seed: load_seed_data(run, env, seed) for seed in sorted({seed for _, seed in missing})}
-        progress = Progress(f"training {env}")
-        done = 0
-        for size in dict.fromkeys(arm.size for arm, _ in missing):  # one budget per size
-            asked = [(arm, seed) for arm, seed in missing if arm.size == size]
-            trials = [trial_of(env, arm, seed, data[seed]) for arm, seed in asked]
-            budget = budget_of(run, size, trials)
+    progress = Progress(f"training {env}")
+    done = 0
+    for size in dict.fromkeys(arm.size for arm, _ in missing):  # one budget per size
+        asked = [(arm, seed) for arm, seed in missing if arm.size == size]
+        trials = [trial(arm, seed) for arm, seed in asked]
+        budget = budget_of(run, size, trials)
 
-            def report(part: int, total: int, before: int = done, count: int = len(trials)) -> None:
-                progress(round(1000 * (before + part / max(total, 1) * count)), 1000 * len(missing))
+        def report(part: int, total: int, before: int = done, count: int = len(trials)) -> None:
+            progress(round(1000 * (before + part / max(total, 1) * count)), 1000 * len(missing))
 
-            decides = [results[member].made_from for member in asked], asdict(budget), run.device
-            unfinished = UnfinishedFit(run.layout.unfinished, fit_key(*decides))
-            for (arm, seed), result in zip(asked, fit(trials, budget, run.device, report, unfinished), strict=True):
-                results[arm, seed].record(_save(run, env, arm, result, budget, data[seed].hashes))
-            unfinished.clear()
-            done += len(trials)
+        decides = [results[member].made_from for member in asked], asdict(budget), run.device
+        unfinished = UnfinishedFit(run.layout.unfinished, fit_key(*decides))
+        for (arm, seed), result in zip(asked, fit(trials, budget, run.device, report, unfinished), strict=True):
+            results[arm, seed].record(_save(run, env, arm, result, budget, hashes[seed]))
+        unfinished.clear()
+        done += len(trials)
 
 
 def training_means(summary: pd.DataFrame) -> pd.DataFrame:
@@ -160,24 +184,29 @@ def _results(
     run: Run, env: str, arms: Sequence[Arm], hashes: dict[int, dict[str, str]]
 ) -> dict[tuple[Arm, int], Result]:
     """Return the checkpoints of arms as results, by arm and seed."""
-    training = run.preset.training
     sources = {
         model: sources_of(__name__, SEED_DATA, "tdlib.study.arms", system=env, models=[model])
         for model in dict.fromkeys(arm.model for arm in arms)
     }
     return {
-        (arm, seed): Result(
-            model_folder(run, env, arm, seed) / STAMP,
-            sources=sources[arm.model],
-            env=env,
-            arm=arm.keys(),
-            seed=seed,
-            data=hashes[seed],
-            training=training.model_dump(exclude={"num_steps_large"} if arm.size == "hidden64" else None),
-        )
+        (arm, seed): checkpoint_result(run, env, arm, seed, hashes[seed], sources[arm.model])
         for arm in arms
         for seed in hashes
     }
+
+
+def checkpoint_result(run: Run, env: str, arm: Arm, seed: int, hashes: dict[str, str], sources: str) -> Result:
+    """Return a checkpoint as a result: it depends on its arm, data, settings, and the source that makes it."""
+    training = run.preset.training
+    return Result(
+        model_folder(run, env, arm, seed) / STAMP,
+        sources=sources,
+        env=env,
+        arm=arm.keys(),
+        seed=seed,
+        data=hashes,
+        training=training.model_dump(exclude={"num_steps_large"} if arm.size == "hidden64" else None),
+    )
 
 
 def _save(run: Run, env: str, arm: Arm, result: FitResult, budget: Budget, hashes: dict[str, str]) -> list[Path]:
@@ -210,7 +239,8 @@ def _save(run: Run, env: str, arm: Arm, result: FitResult, budget: Budget, hashe
     return [*(folder / name for name in names), (folder / CURVES_FILE).with_suffix(".png")]
 
 
-def _summary_row(run: Run, env: str, arm: Arm, seed: int) -> pd.DataFrame:
+def summary_row(run: Run, env: str, arm: Arm, seed: int) -> pd.DataFrame:
+    """Return what training reached of one checkpoint, with its key columns."""
     folder = model_folder(run, env, arm, seed)
     config = parse_yaml((folder / CONFIG_FILE).read_text(encoding="utf-8"))
     commit = read_stamp(folder / STAMP).get("git_commit", "")
