@@ -147,7 +147,10 @@ def test_episodes_under_a_planner_become_a_set_of_transitions(tmp_path):
     assert not [f for f in verify_dataset(dataset) if f.ok is False]
     assert dataset.truncated.sum() == 3 and not dataset.terminated.any()
     assert dataset.attributes["seed"] == 5 and dataset.attributes["policy"].startswith("cem planning every 0.1 s")
-    assert torch.equal(torch.from_numpy(dataset.state[::20]), control_starts(SYSTEM, 3, 5))
+    starts, judged = torch.from_numpy(dataset.state[::20]), control_starts(SYSTEM, 60, 5)
+    low, high = (torch.tensor(corner, dtype=torch.float64) for corner in SYSTEM.control_starts[0])
+    assert len(SYSTEM.control_starts) == 1 and ((low <= starts) & (starts <= high)).all()
+    assert not (starts[:, None] == judged).all(dim=-1).any()  # a model is not judged from a start of its data
     loaded = load_dataset(save_dataset(dataset, tmp_path / "planned.h5"), 20)
     assert np.array_equal(loaded.action, dataset.action)
     again, other = (collect_planned(SYSTEM, 20, seed, 2, **common) for seed in (5, 6))

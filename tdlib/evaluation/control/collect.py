@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tdlib.core.seeding import derive_seed
 from tdlib.core.time_grid import delta_t_of, rate_label, steps_within
 from tdlib.data.schema import PARAMETERS, TransitionDataset
 from tdlib.data.sources.random import collect_random
@@ -73,7 +74,9 @@ def collect_planned(
     planner: Planner | None = None,
     settings: ControlSettings | None = None,
 ) -> TransitionDataset:
-    """Run episodes under a planner from the starts of its task and return what happened, one row per control step.
+    """Run episodes under a planner from starts as its task has them and return what happened, a row per control step.
+
+    Starts, parameters and noise are drawn for these data alone: no episode that a controller is judged by starts alike.
 
     Args:
         system: The real system.
@@ -92,14 +95,15 @@ def collect_planned(
     Source:
         Seed 001, whose logs are of sampling MPC on the simulated robot.
     """
-    settings = replace(settings or ControlSettings(), seed=seed)
+    own = derive_seed(seed, "planned data", float(control_frequency))
+    settings = replace(settings or ControlSettings(), seed=own)
     planner = Exploring(planner or declared_planner(system), exploration)
-    parameters = control_parameters(system, num_episodes, seed)
+    parameters = control_parameters(system, num_episodes, own)
     result = evaluate_control(
         Oracle(system) if dynamics is None else dynamics,
         system,
         control_frequency,
-        control_starts(system, num_episodes, seed),
+        control_starts(system, num_episodes, own),
         parameters=parameters,
         planner=planner,
         settings=settings,
@@ -108,8 +112,8 @@ def collect_planned(
     episodes = []
     for episode, (states, actions, end) in enumerate(zip(result.states[0], result.actions[0], ends, strict=True)):
         count = int((result.times[:-1] < end).sum())
-        own = None if parameters is None else parameters[episode].expand(count, -1)
-        episodes.append(_rows(system, states[:count], actions[:count], delta_t, own))
+        drawn = None if parameters is None else parameters[episode].expand(count, -1)
+        episodes.append(_rows(system, states[:count], actions[:count], delta_t, drawn))
     duration = float(result.times[-1])
     policy = (
         f"{planner.name} planning every {max(settings.replan_interval, delta_t):g} s on "
