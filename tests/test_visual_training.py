@@ -230,6 +230,17 @@ def test_sets_that_do_not_fit_are_refused():
         fit([trial(model)], Budget(4, 1e-3, batch_size=12))
 
 
+def test_frames_of_other_rows_are_refused_before_they_leak_into_other_sets():
+    part = TRAIN[0]
+    with pytest.raises(ValueError, match=r"frames.first must be one per interval, \(36,\), got \(37,\)"):
+        replace(part, frames=Frames(part.frames.pixels, torch.arange(37)))
+    pool = DataPool(Layout(SPEC, tiny().needs, part))
+    pool.add(replace(part, frames=None))
+    pool.add(VAL[0])
+    with pytest.raises(ValueError, match="every set must hold frames, 1 do not"):
+        pool.build(torch.float32, "cpu")
+
+
 def test_an_arm_names_the_predictor():
     forms = [arm.form for arm in trained_arms(["visual_world_model"])]
     model = build_arm(replace(ARM, form="spatial_ode"), SPEC, 0)
