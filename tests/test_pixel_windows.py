@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch.utils.data import DataLoader
 from tdlib.data import DatasetError, collect_sequences, save_dataset, split_episodes
 from tdlib.data.schema import TransitionDataset
 from tdlib.envs import make_environment
+from tdlib.envs.frequency_wrapper import FixedFrequencyWrapper
 from tdlib.models import build_model
 from tdlib.pixels import PixelWindows, RenderOptions, body_places, filmed_transitions, record_frames, render_states
 from tdlib.study.arms import trained_arms
@@ -260,3 +262,31 @@ def test_what_an_environment_shows_is_recorded_beside_its_states(tmp_path):
         record_frames(make_environment("pendulum", 10), system.spec, 1, 5)
     with pytest.raises(ValueError, match="num_steps must be at least 1, got 0"):
         record_frames(env, system.spec, 1, 0)
+
+
+class Counter(gymnasium.Env):
+    """Shows how many steps of 0.02 s there were; the thirteenth ends an episode."""
+
+    dt, action_space = 0.02, gymnasium.spaces.Discrete(3)
+    observation_space = gymnasium.spaces.Box(0, 255, (16, 16, 3), dtype=np.uint8)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.count = 0
+        return np.zeros((16, 16, 3), np.uint8), {"state": (0.0, 1.0)}
+
+    def step(self, action):
+        self.count += 1
+        info = {"state": (0.02 * self.count, 1.0), "limit_hit": self.count > 10}
+        return np.full((16, 16, 3), self.count, np.uint8), 0.0, self.count == 13, False, info
+
+
+def test_a_step_that_is_cut_short_is_recorded_as_long_as_it_lasted():
+    spec = replace(SYSTEMS["oscillator"].spec, parameter_names=())
+    dataset = record_frames(FixedFrequencyWrapper(Counter(), 10), spec, 2, 10)
+    assert dataset.delta_t == pytest.approx([0.1, 0.1, 0.06] * 2) and dataset.t == pytest.approx([0.0, 0.1, 0.2] * 2)
+    assert dataset.exit_time == pytest.approx([np.inf, np.inf, 0.06] * 2)
+    assert dataset.limit_hit.tolist() == [False, False, True] * 2 == dataset.terminated.tolist()
+    assert dataset.full_length.tolist() == [True, True, False] * 2
+    part, offsets = filmed_transitions(dataset, SMALL)
+    assert offsets.tolist() == [0, 1, 2] and part.frames.pixels[:, 0, 0, 0].tolist() == [0, 5, 0, 5]
