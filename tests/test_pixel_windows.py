@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -10,8 +11,13 @@ from torch.utils.data import DataLoader
 from tdlib.data import DatasetError, collect_sequences, save_dataset, split_episodes
 from tdlib.data.schema import TransitionDataset
 from tdlib.envs import make_environment
-from tdlib.pixels import PixelWindows, RenderOptions, body_places, painted_frames, record_frames, render_states
+from tdlib.envs.frequency_wrapper import FixedFrequencyWrapper
+from tdlib.models import build_model
+from tdlib.pixels import PixelWindows, RenderOptions, body_places, filmed_transitions, record_frames, render_states
+from tdlib.study.arms import trained_arms
 from tdlib.systems import SYSTEMS
+from tdlib.training import Budget, Trial, fit
+from tdlib.training.sampling import window_starts
 
 SMALL = RenderOptions(img_size=16, render_quality="low")
 
@@ -185,14 +191,58 @@ def test_frames_for_training_go_with_the_transitions(swings):
     short = swings.delta_t.copy()
     short[[11, 40]] *= 0.5
     dataset = replace(swings, delta_t=short)
-    pixels, first = painted_frames(dataset, SMALL)
+    found, offsets = filmed_transitions(dataset, SMALL, dtype=torch.float64)
+    pixels, first = found.frames.pixels, found.frames.first
     rows, drawn = dataset.transitions(), torch.from_numpy(dataset.row_parameters[dataset.full_length])
     assert len(first) == len(rows) == 70 and pixels.dtype == torch.uint8
+    assert all(torch.equal(a, b) for a, b in zip(found.tensors(), rows.tensors(), strict=True))
+    assert torch.equal(found.parameters, drawn) and offsets.tolist() == [0, 11, 23, 35, 39, 46, 58, 70]
     assert torch.equal(pixels[first], render_states("pendulum", rows.state, SMALL, drawn))
     assert (pixels[first + 1].int() - render_states("pendulum", rows.next_state, SMALL, drawn).int()).abs().max() <= 1
     assert len(pixels) == 70 + 6 + 1  # one at the end of each episode, and one before the interval cut short inside
     with pytest.raises(DatasetError, match="must be of kind 'episodes' to have frames"):
-        painted_frames(replace(swings, kind="branched"))
+        filmed_transitions(replace(swings, kind="branched"))
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_windows_for_training_are_those_of_a_set_and_cross_nothing(swings, recorded):
+    """An interval that was cut short in one episode, a pause in another; painted, and recorded in the set."""
+    short, late = swings.delta_t.copy(), swings.t.copy()
+    short[5] *= 0.5
+    late[12 + 7 : 24] += 5.0
+    shown = {"frames": np.arange(72, dtype=np.uint8)[:, None, None, None] * np.ones((1, 16, 16, 3), dtype=np.uint8)}
+    dataset = replace(swings, delta_t=short, t=late, extras=shown if recorded else {})
+    part, offsets = filmed_transitions(dataset, SMALL)
+    starts, lengths = window_starts(offsets, 4)
+    starts = starts[lengths == 4]
+    windows = PixelWindows(dataset, encoder_frames=2, num_steps=3, options=SMALL)
+    assert len(starts) == len(windows) > 0
+    found, steps = windows.batch(range(len(windows))), starts[:, None] + torch.arange(4)
+    first = part.frames.first[steps]
+    assert torch.equal(first, first[:, :1] + torch.arange(4))  # the frame at the end of a step begins the next
+    frames = torch.cat([first, first[:, -1:] + 1], dim=1)
+    assert torch.equal(part.frames.pixels[frames], found.frames)
+    assert torch.equal(part.action[steps], found.actions) and torch.equal(part.state[steps][:, 0], found.states[:, 0])
+    assert recorded == bool((found.frames[:, 0, 0, 0, 0] == torch.from_numpy(windows._order.rows)[
+        windows._starts]).all())  # fmt: skip
+
+
+def test_recorded_frames_of_a_simulator_of_ones_own_are_trained_on(swings):
+    """The set's system is unknown, so that nothing could paint it."""
+    spec = replace(swings.spec, name="an_arm")
+    pixels = render_states("pendulum", torch.from_numpy(swings.state), SMALL).movedim(1, -1).numpy()
+    dataset = replace(swings, spec=spec, extras={"frames": pixels})
+    part, offsets = filmed_transitions(dataset, SMALL)
+    assert len(part) == 6 * 11 and offsets.tolist() == list(range(0, 67, 11))
+    options = dict(img_size=16, spatial_size=2, latent_channels=4, hidden_channels=6, encoder_widths=(4, 6, 8),
+                   decoder_channels=6, rollout_steps=3)  # fmt: skip
+    arm = trained_arms(["visual_world_model"])[0]
+    model = build_model("visual_world_model", spec, seed=0, **options)
+    trial = Trial(arm, 0, model, [part], [part], [offsets], [offsets])
+    result = fit([trial], Budget(20, 3e-3, batch_size=4 * 8, num_validations=2))[0]
+    assert result.best_val_loss < result.curves["val_loss"].iloc[0]
+    with pytest.raises(DatasetError, match="an_arm|known system"):
+        filmed_transitions(dataset, SMALL, recorded=False)
 
 
 def test_what_an_environment_shows_is_recorded_beside_its_states(tmp_path):
@@ -212,3 +262,31 @@ def test_what_an_environment_shows_is_recorded_beside_its_states(tmp_path):
         record_frames(make_environment("pendulum", 10), system.spec, 1, 5)
     with pytest.raises(ValueError, match="num_steps must be at least 1, got 0"):
         record_frames(env, system.spec, 1, 0)
+
+
+class Counter(gymnasium.Env):
+    """Shows how many steps of 0.02 s there were; the thirteenth ends an episode."""
+
+    dt, action_space = 0.02, gymnasium.spaces.Discrete(3)
+    observation_space = gymnasium.spaces.Box(0, 255, (16, 16, 3), dtype=np.uint8)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.count = 0
+        return np.zeros((16, 16, 3), np.uint8), {"state": (0.0, 1.0)}
+
+    def step(self, action):
+        self.count += 1
+        info = {"state": (0.02 * self.count, 1.0), "limit_hit": self.count > 10}
+        return np.full((16, 16, 3), self.count, np.uint8), 0.0, self.count == 13, False, info
+
+
+def test_a_step_that_is_cut_short_is_recorded_as_long_as_it_lasted():
+    spec = replace(SYSTEMS["oscillator"].spec, parameter_names=())
+    dataset = record_frames(FixedFrequencyWrapper(Counter(), 10), spec, 2, 10)
+    assert dataset.delta_t == pytest.approx([0.1, 0.1, 0.06] * 2) and dataset.t == pytest.approx([0.0, 0.1, 0.2] * 2)
+    assert dataset.exit_time == pytest.approx([np.inf, np.inf, 0.06] * 2)
+    assert dataset.limit_hit.tolist() == [False, False, True] * 2 == dataset.terminated.tolist()
+    assert dataset.full_length.tolist() == [True, True, False] * 2
+    part, offsets = filmed_transitions(dataset, SMALL)
+    assert offsets.tolist() == [0, 1, 2] and part.frames.pixels[:, 0, 0, 0].tolist() == [0, 5, 0, 5]

@@ -81,6 +81,19 @@ def test_scores_of_planted_errors():
         compute_visual_metrics(truth[:, :2], truth)
 
 
+def test_what_knows_no_motion_is_valid_for_no_time():
+    """On a ground as bright as ours, whose square is most of a picture's."""
+    states, _ = motions(6, 12, seed=2)
+    truth = 0.3 + 0.5 * drawn(states).double() / 255
+    mean_image = truth.mean(dim=(0, 1)).expand_as(truth)
+    assert compute_visual_metrics(mean_image, truth)["valid_steps"].tolist() == [0] * 6
+    share = (mean_image - truth).square().mean() / truth.square().mean()
+    assert share < 0.025  # divided by the mean square of the truth it would count as valid
+    brighter = truth + 0.1 * (truth - ground_of(truth).view(-1, 1, 1))  # an error of a hundredth
+    assert compute_visual_metrics(brighter, truth)["valid_steps"].tolist() == [13] * 6
+    assert compute_visual_metrics(brighter + 0.5, truth)["valid_steps"].tolist() == [0] * 6
+
+
 def test_the_ball_is_found_to_a_fraction_of_a_pixel_and_an_empty_picture_has_none():
     height = torch.linspace(-1.5, 1.5, 31, dtype=torch.float64)
     states = torch.stack([height, torch.zeros_like(height)], dim=-1)

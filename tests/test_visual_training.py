@@ -14,7 +14,7 @@ from tdlib.models.visual.latent_dynamics import latent_spec
 from tdlib.study.arms import build_arm, trained_arms
 from tdlib.training import Budget, Trial, fit, load_checkpoint, save_checkpoint
 from tdlib.training.latents import latent_set
-from tdlib.training.pretrained import load_parts, load_pretrained
+from tdlib.training.pretrained import PARTS, load_parts, load_pretrained
 from tdlib.training.run import Learner, StackRun
 from tdlib.training.sampling import DataPool, Layout
 from tdlib.training.term_log import TermLog, held_out_windows
@@ -201,23 +201,54 @@ def test_another_predictor_keeps_the_encoder_and_decoder_that_were_trained(tmp_p
     for name in found.parts:
         for key, x in first.get_submodule(name).state_dict().items():
             assert torch.equal(x, model.get_submodule(name).state_dict()[key])
-    assert load_pretrained(tiny("spatial_jump", seed=3), tmp_path).missing == ()
+    same = load_pretrained(tiny("spatial_jump", seed=3), tmp_path)  # whose predictor is taken if it is asked for
+    assert same.parts == found.parts and all(name.startswith("predictor.") for name in same.missing)
+    assert load_pretrained(tiny("spatial_jump", seed=3), tmp_path, (*PARTS, "predictor")).missing == ()
 
 
-def test_weights_that_do_not_fit_are_refused_and_nothing_is_changed(tmp_path):
+UNFIT = [
+    ("spatial_jump", dict(encoder_widths=(8, 6, 8)), ("encoder", "decoder"),
+     r"encoder.features.0.0.weight must be \(4, 6, 4, 4\), got \(8, 6, 4, 4\)"),
+    ("spatial_jump", dict(norm="group"), ("encoder",), "encoder.features.0.1.running_mean is missing"),
+    ("latent_ode", {}, PARTS, "encoder must be a VisionEncoder, got a FlatEncoder"),
+    ("spatial_ode", {}, ("predictor",), "predictor must be a SpatialJumpPredictor, got a SpatialODEPredictor"),
+    ("spatial_jump", dict(form="scaled"), ("predictor",), "predictor must have form 'none', got 'scaled'"),
+    ("spatial_jump", dict(train_delta_t=0.2), ("predictor",), "predictor must have train_delta_t 0.1, got 0.2"),
+    ("spatial_jump", {}, ("wheels",), "parts must be among .*'encoder'.*, got .*wheels"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("predictor", "options", "parts", "message"), UNFIT)
+def test_parts_that_do_not_fit_are_refused_and_nothing_is_changed(predictor, options, parts, message):
+    """Shapes agree in most of these."""
     model = tiny("spatial_jump", seed=1)
-    whole, before = snapshot(tiny("spatial_jump", seed=2)), snapshot(model)
-    without = {name: x for name, x in whole.items() if name != "decoder.image.weight"}
-    with pytest.raises(ValueError, match=r"all of encoder, decoder: decoder.image.weight is missing"):
-        load_parts(model, without)
-    wider = snapshot(tiny("spatial_jump", encoder_widths=(8, 6, 8)))
-    with pytest.raises(ValueError, match=r"encoder.features.0.0.weight must be \(4, 6, 4, 4\), got \(8, 6, 4, 4\)"):
-        load_parts(model, wider)
+    before = snapshot(model)
+    with pytest.raises(ValueError, match=message):
+        load_parts(model, tiny(predictor, seed=2, **options), parts)
     assert moved(before, model) == set()
-    flat = tiny("latent_ode")
-    save_checkpoint(tmp_path, flat, {})
-    with pytest.raises(ValueError, match="is missing"):
-        load_pretrained(model, tmp_path)
+
+
+def test_a_part_with_surplus_weights_or_a_missing_one_and_other_codes_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="encoder has no place for encoder.features.0.1.running_mean"):
+        load_parts(tiny(norm="group"), tiny())
+    lacking = tiny()
+    del lacking.decoder.image.weight
+    with pytest.raises(ValueError, match="decoder.image.weight is missing"):
+        load_parts(tiny(), lacking)
+    codes = dict(predictor="latent_mlp", autoencoder="vqvae")
+    with pytest.raises(ValueError, match=r"quantizer.codes must be \(8, 6\), got \(16, 6\)"):
+        load_parts(tiny(**codes, n_codebook=8), tiny(**codes))
+    assert load_parts(tiny(**codes), tiny(**codes, seed=1)).parts == ("encoder", "decoder", "quantizer")
+    with pytest.raises(ValueError, match="predictor must have energy_pool 'sum', got 'avg'"):
+        load_parts(tiny("spatial_hamiltonian"), tiny("spatial_hamiltonian", energy_pool="avg"), ("predictor",))
+    save_checkpoint(tmp_path, tiny("latent_ode"), {})
+    with pytest.raises(ValueError, match="encoder must be a VisionEncoder, got a FlatEncoder"):
+        load_pretrained(tiny(), tmp_path)
+
+
+def test_the_map_from_latents_to_states_of_another_width_learns_anew():
+    found = load_parts(tiny(hidden_channels=8), tiny(hidden_channels=6))
+    assert found.parts == ("encoder", "decoder") and "state_transform.0.weight" in found.missing
 
 
 def test_sets_that_do_not_fit_are_refused():
@@ -228,6 +259,17 @@ def test_sets_that_do_not_fit_are_refused():
         fit([trial(model, train=clips(4, STEPS, size=32), val=clips(2, STEPS, size=32))], budget())
     with pytest.raises(ValueError, match="batch_size must be a multiple of the model's window, got 12 and 5"):
         fit([trial(model)], Budget(4, 1e-3, batch_size=12))
+
+
+def test_frames_of_other_rows_are_refused_before_they_leak_into_other_sets():
+    part = TRAIN[0]
+    with pytest.raises(ValueError, match=r"frames.first must be one per interval, \(36,\), got \(37,\)"):
+        replace(part, frames=Frames(part.frames.pixels, torch.arange(37)))
+    pool = DataPool(Layout(SPEC, tiny().needs, part))
+    pool.add(replace(part, frames=None))
+    pool.add(VAL[0])
+    with pytest.raises(ValueError, match="every set must hold frames, 1 do not"):
+        pool.build(torch.float32, "cpu")
 
 
 def test_an_arm_names_the_predictor():
@@ -265,7 +307,7 @@ def test_a_predictor_trained_on_cached_latents_is_that_of_the_visual_model(predi
     result = fit([Trial(ARM, 0, alone, [latents], [latents], [offsets], [offsets])],
                  Budget(20, 1e-2, batch_size=32, num_validations=2))[0]  # fmt: skip
     assert result.best_val_loss < 0.8 * result.curves["val_loss"].iloc[0]
-    found = load_parts(model, result.model.state_dict(), required=("predictor",))
+    found = load_parts(model, result.model, ("predictor",))
     assert found.parts == ("predictor",) and all(not name.startswith("predictor") for name in found.missing)
     moved_on = alone.eval().predict_sequence(state[:, 0], action, delta_t)
     shape = model.options.latent_shape

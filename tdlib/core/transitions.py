@@ -71,6 +71,9 @@ class Transitions(Parts):
         delta_t: (N,) interval [s].
         parameters: (N, P) parameters of the equation, for models that may read them; None if there are none.
         frames: What a camera saw at the start and the end of each, for models that read images; None if there is none.
+
+    Raises:
+        ValueError: If there are frames of another number of intervals.
     """
 
     state: Tensor
@@ -79,6 +82,11 @@ class Transitions(Parts):
     delta_t: Tensor
     parameters: Tensor | None = None
     frames: Frames | None = None
+
+    def __post_init__(self):
+        if self.frames is not None and self.frames.first.shape != self.delta_t.shape:
+            found = tuple(self.frames.first.shape)
+            raise ValueError(f"frames.first must be one per interval, {tuple(self.delta_t.shape)}, got {found}")
 
     def __len__(self) -> int:
         return len(self.state)

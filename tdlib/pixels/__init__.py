@@ -5,7 +5,7 @@ A system says what a camera sees of it (`tdlib.systems.pictures.Picture`); nothi
 
 from tdlib.pixels.environments import VisualEnvironment
 from tdlib.pixels.films import set_frames, system_frames, write_gif, write_grid
-from tdlib.pixels.frames import painted_frames
+from tdlib.pixels.frames import filmed_transitions
 from tdlib.pixels.options import BACKGROUND, BALL_COLORS, QUALITIES, USUAL, RenderOptions, picture_of
 from tdlib.pixels.recording import record_frames
 from tdlib.pixels.renderer import body_places, render_state, render_states
@@ -21,7 +21,7 @@ __all__ = [
     "RenderOptions",
     "VisualEnvironment",
     "body_places",
-    "painted_frames",
+    "filmed_transitions",
     "picture_of",
     "record_frames",
     "render_state",

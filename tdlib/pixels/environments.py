@@ -51,6 +51,7 @@ class VisualEnvironment(gymnasium.Env):
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"render_mode must be None or one of {self.metadata['render_modes']}, got {render_mode!r}")
         picture_of(inner.system)
+        self.control_frequency = inner.control_frequency
         self.inner, self.options, self.observation_mode, self.render_mode = (
             inner, options, observation_mode, render_mode,
         )  # fmt: skip

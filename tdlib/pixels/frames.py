@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tdlib.core.transitions import Frames, Transitions
 from tdlib.data.noise import with_noise
 from tdlib.data.schema import DatasetError, TransitionDataset
 from tdlib.pixels.options import USUAL, RenderOptions, picture_of
@@ -108,32 +109,71 @@ class Recorded:
         return torch.from_numpy(np.moveaxis(self._frames[self._rows[places]], -1, -3).copy())
 
 
-def painted_frames(
+def frame_source(
+    dataset: TransitionDataset,
+    options: RenderOptions,
+    *,
+    noise: float | Sequence[float] = 0.0,
+    seed: int = 0,
+    recorded: bool | None = None,
+    cache_bytes: int = 0,
+    name: str = "dataset",
+) -> tuple[FrameOrder, Painted | Recorded]:
+    """Return which frames a set has, and where they come from; arguments as `PixelWindows` has them.
+
+    Raises:
+        DatasetError: If the set has no frames, or of another kind; the message names it.
+        ValueError: If noise is out of its range, or is asked of recorded frames, or the system has no picture.
+    """
+    recorded = FRAMES in dataset.extras if recorded is None else recorded
+    if recorded and np.any(noise):
+        raise ValueError(f"noise must be 0 for recorded frames, which no state is painted for, got {noise}")
+    order = frame_order(dataset, with_ends=not recorded)
+    if recorded:
+        return order, Recorded(dataset, order, options, name)
+    return order, Painted(dataset, order, options, noise, seed, cache_bytes, name)
+
+
+def filmed_transitions(
     dataset: TransitionDataset,
     options: RenderOptions = USUAL,
     *,
     noise: float | Sequence[float] = 0.0,
     seed: int = 0,
+    recorded: bool | None = None,
     name: str = "dataset",
-) -> tuple[Tensor, Tensor]:
-    """Paint all frames of a set, for training on its transitions: those of `dataset.transitions()`, in their order.
+    dtype: torch.dtype = torch.float32,
+) -> tuple[Transitions, Tensor]:
+    """Return what a `Trial` of a model that reads images is trained on: transitions with frames, run after run.
+
+    A run is a row of whole intervals that follow each other, so that windows inside it cross neither a pause nor an
+    interval that was cut short, as episodes do.
 
     Args:
         dataset: Set of kind "episodes".
         options: Size, colors, quality, window.
         noise: As in `PixelWindows`.
         seed: Of the noise.
+        recorded: As in `PixelWindows`; without a frame at its end the last interval of a run is left out.
         name: What errors call the set.
+        dtype: Precision of states, actions and intervals.
 
     Returns:
-        (F, C, H, W) levels, and (N,) which of them shows the start of each transition; the one after it shows its end.
+        N transitions, and (R + 1,) the offsets of their runs, as `Trial.train_offsets` holds them.
 
     Raises:
-        DatasetError: If the set is branched or its system unknown.
-        ValueError: If the system has no picture.
+        DatasetError: If the set is branched, or has no frames, or none at both ends of an interval.
+        ValueError: As `frame_source`.
     """
     if dataset.kind != "episodes":
         raise DatasetError(f"{name}: must be of kind 'episodes' to have frames, got {dataset.kind!r}")
-    order = frame_order(dataset)
-    painted = Painted(dataset, order, options, noise, seed, 0, name)
-    return painted.frames(np.arange(len(order.rows))), torch.from_numpy(np.flatnonzero(~order.at_end))
+    order, source = frame_source(dataset, options, noise=noise, seed=seed, recorded=recorded, name=name)
+    first = np.setdiff1d(np.arange(len(order.rows)), order.begins + order.lengths - 1)  # all but the last of each run
+    if not len(first):
+        raise DatasetError(f"{name}: must have frames at both ends of an interval, got none")
+    kept = dataset.select_rows(order.rows[first])
+    drawn = None if dataset.row_parameters is None else dataset.row_parameters[order.rows[first]]
+    columns = (kept.state, kept.action, kept.next_state, kept.delta_t, drawn)
+    frames = Frames(source.frames(np.arange(len(order.rows))), torch.from_numpy(first))
+    rows = Transitions(*(None if x is None else torch.from_numpy(x).to(dtype) for x in columns), frames=frames)
+    return rows, torch.from_numpy(np.concatenate([[0], np.cumsum(order.lengths - 1)]))

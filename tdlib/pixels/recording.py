@@ -13,6 +13,7 @@ from tdlib.core.time_grid import delta_t_of
 from tdlib.data.schema import DatasetError, TransitionDataset, check_dataset
 from tdlib.pixels.frames import FRAMES
 
+STEPS = ("state", "next_state", "action", "reward", "terminated", "delta_t", "exit_time", "limit_hit")
 POLICY = "actions drawn uniformly at every interval"
 
 
@@ -23,7 +24,8 @@ def record_frames(
 
     Args:
         env: Shows pixels (H, W, C), has a `control_frequency`, and says `state` in the info of a reset and of a step,
-            the latter at the end of the interval (or as `next_state`).
+            the latter at the end of the interval (or as `next_state`); of a step also `delta_t` [s], where it was cut
+            short, `exit_time` [s] and `limit_hit`, where it knows them.
         spec: Names of states and actions; actions are indices of its table, or its inputs.
         num_episodes: How many.
         num_steps: Intervals of each; an episode that ends before is shorter.
@@ -58,13 +60,16 @@ def _episode(
     frame, info = env.reset(seed=seed)
     if "state" not in info:
         raise DatasetError(f"env must say its state in the info of a reset, got {sorted(info)}")
-    columns: dict[str, list] = {name: [] for name in (FRAMES, "state", "next_state", "action", "reward", "terminated")}
+    columns: dict[str, list] = {name: [] for name in (FRAMES, *STEPS)}
     for _ in range(num_steps):
         before, action = info.get("next_state", info["state"]), env.action_space.sample()
         columns[FRAMES].append(frame)
         frame, reward, terminated, truncated, info = env.step(action)
-        values = before, info.get("next_state", info["state"]), np.reshape(action, -1), reward, terminated
-        for name, value in zip(("state", "next_state", "action", "reward", "terminated"), values, strict=True):
+        lasted = info.get("delta_t", delta_t)  # less than an interval where the episode ended inside it
+        exit_time = info.get("exit_time", lasted if terminated else np.inf)
+        following, held = info.get("next_state", info["state"]), np.reshape(action, -1)
+        values = before, following, held, reward, terminated, lasted, exit_time, info.get("limit_hit", False)
+        for name, value in zip(STEPS, values, strict=True):
             columns[name].append(value)
         if terminated or truncated:
             break
@@ -75,6 +80,5 @@ def _episode(
     found |= {"state": state.numpy(), "next_state": continued(following, state, spec).numpy()}
     found |= {"observation": state.numpy(), "truncated": np.arange(count) == count - 1}
     found["truncated"] &= ~found["terminated"]
-    found |= {"exit_time": np.where(found["terminated"], delta_t, np.inf), "limit_hit": np.zeros(count, dtype=bool)}
-    found |= {"t": delta_t * np.arange(count), "delta_t": np.full(count, delta_t)}
+    found["t"] = np.cumsum(found["delta_t"]) - found["delta_t"]
     return found if not spec.parameter_names else found | {"parameters": np.asarray(info["parameters"])}

@@ -19,9 +19,9 @@ from torch.utils.data import Dataset
 
 from tdlib.data.schema import DatasetError, TransitionDataset
 from tdlib.data.storage import load_dataset
-from tdlib.pixels.frames import Painted, Recorded
+from tdlib.pixels.frames import frame_source
 from tdlib.pixels.options import USUAL, RenderOptions
-from tdlib.pixels.order import frame_order, turns
+from tdlib.pixels.order import turns
 
 CACHE_BYTES = 2**30
 
@@ -89,8 +89,8 @@ class PixelWindows(Dataset):
             of the state; the states that are returned have none.
         seed: Seed of these errors.
         stride: Frames between the starts of windows.
-        recorded: Take the set's own column `frames`, (N, H, W, C) levels, instead of painting states. The last
-            interval of an episode then has no frame at its end.
+        recorded: Whether to take the set's own column `frames`, (N, H, W, C) levels, instead of painting states; if
+            left out, where it has one. The last interval of an episode then has no frame at its end.
         cache_bytes: Frames are kept once painted if all of them need no more memory than this.
         name: What errors call the set.
         dtype: Precision of states and intervals.
@@ -110,7 +110,7 @@ class PixelWindows(Dataset):
         noise: float | Sequence[float] = 0.0,
         seed: int = 0,
         stride: int = 1,
-        recorded: bool = False,
+        recorded: bool | None = None,
         cache_bytes: int = CACHE_BYTES,
         name: str = "dataset",
         dtype: torch.dtype = torch.float32,
@@ -120,14 +120,9 @@ class PixelWindows(Dataset):
                 raise ValueError(f"{key} must be a whole number >= 1, got {value!r}")
         if dataset.kind != "episodes":
             raise DatasetError(f"{name}: must be of kind 'episodes' to have windows, got {dataset.kind!r}")
-        if recorded and np.any(noise):
-            raise ValueError(f"noise must be 0 for recorded frames, which no state is painted for, got {noise}")
         self.dataset, self.dtype, self.encoder_frames, self.num_steps = dataset, dtype, encoder_frames, num_steps
-        self._order = frame_order(dataset, with_ends=not recorded)
-        self._source: Recorded | Painted = (
-            Recorded(dataset, self._order, options, name)
-            if recorded
-            else Painted(dataset, self._order, options, noise, seed, cache_bytes, name)
+        self._order, self._source = frame_source(
+            dataset, options, noise=noise, seed=seed, recorded=recorded, cache_bytes=cache_bytes, name=name
         )
         size = encoder_frames + num_steps
         if self._order.longest < size:

@@ -113,12 +113,17 @@ class DataPool:
         return self._first_row[id(part)]
 
     def build(self, dtype: torch.dtype, device: torch.device | str) -> None:
-        """Make the table, (N, F)."""
+        """Make the table, (N, F).
+
+        Raises:
+            ValueError: If frames are needed and a set has none: those of the sets after it would be shown in its place.
+        """
         self.rows = torch.cat([self._layout.rows_of(part).to(dtype) for part in self._parts]).to(device)
         if self._layout.needs.images:
-            self._frames = Frames.concatenate([part.frames for part in self._parts if part.frames is not None]).to(
-                device=device
-            )
+            shown = [part.frames for part in self._parts if part.frames is not None]
+            if len(shown) < len(self._parts):
+                raise ValueError(f"every set must hold frames, {len(self._parts) - len(shown)} do not")
+            self._frames = Frames.concatenate(shown).to(device=device)
 
     def gather(self, index: Tensor) -> Tensor:
         """Transitions by number, one row per column of the table: (..., B, T) -> (..., F, B, T); T = 1 is left out."""

@@ -10,7 +10,7 @@ from tdlib.evaluation.visual.pictures import ball_error, ground_of, mean_absolut
 from tdlib.evaluation.visual.rollouts import VisualRollout
 from tdlib.evaluation.visual.sequences import FrameSequences
 
-LOST = 0.025  # of the mean square of the truth: from this error on a prediction is no longer valid
+LOST = 0.025  # of the mean square of what stands out: from this error on a prediction is no longer valid
 MODEL, MEAN_IMAGE, COPY_LAST = "model", "mean_image", "copy_last"
 BASELINES = (MEAN_IMAGE, COPY_LAST)
 
@@ -25,24 +25,28 @@ def compute_visual_metrics(predicted: Tensor, truth: Tensor, ground: Tensor | No
 
     Returns:
         mse, mae, psnr [dB], ssim and ball_error [pixels] (nan where no ball is predicted), (..., T) each; and
-        valid_steps (...), how many steps come before the first whose MSE exceeds 0.025 of the truth's mean square.
+        valid_steps (...), how many steps come before the first whose MSE exceeds 0.025 of the mean square, over the
+        sequence, of the truth's differences from its ground.
 
     Raises:
         ValueError: If shapes differ.
 
     Source:
-        Valid prediction time: Botev et al. (2021), Which priors matter?
+        Valid prediction time: Botev et al. (2021), Which priors matter? They divide by the mean square of the truth,
+        whose ground is black; of a gray one the ground would be most of it, and the mean image valid throughout.
     """
     if predicted.shape != truth.shape:
         raise ValueError(f"predicted must have the truth's shape {tuple(truth.shape)}, got {tuple(predicted.shape)}")
+    ground = ground_of(truth) if ground is None else ground.to(truth)
     mse = mean_squared_error(predicted, truth)
-    lost = ~(mse <= LOST * truth.square().flatten(-3).mean(dim=-1))
+    bright = mean_squared_error(ground.view(-1, 1, 1).expand_as(truth), truth).mean(dim=-1, keepdim=True)
+    lost = ~(mse <= LOST * bright)
     return {
         "mse": mse,
         "mae": mean_absolute_error(predicted, truth),
         "psnr": psnr(mse),
         "ssim": ssim(predicted, truth),
-        "ball_error": ball_error(predicted, truth, ground_of(truth) if ground is None else ground),
+        "ball_error": ball_error(predicted, truth, ground),
         "valid_steps": (lost.long().cumsum(dim=-1) == 0).sum(dim=-1),
     }
 
@@ -64,7 +68,7 @@ def visual_metrics_table(
     Args:
         predictions: Name -> (S, T, C, H, W).
         truth: (S, T, C, H, W).
-        times: (T,) [s].
+        times: (T,) since the start [s], negative of a rollout back in time.
         ground: (C,) its color.
 
     Returns:
@@ -73,7 +77,7 @@ def visual_metrics_table(
         in the row of all times) [s], n.
     """
     rows = []
-    elapsed = torch.cat([times.new_zeros(1), times])
+    elapsed = torch.cat([times.new_zeros(1), times.abs()])  # of a rollout back in time too
     for name, predicted in predictions.items():
         found = compute_visual_metrics(predicted.to(truth), truth, ground)
         valid = float(elapsed[found.pop("valid_steps")].mean())

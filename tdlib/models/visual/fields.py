@@ -32,6 +32,10 @@ class FieldPredictor(Predictor):
                 f"integration_method must not move momenta in turn for {options.predictor}, got {self.solver!r}"
             )
 
+    @property
+    def meaning(self) -> dict[str, object]:
+        return super().meaning | {"integration_method": self.solver, "substeps": self.options.substeps}
+
     @abstractmethod
     def field(self, state: Tensor, action_emb: Tensor) -> Tensor:
         """Return ds/dt: (N, C, ...), (N, E) -> (N, C, ...) [1/s]."""
@@ -147,6 +151,11 @@ class HamiltonianPredictor(PhasePredictor):
         self.prior = options.quadratic_prior
         if self.prior:
             self.log_stiffness = nn.Parameter(torch.tensor([2 * math.log(2 * math.pi / options.period)]))
+
+    @property
+    def meaning(self) -> dict[str, object]:
+        own = {name: getattr(self.options, name) for name in ("energy_pool", "quadratic_prior")}
+        return super().meaning | own
 
     def drift(self, position: Tensor, momentum: Tensor) -> Tensor:
         found = self.kinetic.gradient(momentum)

@@ -23,6 +23,10 @@ class MapPredictor(Predictor):
         self.sees_delta_t = form_coefficients(options.form, options.train_delta_t)[0] != 0
 
     @property
+    def meaning(self) -> dict[str, object]:
+        return super().meaning | {"form": self.options.form, "train_delta_t": self.options.train_delta_t}
+
+    @property
     def input_dim(self) -> int:
         """Channels of a state, an embedded input, and the form's Δt input where it has one."""
         return self.space.channels + self.embedding_dim + int(self.sees_delta_t)

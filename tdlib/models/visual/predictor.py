@@ -33,6 +33,11 @@ class Predictor(nn.Module, ABC):
         self.embedding_dim = options.action_embedding_dim if spec.action_dim else 0
         self.action_encoder = ActionEncoder(spec, self.embedding_dim) if self.embedding_dim else None
 
+    @property
+    def meaning(self) -> dict[str, object]:
+        """Options beside sizes on which it depends what weights do, for whoever takes them from another predictor."""
+        return {"autoencoder": self.options.autoencoder}
+
     @abstractmethod
     def advance(self, state: Tensor, action_emb: Tensor, delta_t: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         """Advance N states by one interval each.
