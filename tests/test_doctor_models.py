@@ -110,6 +110,27 @@ def test_other_ways_to_the_same_are_found(tmp_path, line):
     assert isinstance(load_scripted(rewritten(path, "torch.add", "torch.add")), nn.Module)
 
 
+@pytest.mark.parametrize("trick", ["upper case", "twice", "a copy in upper case"])
+def test_a_program_under_another_name_is_not_opened(tmp_path, monkeypatch, trick):
+    """Torch reads entries whatever their case, and the first of two; what is read here must be what it runs."""
+    bad = scripted(Writes(), tmp_path / "bad.pt")
+    harmless = b"class Writes(Module):\n  __parameters__ = []\n"
+    with zipfile.ZipFile(bad) as archive, zipfile.ZipFile(tmp_path / "made.pt", "w") as made:
+        for entry in archive.infolist():
+            if not entry.filename.endswith(".py"):
+                made.writestr(entry.filename, archive.read(entry))
+                continue
+            name = entry.filename if trick == "twice" else entry.filename.replace(".py", ".PY")
+            made.writestr(name, archive.read(entry))
+            if trick != "upper case":
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", UserWarning)  # of the second name, which is the trick
+                    made.writestr(entry.filename, harmless)
+    monkeypatch.setattr(torch.jit, "load", lambda *a, **k: pytest.fail("it was opened"))
+    with pytest.raises(ValueError, match="only computes, got .*save" if trick == "upper case" else "names of their own"):
+        load_scripted(tmp_path / "made.pt")
+
+
 def test_what_is_no_archive_is_said(tmp_path, capsys):
     logs = export_csv(record(SPRING, 0, 0.0), tmp_path / "logs")
 
