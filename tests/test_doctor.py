@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
+from tdlib.core.specs import wrap_angle
 from tdlib.data import collect_random
 from tdlib.data.decimate import decimate
 from tdlib.data.sources.csv import export_csv
@@ -34,6 +35,7 @@ from tdlib.doctor.planted import (
     trained,
 )
 from tdlib.doctor.plants import DELTA_T, PLANTS, RATE, TUNED, UNSEEN, as_log, record, spec_of
+from tdlib.doctor.repair import WRAPPERS, repaired_models
 from tdlib.doctor.rules import TRIALS, repairs
 from tdlib.models import NewtonIncrement, RecurrentRollout, RescaledIncrement, build_model
 
@@ -339,6 +341,27 @@ def test_the_wrapper_does_in_numpy_what_the_model_does(repair, make):
     assert len(wrapper(repair, 0.05).splitlines()) <= 7
     with pytest.raises(ValueError, match="repair must be one of"):
         wrapper("wish", 0.05)
+
+
+@pytest.mark.parametrize("repair", WRAPPERS)
+def test_the_wrapper_continues_angles_as_what_was_scored_does(repair):
+    """A joint at its seam: a model that answers within one turn must not be rescaled by a turn."""
+    spec = dataclasses.replace(spec_of("hard_spring"), angle_dims=(0,))
+
+    def spin(state, action, delta_t):
+        return torch.stack([wrap_angle(state[..., 0] + 0.05 * state[..., 1]), state[..., 1]], -1)
+
+    state = torch.tensor([[3.1, 2.0], [-3.1, -2.0], [7.0, 1.0], [0.3, 9.0]]).double()
+    names = {"model": lambda x, u: spin(torch.from_numpy(x), u, None).numpy()}
+    exec(wrapper(repair, 0.05, spec.angle_dims), names)
+    scored = repaired_models(spin, 0.05, spec)[repair]
+    for delta_t in (0.02, 0.12, 0.3):
+        ours = scored(state, torch.zeros(4, 1).double(), torch.full((4,), delta_t).double())
+        assert np.allclose(names["repaired"](state.numpy(), np.zeros((4, 1)), delta_t), ours, atol=1e-6)
+        assert np.allclose(ours[:, 0], state[:, 0] + delta_t * state[:, 1], atol=1e-6)
+    log = record("hard_spring", 0, 0.0)
+    found = examine(spin, dataclasses.replace(log, spec=spec), train_delta_t=0.1, num_rows=64)
+    assert found.angles == (0,) and found.wrapper.count("angles=[0]") == (found.repair != "as it is")
 
 
 # --- the command ----------------------------------------------------------------------------------------------------

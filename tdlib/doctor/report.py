@@ -32,6 +32,7 @@ class Examination:
         repair: Which of the repairs errs least over these rates.
         finer: Defects at finer rates (`finer.finer_table`); empty for models that remember.
         intervals: Every interval of the log (`tables.intervals_table`).
+        angles: Dimensions of the state that are angles.
         log: Name of the log.
         notes: What the import of the log said.
     """
@@ -43,13 +44,14 @@ class Examination:
     intervals: pd.DataFrame
     h: float
     repair: str
+    angles: tuple[int, ...]
     log: str
     notes: tuple[str, ...]
 
     @property
     def wrapper(self) -> str:
         """Lines of NumPy that repair the model without training; empty where it is best as it is."""
-        return wrapper(self.repair, self.h) if self.repair in WRAPPERS else ""
+        return wrapper(self.repair, self.h, self.angles) if self.repair in WRAPPERS else ""
 
     @property
     def expected(self) -> str:
@@ -158,8 +160,9 @@ def examine(
     finer = pd.DataFrame() if remembers else finer_table(model, log)
     repair = best_repair(rates) if len(rates) else AS_IT_IS
     notes = tuple(str(dataset.attributes.get(REPORT, "")).splitlines())
+    spec = dataset.spec
     return Examination(
-        judge(findings), findings, rates, finer, intervals_table(dataset), h, repair, dataset.spec.name, notes
+        judge(findings), findings, rates, finer, intervals_table(dataset), h, repair, spec.angle_dims, spec.name, notes
     )
 
 
