@@ -165,6 +165,20 @@ def test_a_gain_is_no_step():
     assert judge(measure(weak, log, train_delta_t=0.06)).name == judge(measure(weak, log)).name == "other rate"
 
 
+@pytest.mark.parametrize("told", [1.6, 2.0, 2.5])
+def test_the_expected_error_is_that_of_the_step_that_is_told(told):
+    model, log = at_step(trained("arm", 0), 1.6 * DELTA_T), record("arm", 0, 0.0)
+    found = examine(model, log, train_delta_t=told * DELTA_T)
+    assert found.verdict.name == "other rate" and found.repair in WRAPPERS
+    names = {"model": lambda x, u: model(torch.from_numpy(x), torch.from_numpy(u), torch.zeros(1)).numpy()}
+    exec(found.wrapper, names)
+    change = log.next_state - log.state
+    apart = names["repaired"](log.state, log.action, DELTA_T) - log.next_state
+    left = float(np.sqrt((np.mean(apart**2, axis=0) / np.mean(change**2, axis=0)).mean()))
+    assert found.verdict.expected_error == pytest.approx(left, rel=1e-3)
+    assert ("fits, and leaves" in str(found)) == (told != 1.6) == (left > 2 * found.findings.tried["scaled"])
+
+
 def test_a_repair_that_gives_no_number_is_not_the_best():
     table = pd.DataFrame({
         "every": [1, 2], "as it is": [0.1, 0.5], "rescaled": [0.1, 0.3], "newton_2": [0.1, math.nan],
