@@ -38,6 +38,7 @@ from tdlib.doctor.plants import DELTA_T, PLANTS, RATE, TUNED, UNSEEN, as_log, re
 from tdlib.doctor.repair import WRAPPERS, repaired_models
 from tdlib.doctor.rules import TRIALS, repairs
 from tdlib.models import NewtonIncrement, RecurrentRollout, RescaledIncrement, build_model
+from tdlib.study.phases.doctor import HEALTHY, shares_and_errors
 
 CHECKPOINT = Path(__file__).parents[1] / "book/published/models/Pendulum_v1/jump/baseline_20hz/seed0"
 CASES = [
@@ -74,6 +75,22 @@ def test_healthy_logs_raise_no_alarm():
         if not verdict.rule.healthy:
             alarms.append((plant, seed, noise, verdict.name))
     assert len(alarms) <= 1, alarms  # 5 % of 30
+
+
+def test_shares_of_right_verdicts_and_alarms_have_intervals_and_come_from_unseen_plants():
+    logs = list(healthy_cases(12))
+    assert {(plant, noise) for plant, _, noise, _ in logs} == {(plant, noise) for plant in UNSEEN for noise in NOISE}
+    table = pd.DataFrame([
+        {"fault": fault, "plant": "shaft", "noise": 0.0, "seed": i, "right": True}
+        for fault in (HEALTHY, "wrong rate") for i in range(30)
+    ])  # fmt: skip
+    found = examine(at_step(trained("arm", 0), DELTA_T), record("arm", 0, 0.0), num_rows=64)
+    rows = shares_and_errors(table, found).set_index(["metric", "detail"])
+    alarms, right = rows.loc[("doctor.alarms", "")], rows.loc[("doctor.right", "all")]
+    end = 0.025 ** (1 / 30)  # all of 30, or none
+    assert alarms[["mean", "ci_low"]].tolist() == [0, 0] and alarms["ci_high"] == pytest.approx(1 - end)
+    assert right[["mean", "ci_high"]].tolist() == [1, 1] and right["ci_low"] == pytest.approx(end)
+    assert rows.loc[("doctor.cases", ""), "mean"].tolist() == [30, 30]
 
 
 def alarms_of(cases):
