@@ -508,7 +508,7 @@ def test_queries_are_well_formed():
              "consistency.defect", "consistency.relative_error", "control.return", "control.success",
              "control.regret", "one_step.ppo.relative_error", "one_step.contacts.relative_error",
              "field.relative_error", "field.divergence_error", *RECORDED,
-             "doctor.right", "doctor.alarms", "doctor.error", "doctor.limit",
+             "doctor.right", "doctor.alarms", "doctor.error", "doctor.limit", "doctor.cases",
              *(f"ablations.{name}" for name in OF_ABLATIONS)}  # fmt: skip
     for page, query in found:
         parsed = td_tables.parse_query(query)

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
+from tdlib.core.specs import wrap_angle
 from tdlib.data import collect_random
 from tdlib.data.decimate import decimate
 from tdlib.data.sources.csv import export_csv
@@ -34,8 +35,10 @@ from tdlib.doctor.planted import (
     trained,
 )
 from tdlib.doctor.plants import DELTA_T, PLANTS, RATE, TUNED, UNSEEN, as_log, record, spec_of
+from tdlib.doctor.repair import WRAPPERS, repaired_models
 from tdlib.doctor.rules import TRIALS, repairs
 from tdlib.models import NewtonIncrement, RecurrentRollout, RescaledIncrement, build_model
+from tdlib.study.phases.doctor import HEALTHY, shares_and_errors
 
 CHECKPOINT = Path(__file__).parents[1] / "book/published/models/Pendulum_v1/jump/baseline_20hz/seed0"
 CASES = [
@@ -72,6 +75,22 @@ def test_healthy_logs_raise_no_alarm():
         if not verdict.rule.healthy:
             alarms.append((plant, seed, noise, verdict.name))
     assert len(alarms) <= 1, alarms  # 5 % of 30
+
+
+def test_shares_of_right_verdicts_and_alarms_have_intervals_and_come_from_unseen_plants():
+    logs = list(healthy_cases(12))
+    assert {(plant, noise) for plant, _, noise, _ in logs} == {(plant, noise) for plant in UNSEEN for noise in NOISE}
+    table = pd.DataFrame([
+        {"fault": fault, "plant": "shaft", "noise": 0.0, "seed": i, "right": True}
+        for fault in (HEALTHY, "wrong rate") for i in range(30)
+    ])  # fmt: skip
+    found = examine(at_step(trained("arm", 0), DELTA_T), record("arm", 0, 0.0), num_rows=64)
+    rows = shares_and_errors(table, found).set_index(["metric", "detail"])
+    alarms, right = rows.loc[("doctor.alarms", "")], rows.loc[("doctor.right", "all")]
+    end = 0.025 ** (1 / 30)  # all of 30, or none
+    assert alarms[["mean", "ci_low"]].tolist() == [0, 0] and alarms["ci_high"] == pytest.approx(1 - end)
+    assert right[["mean", "ci_high"]].tolist() == [1, 1] and right["ci_low"] == pytest.approx(end)
+    assert rows.loc[("doctor.cases", ""), "mean"].tolist() == [30, 30]
 
 
 def alarms_of(cases):
@@ -161,6 +180,20 @@ def test_a_gain_is_no_step():
     assert judge(measure(weak, log, train_delta_t=0.1)).name == "other gain"
     assert judge(measure(weak, log, train_delta_t=0.25)).name == "other gain"
     assert judge(measure(weak, log, train_delta_t=0.06)).name == judge(measure(weak, log)).name == "other rate"
+
+
+@pytest.mark.parametrize("told", [1.6, 2.0, 2.5])
+def test_the_expected_error_is_that_of_the_step_that_is_told(told):
+    model, log = at_step(trained("arm", 0), 1.6 * DELTA_T), record("arm", 0, 0.0)
+    found = examine(model, log, train_delta_t=told * DELTA_T)
+    assert found.verdict.name == "other rate" and found.repair in WRAPPERS
+    names = {"model": lambda x, u: model(torch.from_numpy(x), torch.from_numpy(u), torch.zeros(1)).numpy()}
+    exec(found.wrapper, names)
+    change = log.next_state - log.state
+    apart = names["repaired"](log.state, log.action, DELTA_T) - log.next_state
+    left = float(np.sqrt((np.mean(apart**2, axis=0) / np.mean(change**2, axis=0)).mean()))
+    assert found.verdict.expected_error == pytest.approx(left, rel=1e-3)
+    assert ("fits, and leaves" in str(found)) == (told != 1.6) == (left > 2 * found.findings.tried["scaled"])
 
 
 def test_a_repair_that_gives_no_number_is_not_the_best():
@@ -278,7 +311,8 @@ def test_a_model_with_memory_is_asked_with_its_past():
 def test_the_table_of_rules_is_whole():
     assert [rule.name for rule in RULES][-1] == "cannot tell"
     assert len({rule.name for rule in RULES}) == len(RULES)
-    assert {verdict for _, verdict in PLANTED.values()} <= {rule.name for rule in RULES}
+    planted, elsewhere = {verdict for _, verdict in PLANTED.values()}, {"too little", "other gain", "cannot tell"}
+    assert planted | elsewhere | {"input late in the log"} == {rule.name for rule in RULES}  # each is tried somewhere
     trials = {name for names in TRIALS.values() for name in names}
     assert {rule.repair for rule in RULES if rule.repair} <= trials
     assert all(rule.verdict.endswith(".") and rule.remedy.endswith(".") for rule in RULES)
@@ -339,6 +373,27 @@ def test_the_wrapper_does_in_numpy_what_the_model_does(repair, make):
     assert len(wrapper(repair, 0.05).splitlines()) <= 7
     with pytest.raises(ValueError, match="repair must be one of"):
         wrapper("wish", 0.05)
+
+
+@pytest.mark.parametrize("repair", WRAPPERS)
+def test_the_wrapper_continues_angles_as_what_was_scored_does(repair):
+    """A joint at its seam: a model that answers within one turn must not be rescaled by a turn."""
+    spec = dataclasses.replace(spec_of("hard_spring"), angle_dims=(0,))
+
+    def spin(state, action, delta_t):
+        return torch.stack([wrap_angle(state[..., 0] + 0.05 * state[..., 1]), state[..., 1]], -1)
+
+    state = torch.tensor([[3.1, 2.0], [-3.1, -2.0], [7.0, 1.0], [0.3, 9.0]]).double()
+    names = {"model": lambda x, u: spin(torch.from_numpy(x), u, None).numpy()}
+    exec(wrapper(repair, 0.05, spec.angle_dims), names)
+    scored = repaired_models(spin, 0.05, spec)[repair]
+    for delta_t in (0.02, 0.12, 0.3):
+        ours = scored(state, torch.zeros(4, 1).double(), torch.full((4,), delta_t).double())
+        assert np.allclose(names["repaired"](state.numpy(), np.zeros((4, 1)), delta_t), ours, atol=1e-6)
+        assert np.allclose(ours[:, 0], state[:, 0] + delta_t * state[:, 1], atol=1e-6)
+    log = record("hard_spring", 0, 0.0)
+    found = examine(spin, dataclasses.replace(log, spec=spec), train_delta_t=0.1, num_rows=64)
+    assert found.angles == (0,) and found.wrapper.count("angles=[0]") == (found.repair != "as it is")
 
 
 # --- the command ----------------------------------------------------------------------------------------------------

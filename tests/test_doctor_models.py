@@ -110,6 +110,29 @@ def test_other_ways_to_the_same_are_found(tmp_path, line):
     assert isinstance(load_scripted(rewritten(path, "torch.add", "torch.add")), nn.Module)
 
 
+@pytest.mark.parametrize("trick", ["upper case", "twice", "a copy in upper case"])
+def test_a_program_under_another_name_is_not_opened(tmp_path, monkeypatch, trick):
+    """Torch reads entries whatever their case, and the first of two; what is read here must be what it runs."""
+    bad = scripted(Writes(), tmp_path / "bad.pt")
+    harmless = b"class Writes(Module):\n  __parameters__ = []\n"
+    with zipfile.ZipFile(bad) as archive, zipfile.ZipFile(tmp_path / "made.pt", "w") as made:
+        for entry in archive.infolist():
+            if not entry.filename.endswith(".py"):
+                made.writestr(entry.filename, archive.read(entry))
+                continue
+            name = entry.filename if trick == "twice" else entry.filename.replace(".py", ".PY")
+            made.writestr(name, archive.read(entry))
+            if trick != "upper case":
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", UserWarning)  # of the second name, which is the trick
+                    made.writestr(entry.filename, harmless)
+    monkeypatch.setattr(torch.jit, "load", lambda *a, **k: pytest.fail("it was opened"))
+    with pytest.raises(
+        ValueError, match="only computes, got .*save" if trick == "upper case" else "names of their own"
+    ):
+        load_scripted(tmp_path / "made.pt")
+
+
 def test_what_is_no_archive_is_said(tmp_path, capsys):
     logs = export_csv(record(SPRING, 0, 0.0), tmp_path / "logs")
 
@@ -141,7 +164,7 @@ def test_what_is_no_archive_is_said(tmp_path, capsys):
 # --- repairs as ONNX ------------------------------------------------------------------------------------------------
 
 
-def onnx_file(path, *, kinds=("FLOAT", "FLOAT", "FLOAT"), column=False, fixed=False, bent="Sin"):
+def onnx_file(path, *, kinds=("FLOAT", "FLOAT", "FLOAT"), column=False, fixed=False, wrapped=False, bent="Sin"):
     """A step of the spring as a graph: of h where it has a third input, else of 0.1 s."""
     import onnx
     from onnx import TensorProto, helper
@@ -159,9 +182,18 @@ def onnx_file(path, *, kinds=("FLOAT", "FLOAT", "FLOAT"), column=False, fixed=Fa
         helper.make_node("Cast", ["h"], ["k"], to=real[0]),
         helper.make_node("Reshape", ["k", "tall"], ["step"]),
         helper.make_node("Mul", ["bent", "step"], ["change"]),
-        helper.make_node("Add", ["x", "change"], ["y"]),
+        helper.make_node("Add", ["x", "change"], ["free" if wrapped else "y"]),
     ]
+    if wrapped:  # the first state is an angle, answered within one turn
+        nodes += [
+            helper.make_node("Mul", ["free", "share"], ["turned"]),
+            helper.make_node("Round", ["turned"], ["whole"]),
+            helper.make_node("Mul", ["whole", "turn"], ["back"]),
+            helper.make_node("Sub", ["free", "back"], ["y"]),
+        ]
     constants = [
+        helper.make_tensor("turn", real[0], [2], [2 * np.pi, 0.0]),
+        helper.make_tensor("share", real[0], [2], [0.5 / np.pi, 0.0]),
         helper.make_tensor("A", real[0], [2, 2], [0.0, -6.0, 1.0, -0.4]),
         helper.make_tensor("B", real[0], [1, 2], [0.0, 2.0]),
         helper.make_tensor("tall", TensorProto.INT64, [2], [-1, 1]),
@@ -183,23 +215,27 @@ def runtime():
 
 @pytest.mark.parametrize("repair", WRAPPERS)
 @pytest.mark.parametrize(
-    "options", [{}, {"column": True}, {"fixed": True}, {"kinds": ("DOUBLE", "FLOAT", "DOUBLE")}], ids=str
+    "options",
+    [{}, {"column": True}, {"fixed": True}, {"wrapped": True}, {"kinds": ("DOUBLE", "FLOAT", "DOUBLE")}],
+    ids=str,
 )
 def test_a_repair_as_onnx_is_that_of_numpy(runtime, tmp_path, repair, options):
     from tdlib.doctor.onnx_wrapper import write_wrapper
 
-    h, single = 0.1, options.get("kinds", ("FLOAT",))[0] == "FLOAT"
+    h, single, angles = 0.1, options.get("kinds", ("FLOAT",))[0] == "FLOAT", [0] if "wrapped" in options else []
     path = onnx_file(tmp_path / "spring.onnx", **options)
     asked = load_model(str(path))
     state = np.random.default_rng(0).normal(size=(7, 2)).astype(np.float32 if single else np.float64)
     action = np.random.default_rng(1).normal(size=(7, 1)).astype(np.float32)
+    if angles:
+        state[:, 0] = np.linspace(3.0, 3.2, 7)
 
     def model(x, u):
         return asked(torch.from_numpy(x), torch.from_numpy(u), torch.tensor(h)).numpy()
 
     names = {"model": model}
-    exec(wrapper(repair, h), names)
-    session = runtime.InferenceSession(str(write_wrapper(repair, h, path, tmp_path / "repaired.onnx")))
+    exec(wrapper(repair, h, angles), names)
+    session = runtime.InferenceSession(str(write_wrapper(repair, h, path, tmp_path / "repaired.onnx", angles)))
     assert [each.name for each in session.get_inputs()] == ["state", "action", "delta_t"]
     for delta_t in (0.02, 0.1, 0.25, 0.3, 1.0):
         given = {"state": state, "action": action, "delta_t": np.asarray(delta_t, state.dtype)}

@@ -94,7 +94,7 @@ def _write(found: Examination, options: argparse.Namespace) -> None:
 def _write_wrapper(found: Examination, model: str, folder: Path) -> str:
     """Write the repair around the model's own graph, and say where, or what is missing for it."""
     try:
-        return f"Wrapper: {write_wrapper(found.repair, found.h, model, folder / 'repaired.onnx')}"
+        return f"Wrapper: {write_wrapper(found.repair, found.h, model, folder / 'repaired.onnx', found.angles)}"
     except (ImportError, ValueError) as error:
         return f"No wrapper as ONNX: {error}"
 

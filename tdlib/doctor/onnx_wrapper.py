@@ -4,6 +4,7 @@ Its inputs are state (N, D), action (N, A) and delta_t [s], one number for all r
 later. The model's own step h is a constant. Needs the optional package `onnx`; any runtime executes what is written.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ OPSET = 17
 STATE, ACTION, DELTA_T = ORDER
 
 
-def write_wrapper(repair: str, h: float, model: Path | str, path: Path | str) -> Path:
+def write_wrapper(repair: str, h: float, model: Path | str, path: Path | str, angles: Sequence[int] = ()) -> Path:
     """Write a repair around the model of an .onnx file.
 
     Args:
@@ -25,6 +26,7 @@ def write_wrapper(repair: str, h: float, model: Path | str, path: Path | str) ->
         h: Step that the model takes [s].
         model: The file of a model of one interval (`tdlib.doctor.onnx_model`).
         path: File that is written.
+        angles: Dimensions of the state that are angles; the model's are continued from those it was given.
 
     Raises:
         ValueError: If there is no such repair, or the model's graph cannot be wrapped.
@@ -33,7 +35,7 @@ def write_wrapper(repair: str, h: float, model: Path | str, path: Path | str) ->
     if repair not in WRAPPERS:
         raise ValueError(f"repair must be one of {list(WRAPPERS)}, got {repair!r}")
     onnx = optional_module("onnx", "onnx")
-    built = _Wrapper(onnx, onnx.load(str(model)), h).build(repair)
+    built = _Wrapper(onnx, onnx.load(str(model)), h, angles).build(repair)
     try:
         onnx.checker.check_model(built, full_check=True)
     except Exception as error:  # the package's own kinds
@@ -46,7 +48,7 @@ def write_wrapper(repair: str, h: float, model: Path | str, path: Path | str) ->
 class _Wrapper:
     """One graph that grows: names of nodes are counted, and a model is put in as often as it is called."""
 
-    def __init__(self, onnx: Any, model: Any, h: float):
+    def __init__(self, onnx: Any, model: Any, h: float, angles: Sequence[int]):
         self.onnx, self.helper, self.model = onnx, onnx.helper, model
         self.inputs = [each for each in model.graph.input if each.name not in {x.name for x in model.graph.initializer}]
         named = {each.name for each in self.inputs} <= set(ORDER)
@@ -59,6 +61,14 @@ class _Wrapper:
             self.helper.make_tensor("first", onnx.TensorProto.INT64, [1], [0]),
             self.helper.make_tensor("last", onnx.TensorProto.INT64, [1], [1]),
         ]  # fmt: skip
+        self.angles = bool(angles)
+        if angles:
+            width = self._shape(0)[-1]
+            if not isinstance(width, int):
+                raise ValueError(f"model must have states of a known width to continue their angles, got {width}")
+            for name, value in (("turn", 2 * math.pi), ("per_turn", 1 / (2 * math.pi))):  # 0 where there is no angle
+                values = [value if i in angles else 0.0 for i in range(width)]
+                self.constants.append(self.helper.make_tensor(name, self.real, [width], values))
 
     def build(self, repair: str) -> Any:
         helper, nodes = self.helper, list[Any]()
@@ -131,12 +141,15 @@ class _Wrapper:
             copy.name = prefix + node.name if node.name else ""
             copy.input[:], copy.output[:] = map(renamed, node.input), map(renamed, node.output)
             nodes.append(copy)
-        answer = self.model.graph.output[0]
-        if answer.type.tensor_type.elem_type == self.real:
-            return renamed(answer.name)
-        cast = self._new()
-        nodes.append(self.helper.make_node("Cast", [renamed(answer.name)], [cast], to=self.real))
-        return cast
+        answer, found = self.model.graph.output[0], renamed(self.model.graph.output[0].name)
+        if answer.type.tensor_type.elem_type != self.real:
+            found = self._do(nodes, "Cast", found, to=self.real)
+        return self._continued(nodes, found, state) if self.angles else found
+
+    def _continued(self, nodes: list, answer: str, state: str) -> str:
+        """The answer, its angles within half a turn of those of the state."""
+        apart = self._do(nodes, "Mul", self._do(nodes, "Sub", answer, state), "per_turn")
+        return self._do(nodes, "Sub", answer, self._do(nodes, "Mul", self._do(nodes, "Round", apart), "turn"))
 
     def _steps(self, nodes: list, state: str, each: Any, kind: int) -> str:
         """H for every row, (N,) or (N, 1) as the model's third input wants it."""

@@ -106,36 +106,51 @@ def best_repair(table: pd.DataFrame) -> str:
     return best if means[best] < 0.9 * means["as it is"] else "as it is"
 
 
-def wrapper(repair: str, h: float) -> str:
+def wrapper(repair: str, h: float, angles: Sequence[int] = ()) -> str:
     """A repair as lines of NumPy around `model(state, action)`, which takes one step of h.
+
+    Args:
+        repair: One of `WRAPPERS`.
+        h: Step that the model takes [s].
+        angles: Dimensions of the state that are angles; the model's are continued from those it was given.
 
     Raises:
         ValueError: If there is no such repair.
     """
     if repair not in WRAPPERS:
         raise ValueError(f"repair must be one of {list(WRAPPERS)}, got {repair!r}")
-    return WRAPPERS[repair].format(h=f"{h:.6g}")
+    lines = WRAPPERS[repair].format(h=f"{h:.6g}", model="once" if angles else "model")
+    return ONCE.format(angles=list(angles)) + lines if angles else lines
 
 
+ONCE = """\
+import numpy as np
+
+def once(state, action, angles={angles}):  # angles within half a turn of those of the state
+    step = np.array(model(state, action))
+    step[..., angles] -= 2 * np.pi * np.round((step[..., angles] - state[..., angles]) / (2 * np.pi))
+    return step
+
+"""
 WRAPPERS = {
     "rescaled": """\
-def repaired(state, action, delta_t, h={h}):
-    step = model(state, action)  # angles continued from those of the state
+def repaired(state, action, delta_t, h={h}):  # delta_t: one number for all rows
+    step = {model}(state, action)
     return state + (delta_t / h) * (step - state)
 """,
     "newton_2": """\
-def repaired(state, action, delta_t, h={h}):
-    once = model(state, action)
-    twice = model(once, action)
-    ratio, first, second = delta_t / h, once - state, twice - 2 * once + state
+def repaired(state, action, delta_t, h={h}):  # delta_t: one number for all rows
+    one = {model}(state, action)
+    two = {model}(one, action)
+    ratio, first, second = delta_t / h, one - state, two - 2 * one + state
     return state + ratio * first + ratio * (ratio - 1) / 2 * second
 """,
     "composed": """\
-def repaired(state, action, delta_t, h={h}):
+def repaired(state, action, delta_t, h={h}):  # delta_t: one number for all rows
     count = int(delta_t / h * (1 + 1e-5))
     for _ in range(count):
-        state = model(state, action)
+        state = {model}(state, action)
     rest = delta_t / h - count
-    return state + rest * (model(state, action) - state) if rest > 1e-5 else state
+    return state + rest * ({model}(state, action) - state) if rest > 1e-5 else state
 """,
 }

@@ -1,5 +1,6 @@
 """The doctor's answer: a verdict with its evidence, the log's clock, errors by rate, and a wrapper to be pasted."""
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +14,12 @@ from tdlib.doctor.finer import finer_table
 from tdlib.doctor.measure import measure
 from tdlib.doctor.repair import WRAPPERS, best_repair, rates_table, wrapper
 from tdlib.doctor.rows import evened
-from tdlib.doctor.rules import Verdict, judge
+from tdlib.doctor.rules import OTHER_SCALE, Verdict, judge
 from tdlib.doctor.tables import intervals_table
 from tdlib.speed import Model, has_memory
 
 AS_IT_IS = "as it is"
+RESCALED = "other rate"  # the verdict whose remedy takes h as it is told
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Examination:
         repair: Which of the repairs errs least over these rates.
         finer: Defects at finer rates (`finer.finer_table`); empty for models that remember.
         intervals: Every interval of the log (`tables.intervals_table`).
+        angles: Dimensions of the state that are angles.
         log: Name of the log.
         notes: What the import of the log said.
     """
@@ -43,20 +46,27 @@ class Examination:
     intervals: pd.DataFrame
     h: float
     repair: str
+    angles: tuple[int, ...]
     log: str
     notes: tuple[str, ...]
 
     @property
     def wrapper(self) -> str:
         """Lines of NumPy that repair the model without training; empty where it is best as it is."""
-        return wrapper(self.repair, self.h) if self.repair in WRAPPERS else ""
+        return wrapper(self.repair, self.h, self.angles) if self.repair in WRAPPERS else ""
 
     @property
     def expected(self) -> str:
         """The error that the remedy leaves, in a sentence; empty where it was not tried or nothing is wrong."""
         error = self.verdict.expected_error
-        known = math.isfinite(error) and not self.verdict.rule.healthy
-        return f"expected error after it, on this log: {error:.2g} of the change" if known else ""
+        if not math.isfinite(error) or self.verdict.rule.healthy:
+            return ""
+        said = f"expected error after it, on this log: {error:.2g} of the change"
+        if self.verdict.name != RESCALED or not _told_otherwise(self.findings):
+            return said
+        fits = self.findings.delta_t / self.findings.scale
+        left = self.findings.tried["scaled"]
+        return f"{said} with h = {self.h:.3g} s; a step of {fits:.3g} s fits, and leaves {left:.2g}: check h"
 
     def as_dict(self) -> dict[str, object]:
         """Plain values, for a file."""
@@ -158,9 +168,28 @@ def examine(
     finer = pd.DataFrame() if remembers else finer_table(model, log)
     repair = best_repair(rates) if len(rates) else AS_IT_IS
     notes = tuple(str(dataset.attributes.get(REPORT, "")).splitlines())
+    spec = dataset.spec
+    verdict = _with_its_remedy(judge(findings), findings, rates, repair)
     return Examination(
-        judge(findings), findings, rates, finer, intervals_table(dataset), h, repair, dataset.spec.name, notes
+        verdict, findings, rates, finer, intervals_table(dataset), h, repair, spec.angle_dims, spec.name, notes
     )
+
+
+def _told_otherwise(findings: Findings) -> bool:
+    """Whether the step that the model is said to have is another than the one that its changes fit."""
+    told, fits = findings.train_delta_t, findings.delta_t / findings.scale if findings.scale > 0 else math.nan
+    return math.isfinite(told) and not abs(told / fits - 1) <= OTHER_SCALE
+
+
+def _with_its_remedy(verdict: Verdict, findings: Findings, rates: pd.DataFrame, repair: str) -> Verdict:
+    """The verdict on a rate with the error that the repair leaves with the step it is told, not with the best one."""
+    if verdict.name != RESCALED:
+        return verdict
+    if len(rates):
+        left = float(rates[repair if repair in WRAPPERS else "rescaled"].iloc[0])
+    else:  # a model that remembers
+        left = math.nan if _told_otherwise(findings) else verdict.expected_error
+    return dataclasses.replace(verdict, expected_error=left)
 
 
 def _number(value: float) -> float | None:

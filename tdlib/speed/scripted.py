@@ -8,7 +8,6 @@ while it is loaded; such archives are refused before they are opened. Torch call
 
 import ast
 import warnings
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,12 +41,14 @@ def load_scripted(path: Path | str) -> nn.Module:
 def _what_it_does(path: Path | str) -> list[str]:
     """Names of what a program uses beyond computing; its text is read, nothing is run."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            programs = {name: archive.read(name).decode() for name in names if name.endswith(".py")}
-    except (OSError, zipfile.BadZipFile, UnicodeDecodeError) as error:
+        archive = torch._C.PyTorchFileReader(str(path))  # what loads it reads it here: two readers may see two texts
+        names = archive.get_all_records()
+        if len({name.casefold() for name in names}) < len(names):
+            raise ValueError(f"path must be an archive whose entries have names of their own, got {sorted(names)}")
+        programs = {name: archive.get_record(name).decode() for name in names if name.casefold().endswith(".py")}
+    except (OSError, RuntimeError, UnicodeDecodeError) as error:
         raise ValueError(f"path must be a TorchScript archive, got {str(path)!r}: {error}") from error
-    if not any(name.partition("/")[2] == MARK for name in names):
+    if MARK not in names:
         raise ValueError(
             f"path must be an archive of torch.jit.save, got {str(path)!r}, which holds weights or a pickled module: "
             "name a checkpoint's folder or the import path of what builds it"

@@ -117,11 +117,23 @@ def share_interval(successes: Values, counts: Values) -> Interval:
     over_seeds = t_interval(k / n, int(n.sum()))
     if len(k) == 1:
         return over_seeds
-    total, tail = n.sum(), (1 - CONFIDENCE) / 2
-    low = stats.beta.ppf(tail, k.sum(), total - k.sum() + 1) if k.sum() else 0.0
-    high = stats.beta.ppf(1 - tail, k.sum() + 1, total - k.sum()) if k.sum() < total else 1.0
-    low, high = min(float(low), over_seeds.ci_low), max(float(high), over_seeds.ci_high)
-    return Interval(over_seeds.mean, max(low, 0.0), min(high, 1.0), len(k), int(total))
+    low, high = clopper_pearson(int(k.sum()), int(n.sum()))
+    low, high = min(low, over_seeds.ci_low), max(high, over_seeds.ci_high)
+    return Interval(over_seeds.mean, max(low, 0.0), min(high, 1.0), len(k), int(n.sum()))
+
+
+def clopper_pearson(successes: int, count: int) -> tuple[float, float]:
+    """Ends of Clopper and Pearson's interval of a share: none of n, and all of n, have one too.
+
+    Raises:
+        ValueError: If there is none to count, or more successes than were counted.
+    """
+    if not 0 <= successes <= count or count < 1:
+        raise ValueError(f"successes must lie between 0 and count, a positive one, got {successes} of {count}")
+    tail = (1 - CONFIDENCE) / 2
+    low = float(stats.beta.ppf(tail, successes, count - successes + 1)) if successes else 0.0
+    high = float(stats.beta.ppf(1 - tail, successes + 1, count - successes)) if successes < count else 1.0
+    return low, high
 
 
 def sign_flip_test(

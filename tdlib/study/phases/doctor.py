@@ -20,6 +20,7 @@ from tdlib.doctor.repair import REPAIRS
 from tdlib.evaluation.tables import ARM_DEFAULTS
 from tdlib.speed import Model
 from tdlib.study.clock import part
+from tdlib.study.inference import clopper_pearson
 from tdlib.study.layout import ROOT
 from tdlib.study.run import Run
 from tdlib.study.statistics import STATISTICS_COLUMNS
@@ -88,7 +89,9 @@ def examine_patient(run: Run, patient: Patient, label: float = 0.0) -> tuple[Exa
 
 
 def try_doctor(run: Run, found: Examination) -> pd.DataFrame:
-    """Plant every fault in plants that no rule was tuned on, ask about healthy logs; write `planted`, `statistics`.
+    """Plant every fault in plants that no rule was tuned on, and ask about healthy logs of them.
+
+    Writes `planted` and `statistics`.
 
     Returns:
         One row per case: fault, plant, noise, seed, expected and given verdict, right.
@@ -104,7 +107,7 @@ def try_doctor(run: Run, found: Examination) -> pd.DataFrame:
         ]
     table = pd.DataFrame(rows)
     run.save_table("planted", table)
-    run.save_table("statistics", _statistics(table, found))
+    run.save_table("statistics", shares_and_errors(table, found))
     return table
 
 
@@ -116,21 +119,29 @@ def _tried(fault: str, plant: str, noise: float, seed: int, expected: str, case:
             "verdict": verdict.name, "right": right}  # fmt: skip
 
 
-def _statistics(table: pd.DataFrame, found: Examination) -> pd.DataFrame:
+def shares_and_errors(table: pd.DataFrame, found: Examination) -> pd.DataFrame:
     """Shares of right verdicts and of false alarms, and the errors of the examination, as pages quote them."""
     healthy = table["fault"] == HEALTHY
     planted = table[~healthy]
     of_noise = {f"{noise:g}": cases for noise, cases in planted.groupby("noise")}
     rows: list[dict] = [
-        {"metric": "doctor.right", "env": "planted", "detail": noise, "mean": cases["right"].mean(), "n": len(cases)}
+        {"metric": "doctor.right", "env": "planted", "detail": noise, **_share(cases, cases["right"])}
         for noise, cases in {"all": planted, **of_noise}.items()
     ]
-    rows = [{**row, "n_seeds": planted["seed"].nunique()} for row in rows]
-    alarms = 1 - table["right"][healthy].mean()
-    rows.append({"metric": "doctor.alarms", "env": "healthy", "mean": alarms, "n": int(healthy.sum())})
+    rows.append({"metric": "doctor.alarms", "env": "healthy", **_share(table[healthy], ~table["right"][healthy])})
+    rows += [
+        {"metric": "doctor.cases", "env": row["env"], "mean": row["n"], "n": row["n"]} for row in (rows[0], rows[-1])
+    ]
     for row in found.rates.to_dict("records"):
         rate = {"env": found.log, "test_frequency": f"{1 / row['delta_t']:.3g}", "n": row["n"]}
         rows += [{"metric": "doctor.error", "method": METHODS[name], "mean": row[name], **rate} for name in REPAIRS]
         rows.append({"metric": "doctor.limit", "mean": row["limit_here"], **rate})
-    filled = [{**ARM_DEFAULTS, "test_frequency": "", "detail": "", "n_seeds": 1, **row} for row in rows]
-    return pd.DataFrame(filled).assign(ci_low=np.nan, ci_high=np.nan)[STATISTICS_COLUMNS]
+    blank = {**ARM_DEFAULTS, "test_frequency": "", "detail": "", "n_seeds": 1, "ci_low": np.nan, "ci_high": np.nan}
+    return pd.DataFrame([blank | row for row in rows])[STATISTICS_COLUMNS]
+
+
+def _share(cases: pd.DataFrame, which: pd.Series) -> dict[str, float | int]:
+    """The share of such cases, with Clopper and Pearson's interval: none of 30 may be one of ten."""
+    low, high = clopper_pearson(int(which.sum()), len(cases))
+    own = {"n": len(cases), "n_seeds": cases["seed"].nunique()}
+    return {"mean": float(which.mean()), "ci_low": low, "ci_high": high, **own}
