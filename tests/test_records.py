@@ -1,13 +1,17 @@
 """Measured records: their licenses, the law on them, limits without an equation, intervals by blocks, verdicts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from tdlib.data.sources.door import import_log
 from tdlib.data.sources.recording import Reading
 from tdlib.limits import fixed_step_ratio
 from tdlib.study import record_errors as errors_of
+from tdlib.study.inference import crossed_interval
 from tdlib.study.judging import judge_predictions
 from tdlib.study.phases.records import _statistics
 from tdlib.study.predictions import load_predictions
@@ -40,6 +44,7 @@ def tables():
 
 
 def whole(table, **keys):
+    keys["over"] = errors_of.OVER_BLOCKS
     rows = table.loc[np.logical_and.reduce([table[name] == value for name, value in keys.items()])]
     assert len(rows) == BLOCKS
     return rows["whole"].iloc[0]
@@ -150,6 +155,55 @@ def test_an_interval_is_the_jackknifes_over_blocks():
     }
     row = _statistics(found.assign(**keys)).iloc[0]
     assert row["ci_low"] < row["mean"] < row["ci_high"] and row["n"] == 800 and row["n_seeds"] == BLOCKS
+
+
+def verdict_of(check, factors):
+    """Judge a check on run c with networks that leave these shares of every change."""
+    record = replace(NAMES["double pendulum a to c"], rates=(1,))
+    test = read_stretch(record, record.test)
+
+    def like(factor):
+        return lambda state, action: (1 - factor) * pairs_of(test, 1).change
+
+    table = measure_record(record, test, test, {"jump": [like(factor) for factor in factors]})
+    return judge_predictions(table, {"": replace(KNOWN["hardware-excitation"], checks=(check,))}).iloc[0], table
+
+
+@pytest.mark.parametrize(
+    ("factors", "verdict"),
+    [
+        ((0.5, 0.51, 0.49, 0.5, 0.5), "refuted"),
+        ((0.5, 0.51, 0.49), "inconsistent"),  # eight blocks do not make up for three networks
+        ((0.618, 0.630, 0.597, 0.635, 0.770), "open"),  # one network is what the others are not
+        ((0.9, 0.92, 0.91, 0.9, 0.93), "holds"),
+        ((0.9, 0.92), "consistent"),
+        ((0.5,), "open"),
+    ],
+)
+def test_networks_are_judged_by_how_they_differ_too(factors, verdict):
+    """The blocks agree to the last digit here, so that all width is the networks' own."""
+    check = next(
+        each
+        for each in KNOWN["hardware-excitation"].checks
+        if each.env == "double pendulum a to c" and each.left["model"] == "jump"
+    )
+    row, table = verdict_of(check, factors)
+    assert row["verdict"] == verdict and row["n_seeds"] == len(factors)
+    if len(factors) > 1:
+        logs, t = np.log(factors), stats.t.ppf(0.975, len(factors) - 1)
+        half = t * logs.std(ddof=1) / np.sqrt(len(factors))
+        assert row["ci_low"] == pytest.approx(np.mean(factors) * np.exp(-half), rel=1e-6)
+        said = _statistics(table).query("model == 'jump' and detail == 'all'").iloc[0]
+        assert said["ci_high"] == pytest.approx(row["ci_high"]) and said["n_seeds"] == len(factors)
+
+
+def test_both_variances_count_and_degrees_of_freedom_are_satterthwaites():
+    blocks, trained = np.array([1.0, 2, 3, 4, 5, 6, 7, 8]), np.array([4.0, 5, 3, 4, 6])
+    found = crossed_interval(blocks, trained)
+    a, b = blocks.var(ddof=1) / 8, trained.var(ddof=1) / 5
+    half = stats.t.ppf(0.975, (a + b) ** 2 / (a**2 / 7 + b**2 / 4)) * np.sqrt(a + b)
+    assert (found.ci_low, found.ci_high) == pytest.approx((4.5 - half, 4.5 + half))
+    assert (found.mean, found.n_seeds) == (4.5, 5)
 
 
 def test_networks_learn_a_record_and_obey_its_limit():
