@@ -44,7 +44,7 @@ def tables():
 
 
 def whole(table, **keys):
-    keys["over"] = errors_of.OVER_BLOCKS
+    keys = {"metric": errors_of.ERROR, "over": errors_of.OVER_BLOCKS} | keys
     rows = table.loc[np.logical_and.reduce([table[name] == value for name, value in keys.items()])]
     assert len(rows) == BLOCKS
     return rows["whole"].iloc[0]
@@ -133,11 +133,11 @@ def test_an_interval_is_the_jackknifes_over_blocks():
     found = pd.DataFrame(errors_of._blocks([growing], change))
     logs = np.log(found["value"])
     assert np.exp(logs.mean()) == pytest.approx(found["whole"].iloc[0], rel=0.02) and logs.std() > 0.1
-    blocks = [
-        np.sqrt(np.square(x).sum() / np.square(y).sum())
-        for x, y in zip(np.array_split(growing, 8), np.array_split(change, 8), strict=True)
-    ]
-    assert np.corrcoef(blocks, found["value"])[0, 1] > 0.9
+    every = [np.arange(800)] + [np.delete(np.arange(800), rows) for rows in np.array_split(np.arange(800), BLOCKS)]
+    with np.errstate(all="raise"):  # the root mean square over both dimensions, each over its own change
+        scores = [np.sqrt(np.mean((growing[r] ** 2).sum(0) / (change[r] ** 2).sum(0))) for r in every]
+    by_hand = BLOCKS * np.log(scores[0]) - (BLOCKS - 1) * np.log(scores[1:])
+    assert logs.to_numpy() == pytest.approx(by_hand, abs=1e-9) and found["whole"].iloc[0] == pytest.approx(scores[0])
     keys = {
         name: ""
         for name in (
@@ -206,6 +206,25 @@ def test_both_variances_count_and_degrees_of_freedom_are_satterthwaites():
     assert (found.mean, found.n_seeds) == (4.5, 5)
 
 
+def test_errors_stand_over_the_records_limit(tables):
+    """Which is where the law ends: models that err much at their own rate, and changes that are mostly noise."""
+    at = {"model": LINES, "detail": "all"}
+    for env, rate, expected in (
+        ("UR10 arm", "31.2", 1.40),
+        ("Panda arm", "15", 1.27),
+        ("Crazyflie", "25.2", 1.11),
+        ("double pendulum a halves", "250", 0.83),
+        ("double pendulum b to a", "25", 0.98),
+    ):
+        found = whole(tables, metric=errors_of.OVER_LIMIT, env=env, test_frequency=rate, **at)
+        assert found == pytest.approx(expected, abs=0.006), env
+        error = whole(tables, metric=errors_of.ERROR, method="baseline", env=env, test_frequency=rate, **at)
+        limit = whole(tables, metric=errors_of.LIMIT, env=env, test_frequency=rate, detail="all")
+        assert found == pytest.approx(error / limit)
+    networks_of = tables[tables["metric"] == errors_of.OVER_LIMIT]
+    assert np.isfinite(networks_of["value"]).all() and len(networks_of)
+
+
 def test_networks_learn_a_record_and_obey_its_limit():
     record = NAMES["free swing"]
     train, test = read_stretch(record, record.train), read_stretch(record, record.test)
@@ -213,6 +232,8 @@ def test_networks_learn_a_record_and_obey_its_limit():
     table = measure_record(record, train, test, {"network": [network]})
     own = whole(table, model="network", test_frequency="50", detail="all")
     off = whole(table, model="network", method="baseline", test_frequency="12.5", detail="all")
+    over = table[(table["metric"] == errors_of.OVER_LIMIT) & (table["over"] == "networks")]
+    assert set(over["detail"]) == {"all", "positions"} and over["value"].between(0.9, 1.3).all()
     assert own < 0.4 and off == pytest.approx(
         whole(table, metric=errors_of.LIMIT, test_frequency="12.5", detail="all"), rel=0.1
     )

@@ -133,7 +133,7 @@ def crossed_interval(rows: Values, trained: Values, n: int | None = None, *, log
         half = stats.t.ppf((1 + CONFIDENCE) / 2, total**2 / below) * math.sqrt(total) if below > 0 else 0.0
     with np.errstate(over="ignore"):
         ends = [float(np.exp(end)) if logarithmic else float(end) for end in (mean, mean - half, mean + half)]
-    return Interval(*ends, least, count)
+    return Interval(ends[0], ends[1], ends[2], least, count)
 
 
 def share_interval(successes: Values, counts: Values) -> Interval:

@@ -32,6 +32,7 @@ BLOCKS = 8
 LINES = "least_squares"  # has no seed
 VALIDATION = 0.15  # of the training rows, the last ones
 ERROR, LIMIT, FORMULA = "record.relative_error", "record.limit", "record.formula"
+OVER_LIMIT = "record.over_limit"  # the error of a model as it is, over the record's limit
 OVER_BLOCKS = "blocks"  # in the column `over`, beside `NETWORKS`: the number of a block
 BATCH = 64
 
@@ -161,8 +162,8 @@ def measure_record(record: Record, train: Log, test: Log, models: Mapping[str, S
         }  # fmt: skip
         formula = abs(1 - record.own / n)
         arm = {**where, "metric": FORMULA, "model": "none", "method": "baseline", "detail": "all"}
-        arm |= {"value": formula, "whole": formula, "n": 0, "over": OVER_BLOCKS}
-        rows += [{**arm, "seed": k} for k in range(BLOCKS)]
+        alone = {"value": formula, "whole": formula, "n": 0, "over": OVER_BLOCKS}
+        rows += [arm | alone | {"seed": k} for k in range(BLOCKS)]
         said: dict[tuple[str, str, str], list[np.ndarray]] = {(ERROR, "none", "persistence"): [-change]}
         if n == record.own:
             said[ERROR, "none", "last_change"] = [_last_change(change, n) - change]
@@ -180,7 +181,21 @@ def measure_record(record: Record, train: Log, test: Log, models: Mapping[str, S
                 rows += [arm | found for found in _blocks(errors_of, kept[:, dims])]
                 if model not in ("none", LINES):
                     rows += [arm | found for found in _networks(errors_of, kept[:, dims])]
-    return pd.DataFrame(rows)[[*COLUMNS, "whole", "over"]]
+    table = pd.DataFrame(rows)[[*COLUMNS, "whole", "over"]]
+    return pd.concat([table, _over_limit(table)[table.columns]], ignore_index=True)
+
+
+def _over_limit(table: pd.DataFrame) -> pd.DataFrame:
+    """Errors of models as they are over the record's limit, block by block; of a network over that of all rows."""
+    at, errors = ["test_frequency", "detail"], table[table["metric"] == ERROR]
+    errors = errors[(errors["model"] != "none") & (errors["method"] == "baseline")]
+    limits = table[table["metric"] == LIMIT]
+    wholes, single = limits.drop_duplicates(at), errors["over"] == NETWORKS
+    blocks = errors[~single].merge(limits[[*at, "seed", "value", "whole"]], on=[*at, "seed"], suffixes=("", "_limit"))
+    trained = errors[single].merge(wholes[[*at, "whole"]], on=at, suffixes=("", "_limit"))
+    found = pd.concat([blocks, trained.assign(value_limit=trained["whole_limit"])], ignore_index=True)
+    ratios = {name: found[name] / found[f"{name}_limit"] for name in ("value", "whole")}
+    return found.assign(metric=OVER_LIMIT, **ratios)
 
 
 def rate_label(delta_t: float) -> str:
