@@ -1,13 +1,17 @@
 """Measured records: their licenses, the law on them, limits without an equation, intervals by blocks, verdicts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from tdlib.data.sources.door import import_log
 from tdlib.data.sources.recording import Reading
 from tdlib.limits import fixed_step_ratio
 from tdlib.study import record_errors as errors_of
+from tdlib.study.inference import crossed_interval
 from tdlib.study.judging import judge_predictions
 from tdlib.study.phases.records import _statistics
 from tdlib.study.predictions import load_predictions
@@ -40,6 +44,7 @@ def tables():
 
 
 def whole(table, **keys):
+    keys = {"metric": errors_of.ERROR, "over": errors_of.OVER_BLOCKS} | keys
     rows = table.loc[np.logical_and.reduce([table[name] == value for name, value in keys.items()])]
     assert len(rows) == BLOCKS
     return rows["whole"].iloc[0]
@@ -128,11 +133,11 @@ def test_an_interval_is_the_jackknifes_over_blocks():
     found = pd.DataFrame(errors_of._blocks([growing], change))
     logs = np.log(found["value"])
     assert np.exp(logs.mean()) == pytest.approx(found["whole"].iloc[0], rel=0.02) and logs.std() > 0.1
-    blocks = [
-        np.sqrt(np.square(x).sum() / np.square(y).sum())
-        for x, y in zip(np.array_split(growing, 8), np.array_split(change, 8), strict=True)
-    ]
-    assert np.corrcoef(blocks, found["value"])[0, 1] > 0.9
+    every = [np.arange(800)] + [np.delete(np.arange(800), rows) for rows in np.array_split(np.arange(800), BLOCKS)]
+    with np.errstate(all="raise"):  # the root mean square over both dimensions, each over its own change
+        scores = [np.sqrt(np.mean((growing[r] ** 2).sum(0) / (change[r] ** 2).sum(0))) for r in every]
+    by_hand = BLOCKS * np.log(scores[0]) - (BLOCKS - 1) * np.log(scores[1:])
+    assert logs.to_numpy() == pytest.approx(by_hand, abs=1e-9) and found["whole"].iloc[0] == pytest.approx(scores[0])
     keys = {
         name: ""
         for name in (
@@ -152,6 +157,74 @@ def test_an_interval_is_the_jackknifes_over_blocks():
     assert row["ci_low"] < row["mean"] < row["ci_high"] and row["n"] == 800 and row["n_seeds"] == BLOCKS
 
 
+def verdict_of(check, factors):
+    """Judge a check on run c with networks that leave these shares of every change."""
+    record = replace(NAMES["double pendulum a to c"], rates=(1,))
+    test = read_stretch(record, record.test)
+
+    def like(factor):
+        return lambda state, action: (1 - factor) * pairs_of(test, 1).change
+
+    table = measure_record(record, test, test, {"jump": [like(factor) for factor in factors]})
+    return judge_predictions(table, {"": replace(KNOWN["hardware-excitation"], checks=(check,))}).iloc[0], table
+
+
+@pytest.mark.parametrize(
+    ("factors", "verdict"),
+    [
+        ((0.5, 0.51, 0.49, 0.5, 0.5), "refuted"),
+        ((0.5, 0.51, 0.49), "inconsistent"),  # eight blocks do not make up for three networks
+        ((0.618, 0.630, 0.597, 0.635, 0.770), "open"),  # one network is what the others are not
+        ((0.9, 0.92, 0.91, 0.9, 0.93), "holds"),
+        ((0.9, 0.92), "consistent"),
+        ((0.5,), "open"),
+    ],
+)
+def test_networks_are_judged_by_how_they_differ_too(factors, verdict):
+    """The blocks agree to the last digit here, so that all width is the networks' own."""
+    check = next(
+        each
+        for each in KNOWN["hardware-excitation"].checks
+        if each.env == "double pendulum a to c" and each.left["model"] == "jump"
+    )
+    row, table = verdict_of(check, factors)
+    assert row["verdict"] == verdict and row["n_seeds"] == len(factors)
+    if len(factors) > 1:
+        logs, t = np.log(factors), stats.t.ppf(0.975, len(factors) - 1)
+        half = t * logs.std(ddof=1) / np.sqrt(len(factors))
+        assert row["ci_low"] == pytest.approx(np.mean(factors) * np.exp(-half), rel=1e-6)
+        said = _statistics(table).query("model == 'jump' and detail == 'all'").iloc[0]
+        assert said["ci_high"] == pytest.approx(row["ci_high"]) and said["n_seeds"] == len(factors)
+
+
+def test_both_variances_count_and_degrees_of_freedom_are_satterthwaites():
+    blocks, trained = np.array([1.0, 2, 3, 4, 5, 6, 7, 8]), np.array([4.0, 5, 3, 4, 6])
+    found = crossed_interval(blocks, trained)
+    a, b = blocks.var(ddof=1) / 8, trained.var(ddof=1) / 5
+    half = stats.t.ppf(0.975, (a + b) ** 2 / (a**2 / 7 + b**2 / 4)) * np.sqrt(a + b)
+    assert (found.ci_low, found.ci_high) == pytest.approx((4.5 - half, 4.5 + half))
+    assert (found.mean, found.n_seeds) == (4.5, 5)
+
+
+def test_errors_stand_over_the_records_limit(tables):
+    """Which is where the law ends: models that err much at their own rate, and changes that are mostly noise."""
+    at = {"model": LINES, "detail": "all"}
+    for env, rate, expected in (
+        ("UR10 arm", "31.2", 1.40),
+        ("Panda arm", "15", 1.27),
+        ("Crazyflie", "25.2", 1.11),
+        ("double pendulum a halves", "250", 0.83),
+        ("double pendulum b to a", "25", 0.98),
+    ):
+        found = whole(tables, metric=errors_of.OVER_LIMIT, env=env, test_frequency=rate, **at)
+        assert found == pytest.approx(expected, abs=0.006), env
+        error = whole(tables, metric=errors_of.ERROR, method="baseline", env=env, test_frequency=rate, **at)
+        limit = whole(tables, metric=errors_of.LIMIT, env=env, test_frequency=rate, detail="all")
+        assert found == pytest.approx(error / limit)
+    networks_of = tables[tables["metric"] == errors_of.OVER_LIMIT]
+    assert np.isfinite(networks_of["value"]).all() and len(networks_of)
+
+
 def test_networks_learn_a_record_and_obey_its_limit():
     record = NAMES["free swing"]
     train, test = read_stretch(record, record.train), read_stretch(record, record.test)
@@ -159,6 +232,8 @@ def test_networks_learn_a_record_and_obey_its_limit():
     table = measure_record(record, train, test, {"network": [network]})
     own = whole(table, model="network", test_frequency="50", detail="all")
     off = whole(table, model="network", method="baseline", test_frequency="12.5", detail="all")
+    over = table[(table["metric"] == errors_of.OVER_LIMIT) & (table["over"] == "networks")]
+    assert set(over["detail"]) == {"all", "positions"} and over["value"].between(0.9, 1.3).all()
     assert own < 0.4 and off == pytest.approx(
         whole(table, metric=errors_of.LIMIT, test_frequency="12.5", detail="all"), rel=0.1
     )

@@ -98,6 +98,44 @@ def t_interval(values: Values, n: int | None = None, *, logarithmic: bool = Fals
     return Interval(mean, low, high, len(x), len(x) if n is None else n)
 
 
+def crossed_interval(rows: Values, trained: Values, n: int | None = None, *, logarithmic: bool = False) -> Interval:
+    """Mean with an interval that counts two sources of chance: the rows that were tested and the networks' seeds.
+
+    Each of k networks is tested on the same blocks of rows. The variance is s²/B of the blocks (networks averaged) plus
+    s²/k of the networks (rows pooled), with Satterthwaite's degrees of freedom. What differs by block and network
+    together is in both parts, so that the interval is rather wide.
+
+    Args:
+        rows: One per block, such as pseudo-values of a jackknife, of the networks' mean; they give the estimate.
+        trained: One per network, over all rows.
+        n: Values behind them; one per block if None.
+        logarithmic: Take mean and variances of the logarithms.
+
+    Returns:
+        Its `n_seeds` is the lesser of both counts, as a verdict rests on the scarcer one; one network has no interval.
+
+    Raises:
+        ValueError: If there is no value, one is not finite, or not positive where logarithms are taken.
+
+    Source:
+        Satterthwaite (1946), An approximate distribution of estimates of variance components.
+    """
+    parts = [_checked_vector(rows, "rows"), _checked_vector(trained, "trained")]
+    if logarithmic and not all((part > 0).all() for part in parts):
+        raise ValueError(f"values must be positive to take their logarithms, got {rows} and {trained}")
+    parts = [np.log(part) if logarithmic else part for part in parts]
+    mean, least, count = parts[0].mean(), min(map(len, parts)), len(parts[0]) if n is None else n
+    half = math.nan
+    if least > 1:
+        variances = [part.var(ddof=1) / len(part) for part in parts]
+        total = sum(variances)
+        below = sum(each**2 / (len(part) - 1) for each, part in zip(variances, parts, strict=True))
+        half = stats.t.ppf((1 + CONFIDENCE) / 2, total**2 / below) * math.sqrt(total) if below > 0 else 0.0
+    with np.errstate(over="ignore"):
+        ends = [float(np.exp(end)) if logarithmic else float(end) for end in (mean, mean - half, mean + half)]
+    return Interval(ends[0], ends[1], ends[2], least, count)
+
+
 def share_interval(successes: Values, counts: Values) -> Interval:
     """Mean over seeds of the share of successes, with an interval that few successes or failures do not shrink to 0.
 

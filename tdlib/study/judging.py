@@ -11,6 +11,7 @@ from tdlib.study.arms import DEFAULT_SIZE
 from tdlib.study.contrasts import CONTRASTS, EQUAL, ArmAtRate, Contrast
 from tdlib.study.inference import (
     Interval,
+    crossed_interval,
     holm,
     seeds_needed,
     share_interval,
@@ -33,6 +34,7 @@ PREDICTION_COLUMNS = (
 )  # fmt: skip
 
 
+NETWORKS = "networks"  # in the column `over`: the number of one network
 PerSeed = dict[int, tuple[float, int]]  # seed -> (value, values behind it)
 
 
@@ -40,10 +42,15 @@ class Measured:
     """The table of measurements, asked for one number at a time.
 
     Args:
-        table: As `measurements.measure` gathers it.
+        table: As `measurements.measure` gathers it. Where it has a column `over`, rows with `NETWORKS` there are
+            numbers of one network each over all rows, beside those of blocks of rows.
     """
 
     def __init__(self, table: pd.DataFrame):
+        if "over" in table:
+            single = table["over"] == NETWORKS
+            self._trained = Measured(table[single].drop(columns="over"))
+            table = table[~single]
         numbers: dict[tuple[str, ...], PerSeed] = {}
         columns = [table[name].tolist() for name in (*KEYS, "seed", "value", "n")]
         for *key, seed, value, n in zip(*columns, strict=True):
@@ -52,6 +59,10 @@ class Measured:
         for place, per_seed in numbers.items():
             named = dict(zip(KEYS, place, strict=True))
             self._places.setdefault((named["metric"], named["env"]), []).append((named, per_seed))
+
+    def trained(self, query: Query) -> PerSeed:
+        """Return one number by network; empty where seeds are no blocks, or nothing was trained."""
+        return self._trained.of(query) if hasattr(self, "_trained") else {}
 
     def of(self, query: Query) -> PerSeed:
         """Return one number by seed; empty if there is none.
@@ -101,7 +112,8 @@ def judge_predictions(measured: pd.DataFrame, known: Mapping[str, Prediction]) -
     """Set every check whose numbers are there beside what was predicted.
 
     `measured` is the mean over seeds of the check's number (of a ratio, the geometric mean) with its t interval, or of
-    a share of episodes the wider one that also counts them; `reference` is what it is divided by.
+    a share of episodes the wider one that also counts them; `reference` is what it is divided by. Where what stands as
+    seeds are blocks of rows, the interval of networks counts how they differ too, and `n_seeds` is the lesser number.
     """
     numbers = Measured(measured)
     rows = [row for each in known.values() for check in each.checks if (row := _check_row(numbers, check)) is not None]
@@ -186,17 +198,23 @@ def _check_row(numbers: Measured, check: Check) -> dict | None:
         if check.over is not None:
             value, reference = value / rest[0], float(np.mean(rest[0]))
     note = _not_finite(value)
-    estimate = Interval(math.nan, math.nan, math.nan, len(seeds), n)
+    trained = _trained_values(numbers, check)
+    count = len(seeds) if trained is None else min(len(seeds), len(trained))
+    estimate = Interval(math.nan, math.nan, math.nan, count, n)
+    if trained is not None:
+        note = note or _not_finite(trained)
     if not note and check.share:
         estimate = share_interval(np.round(left * counts), counts)
-    elif not note and (not check.logarithmic or (value > 0).all()):
+    elif not note and trained is not None and (not check.logarithmic or min(value.min(), trained.min()) > 0):
+        estimate = crossed_interval(value, trained, n, logarithmic=check.logarithmic)
+    elif not note and trained is None and (not check.logarithmic or (value > 0).all()):
         estimate = t_interval(value, n, logarithmic=check.logarithmic)
     elif not note:
         note = "not positive, so that it has no ratio"
     verdict = judge(check.claim, estimate)
     if n < check.starts:
         verdict, note = OPEN, f"cannot be decided with {n} start{'' if n == 1 else 's'}, {check.starts} are needed"
-    elif verdict == OPEN and not note and len(seeds) < 2:
+    elif verdict == OPEN and not note and count < 2:
         note = "cannot be decided with 1 seed"
     return {
         "env": check.env,
@@ -211,9 +229,27 @@ def _check_row(numbers: Measured, check: Check) -> dict | None:
         "reference": reference,
         "verdict": verdict,
         "note": note,
-        "n_seeds": len(seeds),
+        "n_seeds": count,
         "n": n,
     }
+
+
+def _trained_values(numbers: Measured, check: Check) -> np.ndarray | None:
+    """The check's number by network, where one of its sides was trained; of the others the mean over blocks stands."""
+    sides = [(numbers.trained(query), numbers.of(query)) for query in check.queries]
+    if not any(trained for trained, _ in sides):
+        return None
+    seeds = sorted(set.intersection(*(set(trained) for trained, _ in sides if trained)))
+    values = []
+    for trained, blocks in sides:
+        over_blocks = np.array([value for value, _ in blocks.values()])
+        center = np.exp(np.log(over_blocks).mean()) if (over_blocks > 0).all() else over_blocks.mean()
+        values.append(np.array([trained[seed][0] if trained else center for seed in seeds]))
+    left, *rest = values
+    if check.minus is not None:
+        left = left - rest[-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return left / rest[0] if check.over is not None else left
 
 
 def _not_finite(values: np.ndarray) -> str:

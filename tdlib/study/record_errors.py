@@ -4,7 +4,9 @@ The limit needs no equation: an exact map of step h says x(t + h) where x(t + Δ
 record. Errors are RMS errors over the RMS of the recorded change, by dimension, then the root mean square of these.
 
 There is one record, not many: its rows are cut into blocks of time, and an interval is the jackknife's, which leaves
-one block out at a time. It says how much stretches of this run differ, not how another run would.
+one block out at a time. It says how much stretches of this run differ, not how another run would. Networks differ by
+their seeds too: their errors over all rows stand beside the blocks', one row per network, and `crossed_interval` adds
+both variances. Fewer than five networks decide nothing, however many blocks there are.
 """
 
 import math
@@ -20,15 +22,18 @@ from tdlib.evaluation.tables import frequency_label
 from tdlib.figures.selection import main_model
 from tdlib.models import build_model
 from tdlib.study.arms import DEFAULT_SIZE, Arm
+from tdlib.study.judging import NETWORKS
 from tdlib.study.measurements import COLUMNS
 from tdlib.study.records import Log, Part, Record
 from tdlib.training import Budget, Trial, fit
 
 Change = Callable[[np.ndarray, np.ndarray], np.ndarray]  # states (N, D), inputs (N, A) -> change over h (N, D)
 BLOCKS = 8
-LINES = "least_squares"
+LINES = "least_squares"  # has no seed
 VALIDATION = 0.15  # of the training rows, the last ones
 ERROR, LIMIT, FORMULA = "record.relative_error", "record.limit", "record.formula"
+OVER_LIMIT = "record.over_limit"  # the error of a model as it is, over the record's limit
+OVER_BLOCKS = "blocks"  # in the column `over`, beside `NETWORKS`: the number of a block
 BATCH = 64
 
 
@@ -138,11 +143,13 @@ def measure_record(record: Record, train: Log, test: Log, models: Mapping[str, S
         record: What is asked.
         train: Its stretch of training.
         test: That of the test.
-        models: Name -> one or several trained alike, of whose errors the mean counts.
+        models: Name -> one or several trained alike, of whose errors the mean counts. All but least squares are of a
+            seed each.
 
     Returns:
-        The columns that verdicts and intervals read, `seed` being the block, and `whole`, the number of all rows. A
-        block's value is its pseudo-value in logarithms, so that their geometric mean is the jackknife's estimate.
+        The columns that verdicts and intervals read, `over`, and `whole`, the number of all rows. Over blocks `seed` is
+        the block and its value is its pseudo-value in logarithms, so that their geometric mean is the jackknife's
+        estimate. Over networks `seed` is the network and its value that of all rows.
     """
     h = train.interval * record.every
     names = {"all": tuple(range(test.states.shape[1]))} | ({"positions": test.positions} if test.positions else {})
@@ -155,7 +162,8 @@ def measure_record(record: Record, train: Log, test: Log, models: Mapping[str, S
         }  # fmt: skip
         formula = abs(1 - record.own / n)
         arm = {**where, "metric": FORMULA, "model": "none", "method": "baseline", "detail": "all"}
-        rows += [{**arm, "seed": k, "value": formula, "whole": formula, "n": 0} for k in range(BLOCKS)]
+        alone = {"value": formula, "whole": formula, "n": 0, "over": OVER_BLOCKS}
+        rows += [arm | alone | {"seed": k} for k in range(BLOCKS)]
         said: dict[tuple[str, str, str], list[np.ndarray]] = {(ERROR, "none", "persistence"): [-change]}
         if n == record.own:
             said[ERROR, "none", "last_change"] = [_last_change(change, n) - change]
@@ -169,8 +177,25 @@ def measure_record(record: Record, train: Log, test: Log, models: Mapping[str, S
             for detail, dims in names.items():
                 arm = {**where, "metric": metric, "model": model, "method": method, "detail": detail}
                 kept = change[: len(errors[0])]
-                rows += [arm | found for found in _blocks([e[:, dims] for e in errors], kept[:, dims])]
-    return pd.DataFrame(rows)[[*COLUMNS, "whole"]]
+                errors_of = [e[:, dims] for e in errors]
+                rows += [arm | found for found in _blocks(errors_of, kept[:, dims])]
+                if model not in ("none", LINES):
+                    rows += [arm | found for found in _networks(errors_of, kept[:, dims])]
+    table = pd.DataFrame(rows)[[*COLUMNS, "whole", "over"]]
+    return pd.concat([table, _over_limit(table)[table.columns]], ignore_index=True)
+
+
+def _over_limit(table: pd.DataFrame) -> pd.DataFrame:
+    """Errors of models as they are over the record's limit, block by block; of a network over that of all rows."""
+    at, errors = ["test_frequency", "detail"], table[table["metric"] == ERROR]
+    errors = errors[(errors["model"] != "none") & (errors["method"] == "baseline")]
+    limits = table[table["metric"] == LIMIT]
+    wholes, single = limits.drop_duplicates(at), errors["over"] == NETWORKS
+    blocks = errors[~single].merge(limits[[*at, "seed", "value", "whole"]], on=[*at, "seed"], suffixes=("", "_limit"))
+    trained = errors[single].merge(wholes[[*at, "whole"]], on=at, suffixes=("", "_limit"))
+    found = pd.concat([blocks, trained.assign(value_limit=trained["whole_limit"])], ignore_index=True)
+    ratios = {name: found[name] / found[f"{name}_limit"] for name in ("value", "whole")}
+    return found.assign(metric=OVER_LIMIT, **ratios)
 
 
 def rate_label(delta_t: float) -> str:
@@ -209,8 +234,14 @@ def _blocks(errors: Sequence[np.ndarray], change: np.ndarray) -> list[dict]:
         kept[k] = False
         without = score(kept)  # 0 where one block has all of the error: then there is no interval
         value = 0.0 if whole == 0 else whole * (whole / without) ** (BLOCKS - 1) if without > 0 else math.inf
-        rows.append({"seed": k, "value": value, "whole": whole, "n": len(cuts[k])})
+        rows.append({"seed": k, "value": value, "whole": whole, "n": len(cuts[k]), "over": OVER_BLOCKS})
     return rows
+
+
+def _networks(errors: Sequence[np.ndarray], change: np.ndarray) -> list[dict]:
+    """Return one row per network: its error over all rows."""
+    wholes = [_blocks([error], change)[0]["whole"] for error in errors]
+    return [{"seed": k, "value": x, "whole": x, "n": len(change), "over": NETWORKS} for k, x in enumerate(wholes)]
 
 
 def simulated(model: Change, log: Log) -> np.ndarray:

@@ -8,7 +8,8 @@ import pandas as pd
 from tdlib.doctor.measure import noise_of
 from tdlib.figures.selection import main_model
 from tdlib.study.clock import part
-from tdlib.study.inference import t_interval
+from tdlib.study.inference import crossed_interval, t_interval
+from tdlib.study.judging import NETWORKS
 from tdlib.study.measurements import KEYS
 from tdlib.study.record_errors import (
     BATCH,
@@ -33,7 +34,7 @@ class RecordTables:
     """What the records came to.
 
     Args:
-        errors: One row per record, arm, test rate, kind of state and block; `whole` is the number of all rows.
+        errors: One row per record, arm, test rate, kind of state and block or network; `whole` is of all rows.
         statistics: One row per record, arm, test rate and kind of state, with its interval.
         predictions: Verdicts.
         clocks: One row per record: what its stamps say, and the share of a change that is noise.
@@ -76,18 +77,26 @@ def evaluate_records(run: Run) -> RecordTables:
 
 
 def _statistics(errors: pd.DataFrame) -> pd.DataFrame:
-    """Return the number of all rows with the t interval of its blocks' pseudo-values in logarithms."""
+    """Return the number of all rows with the t interval of its blocks' pseudo-values in logarithms.
+
+    Of networks the interval counts how they differ too, and `n_seeds` is the lesser of both counts.
+    """
     rows = []
     for key, group in errors.groupby(KEYS, sort=False):
-        whole, values = float(group["whole"].iloc[0]), group["value"].to_numpy()
-        ends = (np.nan, np.nan)
-        if (values > 0).all() and 0 < np.ptp(values) < np.inf:  # a formula has no interval
+        single = group["over"] == NETWORKS
+        blocks, trained = group[~single], group.loc[single, "value"].to_numpy()
+        whole, values = float(blocks["whole"].iloc[0]), blocks["value"].to_numpy()
+        ends, count = (np.nan, np.nan), min(BLOCKS, len(trained)) if len(trained) else BLOCKS
+        if np.isfinite(values).all() and (values > 0).all() and (trained > 0).all():
             interval = t_interval(values, logarithmic=True)
-            ends = (interval.ci_low, interval.ci_high)
+            if len(trained):
+                interval = crossed_interval(values, trained, logarithmic=True)
+            if len(trained) or np.ptp(values) > 0:  # a formula has no interval
+                ends = (interval.ci_low, interval.ci_high)
         named = dict(zip(KEYS, key, strict=True))
-        rows.append({**named, "mean": whole, "ci_low": ends[0], "ci_high": ends[1], "n_seeds": BLOCKS})
-    counts = errors.groupby(KEYS, sort=False)["n"].sum().to_numpy()
-    return pd.DataFrame(rows).assign(n=counts)[STATISTICS_COLUMNS]
+        ends_of = {"mean": whole, "ci_low": ends[0], "ci_high": ends[1]}
+        rows.append({**named, **ends_of, "n_seeds": count, "n": int(blocks["n"].sum())})
+    return pd.DataFrame(rows)[STATISTICS_COLUMNS]
 
 
 def _clock(record: Record, train: Log, test: Log) -> dict[str, object]:
