@@ -194,6 +194,21 @@ def test_solvers_agree_as_their_steps_get_small(predictor, method):
 # --- energy ----------------------------------------------------------------------------------------------------------
 
 
+def test_damping_costs_leapfrog_an_order():
+    """As the docstring says: half the step halves the error with damping, and quarters it without."""
+    start, found = noise(2, 4, 2, 2), {}
+    for damped in (True, False):
+
+        def rolled(**options):
+            model = (tiny if damped else free)("spatial_hamiltonian", **options)  # noqa: B023
+            return model.roll(start, some_actions(2, 10), 0.1).states[:, -1]
+
+        exact = rolled(integration_method="rk4", substeps=16)
+        first, second = ((rolled(substeps=n) - exact).abs().max() for n in (2, 4))
+        found[damped] = float((first / second).detach())
+    assert found[True] == pytest.approx(2, abs=0.4) and found[False] == pytest.approx(4, abs=0.4)
+
+
 @pytest.mark.parametrize("pool", ["sum", "avg"])
 def test_gradients_of_energies_are_those_of_autograd(pool):
     options = VisualOptions(**TINY | {"energy_pool": pool})
@@ -434,6 +449,11 @@ BAD = [
     (dict(training_mode="hgnn"), "training_mode must be one of"),
     (dict(encoder_frames=0), "encoder_frames must be >= 1"),
     (dict(free_bits=-1.0), "free_bits must be finite"),
+    (
+        dict(train_predictor=False, predictor_weight=0.0),
+        "training_mode must be 'detached' to train encoder",
+    ),
+    (dict(rollout_steps=1, encoder_frames=1), "rollout_steps must be at least 2 with encoder_frames = 1"),
     (dict(encoder_widths=(4, 4)), "encoder_widths must be 3 numbers"),
     (dict(kl_normalise=True), "options of model 'visual_world_model' must be among"),
 ]
