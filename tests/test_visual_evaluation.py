@@ -1,5 +1,6 @@
 """Scores of visual predictions: against sums written out, planted errors, and true motion at other intervals."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -30,7 +31,7 @@ from tdlib.evaluation.visual.scores import baselines
 
 def filmed(delta_t=0.1, known_delta_t=None, holds=3, hold=0.2, known=1, count=3):
     state, actions = motions(count, holds, seed=5)
-    return frame_sequences(SYSTEM, drawn, state[:, 0], actions, delta_t, hold=hold, known=known,
+    return frame_sequences(SYSTEM, lambda x, _: drawn(x), state[:, 0], actions, delta_t, hold=hold, known=known,
                            known_delta_t=known_delta_t)  # fmt: skip
 
 
@@ -142,6 +143,20 @@ def test_the_same_motion_is_filmed_at_every_interval(known_delta_t):
     assert torch.equal(coarse.images[:, 0], drawn(there).float() / 255)
 
 
+def test_drawn_parameters_reach_whoever_draws():
+    state, actions = motions(3, 3, seed=5)
+    masses, seen = torch.tensor([[0.3], [0.6], [0.9]], dtype=torch.float64), []
+
+    def draw(states, parameters):
+        seen.append(parameters)
+        return drawn(states)
+
+    system = dataclasses.replace(SYSTEM, spec=dataclasses.replace(SYSTEM.spec, parameter_names=("mass",)),
+                                 parameter_ranges={"mass": (0.2, 1.0)})  # fmt: skip
+    asked = frame_sequences(system, draw, state[:, 0], actions, 0.1, hold=0.2, known=1, parameters=masses)
+    assert torch.equal(seen[0], masses.unsqueeze(1).expand(3, asked.images.shape[1], 1))
+
+
 def test_sequences_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="hold must be a multiple of delta_t = 0.15 s, got 0.2 s"):
         filmed(0.15)
@@ -179,8 +194,13 @@ def test_a_rollout_is_the_models_prediction_in_parts_of_any_size(predictor, mode
 
 def test_a_field_runs_back_and_a_map_does_not():
     model, asked = tiny("spatial_hamiltonian"), filmed()
-    back, truth = visual_backward_rollout(model, asked)
+    back, reverse = visual_backward_rollout(model, asked)
+    truth = reverse.truth
     assert torch.equal(truth, asked.images[:, 1:-1].flip(1)) and back.images.shape == truth.shape
+    copied = baselines(reverse, truth.mean(dim=(0, 1)))["copy_last"]
+    assert torch.equal(copied, asked.images[:, -1:].expand_as(truth))  # where the way back begins
+    table = visual_metrics_table({"model": back.images, "copy_last": copied}, truth, reverse.times)
+    assert (table["valid_time"].dropna() >= 0).all() and table["time"].min() < 0
     forward = model.roll(back.latents[:, -1], asked.inputs.double(), asked.steps.double()).states
     gone = (forward[:, -1] - back.latents[:, 0]).abs().max()
     assert gone < 0.02 * (back.latents[:, -1] - back.latents[:, 0]).abs().max()  # damping costs leapfrog its symmetry

@@ -194,6 +194,21 @@ def test_solvers_agree_as_their_steps_get_small(predictor, method):
 # --- energy ----------------------------------------------------------------------------------------------------------
 
 
+def test_damping_costs_leapfrog_an_order():
+    """As the docstring says: half the step halves the error with damping, and quarters it without."""
+    start, found = noise(2, 4, 2, 2), {}
+    for damped in (True, False):
+
+        def rolled(**options):
+            model = (tiny if damped else free)("spatial_hamiltonian", **options)  # noqa: B023
+            return model.roll(start, some_actions(2, 10), 0.1).states[:, -1]
+
+        exact = rolled(integration_method="rk4", substeps=16)
+        first, second = ((rolled(substeps=n) - exact).abs().max() for n in (2, 4))
+        found[damped] = float((first / second).detach())
+    assert found[True] == pytest.approx(2, abs=0.4) and found[False] == pytest.approx(4, abs=0.4)
+
+
 @pytest.mark.parametrize("pool", ["sum", "avg"])
 def test_gradients_of_energies_are_those_of_autograd(pool):
     options = VisualOptions(**TINY | {"energy_pool": pool})
@@ -294,7 +309,7 @@ def test_codes_pass_the_gradient_straight_through():
     weight = noise(5, 3, 6, seed=2)
     (through,) = torch.autograd.grad((found.code * weight).sum(), latent, retain_graph=True)
     assert torch.equal(through, weight)
-    to_latent, to_codes = torch.autograd.grad(found.loss, (latent, book.codes))
+    to_latent, to_codes = torch.autograd.grad(found.loss.mean(), (latent, book.codes))
     gap = 2 * (latent - found.code).detach() / latent.numel()
     torch.testing.assert_close(to_latent, 0.25 * gap)
     torch.testing.assert_close(to_codes.sum(dim=0), -gap.flatten(0, 1).sum(dim=0))
@@ -360,6 +375,37 @@ def test_frames_behind_the_end_of_an_episode_do_not_count(mode):
     changed = batch.images.clone()
     changed[1, 3] = 0.5
     assert model.loss(dataclasses.replace(batch, images=changed), torch.tensor(1.0)) != first
+
+
+def test_padding_counts_in_no_term_of_codes_nor_in_the_first_frame_of_a_longer_window():
+    codes = tiny("latent_mlp", autoencoder="vqvae", predictor_weight=0.0)
+    valid = torch.ones(3, codes.needs.window, dtype=torch.bool)
+    valid[1, 3:] = False
+    batch = window_batch(codes, valid=valid)
+    changed = batch.images.clone()
+    changed[1, 4:] = 0.5
+    first, second = (codes.terms(x, torch.tensor(1.0)) for x in (batch, dataclasses.replace(batch, images=changed)))
+    for name, value in first.items():
+        torch.testing.assert_close(second[name], value, rtol=1e-12, atol=0)
+    model = tiny(encoder_frames=3, beta=0.0)  # whose first state is behind the end of an episode of one step
+    valid = torch.ones(3, model.needs.window, dtype=torch.bool)
+    valid[1, 1:] = False
+    batch = window_batch(model, valid=valid)
+    changed = batch.images.clone()
+    changed[1, 2:] = 0.5
+    first, second = (model.loss(x, torch.tensor(1.0)) for x in (batch, dataclasses.replace(batch, images=changed)))
+    torch.testing.assert_close(second, first, rtol=1e-12, atol=0)
+    nothing = window_batch(model, valid=torch.zeros_like(valid))
+    assert float(model.loss(nothing, torch.tensor(1.0)).detach()) == 0
+
+
+def test_the_divergence_weighs_as_much_as_the_frames_that_count():
+    model = tiny(beta=1.0)
+    valid = torch.zeros(3, model.needs.window, dtype=torch.bool)
+    valid[:, :2] = True  # two of five frames behind the first
+    terms = model.terms(window_batch(model, valid=valid), torch.tensor(1.0))
+    weight = (terms["loss"] - terms["reconstruction"]) / terms["kl"]
+    assert float(weight.detach()) == pytest.approx(1 / (2 * 3 * 16 * 16))
 
 
 # --- the contract on frames ------------------------------------------------------------------------------------------
@@ -434,6 +480,11 @@ BAD = [
     (dict(training_mode="hgnn"), "training_mode must be one of"),
     (dict(encoder_frames=0), "encoder_frames must be >= 1"),
     (dict(free_bits=-1.0), "free_bits must be finite"),
+    (
+        dict(train_predictor=False, predictor_weight=0.0),
+        "training_mode must be 'detached' to train encoder",
+    ),
+    (dict(rollout_steps=1, encoder_frames=1), "rollout_steps must be at least 2 with encoder_frames = 1"),
     (dict(encoder_widths=(4, 4)), "encoder_widths must be 3 numbers"),
     (dict(kl_normalise=True), "options of model 'visual_world_model' must be among"),
 ]

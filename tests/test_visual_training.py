@@ -7,9 +7,10 @@ import torch
 from discs import SYSTEM, clips
 from test_visual_models import MODES, TINY
 
-from tdlib.core.context import Batch
+from tdlib.core.context import Batch, Context
 from tdlib.core.transitions import Frames
 from tdlib.models import build_model
+from tdlib.models.visual import VisualOptions
 from tdlib.models.visual.latent_dynamics import latent_spec
 from tdlib.study.arms import build_arm, trained_arms
 from tdlib.training import Budget, Trial, fit, load_checkpoint, save_checkpoint
@@ -313,3 +314,25 @@ def test_a_predictor_trained_on_cached_latents_is_that_of_the_visual_model(predi
     shape = model.options.latent_shape
     rolled = model.roll(state[:, 0].unflatten(-1, shape), action, delta_t).states
     torch.testing.assert_close(rolled.flatten(2), moved_on)
+
+
+def test_a_predictor_of_latents_remembers_what_exists_alone():
+    options = {field.name: getattr(tiny("latent_lstm").options, field.name) for field in fields(VisualOptions)}
+    spec = latent_spec(SPEC, tiny("latent_lstm").options)
+    alone = build_model("tdlib.models.visual.latent_dynamics:LatentDynamics", spec, seed=1, **options).eval()
+    known, start = torch.randn(2, 3, 6), torch.randn(2, 6)
+    acted, steps = torch.zeros(2, 3, 1), torch.full((2, 3), 0.1)
+    mask = torch.tensor([[False, False, True]]).expand(2, 3)
+    whole = Context(known, acted, steps, torch.ones_like(mask))
+    last = whole.map(lambda x: x[:, 2:])
+    cut, short, full = (
+        alone.predict_sequence(start, torch.zeros(2, 4, 1), 0.1, context)
+        for context in (replace(whole, mask=mask), last, whole)
+    )
+    torch.testing.assert_close(cut, short)
+    assert not torch.allclose(cut, full)
+
+
+def test_episodes_without_a_step_of_latents_are_refused():
+    with pytest.raises(ValueError, match="part must have an episode of encoder_frames = 2 steps"):
+        latent_set(tiny(), *clips(2, 1))

@@ -172,8 +172,11 @@ def filmed_transitions(
     if not len(first):
         raise DatasetError(f"{name}: must have frames at both ends of an interval, got none")
     kept = dataset.select_rows(order.rows[first])
-    drawn = None if dataset.row_parameters is None else dataset.row_parameters[order.rows[first]]
-    columns = (kept.state, kept.action, kept.next_state, kept.delta_t, drawn)
+    state, action, following, delta_t = (
+        torch.from_numpy(x).to(dtype) for x in (kept.state, kept.action, kept.next_state, kept.delta_t)
+    )
+    drawn = dataset.row_parameters
+    parameters = None if drawn is None else torch.from_numpy(drawn[order.rows[first]]).to(dtype)
     frames = Frames(source.frames(np.arange(len(order.rows))), torch.from_numpy(first))
-    rows = Transitions(*(None if x is None else torch.from_numpy(x).to(dtype) for x in columns), frames=frames)
+    rows = Transitions(state, action, following, delta_t, parameters, frames)
     return rows, torch.from_numpy(np.concatenate([[0], np.cumsum(order.lengths - 1)]))

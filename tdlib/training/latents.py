@@ -14,6 +14,9 @@ def latent_set(
 ) -> tuple[Transitions, Tensor]:
     """Encode every episode of a set; an episode begins at the first frame that has a state.
 
+    States are those of the model as it is: the map from latents to states, which mode `detached` trains beside a
+    predictor even where encoder and decoder are frozen, does not move for whoever is trained on them.
+
     Args:
         model: On `device`; its encoder is asked as in prediction.
         part: With frames.
@@ -24,7 +27,7 @@ def latent_set(
         Transitions of flattened latents, and their episode offsets; episodes too short for a step are left out.
 
     Raises:
-        ValueError: If the set has no frames.
+        ValueError: If the set has no frames, or no episode is long enough.
     """
     if part.frames is None:
         raise ValueError("part must hold frames")
@@ -40,6 +43,8 @@ def latent_set(
         parts.append(Transitions(states[:-1], rows.action, states[1:], rows.delta_t))
         lengths.append(len(rows))
     model.train(training)
+    if not parts:
+        raise ValueError(f"part must have an episode of encoder_frames = {count} steps, the longest is shorter")
     return Transitions.concatenate(parts), torch.tensor([0, *lengths]).cumsum(0)
 
 

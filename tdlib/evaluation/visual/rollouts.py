@@ -70,7 +70,7 @@ def visual_repeated_rollout(
 
 def visual_backward_rollout(
     model: VisualWorldModel, sequences: FrameSequences, *, device: torch.device | str = "cpu", rows: int = ROWS
-) -> tuple[VisualRollout, Tensor]:
+) -> tuple[VisualRollout, FrameSequences]:
     """Encode the last frames and run back to the start through the same inputs, Δt negative.
 
     Args:
@@ -80,7 +80,8 @@ def visual_backward_rollout(
         rows: Sequences per call.
 
     Returns:
-        The rollout, and the true frames (S, T, C, H, W) in its order, the start last.
+        The rollout, and what it is compared with: the sequences run back, whose start is the last frame, whose truth
+        ends with the start, and whose intervals are negative; `baselines` and tables of scores take them as others.
 
     Raises:
         ValueError: If the predictor is a map, which has no way back.
@@ -94,8 +95,9 @@ def visual_backward_rollout(
         rolled = model.roll(start, part.inputs.flip(1), -part.steps.flip(1)).states
         return _described(model, start, rolled)
 
-    truth = sequences.images[:, sequences.known : -1].flip(1)
-    return _in_parts(model, sequences, device, rows, back), truth
+    images = sequences.images[:, sequences.known :].flip(1)
+    asked = FrameSequences(images, sequences.inputs.flip(1), -sequences.steps.flip(1), known=0)
+    return _in_parts(model, sequences, device, rows, back), asked
 
 
 def encoded_truth(

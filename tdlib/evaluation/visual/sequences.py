@@ -15,7 +15,8 @@ from tdlib.core.context import Context
 from tdlib.core.transitions import brightness
 from tdlib.systems import System
 
-Draw = Callable[[Tensor], Tensor]  # states (..., D) -> frames (..., C, H, W) uint8
+# states (..., D), drawn parameters (..., P) or None -> frames (..., C, H, W) uint8
+Draw = Callable[[Tensor, Tensor | None], Tensor]
 ROUNDING = 1e-6  # of an interval
 
 
@@ -111,7 +112,7 @@ def frame_sequences(
 
     Args:
         system: Exact flow.
-        draw: Makes pictures of states.
+        draw: Makes pictures of states and of the parameters of each, None where the system has none.
         state: (S, D) at time 0.
         actions: (S, G, A) inputs, each held for `hold`; the first of them before the start.
         delta_t: Interval of the frames to be predicted [s].
@@ -140,5 +141,6 @@ def frame_sequences(
     states = [flow(state, actions[:, 0], first) if first > ROUNDING * hold else state]
     for t, interval in enumerate(steps.tolist()):
         states.append(flow(states[-1], inputs[:, t], interval))
-    images = brightness(draw(torch.stack(states, dim=1)))
+    drawn = None if parameters is None else parameters.unsqueeze(1).expand(-1, len(states), -1)
+    images = brightness(draw(torch.stack(states, dim=1), drawn))
     return FrameSequences(images, inputs.float(), steps.float().expand(len(state), -1), known)

@@ -139,7 +139,9 @@ class NewtonianPredictor(PhasePredictor):
 class HamiltonianPredictor(PhasePredictor):
     """H = T(p) + V(q), learned corrections to ½|p|² + ½κ|q|² unless there is no such prior.
 
-    Without damping and input H is constant along solutions, and leapfrog keeps it up to O(Δt²).
+    Without damping and input H is constant along solutions, and leapfrog keeps it up to O(Δt²). With damping, which a
+    kick takes at the momentum before it, leapfrog is of first order in Δt and does not run back exactly; `substeps` or
+    another solver makes its error smaller.
     """
 
     has_energy = True

@@ -62,7 +62,7 @@ class Quantized(NamedTuple):
 
     Args:
         code: (..., D) nearest codes; the gradient passes through to what was rounded.
-        loss: () |code − sg z|² + β_c |sg code − z|², mean over elements.
+        loss: (...) |code − sg z|² + β_c |sg code − z|² of each latent, mean over its elements.
         index: (...) which codes.
     """
 
@@ -91,11 +91,12 @@ class Codebook(nn.Module):
         """Round latents (..., D) to the nearest codes."""
         index = torch.cdist(latent.flatten(0, -2), self.codes).argmin(dim=-1).view(latent.shape[:-1])
         code = self.codes[index]
-        pull, commit = (code - latent.detach()).square().mean(), (code.detach() - latent).square().mean()
+        pull, commit = (x.square().mean(dim=-1) for x in (code - latent.detach(), code.detach() - latent))
         return Quantized(latent + (code - latent).detach(), pull + self.commitment * commit, index)
 
 
-def perplexity(index: Tensor, count: int) -> Tensor:
-    """How many of so many codes are in use, exp of the entropy of their shares: (...) -> ()."""
-    share = torch.bincount(index.flatten(), minlength=count).double() / index.numel()
+def perplexity(index: Tensor, count: int, weight: Tensor | None = None) -> Tensor:
+    """How many of so many codes are in use, exp of the entropy of their shares: (...), weights (...) -> ()."""
+    counted = torch.ones_like(index, dtype=torch.float64) if weight is None else weight.double()
+    share = torch.bincount(index.flatten(), counted.flatten(), minlength=count) / counted.sum().clamp(min=1)
     return torch.exp(-torch.special.xlogy(share, share).sum())

@@ -2,6 +2,7 @@
 
 With encoder and decoder frozen, training a predictor in mode `detached` encodes the same frames again and again. Here
 the state of the contract is the latent state, flattened; what was trained goes back into a visual model by its weights.
+The map from latents to states (`state_transform`) does not move here, which it does beside a predictor in `detached`.
 """
 
 import dataclasses
@@ -58,13 +59,17 @@ class LatentDynamics(DynamicsModel):
         self.needs = Needs(window=self.options.rollout_steps)
 
     def initial(self, context: Context) -> Carry:
-        states = self._shaped(context.states)
+        """Step a predictor that remembers through what is known; of a batch that is as much as all of it has."""
+        number = context.states.shape[-2]
+        known = number if bool(context.mask.all()) else int(context.known.sum(dim=-1).min())
+        begin = number - known
+        states = self._shaped(context.states[..., begin:, :])
         axis = states.ndim - 1 - len(self.options.latent_shape)
         memory: Memory = ()
         if states.shape[axis]:
             memory = self.predictor.begin(states.select(axis, 0))
         for t in range(states.shape[axis] if memory else 0):
-            action, delta_t = context.actions[..., t, :], context.delta_t[..., t]
+            action, delta_t = context.actions[..., begin + t, :], context.delta_t[..., begin + t]
             _, memory = self.predictor.step(states.select(axis, t), action, delta_t, memory)
         return context.states.new_zeros(*context.states.shape[:-2], context.states.shape[-1]), memory
 

@@ -71,11 +71,19 @@ def window_of(batch: Batch, images: Tensor, frames: int) -> Window:
     weight = torch.ones(target.shape[:2], dtype=target.dtype, device=target.device)
     if batch.valid is not None:
         weight[:, 1:] = batch.valid[:, first:].to(weight)
+        if first:
+            weight[:, 0] = batch.valid[:, first - 1].to(weight)
     return Window(target, batch.action[:, first:], batch.delta_t[:, first:], weight)
 
 
-def kl_weight(options: VisualOptions, progress: Tensor, frames: int) -> Tensor:
-    """β as far as it has grown, if it is normalized per value of the frames decoded from one latent: () -> ()."""
+def kl_weight(options: VisualOptions, progress: Tensor, frames: Tensor | int) -> Tensor:
+    """β as far as it has grown, if it is normalized per value of the frames decoded from one latent: () -> ().
+
+    Args:
+        options: Of the model.
+        progress: () share of training that is done.
+        frames: How many there are, on average over a batch's latents where some do not count.
+    """
     grown = (progress / options.beta_warmup).clamp(max=1.0) if options.beta_warmup else torch.ones_like(progress)
     channels, height, width = options.image_shape
     return options.beta * grown / (frames * channels * height * width if options.kl_normalize else 1)
@@ -87,7 +95,8 @@ def _rolled_out(model: VisualComponents, batch: Batch, images: Tensor, window: W
     rolled = model.roll(start, window.actions, window.delta_t).states
     terms = _reconstructed(model, torch.cat([start.unsqueeze(1), rolled], dim=1), window)
     terms |= _divergence(model, posterior, window.weight[:, :1])
-    cost = kl_weight(model.options, progress, window.target.shape[1]) * terms["kl_counted"]
+    counted = window.weight.sum() / window.weight[:, 0].sum().clamp(min=1)  # frames of each latent
+    cost = kl_weight(model.options, progress, counted.clamp(min=1)) * terms["kl_counted"]
     return {"loss": terms["reconstruction"] + cost, **terms}
 
 
@@ -103,9 +112,9 @@ def _of_codes(model: VisualComponents, images: Tensor, window: Window) -> Terms:
     assert model.quantizer is not None
     quantized = model.quantizer(model.encoded(images)[0])
     terms = _reconstructed(model, quantized.code, window)
-    terms["quantization"] = quantized.loss
-    terms["perplexity"] = perplexity(quantized.index, model.options.n_codebook)
-    loss = terms["reconstruction"] + quantized.loss
+    terms["quantization"] = _share(quantized.loss, window.weight)
+    terms["perplexity"] = perplexity(quantized.index, model.options.n_codebook, window.weight)
+    loss = terms["reconstruction"] + terms["quantization"]
     return _with_predictor(model, loss, terms, quantized.code, window, model.options.context_length - 1)
 
 
@@ -128,7 +137,7 @@ def _reconstructed(model: VisualComponents, states: Tensor, window: Window) -> T
 def _divergence(model: VisualComponents, posterior: Posterior, weight: Tensor) -> Terms:
     floors = {"kl": 0.0, "kl_counted": model.options.free_bits}
     found = {name: kl_divergence(posterior, model.event_dims, floor) for name, floor in floors.items()}
-    return {name: (x * weight).sum() / weight.sum() for name, x in found.items()}
+    return {name: _share(x, weight) for name, x in found.items()}
 
 
 def _noise(batch: Batch, like: Tensor) -> Tensor:
@@ -140,4 +149,9 @@ def _noise(batch: Batch, like: Tensor) -> Tensor:
 
 def _mean(squared: Tensor, weight: Tensor) -> Tensor:
     """Mean over events, then over places (B, n) as far as they count: (B, n, ...) -> ()."""
-    return (squared.flatten(2).mean(dim=-1) * weight).sum() / weight.sum()
+    return _share(squared.flatten(2).mean(dim=-1), weight)
+
+
+def _share(values: Tensor, weight: Tensor) -> Tensor:
+    """Mean over places as far as they count, 0 where none does: (B, n) -> ()."""
+    return (values * weight).sum() / weight.sum().clamp(min=1)

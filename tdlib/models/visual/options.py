@@ -32,7 +32,8 @@ class VisualOptions(Options):
         autoencoder: What makes states of frames and frames of states, a name in `AUTOENCODERS`; spatial predictors
             move the states of `spatial_bvae`, flat ones (`latent_...`) those of the others.
         training_mode: `hgn` rolls one encoded state out and decodes all of it; `detached` encodes every window and
-            trains the predictor on states that it does not change. The VQ-VAE is trained as `detached` is.
+            trains the predictor on states that it does not change. The VQ-VAE is trained as `detached` is. The first of
+            two phases, `train_predictor=False, predictor_weight=0`, is for `detached`.
         img_size: Side of an image [pixels], 8 · spatial_size of a spatial latent.
         channels: 3 of a color image, 1 of a gray one.
         encoder_frames: Frames that a state is read off, one after the other; a single one shows no motion.
@@ -61,7 +62,7 @@ class VisualOptions(Options):
         autoencoder_rate: Learning rate of encoder and decoder in `detached`, relative to the predictor's.
         action_embedding_dim: Length of an embedded action.
         integration_method: Solver of predictors that integrate, of `tdlib.core.solvers` or torchdiffeq; `auto` is
-            leapfrog for a Hamiltonian and rk4 for other fields.
+            leapfrog for a Hamiltonian and rk4 for other fields. With damping leapfrog is of first order in Δt.
         substeps: Equal solver steps inside every interval.
         form: How maps see Δt, a name in `tdlib.models.forms.FORMS`.
         damping_init: Logarithm of the damping at the start [1/s].
@@ -137,6 +138,16 @@ class VisualOptions(Options):
         if not 0 <= self.beta_warmup < 1:
             raise ValueError(f"beta_warmup must be in [0, 1), got {self.beta_warmup}")
         self._check_sizes()
+        self._check_training()
+
+    def _check_training(self) -> None:
+        coded = self.autoencoder == "vqvae"
+        if self.training_mode == "hgn" and not (coded or self.train_predictor or self.predictor_weight):
+            rule = "must be 'detached' to train encoder and decoder by themselves (train_predictor=False, "
+            raise ValueError(f"training_mode {rule}predictor_weight=0), got 'hgn', which decodes what is rolled out")
+        if self.rollout_steps + self.encoder_frames < 3:
+            rule = "rollout_steps must be at least 2 with encoder_frames = 1, so that a training window has two steps"
+            raise ValueError(f"{rule}, got {self.rollout_steps}")
 
     def _check_sizes(self) -> None:
         for name, count in (("encoder_widths", 3), ("flat_widths", 4)):
