@@ -61,3 +61,8 @@ def test_cases_name_verdicts_of_the_doctor_and_each_of_these_has_one():
     assert len(rows) > 25 and all(len(row) == 4 and row[3].strip() for row in rows)
     named = {name for row in rows for name in re.findall(r"`([^`]+)`", row[1])}
     assert named == {rule.name for rule in RULES}
+    does = {row[0].strip(): row[2] for row in rows}
+    (torque,) = (what for seen, what in does.items() if "actuator model" in seen)
+    assert "each fourth call" in torque and "Rescale" not in torque  # a torque has no increment of a state
+    (clock,) = (what for seen, what in does.items() if "rows are lost, repeat" in seen)
+    assert "leaves out rows that repeat, cuts at gaps" in clock

@@ -370,7 +370,7 @@ def test_the_wrapper_does_in_numpy_what_the_model_does(repair, make):
     for delta_t in (0.02, 0.1, 0.13):
         ours = make(flow, 0.05, spec)(state, action, delta_t)
         assert np.allclose(names["repaired"](state.numpy(), action.numpy(), delta_t), ours, atol=1e-6)
-    assert len(wrapper(repair, 0.05).splitlines()) <= 7
+    assert len(wrapper(repair, 0.05).splitlines()) <= 7 and "one number for all rows" in wrapper(repair, 0.05)
     with pytest.raises(ValueError, match="repair must be one of"):
         wrapper("wish", 0.05)
 
