@@ -7,7 +7,7 @@
   var WRITTEN = { sec: "s", secs: "s", second: "s", seconds: "s", msec: "ms", millis: "ms", milliseconds: "ms", usec: "us", "\u00b5s": "us",
     "\u03bcs": "us", micros: "us", microseconds: "us", nsec: "ns", nanos: "ns", nanosec: "ns", nanoseconds: "ns" };
   var SEPARATORS = [",", ";", "\t", "|"], JITTER = 1e-3, GAP = 1.75, BURSTS = [0.05, 0.5], GENERATED = 1e-9, KNOWN_NOISE = 0.5, FEWEST_ROWS = 30,
-    UNLIKE = 0.3, STRAIGHTER = 0.8;
+    UNLIKE = 0.3, STRAIGHTER = 0.8, QUOTE = "\u0022";
   var TIME = /^(timestamp|time|t|stamp|sampling_time|elapsed|.*\.timestamp|time_.*|stamp_.*|timestamp_.*)$/;
   var EVERY = [1, 2, 3, 4, 5, 8, 10, 20, 30, 40, 50, 100, 200, 500, 1000];
 
@@ -41,8 +41,8 @@
   /** Whether a cell that begins with a quote is still open where the line ends; a quote inside of a cell is a letter. */
   function leftOpen(line, separator) {
     for (var i = 0, fresh = true; i < line.length; i++) {
-      if (fresh && line[i] === '"') {
-        for (i++; line[i] !== '"' || line[i + 1] === '"'; i++) { if (i >= line.length) return true; if (line[i] === '"') i++; }
+      if (fresh && line[i] === QUOTE) {
+        for (i++; line[i] !== QUOTE || line[i + 1] === QUOTE; i++) { if (i >= line.length) return true; if (line[i] === QUOTE) i++; }
         fresh = false;
       } else if (line[i] === separator) fresh = true;
       else if (line[i] !== " ") fresh = false;
@@ -55,7 +55,7 @@
     for (var i = 0; i < lines.length; i++) {
       var line = lines[i];
       if (!line.trim() || /^\s*#/.test(line)) continue;
-      while (separator !== " " && line.indexOf('"') >= 0 && leftOpen(line, separator)) {
+      while (separator !== " " && line.indexOf(QUOTE) >= 0 && leftOpen(line, separator)) {
         if (++i === lines.length) throw new Error("row " + (found.length + 1) + " must end its quoted cell, got " + shown(line));
         line += "\n" + lines[i];
       }
