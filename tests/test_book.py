@@ -57,7 +57,7 @@ FIGURES = [
     *[f"rate_doctor/{name}.png" for name in ("verdict", "stamps", "rates", "finer", "trials")],
 ]  # fmt: skip
 RECORDS = {each.name for each in load_records()}
-RECORDED = ("record.relative_error", "record.limit", "record.formula")
+RECORDED = ("record.relative_error", "record.limit", "record.formula", "record.over_limit")
 VIDEOS = [
     "pendulum_baseline_10hz_on_50hz.mp4",
     "cartpole_multi_resolution_on_50hz.mp4",

@@ -14,7 +14,9 @@ from tdlib.data.sources.csv_text import CsvStyle, read_csv_text
 from tdlib.data.sources.door import import_log
 from tdlib.data.sources.recording import Reading
 from tdlib.data.sources.stamps import in_seconds, report_stamps
-from tdlib.doctor.measure import noise_of
+from tdlib.doctor.bursts import was_even
+from tdlib.doctor.noise import noise_of
+from tdlib.doctor.rows import evened
 
 ROOT = Path(__file__).resolve().parents[1]
 MEASURED = ROOT / "book" / "measured"
@@ -79,6 +81,15 @@ LINES = ["t,q,u", "0.0,1.0,0", "0.1,2.0,0", "0.2,4.5,0", "0.3,7.0,1"]
         ("\n".join(line.replace(",", " ") for line in LINES), 4, "parted by blanks"),
         ("\n".join([*LINES, "0.4,8"]), 4, "the last line is cut"),
         ("\n".join(line + "," for line in LINES), 4, None),
+        ("\n".join([LINES[0] + ",", *LINES[1:]]), 4, None),  # a separator behind the last name alone
+        ("\n".join([LINES[0] + ",,", *(line + "," for line in LINES[1:])]), 4, None),
+        ("\n".join([LINES[0] + ",constructor", *(line + ",a" for line in LINES[1:])]), 4, "left out: constructor"),
+        (
+            "\n".join([LINES[0] + ",said", *(line + ',"two\nli,""nes"""' for line in LINES[1:])]),
+            4,
+            "left out: said",
+        ),
+        ("\n".join([LINES[0] + ",said", *(line + ',5" pipe' for line in LINES[1:])]), 4, "left out: said"),
         ("\n".join([LINES[0] + ',"a, b"', *(line + ',"x, y"' for line in LINES[1:])]), 4, "left out: a, b"),
     ],
 )
@@ -89,15 +100,35 @@ def test_a_file_as_people_have_it_is_read(script, text, rows, note, tmp_path):
     assert note is None or any(note in said for said in found["notes"]), found["notes"]
     (tmp_path / "log.csv").write_text(text, encoding="utf-8")
     there = read_csv_text(tmp_path / "log.csv", CsvStyle())  # as the import reads it
-    assert len(there.columns["q"]) == rows
+    assert len(there.columns["q"]) == rows and list(there.columns) == found["names"]
+    assert there.columns["u"][-1] == script(f"tdLogCheck.readText({json.dumps(text)}).columns.u.map(Number)")[-1]
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (("x", "1"), "column AUTO/3 must hold numbers, got 'x' in row 5; it is left out"),
+        (("", "1"), "column AUTO/3 must hold finite numbers, got '' in row 5; it is left out"),
+        (("1", "nan"), "column AUTO/3 must hold finite numbers, got 'nan' in row 6; it is left out"),
+    ],
+)
+def test_a_column_that_nobody_needs_does_not_refuse_the_log(script, cells, said, tmp_path):
+    rows = [f"{line},{extra}" for line, extra in zip(LINES, ["AUTO/3", "1", "2", "3", "4"], strict=True)]
+    text = "\n".join([*rows, *(f"{0.1 * k:.1f},1,0,{cell}" for k, cell in enumerate(cells, 4))])
+    found = checked(script, text)
+    assert [each["name"] for each in found["columns"]] == ["q", "u"] and said in found["notes"]
+    (tmp_path / "log.csv").write_text(text, encoding="utf-8")
+    log = import_log(tmp_path / "log.csv", Reading(columns={"timestamp": "t", "state": ["q"], "ctrl": ["u"]}))
+    assert len(log.delta_t) + 1 == found["stamps"]["rows"] == 6
+
+
+def test_a_quoted_cell_without_an_end_is_an_error(script):
+    assert "row 4 must end its quoted cell" in message(script, "\n".join([*LINES[:-1], '0.3,7.0,"1', "0.4,8,1"]))
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("\n".join([*LINES, "0.4,x,0", "0.5,1,0"]), "column q must hold numbers, got 'x' in row 5"),
-        ("\n".join([*LINES, "0.4,,0", "0.5,1,0"]), "column q must hold finite numbers, got '' in row 5"),
-        ("\n".join([*LINES, "0.4,nan,0", "0.5,1,0"]), "column q must hold finite numbers, got 'nan' in row 5"),
         ("\n".join([*LINES, "0.4,1,0,7", "0.5,1,0"]), "row 5 must hold 3 cells, got 4"),
         ("t;q;u\n0,0;1,0;0\n0,1;2,0;0\n", "column t must hold numbers, got '0,0' in row 1; decimal commas"),
         ("t,q,q\n0,1,1\n1,2,2\n", "columns must have names of their own, got 'q' more than once"),
@@ -135,6 +166,30 @@ def test_steps_back_repeats_gaps_and_bursts_are_those_of_the_import(script):
         for key, value in found.items():
             assert value == pytest.approx(getattr(report, key), rel=1e-9, abs=1e-12), key
     assert report.bursts > 0 and found["rows"] == 300
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_rates_of_rows_in_bursts_are_those_of_their_number(script, sent, tmp_path):
+    """Five rows each 0.1 s make 50 Hz, whatever lies between two rows of a burst."""
+    rows = np.arange(3000)
+    stamps = (rows // 5) * 0.1 + (rows % 5) * 1e-3
+    measured = rows * 0.02 if sent else stamps
+    wave = np.sin(2 * np.pi * 0.3 * measured) + 1e-4 * np.random.default_rng(5).normal(size=3000)
+    text = "\n".join(["t,q", *(f"{t:.3f},{x!r}" for t, x in zip(stamps, wave.tolist(), strict=True))])
+    found = checked(script, text)
+    assert found["evenly"] == sent and found["interval"] == pytest.approx(0.02, rel=0.01)
+    (q,) = found["columns"]
+    assert all(each["rate"] * each["every"] == pytest.approx(50, rel=0.01) for each in q["changes"])
+    (tmp_path / "log.csv").write_text(text, encoding="utf-8")
+    log = import_log(
+        tmp_path / "log.csv", Reading(columns={"timestamp": "t", "state": ["q"], "ctrl": []}, stamps="repair")
+    )
+    assert was_even(log) == sent
+    assert q["noise"] == pytest.approx(noise_of(evened(log) if sent else log)[0], rel=1e-6)
+    sentences = script(f"tdLogCheck.sentences(tdLogCheck.check({json.dumps(text)}, {{}}), 0)")
+    said = next(each for each, _ in sentences if each.startswith("It can answer"))
+    rate, least, truth = map(float, re.findall(r"([\d.]+) Hz", said))
+    assert least < rate <= 50.5 and truth == pytest.approx(50, rel=0.01)
 
 
 def test_what_a_log_can_answer_follows_its_noise(script):

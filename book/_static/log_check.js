@@ -6,7 +6,8 @@
   var SECONDS = { s: 1, ms: 1e3, us: 1e6, ns: 1e9 }; // units of a stamp in a second
   var WRITTEN = { sec: "s", secs: "s", second: "s", seconds: "s", msec: "ms", millis: "ms", milliseconds: "ms", usec: "us", "\u00b5s": "us",
     "\u03bcs": "us", micros: "us", microseconds: "us", nsec: "ns", nanos: "ns", nanosec: "ns", nanoseconds: "ns" };
-  var SEPARATORS = [",", ";", "\t", "|"], JITTER = 1e-3, GAP = 1.75, BURSTS = [0.05, 0.5], GENERATED = 1e-9, KNOWN_NOISE = 0.5, FEWEST_ROWS = 30;
+  var SEPARATORS = [",", ";", "\t", "|"], JITTER = 1e-3, GAP = 1.75, BURSTS = [0.05, 0.5], GENERATED = 1e-9, KNOWN_NOISE = 0.5, FEWEST_ROWS = 30,
+    UNLIKE = 0.3, STRAIGHTER = 0.8, QUOTE = "\u0022";
   var TIME = /^(timestamp|time|t|stamp|sampling_time|elapsed|.*\.timestamp|time_.*|stamp_.*|timestamp_.*)$/;
   var EVERY = [1, 2, 3, 4, 5, 8, 10, 20, 30, 40, 50, 100, 200, 500, 1000];
 
@@ -36,6 +37,32 @@
     }
     return cells.concat([cell]);
   }
+  function own(object, key) { return Object.prototype.hasOwnProperty.call(object, key); }
+  /** Whether a cell that begins with a quote is still open where the line ends; a quote inside of a cell is a letter. */
+  function leftOpen(line, separator) {
+    for (var i = 0, fresh = true; i < line.length; i++) {
+      if (fresh && line[i] === QUOTE) {
+        for (i++; line[i] !== QUOTE || line[i + 1] === QUOTE; i++) { if (i >= line.length) return true; if (line[i] === QUOTE) i++; }
+        fresh = false;
+      } else if (line[i] === separator) fresh = true;
+      else if (line[i] !== " ") fresh = false;
+    }
+    return false;
+  }
+  /** Lines that are neither blank nor comments; one whose quoted cell holds a line break is joined with the next. */
+  function body(lines, separator) {
+    var found = [];
+    for (var i = 0; i < lines.length; i++) {
+      var line = lines[i];
+      if (!line.trim() || /^\s*#/.test(line)) continue;
+      while (separator !== " " && line.indexOf(QUOTE) >= 0 && leftOpen(line, separator)) {
+        if (++i === lines.length) throw new Error("row " + (found.length + 1) + " must end its quoted cell, got " + shown(line));
+        line += "\n" + lines[i];
+      }
+      found.push(line);
+    }
+    return found;
+  }
   function isNumber(cell) { return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(cell); }
   function shown(cell) { return "'" + (cell.length > 80 ? cell.slice(0, 80) + "\u2026" : cell) + "'"; }
 
@@ -57,10 +84,7 @@
     }
     if (names.length < 2) throw new Error("the header must hold several columns, got " + shown(header));
     if (separator !== ",") notes.push("cells are parted by " + (separator === " " ? "blanks" : separator === "\t" ? "tabs" : "'" + separator + "'"));
-    var rows = lines.slice(at + 1).filter(function (line) { return line.trim() && !/^\s*#/.test(line); }).map(function (line) { return split(line, separator); });
-    if (rows.length && rows[rows.length - 1].length < names.length) {
-      notes.push("the last line is cut (" + rows.pop().length + " of " + names.length + " cells) and left out");
-    }
+    var rows = body(lines.slice(at + 1), separator).map(function (line) { return split(line, separator); });
     rows.forEach(function (cells, row) {
       while (cells.length > names.length && !cells[cells.length - 1]) cells.pop();
       if (cells.length > names.length) {
@@ -68,12 +92,19 @@
         throw new Error("row " + (row + 1) + " must hold " + names.length + " cells, got " + cells.length + hint);
       }
     });
+    function empty(cells) { return !cells[names.length - 1]; }
+    while (names.length && !names[names.length - 1] && rows.every(empty)) { // a separator behind the last name
+      rows.forEach(function (cells) { cells.length = Math.min(cells.length, names.length - 1); });
+      names.pop();
+    }
+    if (rows.length && rows[rows.length - 1].length < names.length) {
+      notes.push("the last line is cut (" + rows.pop().length + " of " + names.length + " cells) and left out");
+    }
     if (rows.length < 2) throw new Error("the file must have a header and at least two rows, got " + rows.length + " rows");
-    var columns = {};
+    var columns = Object.create(null); // a column may be called "constructor"
     names.forEach(function (name, i) {
-      if (!name && rows.every(function (cells) { return !cells[i]; })) return; // a separator behind the last name
       if (!name) throw new Error("column " + (i + 1) + " must have a name, got ''");
-      if (columns[name]) throw new Error("columns must have names of their own, got '" + name + "' more than once");
+      if (name in columns) throw new Error("columns must have names of their own, got '" + name + "' more than once");
       columns[name] = rows.map(function (cells) { return cells[i] === undefined ? "" : cells[i]; });
     });
     return { columns: columns, notes: notes, rows: rows.length };
@@ -88,8 +119,8 @@
 
   // ---------------------------------------------------------------- the clock
   function unitInName(name) {
-    var found = /[\s_[(./-]([a-z\u00b5\u03bc]+)[\])]?\s*$/.exec(name.trim().toLowerCase()), unit = found ? WRITTEN[found[1]] || found[1] : null;
-    return unit in SECONDS ? unit : null;
+    var found = /[\s_[(./-]([a-z\u00b5\u03bc]+)[\])]?\s*$/.exec(name.trim().toLowerCase()), unit = found ? (own(WRITTEN, found[1]) ? WRITTEN[found[1]] : found[1]) : "";
+    return own(SECONDS, unit) ? unit : null;
   }
   function timeColumn(names) {
     var fitting = names.filter(function (name) {
@@ -162,6 +193,25 @@
     });
     return found.length ? median(found) / 0.6745 : 0;
   }
+  /** Whether rows that come in bursts lie on lines by their numbers rather than by their stamps, as in doctor/bursts.py. */
+  function measuredEvenly(read, times, parts) {
+    var ratios = [];
+    read.forEach(function (each) {
+      var v = each.values, byStamp = 0, byNumber = 0;
+      parts.forEach(function (rows) {
+        for (var i = 1; i + 1 < rows.length; i++) {
+          var a = rows[i - 1], b = rows[i], c = rows[i + 1], place = (times[b] - times[a]) / (times[c] - times[a]);
+          if (Math.abs(place - 0.5) <= UNLIKE) continue;
+          [place, 0.5].forEach(function (at, k) {
+            var off = v[b] - v[a] - at * (v[c] - v[a]), square = off * off / (1 + at * at + (1 - at) * (1 - at));
+            if (k) byNumber += square; else byStamp += square;
+          });
+        }
+      });
+      if (byStamp > 0 && byNumber > 0) ratios.push(Math.log(byNumber / byStamp));
+    });
+    return ratios.length > 0 && Math.exp(mean(ratios) / 2) < STRAIGHTER;
+  }
   /** RMS change over n rows, in steps of n from the start of every stretch. */
   function changeOver(values, parts, n) {
     var squares = 0, count = 0;
@@ -179,13 +229,22 @@
     if (!chosen.unit && !unitInName(column) && !(typical >= 1e-6 && typical < 1)) {
       throw new Error("column " + column + " must be in seconds unless its unit is chosen, got intervals of " + typical.toPrecision(6));
     }
-    var parts = stretches(times), intervals = [], notes = table.notes.slice(), left = [], columns = [];
+    var parts = stretches(times), intervals = [], notes = table.notes.slice(), left = [], read = [], columns = [];
     parts.forEach(function (rows) { for (var i = 1; i < rows.length; i++) intervals.push(times[rows[i]] - times[rows[i - 1]]); });
     var middle = median(intervals), even = intervals.every(function (x) { return Math.abs(x - middle) <= JITTER * middle; }), weights = fourthWeights(times, parts, even);
     names.filter(function (name) { return name !== column; }).forEach(function (name) {
       var cells = table.columns[name];
       if (!cells.some(isNumber)) { left.push(name); return; } // text, or nothing
-      var values = numbers(name, cells), noise = noiseOf(values, parts, weights, even), changes = [];
+      try {
+        var values = numbers(name, cells);
+      } catch (error) { notes.push(error.message + "; it is left out"); return; } // nobody may need it
+      read.push({ name: name, values: values });
+    });
+    var evenly = stamps.bursts > 0 && measuredEvenly(read, times, parts);
+    if (stamps.bursts) middle = 1 / stamps.rate; // the interval inside a burst is no step that the log has
+    if (evenly) { even = true; weights = fourthWeights(times, parts, even); }
+    read.forEach(function (each) {
+      var name = each.name, values = each.values, noise = noiseOf(values, parts, weights, even), changes = [];
       EVERY.forEach(function (n) {
         var change = changeOver(values, parts, n);
         if (change.count >= FEWEST_ROWS) changes.push({ every: n, rate: 1 / (n * middle), change: change.size, share: Math.SQRT2 * noise / change.size });
@@ -194,9 +253,9 @@
       columns.push({ name: name, noise: noise, changes: changes, moves: Boolean(moves), clear: clear.length ? clear[0].rate : NaN });
     });
     if (left.length) notes.push("columns of text or without a number are left out: " + left.join(", "));
-    return { column: column, unit: unit, stamps: stamps, columns: columns, notes: notes, names: names, stretches: parts.length, interval: middle };
+    return { column: column, unit: unit, stamps: stamps, columns: columns, notes: notes, names: names, stretches: parts.length, interval: middle, evenly: evenly };
   }
-  root.tdLogCheck = { check: check, readText: readText };
+  root.tdLogCheck = { check: check, readText: readText, sentences: sentences };
   if (typeof document === "undefined") return;
 
   // ---------------------------------------------------------------- the page
@@ -212,7 +271,7 @@
     var s = found.stamps, said = [], lost = s.gaps + s.repeated + s.backward;
     if (label > 0 && Math.abs(Math.log(s.rate / label)) > 0.02) said.push(["Labeled " + short(label) + " Hz, the stamps say " + short(s.rate) + " Hz: the label is wrong, or the stamps are.", true]);
     else if (label > 0) said.push(["The stamps agree with the label.", false]);
-    if (s.bursts) said.push(["Rows come in bursts: their median interval would make " + short(s.bursts) + " Hz.", true]);
+    if (s.bursts) said.push(["Rows come in bursts: their median interval would make " + short(s.bursts) + " Hz. " + (found.evenly ? "They were measured evenly: what follows is of equal intervals." : "What follows counts rows by their mean interval."), true]);
     if (s.generated) said.push(["The stamps are row numbers times one interval: they say nothing of the clock.", true]);
     if (lost) said.push([s.gaps + " gaps of up to " + short(s.longest) + " s (" + s.lost + " rows lost by their length), " + s.repeated + " stamps repeat, " + s.backward + " step back; what follows is of " + found.stretches + " stretches without any.", true]);
     else said.push(["No gap, no stamp that repeats or steps back.", false]);

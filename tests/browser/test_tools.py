@@ -98,8 +98,8 @@ def test_a_dropped_log_says_what_the_doctor_says(address, new_page):
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_bad_file_is_refused_by_row_and_column_at_any_width(address, new_page, tmp_path, width, dark):
     page = new_page(address, width=width, dark=dark)
-    bad, column = tmp_path / "bad.csv", "a_rather_long_name_of_one_column"
-    bad.write_text(f"time_s,{column}\n0.0,1\n0.1,oops\n0.2,3\n", encoding="utf-8")
+    bad, column = tmp_path / "bad.csv", "time_with_a_rather_long_name_of_one_column"
+    bad.write_text(f"{column},q\n0.0,1\noops,2\n0.2,3\n", encoding="utf-8")
     page.get_by_label("Drop a CSV file here").set_input_files(bad)
     said = page.locator(".td-logcheck [role=alert]")
     assert said.inner_text() == f"bad.csv: column {column} must hold numbers, got 'oops' in row 2"
