@@ -7,7 +7,7 @@ import re
 
 WORD = re.compile(
     r"""(?P<skip>/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`"""
-    r"""|(?<=[(,=:!&|?;{}\[+])\s*/(?![/*])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/[a-z]*|\d[\w.]*)"""
+    r"""|(?:(?<=[(,=:!&|?;{}\[+])|(?<=\breturn))\s*/(?![/*])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/[a-z]*|\d[\w.]*)"""
     r"""|(?P<name>[A-Za-z_$][\w$]*)|(?P<sign>=>|\.\.\.|\?\.|[^\s])""",
     re.DOTALL,
 )
@@ -20,7 +20,7 @@ GLOBALS = set(
     "Array Boolean Date Error Float64Array Infinity Int16Array Int32Array JSON Map Math NaN Number Object Promise "
     "RangeError String Uint8Array Option clearTimeout document getComputedStyle globalThis history isFinite location "
     "navigator parseFloat parseInt performance setTimeout window decodeURIComponent encodeURIComponent "
-    "URL Set Symbol".split()
+    "URL Set Symbol BigInt TextDecoder".split()
 )
 DECLARE = {"var", "let", "const"}
 

@@ -32,6 +32,7 @@ def test_a_script_parses_and_declares_its_names(path):
         ("const {b, c: d} = e(); b();", {"e"}, {"d"}),
         ("function g(x, y) { return x; }\ng(1);", set(), {"y"}),
         ("const h = (p, q) => p.q + q; h(1, 2);", set(), set()),
+        ("const k = (l) => { return /^m'$/.test(l); }; k(1);", set(), set()),
         ("let s = 'text f', r = s.replace(/f(g)/g, `x`); r.at;", set(), set()),
     ],
 )
