@@ -5,7 +5,8 @@
 PYTHON ?=
 TORCH_INDEX ?=
 PRESET ?= quick
-CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
+# nproc counts the threads of OpenMP where they are set; a core is one all the same
+CORES ?= $(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 SEEDS ?=
 DRY ?=
 BIN := .venv/bin

@@ -65,6 +65,18 @@ def test_sizes_are_said_and_a_full_disk_stops_before_the_install(machine):
     assert "to download: 0.6 GB" in result.stdout and "free on this disk: 2.0 GB" in result.stdout
 
 
+def test_cores_are_counted_whatever_threads_are_set():
+    """`nproc` says how many threads OpenMP may use, where somebody has said it."""
+
+    def cores(**threads: str) -> str:
+        without = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "CORES", "MAKE"))}
+        command = ["make", "-n", "--no-print-directory", "grid"]
+        result = subprocess.run(command, cwd=ROOT, env=without | threads, capture_output=True, text=True, check=True)
+        return re.search(r"--cores (\d+)", result.stdout)[1]
+
+    assert cores(OMP_NUM_THREADS="1") == cores(OMP_NUM_THREADS="3") == cores()
+
+
 def test_every_pin_is_on_a_plain_index():
     pins = [line for line in REQUIREMENTS.splitlines() if line and not line.startswith("#")]
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pins), "one exact version each, no local label"
