@@ -213,7 +213,7 @@ def _work_seen(preset: Preset, name: str) -> Iterator[tuple[str, str, str, int]]
             yield "collection", "", f"{machine.env_id} decisions learned from", seeds * group.training_decisions
     steps = steps_within(NUM_WINDOWS * WINDOW + group.imagined, delta_t_of(group.rate))
     for arm in (arm for arm in arms_of(preset, name) if arm.source == arm):
-        yield "training", arm.model, family(arm), seeds * optimizer_steps(preset, arm.size)
+        yield "training", arm.model, training_unit(arm), seeds * optimizer_steps(preset, arm.size)
         yield "evaluation", arm.model, family(arm), seeds * preset.evaluation.num_starts * steps
         yield "evaluation", arm.model, f"{family(arm)}, per model", seeds
 

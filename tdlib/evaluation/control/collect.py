@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -166,10 +167,9 @@ def collect_with_planned(
     duration = min(system.spec.time_limit, num_planned * delta_t)
     settings = ControlSettings(replan_interval=replan_seconds, duration=duration)
     num_episodes = math.ceil(num_planned / steps_within(duration, delta_t))
-    planned = collect_planned(system, frequency, seed, num_episodes, planner=planner, settings=settings)
-    while len(planned) < num_planned:  # some episodes left their limits
+    collect = partial(collect_planned, system, frequency, seed, planner=planner, settings=settings)
+    while len(planned := collect(num_episodes)) < num_planned:  # some episodes left their limits
         num_episodes *= 2
-        planned = collect_planned(system, frequency, seed, num_episodes, planner=planner, settings=settings)
     planned = subset_transitions(planned, num_planned, seed=seed)
     others = collect_random(env, frequency, seed, num_transitions - num_planned)
     policy = f"{num_planned} transitions of {planned.attributes['policy']}; then {others.attributes['policy']}"

@@ -227,15 +227,14 @@ def _collections(
         report((place + 1) * count)
         folder = run.layout.random_folder(env, rate_label(rate), seed)
         if (length := collection.sequence_length) is None:
-            share = run.preset.planned_share(env)
-            made_by = sources_of("tdlib.evaluation.control.collect", system=env) if share else sources["sources.random"]
-            make = partial(write_random, env, rate, seed, num_random, out_dir=folder)
-            settings: dict[str, Any] = {}
-            if share:
+            make = partial(write_random, env, rate, seed, num_random, folder)
+            made_by, settings = sources["sources.random"], dict[str, Any]()
+            if share := run.preset.planned_share(env):
                 planner, replan = run.preset.planner(env), run.preset.control.replan_seconds
-                settings = {"planned_share": share, "replan_seconds": replan, "planner": planner}
-                make = partial(write_with_planned, env, rate, seed, num_random, out_dir=folder, **settings)
-                settings["planner"] = repr(planner)
+                settings = {"planned_share": share, "replan_seconds": replan, "planner": repr(planner)}
+                planned = settings | {"planner": planner}
+                make = partial(write_with_planned, env, rate, seed, num_random, folder, **planned)
+                made_by = sources_of("tdlib.evaluation.control.collect", system=env)
             yield Result(folder / STAMP, sources=made_by, **what, count=num_random, **settings), folder, make
         else:
             made_by = sources["sources.sequences"]
