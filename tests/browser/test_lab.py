@@ -1,5 +1,6 @@
 """The explorer and a live figure in JupyterLab: a server of our own, their notebooks, sliders moved in the browser."""
 
+import json
 import os
 import re
 import shlex
@@ -72,34 +73,59 @@ def lab(tmp_path_factory):
         log.close()
 
 
+def start_kernel(lab: str, name: str) -> None:
+    """A notebook's session, begun before a page asks for it: the page joins it, and nobody has a kernel to choose."""
+    asked = {"path": name, "name": name, "type": "notebook", "kernel": {"name": "python3"}}
+    header = {"Authorization": f"token {TOKEN}", "Content-Type": "application/json"}
+    made = urllib.request.Request(f"{lab}/api/sessions", json.dumps(asked).encode(), header)
+    urllib.request.urlopen(made, timeout=60).close()
+
+
+PROMPTS = """() => Array.from(
+  document.querySelectorAll(".jp-NotebookPanel .jp-CodeCell .jp-InputArea-prompt"), prompt => prompt.textContent)"""
+
+
+def run_all_cells(page, told: list[str]) -> None:
+    """Run a notebook from its first cell to its last; asked again where Lab let a cell go that it had taken.
+
+    While a page still joins its kernel, Lab may run the first cells and forget the others: their prompts are empty.
+    """
+    end = time.monotonic() + 240
+    while time.monotonic() < end:
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        still = 0
+        while still < 10:  # seconds with nothing running and a cell left out
+            prompts = page.evaluate(PROMPTS)
+            if all(re.search("[0-9]", prompt) for prompt in prompts):
+                return
+            still = 0 if any("*" in prompt for prompt in prompts) else still + 1
+            assert time.monotonic() < end, f"cells still run: {prompts}; {told}"
+            time.sleep(1)
+        told.append(f"cells left out: {prompts}")
+    pytest.fail(f"the kernel takes no cell; {told}")
+
+
 def run_notebook(browser, watching, lab, name):
-    """Open a notebook, alone in its workspace, and run all its cells; asked again while the kernel takes none."""
+    """Open a notebook, alone in its workspace, and run all its cells."""
     # Lab itself asks for what need not be there: settings of this user, other server extensions
     watching.expected += ["Failed to load resource", "ERR_ABORTED"]
+    start_kernel(lab, name)
     address = f"{lab}/lab/workspaces/{Path(name).stem}/tree/{name}?token={TOKEN}"
     page = open_window(browser, watching, address, width=1400, server=lab)
     page.set_default_timeout(60_000)
-    asked = []  # what Lab asked in a window of its own, which takes every click until it is answered
+    told = []  # what Lab asked in a window of its own, which takes every click until it is answered
 
     def answer(dialog):
-        asked.append(dialog.inner_text())
+        told.append(f"Lab asked {dialog.inner_text()!r}")
         dialog.locator(".jp-mod-accept").click()
 
     page.add_locator_handler(page.locator("dialog.jp-Dialog").first, answer)
     page.wait_for_selector(".jp-Notebook .jp-CodeCell")
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", state="attached")
     page.locator(".jp-NotebookPanel .jp-CodeCell").first.click()
-    started = """() => Array.from(document.querySelectorAll(".jp-NotebookPanel .jp-CodeCell .jp-InputArea-prompt"))
-      .some(prompt => /[0-9*]/.test(prompt.textContent))"""
-    for _ in range(4):
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        try:
-            page.wait_for_function(started, timeout=15_000)
-            return page
-        except TimeoutError:
-            continue
-    pytest.fail(f"the kernel takes no cell; Lab asked {asked}")
+    run_all_cells(page, told)
+    return page
 
 
 def slider_rate(page, live: str) -> float:
