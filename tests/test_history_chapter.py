@@ -17,13 +17,14 @@ from tdlib.dynamics_model_training.evaluate import evaluate_member, report
 from tdlib.explorer.python.entries import FIRST_ARMS
 from tdlib.study.arms import Arm, build_arm
 from tdlib.study.chapters import load_chapter
+from tdlib.study.cost import preset_work
 from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.measurements import OF_ABLATIONS, measure
 from tdlib.study.phases.control_film import film_control, filmed_arm
 from tdlib.study.phases.train import ensure_trained
 from tdlib.study.presets import PRESET_FOLDER, load_preset
 from tdlib.study.run import Missing, Run, open_run
-from tdlib.study.selection import select_arms
+from tdlib.study.selection import everything, select_arms
 from tdlib.systems import SYSTEMS
 
 ENV = "double_cart_pole"
@@ -118,6 +119,19 @@ def test_each_training_differs_from_the_plain_one_in_what_it_says(cases):
         "more data": {"data", "amount"}, "dropout": {"dropout"}, "pairs that add": {"angles"},
     }  # fmt: skip
     assert (cases["unit scales"].trial.model.rate_scale == 1).all()
+
+
+def test_the_cost_counts_each_of_them(run, cases):
+    settings = run.preset.ablations
+    chapter, found = load_chapter("history"), preset_work(run.preset).query("kind == 'training'")
+    assert chapter.own_steps(run.preset, ENV) == {OF_ONE: len(cases) * settings.num_steps}
+    beside = len(everything(run).on(ENV).trained_members) * run.preset.training.num_steps
+    assert found["count"].sum() == beside + len(cases) * settings.num_steps
+    whole = load_preset("history_smoke")
+    without = whole.model_copy(update={"ablations": None})
+    first, second = whole.environments
+    fewer = chapter.own_steps(whole, second)[OF_ONE]
+    assert 0 < fewer < chapter.own_steps(whole, first)[OF_ONE] and chapter.own_steps(without, first) == {}
 
 
 def test_narrow_episodes_are_those_nearest_to_rest(run):

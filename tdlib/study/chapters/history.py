@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tdlib.core.facts import FINEST, MIXED
+from tdlib.core.imports import import_object
 from tdlib.evaluation.measures.known_rows import NUM_PASTS, SHARE
 from tdlib.figures.selection import MAIN_RATE, main_model
 from tdlib.models import DynamicsModel, find_family
@@ -13,7 +14,9 @@ from tdlib.study.layout import PREDICTED
 from tdlib.study.presets import Preset
 from tdlib.study.run import Run
 from tdlib.study.selection import everything
+from tdlib.systems import SYSTEMS
 
+ABLATED_IN = "tdlib.dynamics_model_training.ablations"  # what its notebook calls: a layer further, read when asked for
 BESIDE = ("multi_resolution", "scaled_concat", MIXED)
 PLANNED = (
     ("baseline", "none", FINEST),
@@ -61,6 +64,16 @@ def _own_transitions(preset: Preset, env: str) -> int:
     return NUM_PASTS * max(1, preset.evaluation.num_pairs // SHARE) * rates
 
 
+def _own_steps(preset: Preset, env: str) -> dict[Arm, int]:
+    """Steps of the trainings that differ in one thing each, all counted as the plain one's."""
+    if preset.ablations is None:
+        return {}
+    first, turns = env == preset.environments[0], bool(SYSTEMS[env].spec.angle_dims)
+    tried = [each for each in import_object(f"{ABLATED_IN}:ABLATIONS") if first or each.everywhere]
+    count = sum(turns or each.angles == "turned" for each in tried)
+    return {import_object(f"{ABLATED_IN}:ARM"): count * preset.ablations.num_steps}
+
+
 HISTORY = Chapter(
     notebooks={
         "14_history_train": Notebook(TRAINING, work=("collection", "training")),
@@ -84,6 +97,7 @@ HISTORY = Chapter(
     measures=("known_rows",),
     plans=_is_planned,
     own_transitions=_own_transitions,
+    own_steps=_own_steps,
     shipped=_shipped,
     max_bytes=4_000_000,
 )
