@@ -1,6 +1,7 @@
 """The chapter on models with a history, whose memory meets another clock."""
 
 from pathlib import Path
+from typing import Any, cast
 
 from tdlib.core.facts import FINEST, MIXED
 from tdlib.core.imports import import_object
@@ -68,10 +69,10 @@ def _own_steps(preset: Preset, env: str) -> dict[Arm, int]:
     """Steps of the trainings that differ in one thing each, all counted as the plain one's."""
     if preset.ablations is None:
         return {}
+    all_of_them, arm = (cast(Any, import_object(f"{ABLATED_IN}:{name}")) for name in ("ABLATIONS", "ARM"))
     first, turns = env == preset.environments[0], bool(SYSTEMS[env].spec.angle_dims)
-    tried = [each for each in import_object(f"{ABLATED_IN}:ABLATIONS") if first or each.everywhere]
-    count = sum(turns or each.angles == "turned" for each in tried)
-    return {import_object(f"{ABLATED_IN}:ARM"): count * preset.ablations.num_steps}
+    tried = [each for each in all_of_them if (first or each.everywhere) and (turns or each.angles == "turned")]
+    return {arm: len(tried) * preset.ablations.num_steps}
 
 
 HISTORY = Chapter(
