@@ -39,7 +39,9 @@ ROOTS = "TDLIB_SOURCES"  # environment variable: modules whose source a kernel i
 CHECKS, BOOK = "checks", "book"  # the jobs that are no notebooks
 BOOK_FOLDERS, BOOK_FILES = ("book", "tdlib"), ("_config.yml", "_toc.yml")
 PUBLISHED, TAKEN = "published", BLOCKS.name  # below book/; of the edition only conclusions go into a run's pages
-CONCLUSIONS = ("statistics.csv", "predictions.csv", "summary_statistics.json", "ensemble_calibration.csv.gz")
+CONCLUSIONS = (
+    "statistics.csv", "statistics.csv.gz", "predictions.csv", "summary_statistics.json", "ensemble_calibration.csv.gz",
+)  # fmt: skip
 INJECTED = "injected-parameters"  # tag of the cell that papermill adds
 
 

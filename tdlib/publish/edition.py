@@ -127,6 +127,12 @@ def unpack(edition: Path, target: Path) -> None:
         write_stripped_notebook(path, target / "notebooks" / path.name, media)
 
 
+def stored(table: Path) -> Path:
+    """Return where a table lies: as a run writes it, or as an edition has compressed it."""
+    compressed = table.with_name(f"{table.name}.gz")
+    return compressed if compressed.is_file() and not table.is_file() else table
+
+
 def copy_results(source: Path, target: Path, kinds: Sequence[str] = SHIPPED_RESULTS) -> None:
     """Copy what the book shows of a run's results, into what is there of the same kind."""
     for name in kinds:

@@ -21,13 +21,14 @@ from tdlib.core.files import write_text
 from tdlib.figures.theme import theme_css
 from tdlib.grid.jobs import grid_jobs
 from tdlib.grid.stamps import CONCLUSIONS
-from tdlib.publish.contents import write_own_contents
+from tdlib.publish.contents import leave_out_absent, write_own_contents
 from tdlib.publish.edition import (
     MEDIA_FOLDERS,
     PUBLISHED,
     READ_AS_THEY_ARE,
     copy_results,
     pack,
+    stored,
     unpack,
     write_stripped_notebook,
 )
@@ -86,6 +87,7 @@ def stage(study: Finished, seed: int, site: Path, chapters: Mapping[str, Finishe
     copy_results(study.results, site / "results")
     for name, run in (chapters or {}).items():
         stage_chapter(name, run, site)
+    leave_out_absent(site)
     for name in BENCH_FILES:
         if (runs_root() / "bench" / name).is_file() and not (site / "results" / "metrics" / name).exists():
             shutil.copy2(runs_root() / "bench" / name, site / "results" / "metrics" / name)
@@ -131,7 +133,7 @@ def stage_chapter(name: str, run: Finished, site: Path) -> None:
 def add_rows(chapter: Path, study: Path) -> None:
     """Add the rows of a chapter's statistics and verdicts to those of the study, where both have some."""
     for name in LOOKED_UP:
-        paths = [folder / "metrics" / name for folder in (study, chapter)]
+        paths = [stored(folder / "metrics" / name) for folder in (study, chapter)]
         if all(path.is_file() for path in paths):
             tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths]
             write_text(paths[0], pd.concat(tables).fillna("").to_csv(index=False))
