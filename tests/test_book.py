@@ -47,6 +47,7 @@ FIGURES = [
     "physics/variations.png",
     "history/double_cart_pole-rates.png", "history/oscillator-rates.png", "history/treatments.png",
     "history/oscillator-rows.png", "history/double_cart_pole-control.png",
+    "history/double_cart_pole-coverage.png", "history/double_cart_pole-units.png",
     "history/double_cart_pole-ablations.png",
     "mts3/oscillator-imagined.png", "mts3/pendulum-imagined.png", "mts3/oscillator-rates.png", "mts3/treatments.png",
     "mts3/levels.png", "mts3/pendulum-belief.png", "mts3/oscillator-calibration.png",

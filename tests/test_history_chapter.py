@@ -15,6 +15,7 @@ from tdlib.dynamics_model_training import ablations
 from tdlib.dynamics_model_training.ablations import ABLATIONS, PLAIN, REFUSED, ablate, chosen_episodes
 from tdlib.dynamics_model_training.evaluate import evaluate_member, report
 from tdlib.explorer.python.entries import FIRST_ARMS
+from tdlib.figures.history_models import draw_errors_in_units
 from tdlib.study.arms import Arm, build_arm
 from tdlib.study.chapters import load_chapter
 from tdlib.study.cost import preset_work
@@ -53,6 +54,12 @@ def test_a_member_is_scored_on_held_out_windows_of_its_rate_in_units(run):
     assert "Average MSE per step:\n  Step 1: " in report(found)
     again = evaluate_member(run, ENV, OF_ONE, 0, num_examples=20)
     assert again.steps.equals(found.steps)
+    drawn = draw_errors_in_units(found.dimensions, ENV, "GRU of 20 Hz")
+    labels = [axis.get_ylabel().removeprefix("error of ") for axis in drawn.figure.axes]
+    assert labels == ["x [m]", "θ₁ [rad]", "θ₂ [rad]", "dx/dt [m/s]", "ω₁ [rad/s]", "ω₂ [rad/s]"]
+    last = found.dimensions.query("step == 9 and dimension == 'x'").set_index("predictor")["rmse"]
+    assert "n = 20 windows. After 0.45 s the error of x of double_cart_pole is " in drawn.caption
+    assert f"is {last['model']:.2g} m" in drawn.caption and len(drawn.figure.axes[0].lines) == 3
 
 
 @pytest.mark.parametrize("arm", [OF_TWO, Arm("jump", "baseline", train_frequency="20")])

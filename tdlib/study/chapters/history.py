@@ -93,6 +93,7 @@ HISTORY = Chapter(
         "history/{}-rates": None,
         "history/{}-rows": None,
         "history/{}-steps": None,
+        "history/{}-units": None,
         "history/{}-control": _is_controlled,
     },
     measures=("known_rows",),
