@@ -141,6 +141,48 @@ def test_the_cost_counts_each_of_them(run, cases):
     assert 0 < fewer < chapter.own_steps(whole, first)[OF_ONE] and chapter.own_steps(without, first) == {}
 
 
+TROUBLES = {  # line of the founding document's list -> the training that backs it
+    "High training loss": {
+        "increase hidden_size": "an eighth of the width", "decrease learning_rate": "high learning rate",
+        "check data normalization": "unit scales", "verify angle_indices": "raw angles",
+    },
+    "Overfitting": {
+        "increase weight_decay": "weight decay", "reduce hidden_size": "an eighth of the width",
+        "add more training data": "more data", "use dropout": "dropout",
+    },
+    "NaN loss": {
+        "decrease learning_rate": "boundless learning rate", "check for invalid data": REFUSED,
+        "verify angle transformations": "pairs that add", "reduce prediction_horizon initially": "horizon of one step",
+    },
+}  # fmt: skip
+
+
+def test_each_tip_and_each_line_of_the_troubleshooting_is_backed_by_a_check():
+    page = (ROOT / "book" / "history_advice.md").read_text(encoding="utf-8")
+    tips, troubles = page.split("\n## Seven tips\n")[1].split("\n## Troubleshooting\n")
+    predictions = {
+        each["name"]: each for each in yaml.safe_load((ROOT / "book" / "predictions.yaml").read_text("utf-8"))
+    }
+    trained = {*(each.name for each in ABLATIONS), REFUSED}
+
+    def checked(part: str) -> set[str]:
+        """Trainings that the predictions of a part are about; each of these has its verdict there."""
+        names = re.findall(r"\{prediction\} (\S+)", part)
+        assert names and names == re.findall(r"\{verdict\} (\S+)", part)
+        sides = [check[side] for name in names for check in predictions[name]["checks"] for side in ("left", "over")
+                 if side in check]  # fmt: skip
+        return {str(side["detail"]) for side in sides}
+
+    each_tip = re.split(r"^\*\*[A-Z][\w ]+\*\*: ", tips, flags=re.MULTILINE)[1:]
+    assert len(each_tip) == 7 and all(checked(tip) - {PLAIN} for tip in each_tip)
+    parts = dict(part.split("\n", 1) for part in troubles.split("\n## ")[0].split("\n### ")[1:])
+    assert set(parts) == set(TROUBLES)
+    for title, lines in TROUBLES.items():
+        found = re.findall(r"^\| ([a-z][^|]+) \|", parts[title], flags=re.MULTILINE)
+        assert [line for line in found if line != "the list says"] == list(lines)
+        assert set(lines.values()) <= checked(parts[title]) <= trained
+
+
 def test_narrow_episodes_are_those_nearest_to_rest(run):
     dataset = load_dataset(ablations._paths(run, ENV, 0)["train"])
     scale = np.arange(dataset.num_episodes, 0, -1)  # the last ones move least
