@@ -251,7 +251,8 @@ class GRUModel(DynamicsModel):
         if not isinstance(carry.rows, Rows):
             own = row.features.squeeze(-2)
             origin = torch.where(carry.started, carry.origin, own)
-            gates = self._gates(row, origin).squeeze(-2)
+            # without the axis of rows, so that a stack's weights meet all its samples in one product
+            gates = self._gates(own, row.others.squeeze(-2), origin)
             memory = self._advance(gates, carry.memory.expand(*gates.shape[:-1], -1), interval)
             started = torch.ones_like(carry.started)
             carry = Carry(memory, origin, started, (), carry.state)
@@ -296,13 +297,13 @@ class GRUModel(DynamicsModel):
             origin = torch.where(joined, rows.features[..., t, :], origin)
         return origin
 
-    def _gates(self, rows: Rows, origin: Tensor) -> Tensor:
-        features = rows.features - self.relative.to(origin) * origin.unsqueeze(-2)
-        return self.input_gates(torch.cat([features, rows.others], dim=-1))
+    def _gates(self, features: Tensor, others: Tensor, origin: Tensor) -> Tensor:
+        """What rows add to the gates, (..., 3H)."""
+        return self.input_gates(torch.cat([features - self.relative.to(origin) * origin, others], dim=-1))
 
     def _read(self, rows: Rows, origin: Tensor) -> Tensor:
         """Return the memory after rows, (..., H), from an empty one on."""
-        gates = self._gates(rows, origin)
+        gates = self._gates(rows.features, rows.others, origin.unsqueeze(-2))
         if rows.exists is None and self.clock == "rows":
             known = gates.movedim(-2, 0).contiguous()
             return gru_unroll(known, self.memory_gates.weight, self.memory_gates.bias)
