@@ -340,7 +340,7 @@ class GRUModel(DynamicsModel):
         states = batch.state[..., :first, :]
         history = self._rows(states, batch.action[..., :first, :], batch.delta_t[..., :first])
         carry, observed = self._start(history, states), batch.state[..., first, :]
-        befores, changes, followings = [], [], []
+        befores, changes, followings = (list[Tensor]() for _ in range(3))
         for t in range(first, first + self.options.prediction_horizon):
             kept = self._kept(batch, t)
             before, carry, change = self._change(carry, batch.action[..., t, :], batch.delta_t[..., t], observed, kept)
