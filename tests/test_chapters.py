@@ -7,6 +7,7 @@ import yaml
 
 from tdlib.evaluation import MEASURES
 from tdlib.evaluation.tables import write_table
+from tdlib.explorer.python.page import read_statistics
 from tdlib.grid.checks import check_figures, check_tables
 from tdlib.grid.jobs import grid_jobs
 from tdlib.publish import site
@@ -107,7 +108,11 @@ def finished(run):
 def test_its_edition_keeps_what_it_ships_of_the_first_seed_within_its_own_limit(finished, tmp_path, monkeypatch):
     published, path = tmp_path / "published", str(tmp_path / "mine.yaml")
     monkeypatch.setattr(site, "PUBLISHED", published)
+    statistics = pd.DataFrame({"env": ["spaceship"] * 2000, "mean": [1.5] * 2000})  # more than is kept as it is
+    write_table(finished.layout.metrics / "statistics.csv", statistics)
     size = site.make_edition(path)
+    packed = published / "toy/results/metrics/statistics.csv"
+    assert not packed.is_file() and read_statistics(packed).equals(statistics)
     kept = sorted(path.relative_to(published / "toy").as_posix() for path in (published / "toy").rglob("*.pt"))
     assert kept == [f"models/{env}/jump/baseline_10hz/seed0/model.pt" for env in ("oscillator", "spaceship")]
     assert (published / "toy" / "results/figures/toy/all.png").is_file() and site.published_chapters() == ["toy"]

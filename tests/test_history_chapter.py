@@ -2,6 +2,7 @@
 trainings that differ in one thing each."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pandas as pd
@@ -13,13 +14,17 @@ from tdlib.data import load_dataset
 from tdlib.dynamics_model_training import ablations
 from tdlib.dynamics_model_training.ablations import ABLATIONS, PLAIN, REFUSED, ablate, chosen_episodes
 from tdlib.dynamics_model_training.evaluate import evaluate_member, report
-from tdlib.study.arms import Arm
+from tdlib.explorer.python.entries import FIRST_ARMS
+from tdlib.study.arms import Arm, build_arm
+from tdlib.study.chapters import load_chapter
+from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.measurements import OF_ABLATIONS, measure
 from tdlib.study.phases.control_film import film_control, filmed_arm
 from tdlib.study.phases.train import ensure_trained
-from tdlib.study.presets import PRESET_FOLDER
-from tdlib.study.run import Missing, open_run
+from tdlib.study.presets import PRESET_FOLDER, load_preset
+from tdlib.study.run import Missing, Run, open_run
 from tdlib.study.selection import select_arms
+from tdlib.systems import SYSTEMS
 
 ENV = "double_cart_pole"
 OF_ONE, OF_TWO = Arm("gru", "baseline", train_frequency="20"), Arm("gru", "multi_resolution", train_frequency="mixed")
@@ -53,6 +58,26 @@ def test_a_member_is_scored_on_held_out_windows_of_its_rate_in_units(run):
 def test_an_arm_of_several_rates_or_without_a_history_is_refused(run, arm):
     with pytest.raises(ValueError, match="arm must be of one rate and of a family with a history_length, got Arm"):
         evaluate_member(run, ENV, arm, 0)
+
+
+def test_the_edition_ships_what_a_page_carries_of_the_arms_that_are_planned_with():
+    preset, chapter = load_preset("history"), load_chapter("history")
+    run = Run(preset, RunLayout.of("history"))
+    shipped = {env: chapter.shipped(run, env) for env in preset.environments}
+    page = (ROOT / "book" / "history.md").read_text(encoding="utf-8")
+    sides = re.findall(r"[&=]([ab])=(\w+)~(\w+)\.(\w+)\.(\w+)~(\w+)", page)
+    asked = [Arm(model, method, form, data=data, train_frequency=rate) for _, model, method, form, data, rate in sides]
+    assert len(asked) == 2
+    carried = [*FIRST_ARMS.values(), *asked, OF_ONE, Arm("lstm", "baseline", train_frequency="20")]
+    seeds = [f"seed{seed}" for seed in preset.own_seeds]
+    num_weights = 0
+    for env, found in shipped.items():
+        folder = SYSTEMS[env].spec.folder
+        wanted = {f"{folder}/{arm.model}/{arm.folder}/{seed}" for arm in carried for seed in seeds}
+        assert {path.relative_to(run.layout.models).as_posix() for path in found} == wanted
+        models = [build_arm(arm, SYSTEMS[env].spec, 0) for arm in set(carried)]
+        num_weights += sum(x.numel() for model in models for x in model.parameters())
+    assert 4 * num_weights < chapter.max_bytes / 3  # single precision; the rest is for tables, pages and pictures
 
 
 def test_the_arm_that_is_asked_for_is_filmed(run):

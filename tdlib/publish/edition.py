@@ -8,7 +8,7 @@ other for everything a page shows.
 import base64
 import gzip
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import nbformat
@@ -24,7 +24,7 @@ KEPT_METADATA = ("kernelspec", "language_info")
 KEPT_TAGS = ("tags", "mystnb")
 MEDIA_FOLDERS = ("figures", "videos")
 SHIPPED_RESULTS = ("metrics", *MEDIA_FOLDERS)
-READ_AS_THEY_ARE = ("statistics.csv", "predictions.csv")  # tests and page extensions read them in the edition itself
+READ_AS_THEY_ARE = ("statistics.csv", "predictions.csv")  # of the study: tests and extensions read its edition itself
 COMPRESSED_ABOVE = 20_000  # [bytes]; smaller tables stay readable in git
 ALONG_ROLLOUTS = {"env", "test_frequency", "time"}  # columns of tables with a row for each of some hundred times
 TIMES, DIGITS = 8, "%.5g"
@@ -69,14 +69,21 @@ def write_stripped_notebook(source: Path, target: Path, replacements: dict[str, 
     write_text(target, nbformat.writes(notebook) + "\n")
 
 
-def pack(notebooks: Path, results: Path, target: Path) -> None:
-    """Write notebooks and results as the edition keeps them."""
+def pack(notebooks: Path, results: Path, target: Path, as_they_are: Collection[str] = READ_AS_THEY_ARE) -> None:
+    """Write notebooks and results as the edition keeps them.
+
+    Args:
+        notebooks: Folder of executed notebooks.
+        results: Folder of a run's results.
+        target: Folder of the edition.
+        as_they_are: Names of tables that stay readable and exact, however large.
+    """
     placeholders = {data: name for name, data in _media(results).items()}
     for path in sorted(notebooks.glob("[!.]*.ipynb")):
         write_stripped_notebook(path, target / "notebooks" / path.name, placeholders)
     copy_results(results, target / "results")
     for path in sorted((target / "results").rglob("*.csv")):
-        if path.name not in READ_AS_THEY_ARE and path.stat().st_size > COMPRESSED_ABOVE:
+        if path.name not in as_they_are and path.stat().st_size > COMPRESSED_ABOVE:
             # no name and no time inside, so equal tables give equal files
             path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(_short_text(path).encode(), mtime=0))
             path.unlink()

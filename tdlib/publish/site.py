@@ -22,7 +22,15 @@ from tdlib.figures.theme import theme_css
 from tdlib.grid.jobs import grid_jobs
 from tdlib.grid.stamps import CONCLUSIONS
 from tdlib.publish.contents import write_own_contents
-from tdlib.publish.edition import MEDIA_FOLDERS, PUBLISHED, copy_results, pack, unpack, write_stripped_notebook
+from tdlib.publish.edition import (
+    MEDIA_FOLDERS,
+    PUBLISHED,
+    READ_AS_THEY_ARE,
+    copy_results,
+    pack,
+    unpack,
+    write_stripped_notebook,
+)
 from tdlib.publish.examples import write_examples
 from tdlib.publish.failures_page import failures_page
 from tdlib.publish.pages import build_pages
@@ -174,7 +182,7 @@ def make_edition(preset_name: str) -> int:
         raise ValueError(f"edition needs a finished run of preset {preset.name!r}, missing notebooks: {missing}")
     staged = layout.root / "edition"
     shutil.rmtree(staged, ignore_errors=True)
-    pack(layout.notebooks, layout.root / "results", staged)
+    pack(layout.notebooks, layout.root / "results", staged, READ_AS_THEY_ARE if preset.chapter == STUDY else ())
     shipped = [path for env in preset.environments for path in chapter.shipped(Run(preset, layout), env)]
     for checkpoint in (path for path in shipped if path.name == f"seed{preset.own_seeds[0]}"):
         copied = staged / "models" / checkpoint.relative_to(layout.models)

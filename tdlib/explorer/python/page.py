@@ -156,7 +156,8 @@ def page_script(
 
 
 def read_statistics(path: Path) -> pd.DataFrame | None:
-    """Read a `statistics.csv` with its rates as labels; None if there is none."""
+    """Read a `statistics.csv`, or what an edition made of it, with its rates as labels; None if there is none."""
+    path = path if path.is_file() else path.with_name(f"{path.name}.gz")
     if not path.is_file():
         return None
     return pd.read_csv(path, dtype={"train_frequency": str, "test_frequency": str})

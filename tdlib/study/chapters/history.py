@@ -9,7 +9,6 @@ from tdlib.models import DynamicsModel, find_family
 from tdlib.study.arms import Arm
 from tdlib.study.chapters.chapter import RESULTS, TRAINING, Chapter, Notebook, Rows
 from tdlib.study.chapters.expected import OPEN_LOOP, any_arm, rates_tested
-from tdlib.study.checkpoint_report import compared_rates
 from tdlib.study.layout import PREDICTED
 from tdlib.study.presets import Preset
 from tdlib.study.run import Run
@@ -40,11 +39,20 @@ def _is_ablated(preset: Preset, env: str) -> bool:
     return preset.ablations is not None
 
 
+def _is_carried(arm: Arm) -> bool:
+    """Arms that are planned with, and the map that the explorer begins with, as far as the page carries their weights.
+
+    A GRU's weights take a twentieth of the room that there is for an edition, and there are a dozen.
+    """
+    kind = (arm.method, arm.form, arm.train_frequency)
+    first = (arm.model, kind) == (main_model(), ("baseline", "none", MAIN_RATE))
+    return (first or _is_planned(arm)) and find_family(arm.model).on_page(*kind)
+
+
 def _shipped(run: Run, env: str) -> list[Path]:
-    """Checkpoints of several rates and of the middle one."""
-    kept = (MIXED, compared_rates(run)[0])
-    members = [(arm, seed) for arm, seed in everything(run).on(env).trained_members if arm.train_frequency in kept]
-    return [run.layout.model_folder(env, arm.model, arm.folder, seed) for arm, seed in members]
+    """Checkpoints that the page carries."""
+    members = everything(run).on(env).trained_members
+    return [run.layout.model_folder(env, arm.model, arm.folder, seed) for arm, seed in members if _is_carried(arm)]
 
 
 def _own_transitions(preset: Preset, env: str) -> int:
