@@ -28,9 +28,10 @@ from sphinx.application import Sphinx
 from sphinx.directives.patches import Figure
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
-from td_page import MEANING
 from td_path import path_of_site
 from td_tables import read_preset
+
+from tdlib.study.presets import PRESET_FOLDER
 
 DARK = ".dark.png"  # written beside each figure when the site is staged
 LOG = logging.getLogger(__name__)
@@ -116,8 +117,8 @@ def origin_line(env: object, path: Path) -> nodes.paragraph:
         options = {"refdomain": "std", "reftype": "doc", "refexplicit": True, "refwarn": True, "refdoc": env.docname}
         link = addnodes.pending_xref("", words, reftarget=f"/notebooks/{notebook}", **options)
         parts.append([nodes.Text("made by "), link])
-    preset = read_preset(root).get("preset", "quick")
-    if preset in MEANING:  # of a preset of one's own the file may have another name
+    preset = read_presets(root).get(notebook or "", read_preset(root).get("preset", "quick"))
+    if (PRESET_FOLDER / f"{preset}.yaml").is_file():  # of a preset of one's own the file may have another name
         parts.append([nodes.literal("", f"make grid PRESET={preset}" if notebook else "make book")])
     line = nodes.paragraph(classes=["td-origin"])
     for i, part in enumerate(parts):
@@ -129,6 +130,13 @@ def origin_line(env: object, path: Path) -> nodes.paragraph:
 def read_origins(root: Path) -> dict[str, str]:
     """Read which notebook made each file below `results/`; written when the site is staged."""
     path = root / "results" / "origins.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+@functools.lru_cache(maxsize=2)
+def read_presets(root: Path) -> dict[str, str]:
+    """Read which preset each notebook ran; written when the site is staged."""
+    path = root / "results" / "presets.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 

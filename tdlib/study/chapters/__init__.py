@@ -35,3 +35,9 @@ def measures_of(chapter: str) -> list[str]:
     """Return the measures that runs of a chapter take: all but those that only others do."""
     others = {name for key in CHAPTERS for name in load_chapter(key).measures} - {*load_chapter(chapter).measures}
     return [name for name in MEASURES if name not in others]
+
+
+def owner_of(prediction: str) -> str:
+    """Return the chapter that a prediction is of, by the first word of its name; the study's are all others."""
+    word = prediction.partition("-")[0]
+    return next((name for name in CHAPTERS if word in load_chapter(name).foretells), STUDY)

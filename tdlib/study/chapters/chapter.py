@@ -70,6 +70,7 @@ class Chapter:
         shipped: Checkpoints of a system of which the edition keeps those of the first seed.
         max_bytes: Most that its edition may take.
         measures: Of the registry, those that this chapter takes and the main study does not.
+        foretells: First words of the names of its predictions.
         plans: Arms, of those that act, that are planned with where a notebook controls.
         own_transitions: (preset, system) -> transitions that these ask of one model, beside the pairs and rollouts of
             one seed's test set.
@@ -82,6 +83,7 @@ class Chapter:
     max_bytes: int
     seen_figures: tuple[str, ...] = ()
     measures: tuple[str, ...] = ()
+    foretells: tuple[str, ...] = ()
     plans: Callable[[Arm], bool] = lambda arm: True
     own_transitions: Callable[["Preset", str], int] = lambda preset, env: 0
 

@@ -86,4 +86,5 @@ HISTORY = Chapter(
     own_transitions=_own_transitions,
     shipped=_shipped,
     max_bytes=4_000_000,
+    foretells=("memory", "history", "tip", "trouble"),
 )
