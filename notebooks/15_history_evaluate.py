@@ -34,7 +34,7 @@ seeds: list = []  # some of the preset's seeds
 # %% tags=["part:imports"]
 from tdlib import figures
 from tdlib.dynamics_model_training.evaluate import evaluate_member, report
-from tdlib.figures.history_models import draw_prediction_errors
+from tdlib.figures.history_models import draw_errors_in_units, draw_prediction_errors
 from tdlib.study.arms import Arm
 from tdlib.study.live import live
 from tdlib.study.phases.evaluate import evaluate_environment, example_rollouts
@@ -98,6 +98,10 @@ print("the GRU of 20 Hz is not among what was chosen" if steps is None else repo
 words = f"{env}, GRU of 20 Hz"
 table = None if steps is None else steps.steps
 run.save_figure("history", f"{env}-steps", draw_prediction_errors, table, words, **part)
+
+# %%
+table = None if steps is None else steps.dimensions
+run.save_figure("history", f"{env}-units", draw_errors_in_units, table, env, "GRU of 20 Hz", **part)
 
 # %% [markdown]
 # ## A history in rows, or in seconds?

@@ -47,6 +47,7 @@ FIGURES = [
     "physics/variations.png",
     "history/double_cart_pole-rates.png", "history/oscillator-rates.png", "history/treatments.png",
     "history/oscillator-rows.png", "history/double_cart_pole-control.png",
+    "history/double_cart_pole-coverage.png", "history/double_cart_pole-units.png",
     "history/double_cart_pole-ablations.png",
     "mts3/oscillator-imagined.png", "mts3/pendulum-imagined.png", "mts3/oscillator-rates.png", "mts3/treatments.png",
     "mts3/levels.png", "mts3/pendulum-belief.png", "mts3/oscillator-calibration.png",
@@ -70,12 +71,19 @@ STAGED = {  # which partly seen sets there are is a preset's own choice: the cha
     for job in grid_jobs(run)
     if "seen" not in job.parameters
 }
+OPTIONAL = {  # that only some presets have, the published one among them
+    f"notebooks/{job.name}"
+    for job in grid_jobs(load_preset("history"))
+    if "/" not in job.name and load_chapter("history").notebooks[job.notebook].needs is not None
+}
 SMALLEST = {  # what the parameters cell of a notebook says of its preset
     notebook: '"smoke"' if name == STUDY else f'"{name}_smoke"'
     for name in CHAPTERS
     for notebook in load_chapter(name).notebooks
 } | {"07_explorer": '""  # name of a preset in params/, or a path; the best'}
-GENERATED = STAGED | {"book/gallery", "book/failures_gallery", "book/speed"}  # written when a run's site is staged
+GENERATED = (
+    STAGED | OPTIONAL | {"book/gallery", "book/failures_gallery", "book/speed"}
+)  # written when a run's site is staged
 PAGES = sorted(BOOK.glob("*.md"))
 
 

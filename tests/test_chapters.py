@@ -14,10 +14,11 @@ from tdlib.explorer.python.page import read_statistics
 from tdlib.grid.checks import check_figures, check_tables
 from tdlib.grid.jobs import grid_jobs
 from tdlib.publish import site
-from tdlib.publish.contents import own_contents, write_own_contents
+from tdlib.publish.contents import leave_out_absent, own_contents, write_own_contents
 from tdlib.study.chapters import CHAPTERS, STUDY, measures_of, owner_of
 from tdlib.study.chapters.chapter import RESULTS, TRAINING, Chapter, Notebook, Rows
 from tdlib.study.chapters.expected import any_arm, is_field, rates_tested, some
+from tdlib.study.layout import ROOT
 from tdlib.study.presets import PRESET_FOLDER, PresetError, load_preset
 from tdlib.study.run import open_run
 from tdlib.study.selection import arms_of
@@ -117,6 +118,10 @@ def test_its_edition_keeps_what_it_ships_of_the_first_seed_within_its_own_limit(
     size = site.make_edition(path)
     packed = published / "toy/results/metrics/statistics.csv"
     assert not packed.is_file() and read_statistics(packed).equals(statistics)
+    study = tmp_path / "study/metrics/statistics.csv"
+    write_table(study, pd.DataFrame({"env": ["Pendulum-v1"], "mean": [2.0]}))
+    site.add_rows("toy", "mine", packed.parents[1], study.parents[1])
+    assert pd.read_csv(study)["env"].value_counts().to_dict() == {"spaceship": 2000, "Pendulum-v1": 1}
     kept = sorted(path.relative_to(published / "toy").as_posix() for path in (published / "toy").rglob("*.pt"))
     assert kept == [f"models/{env}/jump/baseline_10hz/seed0/model.pt" for env in ("oscillator", "spaceship")]
     assert (published / "toy" / "results/figures/toy/all.png").is_file() and site.published_chapters() == ["toy"]
@@ -166,3 +171,23 @@ def test_a_link_to_a_notebook_that_such_a_run_has_not_keeps_its_words(finished, 
     write_own_contents(tmp_path, finished.preset)
     found = nbformat.read(pages / f"{TRAIN}.ipynb", as_version=4)
     assert found.cells[0].source == f"The explorer, and [one]({REPORT}.ipynb)."
+
+
+def test_a_notebook_that_only_some_presets_have_is_in_the_contents_where_it_is_there(tmp_path):
+    name, entry = "16_history_control", "    - file: notebooks/16_history_control\n"
+    contents, page = (ROOT / "_toc.yml").read_text(encoding="utf-8"), (ROOT / "book/history.md").read_text("utf-8")
+    link = f"{{doc}}`planning <../notebooks/{name}>`"
+    for folder in ("notebooks", "book"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "_toc.yml").write_text(contents, encoding="utf-8")
+    (tmp_path / "book/history.md").write_text(page, encoding="utf-8")
+    notebook = tmp_path / f"notebooks/{name}.ipynb"
+    for path in (notebook, tmp_path / "notebooks/08_bring_your_own.ipynb"):
+        path.touch()
+    leave_out_absent(tmp_path)
+    assert (tmp_path / "book/history.md").read_text(encoding="utf-8") == page and link in page
+    notebook.unlink()
+    leave_out_absent(tmp_path)
+    kept = (tmp_path / "_toc.yml").read_text(encoding="utf-8")
+    assert entry in contents and kept == contents.replace(entry, "")  # others that are not there are a mistake
+    assert (tmp_path / "book/history.md").read_text(encoding="utf-8") == page.replace(link, "planning")

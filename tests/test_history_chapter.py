@@ -15,15 +15,17 @@ from tdlib.dynamics_model_training import ablations
 from tdlib.dynamics_model_training.ablations import ABLATIONS, PLAIN, REFUSED, ablate, chosen_episodes
 from tdlib.dynamics_model_training.evaluate import evaluate_member, report
 from tdlib.explorer.python.entries import FIRST_ARMS
+from tdlib.figures.history_models import draw_errors_in_units
 from tdlib.study.arms import Arm, build_arm
 from tdlib.study.chapters import load_chapter
+from tdlib.study.cost import preset_work
 from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.measurements import OF_ABLATIONS, measure
 from tdlib.study.phases.control_film import film_control, filmed_arm
 from tdlib.study.phases.train import ensure_trained
 from tdlib.study.presets import PRESET_FOLDER, load_preset
 from tdlib.study.run import Missing, Run, open_run
-from tdlib.study.selection import select_arms
+from tdlib.study.selection import everything, select_arms
 from tdlib.systems import SYSTEMS
 
 ENV = "double_cart_pole"
@@ -52,6 +54,12 @@ def test_a_member_is_scored_on_held_out_windows_of_its_rate_in_units(run):
     assert "Average MSE per step:\n  Step 1: " in report(found)
     again = evaluate_member(run, ENV, OF_ONE, 0, num_examples=20)
     assert again.steps.equals(found.steps)
+    drawn = draw_errors_in_units(found.dimensions, ENV, "GRU of 20 Hz")
+    labels = [axis.get_ylabel().removeprefix("error of ") for axis in drawn.figure.axes]
+    assert labels == ["x [m]", "θ₁ [rad]", "θ₂ [rad]", "dx/dt [m/s]", "ω₁ [rad/s]", "ω₂ [rad/s]"]
+    last = found.dimensions.query("step == 9 and dimension == 'x'").set_index("predictor")["rmse"]
+    assert "n = 20 windows. After 0.45 s the error of x of double_cart_pole is " in drawn.caption
+    assert f"is {last['model']:.2g} m" in drawn.caption and len(drawn.figure.axes[0].lines) == 3
 
 
 @pytest.mark.parametrize("arm", [OF_TWO, Arm("jump", "baseline", train_frequency="20")])
@@ -118,6 +126,61 @@ def test_each_training_differs_from_the_plain_one_in_what_it_says(cases):
         "more data": {"data", "amount"}, "dropout": {"dropout"}, "pairs that add": {"angles"},
     }  # fmt: skip
     assert (cases["unit scales"].trial.model.rate_scale == 1).all()
+
+
+def test_the_cost_counts_each_of_them(run, cases):
+    settings = run.preset.ablations
+    chapter, found = load_chapter("history"), preset_work(run.preset).query("kind == 'training'")
+    assert chapter.own_steps(run.preset, ENV) == {OF_ONE: len(cases) * settings.num_steps}
+    beside = len(everything(run).on(ENV).trained_members) * run.preset.training.num_steps
+    assert found["count"].sum() == beside + len(cases) * settings.num_steps
+    whole = load_preset("history_smoke")
+    without = whole.model_copy(update={"ablations": None})
+    first, second = whole.environments
+    fewer = chapter.own_steps(whole, second)[OF_ONE]
+    assert 0 < fewer < chapter.own_steps(whole, first)[OF_ONE] and chapter.own_steps(without, first) == {}
+
+
+TROUBLES = {  # line of the founding document's list -> the training that backs it
+    "High training loss": {
+        "increase hidden_size": "an eighth of the width", "decrease learning_rate": "high learning rate",
+        "check data normalization": "unit scales", "verify angle_indices": "raw angles",
+    },
+    "Overfitting": {
+        "increase weight_decay": "weight decay", "reduce hidden_size": "an eighth of the width",
+        "add more training data": "more data", "use dropout": "dropout",
+    },
+    "NaN loss": {
+        "decrease learning_rate": "boundless learning rate", "check for invalid data": REFUSED,
+        "verify angle transformations": "pairs that add", "reduce prediction_horizon initially": "horizon of one step",
+    },
+}  # fmt: skip
+
+
+def test_each_tip_and_each_line_of_the_troubleshooting_is_backed_by_a_check():
+    page = (ROOT / "book" / "history_advice.md").read_text(encoding="utf-8")
+    tips, troubles = page.split("\n## Seven tips\n")[1].split("\n## Troubleshooting\n")
+    predictions = {
+        each["name"]: each for each in yaml.safe_load((ROOT / "book" / "predictions.yaml").read_text("utf-8"))
+    }
+    trained = {*(each.name for each in ABLATIONS), REFUSED}
+
+    def checked(part: str) -> set[str]:
+        """Trainings that the predictions of a part are about; each of these has its verdict there."""
+        names = re.findall(r"\{prediction\} (\S+)", part)
+        assert names and names == re.findall(r"\{verdict\} (\S+)", part)
+        sides = [check[side] for name in names for check in predictions[name]["checks"] for side in ("left", "over")
+                 if side in check]  # fmt: skip
+        return {str(side["detail"]) for side in sides}
+
+    each_tip = re.split(r"^\*\*[A-Z][\w ]+\*\*: ", tips, flags=re.MULTILINE)[1:]
+    assert len(each_tip) == 7 and all(checked(tip) - {PLAIN} for tip in each_tip)
+    parts = dict(part.split("\n", 1) for part in troubles.split("\n## ")[0].split("\n### ")[1:])
+    assert set(parts) == set(TROUBLES)
+    for title, lines in TROUBLES.items():
+        found = re.findall(r"^\| ([a-z][^|]+) \|", parts[title], flags=re.MULTILINE)
+        assert [line for line in found if line != "the list says"] == list(lines)
+        assert set(lines.values()) <= checked(parts[title]) <= trained
 
 
 def test_narrow_episodes_are_those_nearest_to_rest(run):

@@ -14,6 +14,7 @@ from tdlib.figures.style import (
     new_figure,
     plain_log_axis,
     shared_legend,
+    state_symbol,
     style,
 )
 from tdlib.figures.words import number_text, seeds_text
@@ -84,6 +85,42 @@ def draw_prediction_errors(table: pd.DataFrame, task: str) -> Drawing:
     known = np.isfinite(last.loc[MODEL, "relative_error"])
     caption += f", and the error {number_text(last.loc[MODEL, 'relative_error'])} of the true change." if known else "."
     alt = f"Mean squared and mean absolute error against the step predicted, of {', '.join(last.index)}."
+    return Drawing(figure, caption, alt, table)
+
+
+def draw_errors_in_units(table: pd.DataFrame, env: str, what: str) -> Drawing:
+    """Draw the error of every state dimension in its unit against the time predicted, beside rules without training.
+
+    Args:
+        table: Rows predictor, time [s], dimension, unit, rmse, n.
+        env: System, whose symbols the axes have.
+        what: What was predicted, and by what.
+    """
+    names = list(dict.fromkeys(table["dimension"]))
+    columns = min(3, len(names))
+    with style():
+        figure, axes = new_figure(-(-len(names) // columns), columns, height=1.2 + 1.6 * -(-len(names) // columns))
+        for axis, name in zip(axes.flat, names, strict=False):
+            own = table[table["dimension"] == name]
+            for predictor, rows in own.groupby("predictor", sort=False):
+                axis.plot(rows["time"], rows["rmse"], label=predictor, **LOOKS[predictor])
+            unit = own["unit"].iloc[0]
+            axis.set(yscale="log", xlabel="time [s]", ylabel=f"error of {state_symbol(name)} [{unit}]")
+            plain_log_axis(axis.yaxis)
+        for axis in axes.flat[len(names) :]:
+            axis.set_axis_off()
+        shared_legend(figure, axes, columns=len(LOOKS))
+    last = table[table["time"] == table["time"].max()].pivot(index="dimension", columns="predictor", values="rmse")
+    better = int((last[MODEL] < last.drop(columns=MODEL).min(axis=1)).sum())
+    first, unit = names[0], table["unit"].iloc[0]
+    caption = (
+        f"{what}: RMS errors of open-loop predictions in physical units, differences of angles wrapped, over "
+        f"n = {int(table['n'].iloc[0])} windows. After {number_text(table['time'].max())} s the error of "
+        f"{state_symbol(first)} of {env} is {number_text(last.loc[first, MODEL])} {unit}, and the model errs less than "
+        f"what needs no training in {better} of {len(names)} dimensions."
+    )
+    symbols = ", ".join(state_symbol(name) for name in names)
+    alt = f"Errors of {symbols} against the time predicted, of {', '.join(table['predictor'].unique())}."
     return Drawing(figure, caption, alt, table)
 
 

@@ -13,13 +13,14 @@ from tdlib.core.files import write_text, yaml_text
 from tdlib.evaluation.tables import frequency_label
 from tdlib.figures.style import model_label
 from tdlib.grid.jobs import grid_jobs
-from tdlib.study.chapters import load_chapter
+from tdlib.study.chapters import CHAPTERS, load_chapter
 from tdlib.study.chapters.chapter import RESULTS
 from tdlib.study.presets import Preset
 
 COVER = "book/cover"
 ANY_RUN = ("book/notation", "book/data_format", "book/model_architecture", "book/api")  # pages that need no result
 LINK = re.compile(r"\[([^\]]+)\]\((\d\d_[\w-]+\.ipynb)\)")  # to a notebook beside this one
+ENTRY = re.compile(r"- file: notebooks/(\S+)")
 FIRST_FIGURE = "limits/{}.png"  # of every environment, where the run has it: errors against what theory says
 
 
@@ -42,6 +43,24 @@ def _unlink_absent(path: Path) -> None:
         if cell.cell_type == "markdown":
             cell.source = LINK.sub(kept, cell.source)
     write_text(path, nbformat.writes(notebook) + "\n")
+
+
+def leave_out_absent(site: Path) -> None:
+    """Take notebooks that only some presets have, where this run has them not, out of contents; of links stay words."""
+    optional = {
+        name for key in CHAPTERS for name, each in load_chapter(key).notebooks.items() if each.needs is not None
+    }
+    contents = (site / "_toc.yml").read_text(encoding="utf-8")
+    named = [name for name in ENTRY.findall(contents) if name.partition("-")[0] in optional]
+    absent = [name for name in named if not (site / "notebooks" / f"{name}.ipynb").is_file()]
+    for name in absent:
+        contents = re.sub(rf"^ *- file: notebooks/{name}\n", "", contents, flags=re.MULTILINE)
+        for page in sorted((site / "book").glob("*.md")):
+            text = page.read_text(encoding="utf-8")
+            link = rf"{{doc}}`([^`<]+?) <\.\./notebooks/{name}>`"
+            if re.search(link, text):
+                write_text(page, re.sub(link, r"\1", text))
+    write_text(site / "_toc.yml", contents)
 
 
 def own_contents(preset: Preset) -> dict[str, object]:

@@ -22,7 +22,7 @@ from tdlib.core.files import stored, write_text
 from tdlib.figures.theme import theme_css
 from tdlib.grid.jobs import grid_jobs
 from tdlib.grid.stamps import CONCLUSIONS
-from tdlib.publish.contents import write_own_contents
+from tdlib.publish.contents import leave_out_absent, write_own_contents
 from tdlib.publish.edition import (
     MEDIA_FOLDERS,
     OF_CHAPTER,
@@ -91,6 +91,7 @@ def stage(study: Finished, seed: int, site: Path, chapters: Mapping[str, Finishe
     copy_results(study.results, site / "results")
     for name, run in (chapters or {}).items():
         stage_chapter(name, run, site)
+    leave_out_absent(site)
     for name in BENCH_FILES:
         if (runs_root() / "bench" / name).is_file() and not (site / "results" / "metrics" / name).exists():
             shutil.copy2(runs_root() / "bench" / name, site / "results" / "metrics" / name)

@@ -182,12 +182,14 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
             training_unit(arm),
             len(preset.own_seeds_of(arm)) * optimizer_steps(preset, arm.size),
         )
+    chapter = load_chapter(preset.chapter)
+    for arm, steps in chapter.own_steps(preset, env).items():
+        yield "training", arm.model, training_unit(arm), seeds * steps
     for arm in arms:
         if arm.source is not None:
             own = len(preset.own_seeds_of(arm))
             yield "evaluation", arm.model, family(arm), own * num_test_transitions(preset, env)
             yield "evaluation", arm.model, f"{family(arm)}, per model", own
-    chapter = load_chapter(preset.chapter)
     if not chapter.controls(preset, env):
         return
     for setting in control_settings(Run(preset, RunLayout.of(preset.name)), env):

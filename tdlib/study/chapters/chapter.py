@@ -74,6 +74,7 @@ class Chapter:
         plans: Arms, of those that act, that are planned with where a notebook controls.
         own_transitions: (preset, system) -> transitions that these ask of one model, beside the pairs and rollouts of
             one seed's test set.
+        own_steps: (preset, system) -> arm -> optimizer steps of one seed in trainings like its own, beside the grid's.
     """
 
     notebooks: Mapping[str, Notebook]
@@ -86,6 +87,7 @@ class Chapter:
     foretells: tuple[str, ...] = ()
     plans: Callable[[Arm], bool] = lambda arm: True
     own_transitions: Callable[["Preset", str], int] = lambda preset, env: 0
+    own_steps: Callable[["Preset", str], Mapping[Arm, int]] = lambda preset, env: {}
 
     def controls(self, preset: "Preset", env: str) -> bool:
         """Whether a notebook of a preset plans on a system."""

@@ -1,8 +1,10 @@
 """The chapter on models with a history, whose memory meets another clock."""
 
 from pathlib import Path
+from typing import Any, cast
 
 from tdlib.core.facts import FINEST, MIXED
+from tdlib.core.imports import import_object
 from tdlib.evaluation.measures.known_rows import NUM_PASTS, SHARE
 from tdlib.figures.selection import MAIN_RATE, main_model
 from tdlib.models import DynamicsModel, find_family
@@ -13,7 +15,9 @@ from tdlib.study.layout import PREDICTED
 from tdlib.study.presets import Preset
 from tdlib.study.run import Run
 from tdlib.study.selection import everything
+from tdlib.systems import SYSTEMS
 
+ABLATED_IN = "tdlib.dynamics_model_training.ablations"  # what its notebook calls: a layer further, read when asked for
 BESIDE = ("multi_resolution", "scaled_concat", MIXED)
 PLANNED = (
     ("baseline", "none", FINEST),
@@ -61,6 +65,16 @@ def _own_transitions(preset: Preset, env: str) -> int:
     return NUM_PASTS * max(1, preset.evaluation.num_pairs // SHARE) * rates
 
 
+def _own_steps(preset: Preset, env: str) -> dict[Arm, int]:
+    """Steps of the trainings that differ in one thing each, all counted as the plain one's."""
+    if preset.ablations is None:
+        return {}
+    all_of_them, arm = (cast(Any, import_object(f"{ABLATED_IN}:{name}")) for name in ("ABLATIONS", "ARM"))
+    first, turns = env == preset.environments[0], bool(SYSTEMS[env].spec.angle_dims)
+    tried = [each for each in all_of_them if (first or each.everywhere) and (turns or each.angles == "turned")]
+    return {arm: len(tried) * preset.ablations.num_steps}
+
+
 HISTORY = Chapter(
     notebooks={
         "14_history_train": Notebook(TRAINING, work=("collection", "training")),
@@ -79,11 +93,13 @@ HISTORY = Chapter(
         "history/{}-rates": None,
         "history/{}-rows": None,
         "history/{}-steps": None,
+        "history/{}-units": None,
         "history/{}-control": _is_controlled,
     },
     measures=("known_rows",),
     plans=_is_planned,
     own_transitions=_own_transitions,
+    own_steps=_own_steps,
     shipped=_shipped,
     max_bytes=4_000_000,
     foretells=("memory", "history", "tip", "trouble"),
