@@ -1,7 +1,8 @@
 """A repair as an ONNX file: the graph of a model, and around it what the lines of NumPy do.
 
 Its inputs are state (N, D), action (N, A) and delta_t (1,) or (N,) [s], one number for all rows or one for each; its
-output is the state delta_t later. The model's own step h is a constant. Needs the optional package `onnx`; any runtime executes what is written.
+output is the state delta_t later. The model's own step h is a constant. Needs the optional package `onnx`; any runtime
+executes what is written.
 """
 
 import math
