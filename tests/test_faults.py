@@ -218,7 +218,7 @@ def test_choices_are_counted_in_whole_numbers(count):
 
 def test_a_key_given_twice_is_refused_with_its_lines(tmp_path):
     text = (PRESET_FOLDER / "quick.yaml").read_text()
-    twice = text.replace("  num_steps: 250\n", "  num_steps: 250\n  num_steps: 40000\n")
+    twice = text.replace("  num_steps: 400\n", "  num_steps: 250\n  num_steps: 40000\n")
     assert twice != text
     path = tmp_path / "quick.yaml"
     path.write_text(twice)
@@ -232,10 +232,10 @@ def test_a_key_given_twice_is_refused_with_its_lines(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("  num_transitions: 15000", "  num_transitions: 1", "collection.num_transitions: .* 100, got 1"),
-        ("  num_random_transitions: 15000", "  num_random_transitions: 99", "num_random_transitions: .* 100, got 99"),
+        ("  num_transitions: 20000", "  num_transitions: 1", "collection.num_transitions: .* 100, got 1"),
+        ("  num_random_transitions: 20000", "  num_random_transitions: 99", "num_random_transitions: .* 100, got 99"),
         (
-            "  num_random_transitions: 15000",
+            "  num_random_transitions: 20000",
             "  num_random_transitions: 200\n  sequence_length: 100",
             "a sequence for each of .* got 200",
         ),
