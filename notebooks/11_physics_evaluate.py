@@ -74,16 +74,16 @@ figures.table_of_arms(
 
 # %%
 compared = checkpoints or checkpoint_report.main_checkpoints(run, env, chosen)
-if is_cell(chosen.label):  # nobody looks at this page: the notebook of the whole system compares all models
-    report, drawn = None, {}
-else:
-    report = checkpoint_report.evaluate_checkpoints(run, compared, horizon=horizon or None)
+steps, report, drawn = horizon or None, None, {}
+if not is_cell(chosen.label):  # else the notebook of the whole compares them
+    report = checkpoint_report.evaluate_checkpoints(run, compared, horizon=steps)
     drawn = checkpoint_report.drawings(report)
     print(checkpoint_report.console_tables(report))
 
 # %%
-for name in report.folders if report and checkpoints else ():  # asked for by hand: a folder for each
-    print("written to", checkpoint_report.write_evaluation(run, report, name).relative_to(run.layout.root))
+for name in report.folders if report and checkpoints else ():  # asked for by hand
+    folder = checkpoint_report.write_evaluation(run, report, name)
+    print("written to", folder.relative_to(run.layout.root))
 
 # %%
 run.save_figure("physics", f"{env}-rollout", lambda: drawn["rollout_comparison.png"], **part)
@@ -97,7 +97,8 @@ run.save_figure("physics", f"{env}-horizon", lambda: drawn["mse_over_horizon.png
 # As many steps are more time at a longer interval. Equal time under the same force is the fairer question; both are shown.
 
 # %%
-run.save_figure("physics", f"{env}-dt_generalization", lambda: drawn["dt_generalization.png"], **part)
+name = f"{env}-dt_generalization"
+run.save_figure("physics", name, lambda: drawn["dt_generalization.png"], **part)
 
 # %%
 figures.table_of_arms(
