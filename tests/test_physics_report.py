@@ -355,7 +355,9 @@ def test_an_evaluation_of_one_checkpoint_is_written_with_all_its_numbers(run, re
         checkpoint_report.write_evaluation(run, report, "other")
 
 
-def test_a_cell_of_the_grid_compares_nothing_and_who_names_checkpoints_gets_their_files(run, monkeypatch, capsys):
+def test_a_cell_of_the_grid_compares_nothing_and_who_names_checkpoints_gets_their_files(
+    run, tmp_path, monkeypatch, capsys
+):
     path = run.layout.root.parent / "tiny.yaml"
 
     def page(**parameters):
@@ -363,6 +365,7 @@ def test_a_cell_of_the_grid_compares_nothing_and_who_names_checkpoints_gets_thei
         list(run_cells("11_physics_evaluate", variables, preset=path, **part, **parameters))
         return variables["report"]
 
+    monkeypatch.setenv("TDLIB_LOGS", str(tmp_path))  # of the bar that a job leaves
     monkeypatch.setenv("TDLIB_JOB", "cells/11_physics_evaluate-oscillator-jump")
     assert page() is None
     monkeypatch.delenv("TDLIB_JOB")
