@@ -15,6 +15,7 @@ from tdlib.grid.checks import check_figures, check_tables
 from tdlib.grid.jobs import grid_jobs
 from tdlib.publish import site
 from tdlib.publish.contents import leave_out_absent, own_contents, write_own_contents
+from tdlib.publish.staged_explorer import stage_explorer
 from tdlib.study.chapters import CHAPTERS, STUDY, measures_of, owner_of
 from tdlib.study.chapters.chapter import RESULTS, TRAINING, Chapter, Notebook, Rows
 from tdlib.study.chapters.expected import any_arm, is_field, rates_tested, some
@@ -64,6 +65,24 @@ def test_its_notebooks_run_for_each_system_the_first_or_once_after_those_they_wa
     parts = {part["caption"]: [page["file"] for page in part["chapters"]] for part in own_contents(run.preset)["parts"]}
     assert parts[TRAINING] == [f"notebooks/{name}" for name in trained]
     assert parts[RESULTS][:2] == [f"notebooks/{EVALUATE}", f"notebooks/{REPORT}"]
+
+
+@pytest.mark.parametrize("name", ["rate_doctor_smoke", "hardware_smoke"])
+def test_a_chapter_without_checkpoints_has_a_book_of_its_own_without_an_explorer(name, tmp_path):
+    """Neither trains models that a page carries; the doctor has no page of results beside its own."""
+    preset = load_preset(name)
+    files = [page["file"] for part in own_contents(preset)["parts"] for page in part["chapters"]]
+    assert files[0] == f"notebooks/{grid_jobs(preset)[0].name}" and files.count("book/gallery") == 1
+    static = tmp_path / "static"
+    stage_explorer(static, tmp_path / "models", 0, tmp_path / "statistics.csv")
+    assert (static / "engine.js").is_file() and not (static / "weights").exists()
+    said = (static / "explorer_run.js").read_text(encoding="utf-8")
+    assert '"environments"' not in said
+    checkpoint = tmp_path / "models" / "oscillator" / "jump" / "baseline_20hz" / "seed1" / "model.pt"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
+    with pytest.raises(ValueError, match="roots must hold checkpoints with seed 0"):
+        stage_explorer(static, tmp_path / "models", 0, tmp_path / "statistics.csv")
 
 
 def test_a_chapter_takes_its_own_measures_and_those_of_all(run):

@@ -9,10 +9,13 @@ from tdlib.explorer.python.pack import packed_seeds, weight_file, write_weights
 from tdlib.explorer.python.page import page_script, read_statistics
 from tdlib.study.layout import ROOT
 from tdlib.systems import SYSTEMS
+from tdlib.training.checkpoint import MODEL_FILE
 
 
 def stage_explorer(static: Path, models: Path, seed: int, statistics: Path, chapters: Sequence[Path] = ()) -> None:
     """Write `engine.js`, `explorer.js`, `explorer.css`, `explorer_run.js` and `weights/` into a page's static folder.
+
+    Without any model, as in a run of a chapter that trains none, the page has the engine and no weights.
 
     Args:
         static: Folder to fill.
@@ -24,7 +27,8 @@ def stage_explorer(static: Path, models: Path, seed: int, statistics: Path, chap
     write_assets(static)
     roots = [models, *chapters]
     shown = [root.relative_to(ROOT).as_posix() if root.is_relative_to(ROOT) else root.name for root in roots]
-    sizes = write_weights(roots, seed, static / "weights")
+    any_models = any(path for root in roots for path in root.glob(f"*/*/*/*/{MODEL_FILE}"))
+    sizes = write_weights(roots, seed, static / "weights") if any_models else {}
     carried = [env for env, system in SYSTEMS.items() if weight_file(system.spec) in sizes]
     seeds = {env: packed_seeds(roots, env, seed) for env in carried}
     write_text(static / "explorer_run.js", page_script(read_statistics(statistics), shown, list(seeds), seeds))
