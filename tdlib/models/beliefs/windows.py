@@ -43,6 +43,11 @@ class Windows(ABC):
     def spread(self, belief: Belief) -> Belief:
         """Repeat what is one per window at each of its steps: (..., K, ·) -> (..., T, ·)."""
 
+    @property
+    def begins(self) -> Tensor:
+        """Whether a window begins with each step: (..., T) bool."""
+        return torch.cat([torch.ones_like(self.time[..., :1], dtype=torch.bool), self.time.diff(dim=-1) <= 0], dim=-1)
+
     def lasted(self, delta_t: Tensor, exists: Tensor | None = None) -> Tensor:
         """How long each window is, in steps that exist: (..., T) [s], (..., T) bool -> (..., K) [s]."""
         return self.total(delta_t if exists is None else torch.where(exists, delta_t, torch.zeros_like(delta_t)))
