@@ -172,7 +172,9 @@ def test_in_jupyterlab_torch_answers_and_a_page_has_a_table(run, beliefs, explor
         assert refused["id"] == "8" and words in refused["error"]
     shown, _ = explorer._repr_mimebundle_()
     assert f'<div class="td-beliefs" data-env="{ENV}">' in shown["text/html"]
-    assert shown["text/html"].count("<tr>") == 1 + len(RATES) and "slow level, after the last look" in shown["text/html"]
+    assert (
+        shown["text/html"].count("<tr>") == 1 + len(RATES) and "slow level, after the last look" in shown["text/html"]
+    )
 
 
 def test_a_part_writes_no_file_for_the_page(run):

@@ -55,7 +55,7 @@
         var last = header.rates.length - 1, end = k === 0 ? "first" : k === last ? "last" : null;
         return h("button", { type: "button", text: rate + (end ? " Hz" : ""), "aria-label": rate + " Hz", "data-end": end, style: "left:" + place(k), onclick: function () { set("rate", rate); } });
       });
-      ui.path = figure("Mean and band of two standard deviations, and the truth", " td-b-path");
+      ui.path = figure("Mean and band of two standard deviations, and the truth; gray: what is seen", " td-b-path");
       ui.known = figure("What each level knows", " td-b-level");
       ui.size = figure("Size of each level's mean", " td-b-level");
       ui.legend = h("p", { class: "td-x-note td-b-legend", "aria-hidden": "true" });
@@ -65,7 +65,7 @@
         h("div", { class: "td-x-track" }, [ui.slider]), h("div", { class: "td-x-ticks", role: "group", "aria-label": "rates" }, ticks),
       ]), h("div", { class: "td-x-fields" }, [
         select("arm", "Model", header.arms), select("start", "Start", header.starts.map(function (start) { return "start " + start; })), select("dim", "State shown", header.states),
-      ]), ui.legend, ui.path.figure, ui.known.figure, ui.size.figure, ui.words);
+      ]), ui.legend, h("div", { class: "td-b-figures" }, [ui.path.figure, ui.known.figure, ui.size.figure]), ui.words);
     }
     function set(key, value) {
       state[key] = value;
@@ -94,14 +94,16 @@
       drawLevels(ui.known.canvas, theme, colors, "known", "information [bits per pair]");
       drawLevels(ui.size.canvas, theme, colors, "size", "mean, root mean square");
       ui.legend.textContent = "";
+      entry("truth", theme.truth, false);
       view.levels.forEach(function (level, i) {
-        var windows = td.windowWords(level);
-        ui.legend.append(h("span", { style: "--b-color:" + colors[i], "data-slow": i > 0 }, [h("i", {}), h("span", { text: td.levelName(i, view.levels.length) + (windows ? ", " + windows : "") })]));
+        var windows = td.windowWords(level), name = td.levelName(i, view.levels.length);
+        entry(i === 0 ? name + ", prediction" : windows ? name + ", " + windows : name, colors[i], i > 0);
       });
       var words = td.words(header, view, state.dim);
       page.dom.setText(ui.words, words);
       ui.path.canvas.setAttribute("aria-label", words);
     }
+    function entry(text, color, slow) { ui.legend.append(h("span", { style: "--b-color:" + color, "data-slow": slow }, [h("i", {}), h("span", { text: text })])); }
     function span() { return [view.times[0], view.times[view.times.length - 1]]; }
     /** Shade what is known, and rule a line where a window of a slow level begins. */
     function ground(f, theme, colors) {
