@@ -9,17 +9,14 @@ import html
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import anywidget
 import numpy as np
 import pandas as pd
-import traitlets
 
 from tdlib.core.files import write_text
 from tdlib.explorer.assets import beliefs_script, read_asset
+from tdlib.explorer.python.widget import ScriptWidget
 from tdlib.figures.style import arm_label, state_label
-from tdlib.figures.theme import theme_css
 from tdlib.study.arms import Arm
 from tdlib.study.phases.beliefs import RATES, BeliefPath, BeliefPaths
 from tdlib.study.provenance import produced
@@ -109,20 +106,17 @@ def write_page_file(paths: BeliefPaths, folder: Path) -> Path:
     return write_text(folder / f"{paths.env}{ENDING}", text)
 
 
-class BeliefExplorer(anywidget.AnyWidget):
+class BeliefExplorer(ScriptWidget):
     """Choose a model, a start and Δt, and see its belief; torch follows it when asked.
 
     Args:
         paths: What there is to choose.
     """
 
-    config = traitlets.Dict().tag(sync=True)
-
     def __init__(self, paths: BeliefPaths):
-        self._esm = "\n".join(["globalThis.tdBeliefsWidget = true;", beliefs_script(), read_asset("beliefs_widget.js")])
-        self._css = theme_css() + read_asset("explorer.css")
         self.paths = paths
-        super().__init__(config=header(paths, paths.arms, paths.starts))
+        script = "\n".join(["globalThis.tdBeliefsWidget = true;", beliefs_script(), read_asset("beliefs_widget.js")])
+        super().__init__(script, config=header(paths, paths.arms, paths.starts))
         self.on_msg(self._on_message)
 
     def _on_message(self, widget: object, content: Mapping, buffers: object) -> None:
@@ -141,9 +135,9 @@ class BeliefExplorer(anywidget.AnyWidget):
             return {"id": request.get("id"), "error": str(error)}
         return {"id": request.get("id"), "path": packed_path(path), "truth": packed_truth(path)}
 
-    def _repr_mimebundle_(self, **options: Any) -> tuple[dict, dict]:
-        data, metadata = super()._repr_mimebundle_(**options) or ({}, {})
-        return {**data, "text/html": page_element(self.paths)}, metadata
+    def page_element(self) -> str:
+        """Return the element for a page without a kernel, with a table for readers without scripts."""
+        return page_element(self.paths)
 
 
 def page_element(paths: BeliefPaths) -> str:
