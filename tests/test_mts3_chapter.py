@@ -125,8 +125,8 @@ def test_the_page_shows_what_torch_found(page, beliefs):
     content = f"tdBeliefs.loaded[{json.dumps(ENV)}]"
     header = page(f"{{arms: {content}.arms, rates: {content}.rates, starts: {content}.starts}}")
     arms = beliefs.page_arms()
-    assert len(header["arms"]) == len(arms) and header["rates"] == list(RATES) and header["starts"] == [0, 1]
-    for i, start, rate in ((0, 0, 5), (len(arms) - 1, 1, 50)):
+    assert len(header["arms"]) == len(arms) and header["rates"] == list(RATES) and header["starts"] == [0]
+    for i, start, rate in ((0, 0, 5), (len(arms) - 1, 0, 50)):
         place = f"{start}|{rate}"
         found = f"{{path: {content}.paths['{i}|{place}'], truth: {content}.truth['{place}']}}"
         shown = page(f"tdBeliefs.view({content}, {found}, {rate})")

@@ -25,6 +25,8 @@ KEPT_TAGS = ("tags", "mystnb")
 MEDIA_FOLDERS = ("figures", "videos")
 SHIPPED_RESULTS = ("metrics", *MEDIA_FOLDERS)
 READ_AS_THEY_ARE = ("statistics.csv", "predictions.csv")  # tests and page extensions read them in the edition itself
+# of statistics.csv, a third of a chapter's rows that no page looks up: its table and figure of intervals have them
+NOT_LOOKED_UP = ("calibration.coverage_50", "calibration.coverage_80", "calibration.spread")
 COMPRESSED_ABOVE = 20_000  # [bytes]; smaller tables stay readable in git
 ALONG_ROLLOUTS = {"env", "test_frequency", "time"}  # columns of tables with a row for each of some hundred times
 TIMES, DIGITS = 8, "%.5g"
@@ -75,11 +77,20 @@ def pack(notebooks: Path, results: Path, target: Path) -> None:
     for path in sorted(notebooks.glob("[!.]*.ipynb")):
         write_stripped_notebook(path, target / "notebooks" / path.name, placeholders)
     copy_results(results, target / "results")
+    for path in (target / "results").rglob("statistics.csv"):
+        write_text(path, _looked_up(path))
     for path in sorted((target / "results").rglob("*.csv")):
         if path.name not in READ_AS_THEY_ARE and path.stat().st_size > COMPRESSED_ABOVE:
             # no name and no time inside, so equal tables give equal files
             path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(_short_text(path).encode(), mtime=0))
             path.unlink()
+
+
+def _looked_up(path: Path) -> str:
+    """The text of a table of statistics without the rows that no page looks up."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    kept = table if "metric" not in table else table[~table["metric"].isin(NOT_LOOKED_UP)]
+    return kept.to_csv(index=False)
 
 
 def _short_text(path: Path) -> str:

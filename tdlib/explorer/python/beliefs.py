@@ -23,9 +23,9 @@ from tdlib.study.provenance import produced
 from tdlib.study.run import Missing, Run, undrawn_here
 from tdlib.study.selection import Selection
 
-PAGE_STARTS = 2  # a page has room for
+PAGE_STARTS = 1  # an edition has room for
 ENDING = "-beliefs.js"  # of the files that pages read, below the figures of a run
-SIZE_LIMIT = 400_000  # [bytes] of one of them
+SIZE_LIMIT = 200_000  # [bytes] of one of them
 FIRST_RATE = 20  # [Hz]
 SPREAD = 2.0  # standard deviations of a band on each side
 LEVELS = 65535  # steps of a packed number

@@ -103,13 +103,13 @@ class BeliefPaths:
         return SYSTEMS[self.env].spec
 
     def page_arms(self) -> list[Arm]:
-        """Return those of a page, which has little room: of each model that of one rate, first and last of several."""
+        """Return those of a page, which has little room: of each model that of one rate, and the last of several."""
         found: list[Arm] = []
         for model in dict.fromkeys(arm.model for arm in self.arms):
             own = [arm for arm in self.arms if arm.model == model]
             several = [arm for arm in own if arm.train_frequency == MIXED]
             one = [arm for arm in own if arm.method == "baseline" and arm.train_frequency == main_rate(self.run)]
-            found += dict.fromkeys([*one, *several[:1], *several[-1:]])
+            found += [*one, *several[-1:]]
         return found or self.arms[-1:]
 
     def path(self, arm: Arm, start: int, rate: int) -> BeliefPath:
