@@ -204,7 +204,8 @@ class _PlainLocator(LogLocator):
 
     MOST_DECADES = 3.5
 
-    def tick_values(self, vmin, vmax):
+    def tick_values(self, vmin: float, vmax: float) -> np.ndarray:
+        """Return the places of ticks within a span."""
         few = vmin > 0 and np.log10(vmax / vmin) <= self.MOST_DECADES
         self.set_params(subs=(1.0, 2.0, 5.0) if few else (1.0,))
         return super().tick_values(vmin, vmax)
