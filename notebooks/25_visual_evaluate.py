@@ -86,19 +86,21 @@ live(run, f"{env}-pictures", live_visual, over_time, **part, **first)
 # ## At other rates
 
 # %%
-asked = {"prediction": "model"}
-title = "MSE of pictures over a second, by test and test rate [Hz]"
-figures.table_of_arms(over_rates, "mse", ["protocol", "test_frequency"], title=title, where=asked)
+columns, title = ["protocol", "test_frequency"], "MSE of pictures over a second, by test and test rate [Hz]: "
+steps = ("open loop", "copy of last", "mean image")
+display(
+    *(figures.table_of_arms(over_rates, "mse", columns, title=title + name, where={"steps": name}) for name in steps)
+)
 
 # %% [markdown]
 # ## Does the latent do anything?
 #
 # Positions that hardly move, or an energy without a spread, are the marks of a predictor that leaves the work to
-# others; a rollout that errs many times as much as single steps from true frames, of one that was never followed.
+# others; a rollout that errs many times as much as single steps from true frames, of one that was not followed.
 
 # %%
 detectors = ("q_motion", "latent_error", "energy_time_std", "energy_drift")
-columns = ["protocol", "test_frequency"]
+asked = {"prediction": "model"}
 display(*(figures.table_of_arms(over_rates, name, columns, title=name, where=asked) for name in detectors))
 
 # %% [markdown]

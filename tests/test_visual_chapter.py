@@ -220,7 +220,7 @@ def test_figures_conclude_from_the_numbers_they_show():
     caption = drawn.draw_visual_dt_generalization(table).caption
     assert "the error is largest on oscillator in test B at 20 Hz" in caption
     where = drawn.draw_where(table, ["10", "20", "5"])
-    assert "most is lost on oscillator by spatial jump at 20 Hz, 20 times" in where.caption and len(where.data) == 16
+    assert "most is lost on oscillator by spatial jump at 20 Hz, 20 times" in where.caption and len(where.data) == 20
     over_time = table[(table["protocol"] == "A") & (table["test_frequency"] == "10")]
     assert "on oscillator spatial jump errs 0.2 times" in drawn.draw_visual_metrics(over_time).caption
     for draw, arguments in ((drawn.draw_visual_metrics, (table[:0],)), (drawn.draw_where, (table, ["5"])),
@@ -236,7 +236,7 @@ def test_pictures_of_one_motion_stand_below_the_truth(run, tables):
     assert np.array_equal(strips[0].truth, strips[1].truth)
     figure = drawn.draw_visual_rollouts(strips).figure
     assert [axis.get_ylabel() for axis in figure.axes if axis.get_ylabel()] == [
-        "truth", "spatial hamiltonian", "|error|", "latent mlp", "|error|",
+        "truth", "mean image", "copy of last", "spatial hamiltonian", "|error|", "latent mlp", "|error|",
     ]  # fmt: skip
     seen = motion_frames(run, ENV, 0)
     for rate, (times, frames) in seen.items():

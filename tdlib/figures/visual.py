@@ -1,4 +1,4 @@
-"""Predicted pictures: errors over time and over rates beside what needs no model, and the pictures themselves."""
+"""Predicted pictures: errors over time and over rates beside what knows no motion, and the pictures themselves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,6 +39,7 @@ ASKED = {  # what a model can be asked -> marker and words
     "model_teacher_forced": ("o", "one step from true frames"),
     MODEL: ("D", "open loop"),
 }
+KNOWN = {"copy_last": ("x", "copy of the last frame"), "mean_image": ("+", "mean image")}
 IN_TABLES = {  # what is predicted -> words above a column
     MODEL: "open loop", "model_repeated": "repeated", "model_teacher_forced": "one step",
     "model_reconstruction": "none", "copy_last": "copy of last", "mean_image": "mean image",
@@ -56,12 +57,14 @@ class Strip:
         times: (T,) since the start [s].
         truth: (T, C, H, W) in [0, 1].
         predicted: The same shape.
+        baselines: What the baselines predict by name, each of that shape.
     """
 
     key: Mapping[str, Any]
     times: np.ndarray
     truth: np.ndarray
     predicted: np.ndarray
+    baselines: Mapping[str, np.ndarray]
 
 
 def name_of(row: Mapping[str, Any]) -> str:
@@ -151,12 +154,12 @@ def draw_visual_metrics(table: pd.DataFrame) -> Drawing:
         table: Rows of `visual_metrics`.
 
     Raises:
-        NothingToDrawError: If no model was scored over time.
+        NothingToDrawError: If nothing was scored over time.
     """
     table = table[table["time"].notna()]
     table = table[table["method"] != LARGE]
     if table.empty:
-        raise NothingToDrawError("no model was scored over time")
+        raise NothingToDrawError("nothing was scored over time")
     systems, groups = list(dict.fromkeys(table["env"])), [("spatial", "maps"), ("latent", "vectors")]
     with style():
         figure, axes = new_figure(len(systems), 2, height=2.1 * len(systems) + 1.5, sharex=True, sharey="row")
@@ -192,7 +195,7 @@ def draw_visual_dt_generalization(table: pd.DataFrame) -> Drawing:
     """
     table = table[(table["method"] != LARGE) & (table["prediction"].isin([MODEL, *BASELINES]))]
     if table.empty:
-        raise NothingToDrawError("no model was asked at other rates")
+        raise NothingToDrawError("nothing was asked at other rates")
     table = table.assign(rate=table["test_frequency"].astype(float))
     systems = list(dict.fromkeys(table["env"]))
     with style():
@@ -226,12 +229,12 @@ def draw_where(table: pd.DataFrame, rates: Sequence[str]) -> Drawing:
         rates: Test rates, a panel each; that of training first.
 
     Raises:
-        NothingToDrawError: If no model of pictures was asked at these rates.
+        NothingToDrawError: If none of the models of pictures was asked at these rates.
     """
-    kept = (table["protocol"] == "B") & (table["model"] == PICTURED) & table["prediction"].isin([*ASKED, "copy_last"])
+    kept = (table["protocol"] == "B") & (table["model"] == PICTURED) & table["prediction"].isin([*ASKED, *KNOWN])
     table = table[kept & table["test_frequency"].isin(list(rates)) & (table["method"] != LARGE)]
     if table.empty:
-        raise NothingToDrawError("no model of pictures was asked at these rates")
+        raise NothingToDrawError("none of the models of pictures was asked at these rates")
     rates = [rate for rate in rates if (table["test_frequency"] == rate).any()]
     forms = {env: list(dict.fromkeys(own["form"])) for env, own in table.groupby("env", sort=False)}
     mean = table.groupby(["test_frequency", "env", "form", "prediction"])["mse"].mean()
@@ -247,7 +250,8 @@ def draw_where(table: pd.DataFrame, rates: Sequence[str]) -> Drawing:
                     axis.plot([found[key] for key in ASKED], [place] * len(ASKED), color=color, linewidth=1)
                     for key, (marker, _) in ASKED.items():
                         axis.plot(found[key], place, marker, color=color, markersize=9 if marker == "|" else 4)
-                    axis.plot(found["copy_last"], place, "x", color=NEUTRAL["text"], markersize=4)
+                    for key, (marker, _) in KNOWN.items():
+                        axis.plot(found[key], place, marker, color=NEUTRAL["text"], markersize=4)
                 axis.set(title=f"{rate} Hz", xscale="log")
                 axis.xaxis.set_major_locator(LogLocator(numticks=4))
                 axis.xaxis.set_minor_formatter(NullFormatter())
@@ -255,8 +259,8 @@ def draw_where(table: pd.DataFrame, rates: Sequence[str]) -> Drawing:
             line[0].set_ylim(len(own) - 0.5, -0.5)
             line[0].set_ylabel(env)
         axes[-1, len(rates) // 2].set_xlabel("MSE per value")
-        marks = [Line2D([], [], color=NEUTRAL["text"], marker=m, linestyle="", label=w) for m, w in ASKED.values()]
-        marks.append(Line2D([], [], color=NEUTRAL["text"], marker="x", linestyle="", label="copy of the last frame"))
+        named = [*ASKED.values(), *KNOWN.values()]
+        marks = [Line2D([], [], color=NEUTRAL["text"], marker=m, linestyle="", label=w) for m, w in named]
         figure.legend(handles=marks, loc="outside lower center", ncols=2)
     share = mean.unstack("prediction")
     steps = share[MODEL] / share["model_teacher_forced"]
@@ -281,11 +285,12 @@ def draw_visual_rollouts(strips: Sequence[Strip]) -> Drawing:
         NothingToDrawError: If there is none.
     """
     if not strips:
-        raise NothingToDrawError("no model of pictures is among what was chosen")
+        raise NothingToDrawError("none of the models that were chosen reads pictures")
     strips = [strip for strip in strips if strip.truth.shape == strips[0].truth.shape][:SHOWN_MODELS]
     count = min(SHOWN_FRAMES, len(strips[0].times))
     places = np.linspace(0, len(strips[0].times) - 1, count).round().astype(int)
     rows = [("truth", strips[0].truth)]
+    rows += [(IN_TABLES[name], frames) for name, frames in strips[0].baselines.items()]
     for strip in strips:
         rows += [(name_of(strip.key), strip.predicted), ("|error|", np.abs(strip.predicted - strip.truth))]
     with style():
@@ -303,8 +308,8 @@ def draw_visual_rollouts(strips: Sequence[Strip]) -> Drawing:
     best, env = min(errors, key=errors.__getitem__), strips[0].key["env"]
     caption = (
         f"{env}: one motion of the first seed predicted open loop at {strips[0].key['test_frequency']} Hz, n = 1 "
-        f"motion: true frames, predicted ones, and below each its absolute difference. The squared error of this "
-        f"motion is least for {best}, {number_text(errors[best])} per value."
+        f"motion: true frames, those of the baselines, predicted ones, and below each its absolute difference. The "
+        f"squared error of this motion is least for {best}, {number_text(errors[best])} per value."
     )
     return Drawing(figure, caption, f"Rows of small pictures of {env}: the truth, and {len(strips)} predictions.")
 
@@ -387,7 +392,7 @@ def _ratios(table: pd.DataFrame) -> pd.DataFrame:
 def _gains(last: pd.DataFrame) -> str:
     """Say of each system which model of pictures errs least, beside a copy of the last frame."""
     if not (last["model"] == PICTURED).any():
-        return "No model of pictures is among them."
+        return "None of them reads pictures."
     found = _ratios(last)
     parts = []
     for env, own in found.groupby("env", sort=False):
@@ -401,7 +406,7 @@ def _worst(table: pd.DataFrame) -> str:
     """Say at which rate, and in which test, models of pictures err most beside their own rate."""
     seen = table[(table["model"] == PICTURED) & (table["prediction"] == MODEL)]
     if seen.empty:
-        return "No model of pictures is among them."
+        return "None of them reads pictures."
     mean = seen.groupby(["env", "protocol", "test_frequency"])["mse"].mean()
     env, protocol, rate = mean.idxmax()
     return f"On the mean over models of pictures the error is largest on {env} in test {protocol} at {rate} Hz."

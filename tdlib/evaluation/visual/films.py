@@ -69,11 +69,12 @@ def film_motions(
     Raises:
         ValueError: If an interval does not divide the hold.
     """
-    given = {"hold": hold, "known": 1, "parameters": parameters}
     found = {}
     for rate in rates:
-        delta_t = delta_t_of(float(rate))
-        found["A", rate] = frame_sequences(system, draw, state, actions, delta_t, known_delta_t=train_delta_t, **given)
-        found["B", rate] = frame_sequences(system, draw, state, actions, delta_t, **given)
+        for protocol, before in (("A", train_delta_t), ("B", None)):
+            found[protocol, rate] = frame_sequences(
+                system, draw, state, actions, delta_t_of(float(rate)), hold=hold, known=1, known_delta_t=before,
+                parameters=parameters,
+            )  # fmt: skip
     starts = system.flow(state, actions[:, 0], state.new_full((len(state),), hold), parameters)
     return Films(found, starts, mean_image, draw, parameters)

@@ -6,7 +6,7 @@ from tdlib.evaluation.tables import frequency_label
 from tdlib.models import find_family
 from tdlib.study.arms import Arm
 from tdlib.study.chapters.chapter import RESULTS, TRAINING, Chapter, Notebook, Rows
-from tdlib.study.chapters.expected import some
+from tdlib.study.chapters.expected import is_trained, some
 from tdlib.study.layout import PREDICTED
 from tdlib.study.presets import Preset
 from tdlib.study.selection import arms_of
@@ -19,20 +19,19 @@ def _rates(preset: Preset) -> list[str]:
     return [frequency_label(rate) for rate in preset.test_frequencies]
 
 
+def _sees(arm: Arm) -> bool:
+    return is_trained(arm) and "image" in find_family(arm.model).reads
+
+
 def _is_common(arm: Arm) -> bool:
     """Arms that stand in the tables of every system: models of states, and two predictors of pictures."""
-    seeing = "image" in find_family(arm.model).reads
-    return arm.source == arm and (not seeing or (arm.method == END_TO_END and arm.form in COMMON))
-
-
-def _sees(arm: Arm) -> bool:
-    return arm.source == arm and "image" in find_family(arm.model).reads
+    return is_trained(arm) and (not _sees(arm) or (arm.method == END_TO_END and arm.form in COMMON))
 
 
 def _cuts(preset: Preset, model: str, env: str) -> Iterator[tuple[str, Mapping[str, list[str]]]]:
     """Each predictor that is trained end to end by itself; those on latents share an encoder, so they stay together."""
     forms = None if preset.pictures is None else preset.pictures.forms.get(env)
-    arms = [arm for arm in arms_of(preset, env) if arm.model == model and arm.source == arm]
+    arms = [arm for arm in arms_of(preset, env) if arm.model == model and is_trained(arm)]
     if not any(map(_sees, arms)):
         yield "", {}
         return

@@ -4,12 +4,13 @@ import contextlib
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
+from torch import Tensor
 
 from tdlib.data import DatasetError
 from tdlib.evaluation import evaluate_stack, merge_tables
 from tdlib.evaluation.sets.test_sets import TestSet
 from tdlib.evaluation.tables import arm_of, frequency_label
-from tdlib.evaluation.visual import Films, FrameSequences, visual_open_loop_rollout
+from tdlib.evaluation.visual import Films, FrameSequences, baselines, visual_open_loop_rollout
 from tdlib.figures.visual import Strip
 from tdlib.study.clock import part
 from tdlib.study.parts import ensure_members, member_name
@@ -66,17 +67,19 @@ def example_frames(run: Run, env: str, chosen: Selection | None = None, motion: 
     """
     chosen, strips = select_pictures(run, env, chosen), list[Strip]()
     seed, rate = chosen.seeds[0], frequency_label(run.preset.train_frequencies[0])
-    films: dict[str, FrameSequences] = {}
+    films: dict[str, tuple[FrameSequences, dict[str, Tensor]]] = {}
     for arm in chosen.arms:
         if not sees_pictures(arm) or seed not in chosen.seeds_of(arm):
             continue
         if arm.method not in films:
-            whole = films_of(run, env, arm.method, seed).sequences["A", rate]
-            films[arm.method] = whole.part(slice(motion, motion + 1))
-        asked = films[arm.method]
+            own = films_of(run, env, arm.method, seed)
+            one = own.sequences["A", rate].part(slice(motion, motion + 1))
+            films[arm.method] = one, baselines(one, own.mean_image)
+        asked, trivial = films[arm.method]
         predicted = visual_open_loop_rollout(load_pictured(run, env, arm, seed), asked, device=run.device).images
         key = {**arm_of(arm, seed, env), "test_frequency": rate}
-        strips.append(Strip(key, asked.times.numpy(), asked.truth[0].numpy(), predicted[0].numpy()))
+        beside = {name: frames[0].numpy() for name, frames in trivial.items()}
+        strips.append(Strip(key, asked.times.numpy(), asked.truth[0].numpy(), predicted[0].numpy(), beside))
     return strips
 
 
