@@ -56,7 +56,8 @@ part = {"part": chosen.label}
 collect_environment(run, env, seeds).round(2)
 
 # %%
-run.save_figure("visual", f"{env}-frames", draw_motions, motion_frames(run, env, chosen.seeds[0]), env=env, **part)
+frames = motion_frames(run, env, chosen.seeds[0])
+run.save_figure("visual", f"{env}-frames", draw_motions, frames, env=env, **part)
 
 # %% [markdown]
 # ## Train

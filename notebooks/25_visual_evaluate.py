@@ -86,11 +86,12 @@ live(run, f"{env}-pictures", live_visual, over_time, **part, **first)
 # ## At other rates
 
 # %%
-columns, title = ["protocol", "test_frequency"], "MSE of pictures over a second, by test and test rate [Hz]: "
-steps = ("open loop", "copy of last", "mean image")
-display(
-    *(figures.table_of_arms(over_rates, "mse", columns, title=title + name, where={"steps": name}) for name in steps)
-)
+columns = ["protocol", "test_frequency"]
+title = "MSE of pictures over a second, by test and test rate [Hz]: "
+for steps in ("open loop", "copy of last", "mean image"):
+    asked = {"steps": steps}
+    table = figures.table_of_arms(over_rates, "mse", columns, title=title + steps, where=asked)
+    display(table)
 
 # %% [markdown]
 # ## Does the latent do anything?
@@ -99,9 +100,10 @@ display(
 # others; a rollout that errs many times as much as single steps from true frames, of one that was not followed.
 
 # %%
-detectors = ("q_motion", "latent_error", "energy_time_std", "energy_drift")
 asked = {"prediction": "model"}
-display(*(figures.table_of_arms(over_rates, name, columns, title=name, where=asked) for name in detectors))
+for name in ("q_motion", "latent_error", "energy_time_std", "energy_drift"):
+    table = figures.table_of_arms(over_rates, name, columns, title=name, where=asked)
+    display(table)
 
 # %% [markdown]
 # ## Finding, limits, next

@@ -25,7 +25,7 @@
 preset: str = "visual_smoke"  # name of a preset of the chapter of visual world models in params/, or a path
 
 # %% tags=["part:imports"]
-from tdlib.figures.visual import draw_visual_dt_generalization, draw_visual_metrics, draw_where, live_visual_rates
+from tdlib.figures import visual as drawn
 from tdlib.study.live import live
 from tdlib.study.run import open_run
 from tdlib.study.statistics import evaluate_predictions, merge_parts, summarize
@@ -38,32 +38,31 @@ tables = merge_parts(run)
 # ## Over time
 
 # %%
-run.save_figure("visual", "visual_metrics", draw_visual_metrics, tables.get("visual_metrics"))
+over_time = tables.get("visual_metrics")
+run.save_figure("visual", "visual_metrics", drawn.draw_visual_metrics, over_time)
 
 # %% [markdown]
 # ## Over rates
 
 # %%
 over_rates = tables.get("visual_dt_generalization")
-run.save_figure("visual", "visual_dt_generalization", draw_visual_dt_generalization, over_rates)
+draw = drawn.draw_visual_dt_generalization
+run.save_figure("visual", "visual_dt_generalization", draw, over_rates)
 
 # %% [markdown]
 # In JupyterLab every choice draws this small figure again. On a page the first one stands still; the
 # [explorer](07_explorer.ipynb) there follows any $\Delta t$ of systems whose state is seen.
 
 # %%
-first = {
-    "env": run.preset.environments[0],
-    "arm": "visual world model: end to end spatial_jump, 10 Hz",
-    "protocol": "A",
-}
-live(run, "pictures_rates", live_visual_rates, over_rates, **first)
+arm = "visual world model: end to end spatial_jump, 10 Hz"
+first = {"env": run.preset.environments[0], "arm": arm, "protocol": "A"}
+live(run, "pictures_rates", drawn.live_visual_rates, over_rates, **first)
 
 # %% [markdown]
 # ## Encoder, one step, all steps
 
 # %%
-run.save_figure("visual", "where", draw_where, over_rates, rates=("10", "5", "20"))
+run.save_figure("visual", "where", drawn.draw_where, over_rates, rates=("10", "5", "20"))
 
 # %%
 statistics = summarize(run, tables)

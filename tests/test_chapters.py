@@ -63,7 +63,7 @@ def test_its_notebooks_run_for_each_system_the_first_or_once_after_those_they_wa
 def test_a_chapter_takes_its_own_measures_and_those_of_all(run):
     assert "energy" in measures_of("toy") and "energy" in measures_of("physics") and "energy" not in measures_of(STUDY)
     assert "dt_generalization" not in measures_of("toy") and "one_step" in measures_of("toy")
-    assert set(measures_of("physics")) == set(MEASURES) - {"known_rows", "imagined", "visual"}
+    assert set(measures_of("physics")) == set(MEASURES) - {"known_rows", "imagined", "pictures"}
     assert "known_rows" in measures_of("history") and "energy" not in measures_of("history")
 
 

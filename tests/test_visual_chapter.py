@@ -127,12 +127,12 @@ def test_the_exact_flow_drawn_by_the_camera_errs_by_nothing(run, tables):
         return system.flow(state.double(), action.double(), delta_t.double(), drawn).to(state)
 
     test_set = {0: TestSet(system.spec, 0, {}, {})}
-    asked = {"visual": {"films": {0: films}}}
-    found = evaluate_stack(exact, [(Arm("none", "exact"), 0)], test_set, system, measures=["visual"], options=asked)
+    asked = {"pictures": {"films": {0: films}}}
+    found = evaluate_stack(exact, [(Arm("none", "exact"), 0)], test_set, system, measures=["pictures"], options=asked)
     rows = found["visual_dt_generalization"]
     assert rows[rows["prediction"] == "model"]["mse"].max() < 1e-6 and len(rows) == 18
     assert rows[rows["prediction"] == "copy_last"]["mse"].min() > 1e-4
-    skipped = evaluate_stack(exact, [(Arm("none", "exact"), 0)], test_set, system, measures=["visual"])["skipped"]
+    skipped = evaluate_stack(exact, [(Arm("none", "exact"), 0)], test_set, system, measures=["pictures"])["skipped"]
     assert skipped["reason"].tolist() == ["needs films: what a camera saw"]
 
 

@@ -27,8 +27,12 @@ from tdlib.figures.words import number_text, seeds_text
 
 MODEL = "model"
 PICTURED = "visual_world_model"  # the family whose arms are named by their predictor
-KINDS = {"jump": "baseline", "mlp": "baseline", "lstm": "multi_resolution", "ode": "dt_conditioned",
-         "newtonian": "rescaled", "hamiltonian": "ode"}  # fmt: skip  # kind of predictor -> whose color it has
+COLORS = {  # predictor -> the method whose color it has, one for each kind
+    "spatial_jump": "baseline", "latent_mlp": "baseline", "spatial_lstm": "multi_resolution",
+    "latent_lstm": "multi_resolution", "spatial_ode": "dt_conditioned", "latent_ode": "dt_conditioned",
+    "spatial_newtonian": "rescaled", "latent_newtonian": "rescaled", "spatial_hamiltonian": "ode",
+    "latent_hamiltonian": "ode",
+}  # fmt: skip
 LARGE = "hgn_64px"
 BASELINES: dict[str, dict[str, Any]] = {
     "mean_image": {"color": NEUTRAL["muted"], "linestyle": (0, (4, 1.5)), "label": "mean image"},
@@ -77,10 +81,10 @@ def name_of(row: Mapping[str, Any]) -> str:
 def look_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """Color by kind of predictor, line by kind of latent; models of states are black."""
     if row["model"] != PICTURED:
-        line = "-" if row["model"] == "jump" else (0, (5, 1, 1, 1))
+        line = "-" if row["method"] == "baseline" else (0, (5, 1, 1, 1))
         return {"color": METHOD_COLORS["oracle"], "linestyle": line, "linewidth": 1.0}
-    kind = row["form"].rpartition("_")[2]
-    return {"color": METHOD_COLORS[KINDS[kind]], "linestyle": "-" if row["form"].startswith("spatial") else (0, (3, 1))}
+    color = METHOD_COLORS[COLORS[row["form"]]]
+    return {"color": color, "linestyle": "-" if row["form"].startswith("spatial") else (0, (3, 1))}
 
 
 def with_words(table: pd.DataFrame | None) -> pd.DataFrame | None:
@@ -246,7 +250,7 @@ def draw_where(table: pd.DataFrame, rates: Sequence[str]) -> Drawing:
         for line, (env, own) in zip(axes, forms.items(), strict=True):
             for axis, rate in zip(line, rates, strict=True):
                 for place, form in enumerate(own):
-                    found, color = mean[rate, env, form], METHOD_COLORS[KINDS[form.rpartition("_")[2]]]
+                    found, color = mean[rate, env, form], METHOD_COLORS[COLORS[form]]
                     axis.plot([found[key] for key in ASKED], [place] * len(ASKED), color=color, linewidth=1)
                     for key, (marker, _) in ASKED.items():
                         axis.plot(found[key], place, marker, color=color, markersize=9 if marker == "|" else 4)

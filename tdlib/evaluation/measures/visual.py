@@ -50,7 +50,7 @@ def ask(
             yield from (_of_states(subject, films, place, key) for key in _first(films).sequences)
 
 
-VISUAL = Measure("visual", (OVER_TIME, OVER_RATES), frozenset({"system"}), ask)
+PICTURES = Measure("pictures", (OVER_TIME, OVER_RATES), frozenset({"system"}), ask)
 
 
 def _of_pictures(subject: Subject, films: Mapping[int, Films]) -> Question[Mapping[str, pd.DataFrame]]:

@@ -27,7 +27,7 @@ from tdlib.study.selection import Member, Selection
 from tdlib.systems import SYSTEMS
 from tdlib.training.checkpoint import MODEL_FILE
 
-MEASURED = ("visual",)
+MEASURED = ("pictures",)
 
 
 @part("evaluation")
@@ -98,7 +98,7 @@ def _scored(
     sets = {seed: TestSet(system.spec, seed, {}, {}) for _, seed in members}
     found = []
     for arm, seed in (member for member in members if sees_pictures(member[0])):
-        options: Mapping[str, Mapping[str, object]] = {"visual": {"films": {seed: filmed(arm.method, seed)}}}
+        options: Mapping[str, Mapping[str, object]] = {"pictures": {"films": {seed: filmed(arm.method, seed)}}}
         model = load_pictured(run, env, arm, seed)
         found.append(
             evaluate_stack(
@@ -107,7 +107,7 @@ def _scored(
         )
     for stack in load_stacks(run, env, [member for member in members if not sees_pictures(member[0])]):
         own = {seed: filmed("", seed) for _, seed in stack.members}
-        options = {"visual": {"films": own}}
+        options = {"pictures": {"films": own}}
         found.append(
             evaluate_stack(
                 stack.dynamics, stack.members, {seed: sets[seed] for seed in own}, system, measures=MEASURED,
