@@ -42,7 +42,7 @@ from tdlib.study.selection import select_arms
 
 run = open_run(preset)
 chosen = select_arms(run, models=models, methods=methods, forms=forms, seeds=seeds)
-train_pictures(run, env, chosen)
+summary = train_pictures(run, env, chosen)
 
 # %%
 tables, part = evaluate_pictures(run, env, chosen), {"part": chosen.label}
