@@ -10,7 +10,7 @@ import yaml
 
 from tdlib.evaluation import evaluate_stack
 from tdlib.evaluation.sets.test_sets import TestSet
-from tdlib.evaluation.tables import arm_of
+from tdlib.evaluation.tables import arm_of, read_table
 from tdlib.evaluation.visual import encoded_truth, latent_truth
 from tdlib.figures import visual as drawn
 from tdlib.figures.style import NothingToDrawError
@@ -102,6 +102,8 @@ def test_a_flat_predictor_was_trained_alone_and_is_put_back_between_encoder_and_
 def test_what_stands_is_not_made_again_and_says_how_it_was_filmed(run, tables, monkeypatch):
     made_from = read_stamp(model_folder(run, ENV, SPATIAL, 0) / "stamp.yaml")["made_from"]
     assert made_from["camera"]["img_size"] == 32 and made_from["options"]["latent_channels"] == 4
+    summary = read_table(run.layout.part("training_summary", f"{ENV}-visual_world_model"))
+    assert set(summary["method"]) == {"hgn", "two_phase"}
     whole = read_stamp(model_folder(run, ENV, FLAT, 0) / "stamp.yaml")["made_from"]
     assert whole["first_phase"] and whole["training"]["num_steps"] == 2
     monkeypatch.setattr(pictures, "train_missing", lambda run, env, results, *_: [
@@ -195,6 +197,9 @@ def test_a_preset_without_pictures_cannot_train_models_of_them(tmp_path, monkeyp
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(bare), encoding="utf-8")
     with pytest.raises(PresetError, match="pictures must be given to train models of pictures, preset tiny has none"):
         train_pictures(open_run(tmp_path / "tiny.yaml"), ENV)
+    several = preset(tmp_path, train_frequencies=[10, 20])
+    with pytest.raises(PresetError, match=r"train_frequencies must be one rate for models of pictures, got \[10.0, 20"):
+        train_pictures(open_run(several), ENV)
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------

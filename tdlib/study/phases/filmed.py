@@ -22,7 +22,7 @@ from tdlib.study.run import Run
 from tdlib.study.selection import Selection, everything
 from tdlib.systems import SYSTEMS
 
-CAMERA = ("tdlib.pixels.frames", "tdlib.pixels.renderer")  # what pictures depend on beside the states
+CAMERA = (__name__, "tdlib.pixels.frames", "tdlib.pixels.renderer")  # what pictures depend on beside the states
 Filmed = tuple[Transitions, Tensor]  # with frames, and the offsets of their runs
 
 
@@ -43,10 +43,12 @@ def settings_of(run: Run) -> Pictures:
     """Return what the preset says of pictures.
 
     Raises:
-        PresetError: If it says nothing.
+        PresetError: If it says nothing, or has several training rates.
     """
     if run.preset.pictures is None:
         raise PresetError(f"pictures must be given to train models of pictures, preset {run.preset.name} has none")
+    if len(rates := run.preset.train_frequencies) > 1:
+        raise PresetError(f"train_frequencies must be one rate for models of pictures, got {list(rates)}")
     return run.preset.pictures
 
 

@@ -123,8 +123,8 @@ def _evaluation(run: Run, env: str, model: str) -> tuple[Result, dict[str, objec
     result = Result(
         run.layout.part("evaluation", f"{env}-{model}").with_suffix(".yaml"),
         sources=sources_of(
-            __name__, "tdlib.study.phases.stacks", "tdlib.study.arms", *CAMERA, system=env, models=[model],
-            measures=MEASURED,
+            __name__, load_pictured.__module__, "tdlib.study.phases.stacks", "tdlib.study.arms", *CAMERA,
+            system=env, models=[model], measures=MEASURED,
         ),
         env=env,
         model=model,

@@ -48,17 +48,10 @@ def train_pictures(run: Run, env: str, chosen: Selection | None = None) -> pd.Da
     in_two = [member for member in seeing.trained_members if member[0].method == TWO_PHASE]
     _train(run, env, at_once, lambda arm, seed: _end_to_end(run, env, arm, seed, films))
     if in_two:
-        settings = settings_of(run)
         first = list(dict.fromkeys((autoencoder_of(arm), seed) for arm, seed in in_two))
-        _train(
-            _with_steps(run, settings.autoencoder_steps), env, first,
-            lambda arm, seed: _first_phase(run, env, arm, seed, films),
-        )  # fmt: skip
+        _train(run, env, first, lambda arm, seed: _first_phase(run, env, arm, seed, films))
         latents: dict[int, list[Filmed]] = {}
-        _train(
-            _with_steps(run, settings.latent_steps), env, in_two,
-            lambda arm, seed: _second_phase(run, env, arm, seed, films, latents),
-        )  # fmt: skip
+        _train(run, env, in_two, lambda arm, seed: _second_phase(run, env, arm, seed, films, latents))
     _summarize(run, env, seeing)
     rows = [summary_row(run, env, *member) for member in chosen.trained_members]
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
@@ -81,9 +74,13 @@ def autoencoder_of(arm: Arm) -> Arm:
     return replace(arm, method=AUTOENCODER, form="none")
 
 
-def _with_steps(run: Run, num_steps: int) -> Run:
-    """The run with another number of optimizer steps, which its checkpoints then remember."""
-    training = run.preset.training.model_copy(update={"num_steps": num_steps, "num_epochs": None})
+def _with_steps(run: Run, arm: Arm) -> Run:
+    """The run with the number of optimizer steps of an arm's phase, which its checkpoint then remembers."""
+    settings = settings_of(run)
+    steps = {AUTOENCODER: settings.autoencoder_steps, TWO_PHASE: settings.latent_steps}.get(arm.method)
+    if steps is None:
+        return run
+    training = run.preset.training.model_copy(update={"num_steps": steps, "num_epochs": None})
     return replace(run, preset=run.preset.model_copy(update={"training": training}))
 
 
@@ -126,10 +123,11 @@ def _second_phase(
 
 
 def _train(run: Run, env: str, members: Sequence[Member], trial: Callable[[Arm, int], Trial]) -> None:
-    """Train the members without a checkpoint by the one loop."""
-    seeds = list(dict.fromkeys(seed for _, seed in members))
-    results = {member: _checkpoint(run, env, *member) for member in members}
-    train_missing(run, env, results, trial, {seed: _hashes(run, env, seed) for seed in seeds})
+    """Train the members of one phase that have no checkpoint, by the one loop."""
+    if members:
+        results = {member: _checkpoint(run, env, *member) for member in members}
+        hashes = {seed: _hashes(run, env, seed) for _, seed in members}
+        train_missing(_with_steps(run, members[0][0]), env, results, trial, hashes)
 
 
 def _checkpoint(run: Run, env: str, arm: Arm, seed: int) -> Result:
@@ -150,7 +148,7 @@ def _checkpoint(run: Run, env: str, arm: Arm, seed: int) -> Result:
         arm=arm.keys(),
         seed=seed,
         data=_hashes(run, env, seed),
-        training=run.preset.training.model_dump(exclude={"num_steps_large"}),
+        training=_with_steps(run, arm).preset.training.model_dump(exclude={"num_steps_large"}),
         **found,
     )
 
