@@ -41,7 +41,7 @@ def content(**changes):
     found |= {"name": "tiny", "environments": [ENV], "models": ["jump", "visual_world_model"]}
     found |= {"forms": ["none", "spatial_hamiltonian", "latent_mlp"], "methods": ["baseline", "hgn", "two_phase"]}
     found["training"]["num_steps"] = 1
-    found["pictures"] |= {"autoencoder_steps": 1, "latent_steps": 2}
+    found["pictures"] |= {"autoencoder_steps": 1, "latent_steps": 2, "forms": {}}
     return found | changes
 
 
@@ -182,6 +182,11 @@ def test_cells_are_a_predictor_and_a_seed_and_flat_ones_share_their_encoder():
         ({"options": {"latent_chanels": 4}}, "must be among"),
         ({"methods": {"two_phase": {"autoencoder": "flat"}}}, "autoencoder must be one of"),
         ({"render_quality": "best"}, "render_quality"),
+        (
+            {"forms": {"pendulum": ["latent_mlp"]}},
+            "pictures.forms must name environments ['oscillator'], got 'pendulum'",
+        ),
+        ({"forms": {"oscillator": ["spatial_ode"]}}, "pictures.forms of oscillator must be among forms"),
     ],
 )
 def test_options_that_no_model_has_are_refused_before_anything_runs(tmp_path, changes, words):

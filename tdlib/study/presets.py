@@ -210,9 +210,8 @@ class Pictures(_Section):
     # predictors of single systems; a system that is not named has all of the preset's forms
     forms: dict[str, tuple[str, ...]] = {}
     render_quality: Literal["low", "medium", "high"] = "medium"
-    noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = (
-        0.0  # standard deviation added to states before painting
-    )
+    # standard deviation of errors added to states before they are painted
+    noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     autoencoder_steps: PositiveInt = 100  # optimizer steps of a flat encoder and decoder, before their predictors
     latent_steps: PositiveInt = 100  # of each predictor on latents that are encoded once
 
@@ -417,6 +416,8 @@ class Preset(_Section):
                 found = sorted({(arms.method, arms.form, arms.data) for arms in declared})
                 raise ValueError(f"methods, forms and data must leave an arm of every model, {name} has {found}")
             windows_per_batch(self.training.batch_size, find_family(name).needs.window)
+        if self.pictures is not None:
+            self._check_pictured(self.pictures)
         if "shooting" in self.training_modes:
             windows_per_batch(self.training.batch_size, WINDOW)
         if self.collection.planned_share and not any(map(self.planned_share, self.environments)):
@@ -436,6 +437,14 @@ class Preset(_Section):
             for rate in self.control.rates:
                 _check_planning(SYSTEMS[name], rate)
         return self
+
+    def _check_pictured(self, pictures: Pictures) -> None:
+        """Check that systems and predictors which are named for pictures belong to the run."""
+        for env, forms in pictures.forms.items():
+            if env not in self.environments:
+                raise ValueError(f"pictures.forms must name environments {list(self.environments)}, got {env!r}")
+            if unknown := [form for form in forms if self.forms and form not in self.forms]:
+                raise ValueError(f"pictures.forms of {env} must be among forms = {list(self.forms)}, got {unknown}")
 
     def _check_taken(self) -> None:
         """Check that other runs have made the seeds that are taken, as this preset says, and that one is left."""
