@@ -80,7 +80,6 @@ predictions[["prediction", "env", "what", "expected", *found]].round(3)
 # %% [markdown]
 # ## Finding, limits, next
 #
-# * What a field carries over, an encoder that counts frames can lose again: a latent state has the rate of the window
-#   that it was read off.
+# * What a field carries over, an encoder that counts frames may lose again: test A asks the predictor, test B both.
 # * Equal optimizer steps, one width, two systems of one body; a camera that stands still, and no noise.
 # * One more predictor: any class on the same contract, by its name in the registry of predictors.
