@@ -182,6 +182,7 @@ def test_cells_are_a_predictor_and_a_seed_and_flat_ones_share_their_encoder():
         ({"options": {"latent_chanels": 4}}, "must be among"),
         ({"methods": {"two_phase": {"autoencoder": "flat"}}}, "autoencoder must be one of"),
         ({"render_quality": "best"}, "render_quality"),
+        ({"options": {"rollout_steps": 6}}, "batch_size must be a multiple of the model's window, got 20 and 7"),
         (
             {"forms": {"pendulum": ["latent_mlp"]}},
             "pictures.forms must name environments ['oscillator'], got 'pendulum'",

@@ -439,12 +439,17 @@ class Preset(_Section):
         return self
 
     def _check_pictured(self, pictures: Pictures) -> None:
-        """Check that systems and predictors which are named for pictures belong to the run."""
+        """Check that systems and predictors which are named belong to the run, and that batches hold whole windows."""
         for env, forms in pictures.forms.items():
             if env not in self.environments:
                 raise ValueError(f"pictures.forms must name environments {list(self.environments)}, got {env!r}")
             if unknown := [form for form in forms if self.forms and form not in self.forms]:
                 raise ValueError(f"pictures.forms of {env} must be among forms = {list(self.forms)}, got {unknown}")
+        for name in ("", *pictures.methods):
+            options = VisualOptions.of(pictures.of(name), "pictures.options")
+            windows_per_batch(self.training.batch_size, options.window)
+            if not options.spatial:  # predictors by themselves learn on windows of latents, one for each frame
+                windows_per_batch(self.training.batch_size, options.rollout_steps)
 
     def _check_taken(self) -> None:
         """Check that other runs have made the seeds that are taken, as this preset says, and that one is left."""
