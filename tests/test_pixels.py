@@ -43,7 +43,8 @@ def centroids(light):
 
 
 def test_the_systems_of_the_founding_documents_have_pictures():
-    hgn = {"hgn_pendulum", "hgn_spring", "hgn_two_body", "hgn_three_body", "chaotic_pendulum"}
+    springs = {"hgn_spring", "hgn_spring_damped"}
+    hgn = springs | {"hgn_pendulum", "hgn_two_body", "hgn_three_body", "chaotic_pendulum"}
     assert set(SEEN) == {"oscillator", "pendulum"} | hgn
 
 

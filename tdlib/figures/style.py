@@ -37,6 +37,9 @@ METHOD_LABELS = {
     "persistence": "persistence",
     "oracle": "oracle (true system)",
     "random": "random actions",
+    "hgn": "end to end",
+    "hgn_64px": "end to end, 64 px,",
+    "two_phase": "on cached latents",
 }
 MODE_LINES = {"shooting": (0, (1, 1)), "reversible": (0, (4, 1, 1, 1, 1, 1))}
 for _mode in MODES[1:]:  # a mode of training has the color of its method, and a line of its own

@@ -157,14 +157,27 @@ def _split_training(name: str, notebook: Notebook, env: str, preset: Preset) -> 
     after = {job.parameters["seeds"][0]: job.name for job in data}
     return data + [
         Job(
-            _cell(name, env, model, _words(block)),
+            _cell(name, env, f"{model}-{words}" if words else model, _words(block)),
             name,
-            {**place, "models": [model], "seeds": list(block)},
+            {**place, "models": [model], "seeds": list(block), **parameters},
             tuple(after[seed] for seed in block),
         )
         for model in preset.models
+        for words, parameters in (notebook.cuts(preset, model, env) if notebook.cuts else [("", {})])
         for block in _blocks(preset, seeds)
+        if not parameters or _has_seeds(preset, model, parameters, block)
     ]
+
+
+def _has_seeds(preset: Preset, model: str, parameters: Mapping[str, list[str]], block: Sequence[int]) -> bool:
+    """Whether an arm of a part of a model has one of some seeds."""
+    methods, forms = parameters.get("methods"), parameters.get("forms")
+    arms = [
+        arm
+        for arm in arms_of(preset)
+        if arm.model == model and (methods is None or arm.method in methods) and (forms is None or arm.form in forms)
+    ]
+    return any(set(block) & set(preset.own_seeds_of(arm)) for arm in arms)
 
 
 def _split_models(name: str, env: str, preset: Preset, training: str) -> list[Job]:

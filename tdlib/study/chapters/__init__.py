@@ -16,6 +16,7 @@ CHAPTERS: dict[str, str] = {  # where each is written; read when first asked for
     "physics": "tdlib.study.chapters.physics:PHYSICS",
     "history": "tdlib.study.chapters.history:HISTORY",
     "mts3": "tdlib.study.chapters.mts3:MTS3",
+    "visual": "tdlib.study.chapters.visual:VISUAL",
     "hardware": "tdlib.study.chapters.hardware:HARDWARE",
     "rate_doctor": "tdlib.study.chapters.rate_doctor:RATE_DOCTOR",
 }
