@@ -88,8 +88,7 @@ def test_an_edition_stores_each_picture_once_and_gives_everything_back(tmp_path)
         path.mkdir(parents=True)
     (run / "results/figures/limits/x.png").write_bytes(picture)
     (run / "results/metrics/one_step_errors.csv").write_text(table)
-    rows = "metric,mean\none_step.mse,0.1\ncalibration.coverage_95,0.9\n"
-    (run / "results/metrics/statistics.csv").write_text(rows + "calibration.coverage_50,0.5\n")
+    (run / "results/metrics/statistics.csv").write_text(table)
     (run / "results/metrics/parts/left_out.csv").write_text(table)
     address = "data:image/png;base64," + base64.b64encode(picture).decode()
     cell = nbformat.v4.new_code_cell("show()")
@@ -100,7 +99,7 @@ def test_an_edition_stores_each_picture_once_and_gives_everything_back(tmp_path)
     packed = (tmp_path / "edition/notebooks/a.ipynb").read_text()
     assert address not in packed
     assert (tmp_path / "edition/results/metrics/one_step_errors.csv.gz").stat().st_size < 1000
-    assert (tmp_path / "edition/results/metrics/statistics.csv").read_text() == rows  # those that pages look up
+    assert (tmp_path / "edition/results/metrics/statistics.csv").read_text() == table
     assert not list((tmp_path / "edition").rglob("left_out*"))
 
     unpack(tmp_path / "edition", tmp_path / "back")
@@ -110,7 +109,7 @@ def test_an_edition_stores_each_picture_once_and_gives_everything_back(tmp_path)
 
 
 def test_a_chapters_edition_keeps_less_and_gives_its_pages_back(tmp_path):
-    """The last time and the mean over dimensions of rows along rollouts, four digits, notebooks compressed."""
+    """The last time and the mean over dimensions of rows along rollouts, few digits, notebooks compressed."""
     run, edition, back = tmp_path / "run", tmp_path / "edition", tmp_path / "back"
     for path in (run / "results/metrics", run / "results/figures", run / "notebooks"):
         path.mkdir(parents=True)

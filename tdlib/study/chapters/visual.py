@@ -65,5 +65,6 @@ VISUAL = Chapter(
     },
     measures=("pictures",),
     shipped=lambda run, env: [],  # what the page shows of them are pictures
-    max_bytes=6_000_000,
+    max_bytes=4_000_000,
+    foretells=("pictures",),
 )
