@@ -207,10 +207,7 @@ def _book_files() -> list[Path]:
             path
             for path in _files_below(ROOT / folder)
             if TAKEN not in path.relative_to(ROOT).parts
-            and (
-                PUBLISHED not in path.relative_to(ROOT).parts
-                or path.name.removesuffix(".gz").removesuffix(".xz") in CONCLUSIONS
-            )
+            and (PUBLISHED not in path.relative_to(ROOT).parts or _is_conclusion(path))
             and not (folder == "tdlib" and path.suffix == ".py")
         ]
     return files
