@@ -109,7 +109,8 @@ def origin_line(env: object, path: Path) -> nodes.paragraph:
         parts.append([file_link(env, path.with_suffix(".csv"), "Data (CSV)")])
     if path.with_suffix(".pdf").exists():
         parts.append([file_link(env, path.with_suffix(".pdf"), "Vector (PDF)")])
-    notebook = read_origins(root).get(path.relative_to(root / "results").as_posix()) if root in path.parents else None
+    made_by = read_staged(root, "origins")
+    notebook = made_by.get(path.relative_to(root / "results").as_posix()) if root in path.parents else None
     if notebook and env.docname == f"notebooks/{notebook}":
         parts.append([nodes.Text("made by this notebook")])
     elif notebook:
@@ -117,7 +118,7 @@ def origin_line(env: object, path: Path) -> nodes.paragraph:
         options = {"refdomain": "std", "reftype": "doc", "refexplicit": True, "refwarn": True, "refdoc": env.docname}
         link = addnodes.pending_xref("", words, reftarget=f"/notebooks/{notebook}", **options)
         parts.append([nodes.Text("made by "), link])
-    preset = read_presets(root).get(notebook or "", read_preset(root).get("preset", "quick"))
+    preset = read_staged(root, "presets").get(notebook or "", read_preset(root).get("preset", "quick"))
     if (PRESET_FOLDER / f"{preset}.yaml").is_file():  # of a preset of one's own the file may have another name
         parts.append([nodes.literal("", f"make grid PRESET={preset}" if notebook else "make book")])
     line = nodes.paragraph(classes=["td-origin"])
@@ -126,17 +127,10 @@ def origin_line(env: object, path: Path) -> nodes.paragraph:
     return line
 
 
-@functools.lru_cache(maxsize=2)
-def read_origins(root: Path) -> dict[str, str]:
-    """Read which notebook made each file below `results/`; written when the site is staged."""
-    path = root / "results" / "origins.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
-@functools.lru_cache(maxsize=2)
-def read_presets(root: Path) -> dict[str, str]:
-    """Read which preset each notebook ran; written when the site is staged."""
-    path = root / "results" / "presets.json"
+@functools.lru_cache(maxsize=4)
+def read_staged(root: Path, name: str) -> dict[str, str]:
+    """Read what staging wrote: `origins`, the notebook of each file of results, or `presets`, that of each notebook."""
+    path = root / "results" / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 

@@ -8,9 +8,10 @@ from typing import Any
 from tdlib.study.arms import DEFAULT_SIZE, PERSISTENCE
 from tdlib.study.chapters import STUDY, load_chapter
 from tdlib.study.chapters.chapter import Notebook
-from tdlib.study.layout import CELLS
+from tdlib.study.layout import CELLS, RunLayout
 from tdlib.study.presets import Preset
-from tdlib.study.selection import NO_MODEL, arms_of
+from tdlib.study.run import Run
+from tdlib.study.selection import NO_MODEL, arms_of, select_arms
 
 PHASES = tuple(name for name, notebook in load_chapter(STUDY).notebooks.items() if notebook.runs == "each")
 Larger = dict[str, dict[tuple[str, str], tuple[int, ...]]]
@@ -171,13 +172,8 @@ def _split_training(name: str, notebook: Notebook, env: str, preset: Preset) -> 
 
 def _has_seeds(preset: Preset, model: str, parameters: Mapping[str, list[str]], block: Sequence[int]) -> bool:
     """Whether an arm of a part of a model has one of some seeds."""
-    methods, forms = parameters.get("methods"), parameters.get("forms")
-    arms = [
-        arm
-        for arm in arms_of(preset)
-        if arm.model == model and (methods is None or arm.method in methods) and (forms is None or arm.form in forms)
-    ]
-    return any(set(block) & set(preset.own_seeds_of(arm)) for arm in arms)
+    run = Run(preset, RunLayout.of(preset.name))
+    return bool(select_arms(run, models=[model], seeds=block, **parameters).members(model))
 
 
 def _split_models(name: str, env: str, preset: Preset, training: str) -> list[Job]:

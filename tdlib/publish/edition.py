@@ -124,10 +124,13 @@ def pack(notebooks: Path, results: Path, target: Path, room: Room = OF_STUDY) ->
 
 def _compress(path: Path, content: bytes, room: Room) -> None:
     """Put a compressed file in the place of one."""
-    # no name and no time inside, so equal contents give equal files
-    packed = gzip.compress(content, mtime=0) if room.suffix == ".gz" else lzma.compress(content)
-    path.with_name(f"{path.name}{room.suffix}").write_bytes(packed)
+    path.with_name(f"{path.name}{room.suffix}").write_bytes(compressed(content, room.suffix))
     path.unlink()
+
+
+def compressed(content: bytes, suffix: str = ".gz") -> bytes:
+    """Compress by one of PACKERS; no name and no time inside, so that equal contents give equal files."""
+    return gzip.compress(content, mtime=0) if suffix == ".gz" else lzma.compress(content)
 
 
 def _short_text(path: Path, room: Room) -> str:

@@ -228,6 +228,10 @@ class Pictures(_Section):
         """Return the options of the models of a method."""
         return {**self.options, **self.methods.get(method, {})}
 
+    def has(self, env: str, form: str) -> bool:
+        """Whether a predictor is trained on a system."""
+        return form in self.forms.get(env, (form,))
+
 
 class FewerSeeds(_Section):
     """Arms that only the first seeds have: those of any of the sizes, methods, or of shares of the data."""

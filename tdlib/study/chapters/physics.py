@@ -9,7 +9,7 @@ from tdlib.evaluation.measures.generalization import DT_RATES, NUM_STEPS
 from tdlib.evaluation.sets.schedules import nominal_delta_t
 from tdlib.evaluation.sets.sequences import sequence_plans
 from tdlib.evaluation.tables import frequency_label, frequency_value
-from tdlib.models import DynamicsModel, find_family
+from tdlib.models import find_family
 from tdlib.study.book import WHOLE_BOOK
 from tdlib.study.chapters.chapter import RESULTS, TRAINING, Chapter, Notebook
 from tdlib.study.chapters.expected import OPEN_LOOP, Rows, any_arm, rates_tested
@@ -44,13 +44,8 @@ def _shipped(run: Run, env: str) -> list[Path]:
     An edition has room for a handful of each system's; a memory takes that of four.
     """
     compared = main_checkpoints(run, env)
-    small = [name for name in load_preset(WHOLE_BOOK).models if not _remembers(name)]
+    small = [name for name in load_preset(WHOLE_BOOK).models if not find_family(name).remembers]
     return [path for path in compared if path.parent.parent.name in small] or compared
-
-
-def _remembers(name: str) -> bool:
-    model = find_family(name).model
-    return issubclass(model, DynamicsModel) and model.remembers()
 
 
 PHYSICS = Chapter(

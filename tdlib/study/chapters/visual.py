@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping
 
 from tdlib.evaluation.tables import frequency_label
-from tdlib.models import find_family
 from tdlib.study.arms import Arm
 from tdlib.study.chapters.chapter import RESULTS, TRAINING, Chapter, Notebook, Rows
-from tdlib.study.chapters.expected import is_trained, some
+from tdlib.study.chapters.expected import is_trained, sees_pictures, some
 from tdlib.study.layout import PREDICTED
 from tdlib.study.presets import Preset
 from tdlib.study.selection import arms_of
@@ -20,7 +19,7 @@ def _rates(preset: Preset) -> list[str]:
 
 
 def _sees(arm: Arm) -> bool:
-    return is_trained(arm) and "image" in find_family(arm.model).reads
+    return is_trained(arm) and sees_pictures(arm)
 
 
 def _is_common(arm: Arm) -> bool:
@@ -30,12 +29,11 @@ def _is_common(arm: Arm) -> bool:
 
 def _cuts(preset: Preset, model: str, env: str) -> Iterator[tuple[str, Mapping[str, list[str]]]]:
     """Each predictor that is trained end to end by itself; those on latents share an encoder, so they stay together."""
-    forms = None if preset.pictures is None else preset.pictures.forms.get(env)
     arms = [arm for arm in arms_of(preset, env) if arm.model == model and is_trained(arm)]
     if not any(map(_sees, arms)):
         yield "", {}
         return
-    arms = [arm for arm in arms if forms is None or arm.form in forms]
+    arms = [arm for arm in arms if preset.pictures is None or preset.pictures.has(env, arm.form)]
     for method in dict.fromkeys(arm.method for arm in arms):
         own = [arm.form for arm in arms if arm.method == method]
         if method == "two_phase":

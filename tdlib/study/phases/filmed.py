@@ -12,10 +12,9 @@ from tdlib.core.transitions import Transitions, brightness
 from tdlib.data import load_dataset, split_path
 from tdlib.evaluation.tables import frequency_label
 from tdlib.evaluation.visual import Films, film_motions
-from tdlib.models import find_family
 from tdlib.models.visual import VisualOptions
 from tdlib.pixels import RenderOptions, filmed_transitions, render_states
-from tdlib.study.arms import Arm
+from tdlib.study.chapters.expected import sees_pictures
 from tdlib.study.phases.collect import main_dataset_path
 from tdlib.study.presets import Pictures, PresetError
 from tdlib.study.run import Run
@@ -26,16 +25,11 @@ CAMERA = (__name__, "tdlib.pixels.frames", "tdlib.pixels.renderer")  # what pict
 Filmed = tuple[Transitions, Tensor]  # with frames, and the offsets of their runs
 
 
-def sees_pictures(arm: Arm) -> bool:
-    """Whether an arm's model reads images."""
-    return "image" in find_family(arm.model).reads
-
-
 def select_pictures(run: Run, env: str, chosen: Selection | None = None) -> Selection:
     """Return the arms of a system: of models of pictures those whose predictor the preset has there, and all others."""
     env, chosen = run.select_environment(env), (chosen or everything(run)).on(env)
-    wanted = settings_of(run).forms.get(env)
-    kept = tuple(arm for arm in chosen.arms if not sees_pictures(arm) or wanted is None or arm.form in wanted)
+    settings = settings_of(run)
+    kept = tuple(arm for arm in chosen.arms if not sees_pictures(arm) or settings.has(env, arm.form))
     return replace(chosen, arms=kept)
 
 

@@ -1,7 +1,8 @@
 """Score models of pictures, and models of states that are drawn, on held-out motions."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import chain
 
 import pandas as pd
 from torch import Tensor
@@ -12,11 +13,12 @@ from tdlib.evaluation.sets.test_sets import TestSet
 from tdlib.evaluation.tables import arm_of, frequency_label
 from tdlib.evaluation.visual import Films, FrameSequences, baselines, visual_open_loop_rollout
 from tdlib.figures.visual import Strip
+from tdlib.study.chapters.expected import sees_pictures
 from tdlib.study.clock import part
 from tdlib.study.parts import ensure_members, member_name
 from tdlib.study.phases.collect import data_hashes
 from tdlib.study.phases.evaluate import load_part, load_parts, save_part
-from tdlib.study.phases.filmed import CAMERA, camera_of, films_of, sees_pictures, select_pictures, settings_of
+from tdlib.study.phases.filmed import CAMERA, camera_of, films_of, select_pictures, settings_of
 from tdlib.study.phases.pictures import TWO_PHASE, autoencoder_of, load_pictured
 from tdlib.study.phases.stacks import load_stacks
 from tdlib.study.phases.train import model_folder, weight_hash
@@ -96,24 +98,19 @@ def _scored(
 
     system = SYSTEMS[env]
     sets = {seed: TestSet(system.spec, seed, {}, {}) for _, seed in members}
+    seeing, blind = ([member for member in members if sees_pictures(member[0]) == sees] for sees in (True, False))
+    asked = chain(
+        ((load_pictured(run, env, *member), [member], member[0].method) for member in seeing),
+        ((stack.dynamics, stack.members, "") for stack in load_stacks(run, env, blind)),
+    )
     found = []
-    for arm, seed in (member for member in members if sees_pictures(member[0])):
-        options: Mapping[str, Mapping[str, object]] = {"pictures": {"films": {seed: filmed(arm.method, seed)}}}
-        model = load_pictured(run, env, arm, seed)
+    for model, own, method in asked:
+        films_of_own = {seed: filmed(method, seed) for _, seed in own}
+        options = {"pictures": {"films": films_of_own}}
+        test_sets = {seed: sets[seed] for seed in films_of_own}
         found.append(
-            evaluate_stack(
-                model, [(arm, seed)], {seed: sets[seed]}, system, measures=MEASURED, options=options, device=run.device
-            )
+            evaluate_stack(model, own, test_sets, system, measures=MEASURED, options=options, device=run.device)
         )
-    for stack in load_stacks(run, env, [member for member in members if not sees_pictures(member[0])]):
-        own = {seed: filmed("", seed) for _, seed in stack.members}
-        options = {"pictures": {"films": own}}
-        found.append(
-            evaluate_stack(
-                stack.dynamics, stack.members, {seed: sets[seed] for seed in own}, system, measures=MEASURED,
-                options=options, device=run.device,
-            )
-        )  # fmt: skip
     return found
 
 

@@ -16,9 +16,10 @@ from tdlib.models import build_model
 from tdlib.models.visual import VisualWorldModel
 from tdlib.models.visual.latent_dynamics import LatentDynamics, latent_spec
 from tdlib.study.arms import Arm
+from tdlib.study.chapters.expected import sees_pictures
 from tdlib.study.clock import part
 from tdlib.study.phases.collect import content_hash_of, ensure_collected, main_dataset_path
-from tdlib.study.phases.filmed import CAMERA, Filmed, FilmedSets, camera_of, sees_pictures, select_pictures, settings_of
+from tdlib.study.phases.filmed import CAMERA, Filmed, FilmedSets, camera_of, select_pictures, settings_of
 from tdlib.study.phases.train import model_folder, summary_row, train_environment, train_missing
 from tdlib.study.provenance import STAMP, Result, file_hash, sources_of
 from tdlib.study.run import Run
