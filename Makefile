@@ -77,7 +77,7 @@ edition: setup  ## run PRESET and take its results into book/published
 	@$(BIN)/python -m tdlib.publish.site edition $(PRESET)
 	@$(BIN)/python book/_ext/readme_block.py
 
-report: setup  ## write the report of a finished run of PRESET as runs/PRESET/results/summary_report.pdf
+report: setup  ## write the report of a finished run of PRESET of the main study as runs/PRESET/results/summary_report.pdf
 	@$(BIN)/python -m tdlib.publish.report $(PRESET)
 
 bench: setup .peers/.installed .peers-mbrl/.installed  ## ours against its peers; saves runs/bench/bench.json

@@ -41,7 +41,7 @@ from tdlib.study.live import live
 from tdlib.study.phases.evaluate import evaluate_environment, example_rollouts
 from tdlib.study.phases.limit_tables import limit_curves
 from tdlib.study.phases.train import ensure_trained
-from tdlib.study.run import open_run
+from tdlib.study.run import is_cell, open_run
 from tdlib.study.selection import select_arms
 
 run = open_run(preset)
@@ -74,9 +74,16 @@ figures.table_of_arms(
 
 # %%
 compared = checkpoints or checkpoint_report.main_checkpoints(run, env, chosen)
-report = checkpoint_report.evaluate_checkpoints(run, compared, horizon=horizon or None)
-drawn = checkpoint_report.drawings(report)
-print(checkpoint_report.console_tables(report))
+steps, report, drawn = horizon or None, None, {}
+if not is_cell(chosen.label):  # else the notebook of the whole compares them
+    report = checkpoint_report.evaluate_checkpoints(run, compared, horizon=steps)
+    drawn = checkpoint_report.drawings(report)
+    print(checkpoint_report.console_tables(report))
+
+# %%
+for name in report.folders if report and checkpoints else ():  # asked for by hand
+    folder = checkpoint_report.write_evaluation(run, report, name)
+    print("written to", folder.relative_to(run.layout.root))
 
 # %%
 run.save_figure("physics", f"{env}-rollout", lambda: drawn["rollout_comparison.png"], **part)
@@ -90,8 +97,8 @@ run.save_figure("physics", f"{env}-horizon", lambda: drawn["mse_over_horizon.png
 # As many steps are more time at a longer interval. Equal time under the same force is the fairer question; both are shown.
 
 # %%
-by_interval = drawn["dt_generalization.png"]
-run.save_figure("physics", f"{env}-dt_generalization", lambda: by_interval, **part)
+name = f"{env}-dt_generalization"
+run.save_figure("physics", name, lambda: drawn["dt_generalization.png"], **part)
 
 # %%
 figures.table_of_arms(

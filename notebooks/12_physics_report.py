@@ -86,8 +86,8 @@ predictions[["prediction", "env", "what", "expected", *found]].round(3)
 # %% [markdown]
 # ## A report of checkpoints
 #
-# `summary.csv`, `dt_generalization.csv` and four figures in a folder of their own below `reports/`, with one folder per
-# checkpoint. A second report goes to a second folder.
+# Where checkpoints are named, `summary.csv`, `dt_generalization.csv` and four figures go to a folder of their own below
+# `reports/`; a second report goes to a second folder. What belongs to one checkpoint, `11_physics_evaluate` writes.
 
 # %%
 compared = checkpoints or reports.main_checkpoints(run, run.preset.environments[0])

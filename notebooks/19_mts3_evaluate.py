@@ -34,6 +34,7 @@ seeds: list = []  # some of the preset's seeds
 
 # %% tags=["part:imports"]
 from tdlib import figures
+from tdlib.explorer.python.beliefs import open_beliefs
 from tdlib.study.live import live
 from tdlib.study.phases.evaluate import evaluate_environment
 from tdlib.study.phases.imagine import imagined_paths
@@ -124,6 +125,17 @@ run.save_figure("mts3", f"{env}-belief", figures.draw_belief, paths, **part)
 # %%
 first = {"arm": "MTS3: multi-resolution flow, mixed", "test_frequency": "20", "start": 0}
 live(run, f"{env}-belief", figures.live_belief, paths, **part, **first)
+
+# %% [markdown]
+# ## What each level knows
+#
+# The same start at any rate: choose a model, and move $\Delta t$. Below the band stand the information that each level
+# has gained, $\tfrac12 \log_2 (\det \Sigma_0 / \det \Sigma)$ in the mean over pairs of latent coordinates, and the size
+# of its mean. Dotted lines are where a window of a slow level begins. In JupyterLab torch follows what is chosen; on the
+# published page stands what it found for some models.
+
+# %%
+open_beliefs(run, env, chosen, "mts3")
 
 # %% [markdown]
 # ## One step

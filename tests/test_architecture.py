@@ -116,6 +116,7 @@ def test_only_the_declared_files_name_a_system_or_a_family_outside_its_own():
 
 
 OTHERWISE = {  # files in which the name of a chapter says something else
+    "visual": {"tdlib/models/families/visual_world_model.py"},  # short for the family
     "history": {  # what a checkpoint of the founding document holds: the past of a window, the losses of a training
         "tdlib/dynamics_model_training/data_loader.py",
         "tdlib/dynamics_model_training/evaluate.py",

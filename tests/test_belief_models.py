@@ -9,7 +9,7 @@ import torch
 from tdlib.core.specs import EnvironmentSpec, state_features
 from tdlib.core.transitions import Transitions
 from tdlib.models import MODELS, Batch, Context, build_model, find_family
-from tdlib.models.beliefs import HiPRSSMOptions, MTS3Options
+from tdlib.models.beliefs import HiPRSSMOptions, MTS3Options, information
 from tdlib.models.beliefs.masks import training_mask
 from tdlib.speed import Query, Stack, predict_queries, prepared
 from tdlib.study.arms import Arm
@@ -178,6 +178,37 @@ def test_a_memory_is_told_what_is_seen(name):
     assert (moved[:2] == 0).all() and (moved[2:] > 1e-9).all()
     with pytest.raises(ValueError, match="identity, band and num_basis are of a matrix per step, a memory has none"):
         build_model(name, SPEC, seed=0, identity=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "levels"),
+    [
+        ("acrkn", {"form": "flow"}, 1), ("hip_rssm", {}, 2), ("mts3", {"windows": (3, 6)}, 3),
+        ("mts3", {"form": "flow_seconds"}, 2), ("mts3", {"task_feed": "posterior"}, 2),
+    ],
+)  # fmt: skip
+def test_what_each_level_knows_goes_with_the_prediction(name, options, levels):
+    """Two rows of the context do not exist; a level begins with the first that does, knowing nothing."""
+    model, (states, actions, delta_t) = build(name, **options), steps(3, 8)
+    past = context(3, count=6)
+    past = Context(past.states, past.actions, past.delta_t, (torch.arange(6) >= 2).expand(3, 6))
+    expected = model.predict(states[:, 0], actions, delta_t, past)
+    found, inside = model.follow(states[:, 0], actions, delta_t, past)
+    torch.testing.assert_close((found.state, found.variance), (expected.state, expected.variance), rtol=0, atol=1e-9)
+    assert len(inside) == levels and inside[0].begins is None
+    mean, _ = model.network.fast.decoder(inside[0].belief)
+    torch.testing.assert_close(model.read_off(mean[:, 6:], mean[:, 6:], states[:, 0]).state, found.state, **EXACT)
+    for level in inside:
+        known = information(level.belief, level.first)
+        assert known.shape == (3, 14) and known.isfinite().all()
+        assert (known[:, 8] > 0).all()  # the windows before are over
+    for level in inside[1:]:
+        assert level.begins.shape == (3, 14) and level.begins[:, 0].all()
+        prior = name == "mts3" and options.get("task_feed") != "posterior"
+        unaware = information(level.belief, level.first)[:, 2]  # in the first window
+        assert (unaware.abs() < 1e-12).all() == prior
+    if options.get("windows"):
+        assert [level.begins[0].nonzero().flatten().tolist() for level in inside[1:]] == [[0, 5, 8, 11], [0, 8]]
 
 
 @pytest.mark.parametrize("form", ["none", "flow", "flow_seconds"])

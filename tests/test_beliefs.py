@@ -1,5 +1,7 @@
 """Laws of models with beliefs: the algebra against dense matrices, masks, lengths, causality, and what is refused."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -23,6 +25,7 @@ from tdlib.models.beliefs import (
     dense_covariance,
     evidence,
     filter_beliefs,
+    information,
     isotropic,
     linear_map,
     marginalize,
@@ -124,6 +127,16 @@ def test_conditioning_is_that_of_dense_matrices():
     posterior = condition(prior, found)
     torch.testing.assert_close(posterior.mean, prior.mean + (gain @ error.unsqueeze(-1)).squeeze(-1), **EXACT)
     torch.testing.assert_close(dense_covariance(posterior), covariance - gain @ shows @ covariance, **EXACT)
+
+
+def test_information_is_half_the_logarithm_of_how_much_narrower_a_belief_is():
+    """An observation of precision Λ leaves the determinant of a pair 1/(1 + uΛ) of what it was."""
+    prior, found = some_belief(4), seen(4)
+    after, upper = condition(prior, found), prior.covariance[:, :D]
+    expected = 0.5 * (1 + upper * found.precision).log2().mean(dim=-1)
+    torch.testing.assert_close(information(after, prior), expected, **EXACT)
+    dense = [torch.linalg.slogdet(dense_covariance(x)).logabsdet for x in (prior, after)]
+    torch.testing.assert_close(information(after, prior), 0.5 * (dense[0] - dense[1]) / math.log(2) / D, **EXACT)
 
 
 @pytest.mark.parametrize("shape", [(), (4,)])

@@ -1,10 +1,13 @@
 """A chapter is one file and one line: a toy one is run, checked, staged and kept by what it says of itself."""
 
+import lzma
+
 import nbformat
 import pandas as pd
 import pytest
 import yaml
 
+from tdlib.core.files import write_text
 from tdlib.evaluation import MEASURES
 from tdlib.evaluation.tables import write_table
 from tdlib.explorer.python.page import read_statistics
@@ -12,7 +15,8 @@ from tdlib.grid.checks import check_figures, check_tables
 from tdlib.grid.jobs import grid_jobs
 from tdlib.publish import site
 from tdlib.publish.contents import leave_out_absent, own_contents, write_own_contents
-from tdlib.study.chapters import CHAPTERS, STUDY, measures_of
+from tdlib.publish.staged_explorer import stage_explorer
+from tdlib.study.chapters import CHAPTERS, STUDY, measures_of, owner_of
 from tdlib.study.chapters.chapter import RESULTS, TRAINING, Chapter, Notebook, Rows
 from tdlib.study.chapters.expected import any_arm, is_field, rates_tested, some
 from tdlib.study.layout import ROOT
@@ -33,6 +37,7 @@ TOY = Chapter(
     shipped=lambda run, env: [run.layout.model_folder(env, "jump", "baseline_10hz", seed) for seed in (0, 1)],
     max_bytes=20_000,
     measures=("energy",),
+    foretells=("toy",),
 )
 
 
@@ -62,10 +67,28 @@ def test_its_notebooks_run_for_each_system_the_first_or_once_after_those_they_wa
     assert parts[RESULTS][:2] == [f"notebooks/{EVALUATE}", f"notebooks/{REPORT}"]
 
 
+@pytest.mark.parametrize("name", ["rate_doctor_smoke", "hardware_smoke"])
+def test_a_chapter_without_checkpoints_has_a_book_of_its_own_without_an_explorer(name, tmp_path):
+    """Neither trains models that a page carries; the doctor has no page of results beside its own."""
+    preset = load_preset(name)
+    files = [page["file"] for part in own_contents(preset)["parts"] for page in part["chapters"]]
+    assert files[0] == f"notebooks/{grid_jobs(preset)[0].name}" and files.count("book/gallery") == 1
+    static = tmp_path / "static"
+    stage_explorer(static, tmp_path / "models", 0, tmp_path / "statistics.csv")
+    assert (static / "engine.js").is_file() and not (static / "weights").exists()
+    said = (static / "explorer_run.js").read_text(encoding="utf-8")
+    assert '"environments"' not in said
+    checkpoint = tmp_path / "models" / "oscillator" / "jump" / "baseline_20hz" / "seed1" / "model.pt"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
+    with pytest.raises(ValueError, match="roots must hold checkpoints with seed 0"):
+        stage_explorer(static, tmp_path / "models", 0, tmp_path / "statistics.csv")
+
+
 def test_a_chapter_takes_its_own_measures_and_those_of_all(run):
     assert "energy" in measures_of("toy") and "energy" in measures_of("physics") and "energy" not in measures_of(STUDY)
     assert "dt_generalization" not in measures_of("toy") and "one_step" in measures_of("toy")
-    assert set(measures_of("physics")) == set(MEASURES) - {"known_rows", "imagined"}
+    assert set(measures_of("physics")) == set(MEASURES) - {"known_rows", "imagined", "pictures"}
     assert "known_rows" in measures_of("history") and "energy" not in measures_of("history")
 
 
@@ -116,7 +139,7 @@ def test_its_edition_keeps_what_it_ships_of_the_first_seed_within_its_own_limit(
     assert not packed.is_file() and read_statistics(packed).equals(statistics)
     study = tmp_path / "study/metrics/statistics.csv"
     write_table(study, pd.DataFrame({"env": ["Pendulum-v1"], "mean": [2.0]}))
-    site.add_rows(packed.parents[1], study.parents[1])
+    site.add_rows("toy", "mine", packed.parents[1], study.parents[1])
     assert pd.read_csv(study)["env"].value_counts().to_dict() == {"spaceship": 2000, "Pendulum-v1": 1}
     kept = sorted(path.relative_to(published / "toy").as_posix() for path in (published / "toy").rglob("*.pt"))
     assert kept == [f"models/{env}/jump/baseline_10hz/seed0/model.pt" for env in ("oscillator", "spaceship")]
@@ -133,11 +156,28 @@ def test_its_pages_are_staged_with_figures_beside_the_studys_and_tables_in_a_fol
     write_table(place / "results/metrics/statistics.csv", pd.DataFrame({"env": ["Pendulum-v1"], "mean": [2.0]}))
     (place / "_toc.yml").write_text(f"- file: notebooks/{REPORT}\n", encoding="utf-8")
     layout = finished.layout
-    site.stage_chapter("toy", site.Finished(layout.notebooks, layout.root / "results", layout.models), place)
+    site.stage_chapter("toy", site.Finished(layout.notebooks, layout.root / "results", layout.models, "mine"), place)
     assert [path.name for path in (place / "notebooks").iterdir()] == [f"{REPORT}.ipynb"]
     assert (place / "results/figures/toy/all.png").is_file() and (place / "results/videos/toy.mp4").is_file()
     assert [path.name for path in (place / "results/toy").iterdir()] == ["metrics"]
     assert list(pd.read_csv(place / "results/metrics/statistics.csv")["env"]) == ["Pendulum-v1", "spaceship"]
+
+
+def test_of_its_verdicts_those_on_its_own_predictions_are_shown_and_say_whose_run_they_are(tmp_path, monkeypatch):
+    """Two chapters have a map of one rate on one system: whose error a page shows must not depend on their order."""
+    monkeypatch.setitem(CHAPTERS, "toy", f"{__name__}:TOY")
+    assert [owner_of(name) for name in ("toy-law", "off-rate-formula", "prior-inside")] == ["toy", STUDY, "physics"]
+    for folder, names in (("study", ["off-rate-formula"]), ("toy", ["toy-law", "prior-inside", "off-rate-formula"])):
+        rows = pd.DataFrame({"prediction": names, "measured": folder})
+        write_text(tmp_path / folder / "metrics/predictions.csv", rows.to_csv(index=False))
+    packed = (tmp_path / "toy/metrics/predictions.csv.xz").write_bytes
+    packed(lzma.compress((tmp_path / "toy/metrics/predictions.csv").read_bytes()))
+    (tmp_path / "toy/metrics/predictions.csv").unlink()
+    site.add_rows("toy", "mine", tmp_path / "toy", tmp_path / "study")
+    rows = pd.read_csv(tmp_path / "study/metrics/predictions.csv", keep_default_na=False)
+    assert rows.to_dict("list") == {
+        "prediction": ["off-rate-formula", "toy-law"], "measured": ["study", "toy"], "preset": ["", "mine"],
+    }  # fmt: skip
 
 
 def test_a_link_to_a_notebook_that_such_a_run_has_not_keeps_its_words(finished, tmp_path):

@@ -1,6 +1,5 @@
 """The comparison of two runs finds every kind of planted difference, and nothing where there is none."""
 
-import gzip
 import json
 import shutil
 
@@ -8,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tdlib.core.files import PACKERS
 from tdlib.evaluation.tables import write_table
 from tdlib.grid.compare import CompareError, compare_runs, main, report
 
@@ -200,9 +200,10 @@ def test_statistics_of_episodes_follow_the_episodes(runs):
     assert found["statistics of episodes"].same and found["statistics of episodes"].columns[0].largest == 0.5
 
 
-def test_an_edition_is_read_packed(runs):
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_an_edition_is_read_packed(runs, suffix):
     path = runs[1] / "results/metrics/one_step_errors.csv"
-    with gzip.open(f"{path}.gz", "wb") as file:
+    with PACKERS[suffix].open(f"{path}{suffix}", "wb") as file:
         file.write(path.read_bytes())
     path.unlink()
     shutil.rmtree(runs[1] / "results/metrics/parts")

@@ -360,17 +360,26 @@ def test_errors_at_coarser_rates_follow_the_limit_and_repairs_mend_them():
 )  # fmt: skip
 def test_the_wrapper_does_in_numpy_what_the_model_does(repair, make):
     spec, flow = spec_of("arm"), at_step(trained("arm", 0), 0.05)
-    state, action = torch.tensor([[0.3, -0.2, 1.0, 0.5]]).double(), torch.tensor([[0.7, -1.0]]).double()
+    state = torch.tensor([[0.3, -0.2, 1.0, 0.5], [1.3, 0.4, -1.0, 2.5], [-0.3, 0.2, 0.1, -3.0]]).double()
+    action = torch.tensor([[0.7, -1.0], [0.0, 1.0], [0.2, 0.3]]).double()
 
     def model(x, u):  # as somebody has it: one step, plain arrays
-        return flow(torch.from_numpy(x), torch.from_numpy(u), torch.zeros(1)).numpy()
+        return flow(torch.from_numpy(x), torch.from_numpy(u), torch.zeros(x.shape[:-1])).numpy()
 
     names = {"model": model}
     exec(wrapper(repair, 0.05), names)
-    for delta_t in (0.02, 0.1, 0.13):
-        ours = make(flow, 0.05, spec)(state, action, delta_t)
-        assert np.allclose(names["repaired"](state.numpy(), action.numpy(), delta_t), ours, atol=1e-6)
-    assert len(wrapper(repair, 0.05).splitlines()) <= 7 and "one number for all rows" in wrapper(repair, 0.05)
+    for delta_t in (0.02, 0.1, 0.13, [0.02, 0.1, 0.13], [[0.1], [0.27], [0.05]]):  # one for all rows, or each its own
+        asked = torch.tensor(delta_t).double()
+        ours = make(flow, 0.05, spec)(state, action, asked.flatten() if asked.ndim else asked)
+        found = names["repaired"](state.numpy(), action.numpy(), delta_t)
+        assert found.shape == state.shape and np.allclose(found, ours, atol=1e-6)
+    alone = names["repaired"](state[1].numpy(), action[1].numpy(), 0.13)
+    assert np.allclose(alone, make(flow, 0.05, spec)(state[1], action[1], 0.13), atol=1e-6)
+    single = {"model": lambda x, u: (x + 0.5 * u.sum(-1, keepdims=True)).astype(np.float32)}
+    exec(wrapper(repair, 0.05), single)
+    kept = single["repaired"](state.numpy().astype(np.float32), action.numpy().astype(np.float32), 0.13)
+    assert kept.dtype == np.float32  # an answer can be asked about again
+    assert len(wrapper(repair, 0.05).splitlines()) <= 9
     with pytest.raises(ValueError, match="repair must be one of"):
         wrapper("wish", 0.05)
 

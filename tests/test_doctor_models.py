@@ -237,7 +237,7 @@ def test_a_repair_as_onnx_is_that_of_numpy(runtime, tmp_path, repair, options):
     exec(wrapper(repair, h, angles), names)
     session = runtime.InferenceSession(str(write_wrapper(repair, h, path, tmp_path / "repaired.onnx", angles)))
     assert [each.name for each in session.get_inputs()] == ["state", "action", "delta_t"]
-    for delta_t in (0.02, 0.1, 0.25, 0.3, 1.0):
+    for delta_t in ([0.02], [0.1], [0.25], [0.3], [1.0], [0.02, 0.1, 0.25, 0.3, 1.0, 0.17, 0.2]):
         given = {"state": state, "action": action, "delta_t": np.asarray(delta_t, state.dtype)}
         (found,) = session.run(None, given)
         expected = names["repaired"](state, action, delta_t)

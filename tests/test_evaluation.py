@@ -277,8 +277,9 @@ def test_what_a_measure_lacks_stands_in_a_table(pendulum):
         ("convergence", "needs a field: a model with a derivative"),
         ("calibration", "needs a spread: an ensemble of several members"),
         ("field", "needs a field: the model's step depends on more than the state"),
+        ("pictures", "needs films: what a camera saw"),
     }
-    assert list(skipped["seed"]) == [0, 1] * 3 and (skipped["model"] == "lstm").all()
+    assert list(skipped["seed"]) == [0, 1] * 4 and (skipped["model"] == "lstm").all()
     assert set(skipped["measure"].str.split(":").str[0]) <= set(evaluation.MEASURES)
     field = build_model("newtonian", PENDULUM.spec, seed=0)
     without = evaluation.evaluate_stack(field, None, pendulum[0], None, measures=["convergence", "consistency"])

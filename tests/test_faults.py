@@ -141,6 +141,21 @@ def test_whole_numbers_and_other_shapes_are_no_states():
     assert indices[0, 1] > 0
 
 
+@pytest.mark.parametrize("index", [2, -1, 0.5, math.nan])
+def test_an_action_outside_of_the_table_is_named_and_is_no_other_action(index):
+    cartpole, state = SYSTEMS["CartPole-v1"], torch.zeros(3, 4)
+    actions = torch.tensor([[0.0], [1.0], [index]])
+    for call in (cartpole.flow, cartpole.simulate):
+        with pytest.raises(ValueError, match=rf"action of CartPole-v1 must be whole numbers in 0 .. 1, got {index:g}"):
+            call(state, actions, 0.02)
+
+
+@pytest.mark.parametrize("delta_t", [math.nan, math.inf])
+def test_an_interval_is_finite(delta_t):
+    with pytest.raises(ValueError, match=f"delta_t must be finite, got {delta_t}"):
+        PENDULUM.flow(torch.zeros(2, 2), torch.zeros(2, 1), torch.tensor([0.05, delta_t]))
+
+
 @pytest.mark.parametrize(
     "wrap", [RescaledIncrement, RecurrentRollout, lambda f, h, spec: NewtonIncrement(f, 2, h, spec)]
 )
@@ -218,7 +233,7 @@ def test_choices_are_counted_in_whole_numbers(count):
 
 def test_a_key_given_twice_is_refused_with_its_lines(tmp_path):
     text = (PRESET_FOLDER / "quick.yaml").read_text()
-    twice = text.replace("  num_steps: 250\n", "  num_steps: 250\n  num_steps: 40000\n")
+    twice = text.replace("  num_steps: 400\n", "  num_steps: 250\n  num_steps: 40000\n")
     assert twice != text
     path = tmp_path / "quick.yaml"
     path.write_text(twice)
@@ -232,10 +247,10 @@ def test_a_key_given_twice_is_refused_with_its_lines(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("  num_transitions: 15000", "  num_transitions: 1", "collection.num_transitions: .* 100, got 1"),
-        ("  num_random_transitions: 15000", "  num_random_transitions: 99", "num_random_transitions: .* 100, got 99"),
+        ("  num_transitions: 20000", "  num_transitions: 1", "collection.num_transitions: .* 100, got 1"),
+        ("  num_random_transitions: 20000", "  num_random_transitions: 99", "num_random_transitions: .* 100, got 99"),
         (
-            "  num_random_transitions: 15000",
+            "  num_random_transitions: 20000",
             "  num_random_transitions: 200\n  sequence_length: 100",
             "a sequence for each of .* got 200",
         ),

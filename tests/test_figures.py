@@ -22,7 +22,7 @@ from tdlib.figures.history_models import draw_ablations
 from tdlib.figures.live_picture import LivePicture
 from tdlib.figures.save import png_bytes
 from tdlib.figures.selection import is_placed, key_arms, pick, shown_arms
-from tdlib.figures.style import state_label, state_plane
+from tdlib.figures.style import plain_log_axis, state_label, state_plane
 from tdlib.models import MODELS
 from tdlib.study.analyses import analyze
 from tdlib.study.arms import Arm, all_arms
@@ -714,6 +714,17 @@ def test_minor_ticks_go_only_where_decades_carry_the_scale():
     png_bytes(figure)
     assert len(wide.yaxis.get_minorticklocs()) == 0
     assert len(narrow.yaxis.get_minorticklocs()) > 0  # without them one label would be left
+
+
+def test_a_plain_axis_of_many_decades_labels_decades_alone():
+    from matplotlib.figure import Figure
+
+    for top, few in ((30, True), (3000, False)):
+        axes = Figure().subplots()
+        axes.set(xscale="log")
+        plain_log_axis(axes.xaxis)
+        axes.set_xlim(0.01, top)
+        assert (0.2 in axes.get_xticks().round(6)) == few and 0.1 in axes.get_xticks().round(6)
 
 
 def test_what_is_ones_own_is_drawn_beside_ours_and_compared_in_words():

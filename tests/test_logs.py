@@ -67,6 +67,7 @@ def test_a_log_is_scored_on_its_own_intervals_and_the_rest_says_what_it_needs(sp
         "dt_generalization": "needs sequences at several intervals: the truth beyond what was recorded",
         "known_rows": "needs a model with a memory",
         "imagined": "needs a path as long as what is known and what is imagined",
+        "pictures": "needs the system: its equation",
     }
     flat = evaluation.evaluate_stack(Persistence(test_set.spec), None, test_set, measures=["one_step", "rollout"])
     assert np.allclose(flat["one_step_errors"]["relative_error"], 1) and "skipped" not in flat

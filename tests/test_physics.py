@@ -55,7 +55,7 @@ def test_every_system_with_an_energy_says_what_it_loses():
     assert all(system.lossless is not None for system in SYSTEMS.values() if system.energy is not None)
     ours = {name: system for name, system in SYSTEMS.items() if system.equation.__module__.startswith("tdlib.")}
     loses = {name for name, system in ours.items() if system.lossless}
-    assert loses == {"oscillator", "pendulum", "double_cart_pole", "bouncing_ball", "hgn_spring"}
+    assert loses == {"oscillator", "pendulum", "double_cart_pole", "bouncing_ball", "hgn_spring", "hgn_spring_damped"}
     with pytest.raises(ValueError, match=r"lossless of oscillator must name some of parameters .*'drag'"):
         dataclasses.replace(SYSTEMS["oscillator"], lossless={"drag": 0.0})
     unsaid = dataclasses.replace(SYSTEMS["oscillator"], lossless=None)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from notebook_cells import run_cells
 
 from tdlib import evaluation
 from tdlib.core.specs import least_action
@@ -352,6 +353,26 @@ def test_an_evaluation_of_one_checkpoint_is_written_with_all_its_numbers(run, re
     assert metrics["mse_over_horizon"][-1]["time"] == pytest.approx(1.0)
     with pytest.raises(ValueError, match="checkpoint must be one of"):
         checkpoint_report.write_evaluation(run, report, "other")
+
+
+def test_a_cell_of_the_grid_compares_nothing_and_who_names_checkpoints_gets_their_files(
+    run, tmp_path, monkeypatch, capsys
+):
+    path = run.layout.root.parent / "tiny.yaml"
+
+    def page(**parameters):
+        variables, part = {}, {"env": "oscillator", "models": ["jump"], "seeds": [0]}
+        list(run_cells("11_physics_evaluate", variables, preset=path, **part, **parameters))
+        return variables["report"]
+
+    monkeypatch.setenv("TDLIB_LOGS", str(tmp_path))  # of the bar that a job leaves
+    monkeypatch.setenv("TDLIB_JOB", "cells/11_physics_evaluate-oscillator-jump")
+    assert page() is None
+    monkeypatch.delenv("TDLIB_JOB")
+    short = "oscillator/jump/baseline_10hz/seed0"
+    assert list(page(checkpoints=[short], horizon=5).folders) == [short]
+    said = "written to results/evaluations/oscillator--jump--baseline_10hz--seed0"
+    assert capsys.readouterr().out.count(said) == 1 and (run.layout.root / said[11:] / "eval_metrics.json").is_file()
 
 
 def test_tables_for_the_console_hold_every_arm_and_interval(report):

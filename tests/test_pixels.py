@@ -43,7 +43,8 @@ def centroids(light):
 
 
 def test_the_systems_of_the_founding_documents_have_pictures():
-    hgn = {"hgn_pendulum", "hgn_spring", "hgn_two_body", "hgn_three_body", "chaotic_pendulum"}
+    springs = {"hgn_spring", "hgn_spring_damped"}
+    hgn = springs | {"hgn_pendulum", "hgn_two_body", "hgn_three_body", "chaotic_pendulum"}
     assert set(SEEN) == {"oscillator", "pendulum"} | hgn
 
 
@@ -207,7 +208,7 @@ def test_a_visual_environment_can_show_the_state_and_paint_beside_it():
             gymnasium.make("tdlib/pendulum_visual", **words)
 
 
-def test_a_stranger_s_system_with_a_picture_has_an_environment_and_windows():
+def test_a_stranger_s_system_with_a_picture_has_an_environment_and_windows(monkeypatch):
     import dataclasses
 
     from tdlib.data import collect_sequences
@@ -218,7 +219,9 @@ def test_a_stranger_s_system_with_a_picture_has_an_environment_and_windows():
     picture = Picture(lambda x, p, m: (x[0], 0.0, 0.0, x[1]), radii=lambda p: (0.2, 0.4), half_width=3.0)
     views = dataclasses.replace(OSCILLATOR.views, picture=picture)
     spec = dataclasses.replace(OSCILLATOR.spec, name="crossing")
-    register_system(dataclasses.replace(OSCILLATOR, spec=spec, views=views))
+    crossing = dataclasses.replace(OSCILLATOR, spec=spec, views=views)
+    monkeypatch.setitem(SYSTEMS, "crossing", crossing)  # known to this test alone
+    register_system(crossing)
     env = make_environment("crossing_visual", 10, img_size=24)
     assert env.reset(seed=0)[0].shape == (24, 24, 3)
     windows = PixelWindows(collect_sequences("crossing", 2, 9, 0), num_steps=5, options=RenderOptions(img_size=24))

@@ -103,6 +103,13 @@ def test_a_run_that_is_not_finished_is_refused(tmp_path):
         report.write_report(Run(load_preset("smoke"), RunLayout(tmp_path)))
 
 
+def test_a_chapter_has_its_report_in_the_book_which_stops_no_edition(tmp_path, capsys):
+    with pytest.raises(ValueError, match="report needs a run of chapter 'study', 'hardware' is of 'hardware'"):
+        report.write_report(Run(load_preset("hardware"), RunLayout(tmp_path)))
+    assert report.main(["hardware"]) == 0 and "no report on paper" in capsys.readouterr().out
+    assert report.main(["no_such_preset"]) == 2
+
+
 def a_figure():
     with style():
         figure, axes = new_figure()

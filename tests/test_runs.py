@@ -17,7 +17,7 @@ from nbclient import NotebookClient
 from tdlib.core.files import parse_yaml, write_text, yaml_text
 from tdlib.evaluation.tables import read_table
 from tdlib.publish import site
-from tdlib.publish.edition import pack, unpack, write_stripped_notebook
+from tdlib.publish.edition import OF_CHAPTER, pack, unpack, write_stripped_notebook
 from tdlib.publish.site import gallery_page, main
 from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.progress import Progress
@@ -106,6 +106,36 @@ def test_an_edition_stores_each_picture_once_and_gives_everything_back(tmp_path)
     assert address in (tmp_path / "back/notebooks/a.ipynb").read_text()
     assert (tmp_path / "back/results/metrics/one_step_errors.csv").read_text() == table
     assert (tmp_path / "back/results/figures/limits/x.png").read_bytes() == picture
+
+
+def test_a_chapters_edition_keeps_less_and_gives_its_pages_back(tmp_path):
+    """The last time and the mean over dimensions of rows along rollouts, few digits, notebooks compressed."""
+    run, edition, back = tmp_path / "run", tmp_path / "edition", tmp_path / "back"
+    for path in (run / "results/metrics", run / "results/figures", run / "notebooks"):
+        path.mkdir(parents=True)
+    keys = pd.MultiIndex.from_product(
+        [["pendulum"], ["10"], np.arange(1, 101) / 10, ["all", "theta", "omega"]],
+        names=["env", "test_frequency", "time", "dimension"],
+    ).to_frame(index=False)
+    write_text(run / "results/metrics/rollout_errors.csv", keys.assign(mse=np.pi, n=12345.0).to_csv(index=False))
+    drawn = pd.DataFrame({"name": "a", "x": np.arange(900) * 1.00001, "label": "0.50000"})
+    write_text(run / "results/figures/x.csv", drawn.to_csv(index=False))
+    cell = nbformat.v4.new_code_cell("show()", id="cell-0")
+    cell.outputs = [nbformat.v4.new_output("display_data", data={"text/html": "<td>1</td>" * 1000})]
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), run / "notebooks/a.ipynb")
+
+    pack(run / "notebooks", run / "results", edition, OF_CHAPTER)
+    assert sorted(path.name for path in edition.rglob("*.xz")) == ["a.ipynb.xz", "rollout_errors.csv.xz", "x.csv.xz"]
+    unpack(edition, back)
+    rows = pd.read_csv(back / "results/metrics/rollout_errors.csv")
+    assert rows.to_dict("list") == {
+        "env": ["pendulum"], "test_frequency": [10], "time": [10.0], "dimension": ["all"], "mse": [3.14],
+        "n": [12345],
+    }  # fmt: skip
+    figure = pd.read_csv(back / "results/figures/x.csv", dtype=str)
+    assert figure["x"].iloc[-1] == "899" and set(figure["label"]) == {"0.5"} and set(figure["name"]) == {"a"}
+    assert nbformat.read(back / "notebooks/a.ipynb", 4).cells == nbformat.from_dict([cell])
+    assert not list(back.rglob("*.xz"))
 
 
 def test_the_gallery_shows_every_figure(tmp_path):

@@ -465,7 +465,7 @@ def test_what_does_not_exist_is_not_known():
 def test_it_is_one_line_of_the_registry_and_reads_images():
     assert "visual_world_model" in models_reading("image") and "visual_world_model" not in models_reading("state")
     family = MODELS["visual_world_model"]
-    assert family.form_option == "predictor" and {arms.form for arms in family.arms} == set(SPATIAL)
+    assert family.form_option == "predictor" and {arms.form for arms in family.arms} == set(PREDICTOR_REGISTRY)
 
 
 BAD = [

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import pytest
 import torch
 from discs import SYSTEM, clips
-from test_visual_models import MODES, TINY
+from test_visual_models import FLAT, MODES, SPATIAL, TINY
 
 from tdlib.core.context import Batch, Context
 from tdlib.core.transitions import Frames
@@ -276,7 +276,11 @@ def test_frames_of_other_rows_are_refused_before_they_leak_into_other_sets():
 def test_an_arm_names_the_predictor():
     forms = [arm.form for arm in trained_arms(["visual_world_model"])]
     model = build_arm(replace(ARM, form="spatial_ode"), SPEC, 0)
-    assert len(forms) == 5 and model.options.predictor == "spatial_ode" and model.options.train_delta_t == 0.1
+    assert (
+        forms == [*SPATIAL, *SPATIAL, *FLAT]
+        and model.options.predictor == "spatial_ode"
+        and model.options.train_delta_t == 0.1
+    )
     assert ARM.folder == "hgn_spatial_jump_10hz"
     assert "visual_world_model" not in {arm.model for arm in trained_arms()}  # the study of states names it where meant
 

@@ -12,7 +12,12 @@ With a system of a chapter it opens there, in a view of its own, below what is s
     Move Δt.
     ```
 
-A book whose page carries no models of that system stands without it.
+A book whose page carries no models of that system stands without it. So it is with that of beliefs, which reads what a
+chapter's run found for a system:
+
+    ```{beliefs} oscillator
+    Move Δt.
+    ```
 """
 
 import html
@@ -26,6 +31,7 @@ from sphinx.util.docutils import SphinxDirective
 
 NOTEBOOK = "notebooks/07_explorer.ipynb"
 WEIGHTS = "book/_static/weights/weights-{}.js"
+BELIEFS = "book/_static/beliefs/{}-beliefs.js"
 ELEMENT = re.compile(r'<div class="td-explorer".*<!-- end of explorer -->', re.DOTALL)
 
 
@@ -79,7 +85,25 @@ class ExplorerDirective(SphinxDirective):
         return [*self.parse_content_to_nodes(), nodes.raw("", element, format="html")]
 
 
+class BeliefsDirective(SphinxDirective):
+    """Show the explorer of beliefs of a system, below what is said in its body."""
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        env = self.arguments[0]
+        found = Path(self.env.srcdir) / BELIEFS.format(env)
+        self.env.note_dependency(str(found))
+        if not found.exists():
+            return []
+        fallback = f'<div class="td-explorer-fallback"><p>{WITHOUT_SCRIPTS}</p></div>'
+        element = f'<div class="td-beliefs" data-env="{html.escape(env)}">{fallback}</div>'
+        return [*self.parse_content_to_nodes(), nodes.raw("", element, format="html")]
+
+
 def setup(app: object) -> dict:
-    """Register the directive."""
+    """Register the directives."""
     app.add_directive("explorer", ExplorerDirective)
+    app.add_directive("beliefs", BeliefsDirective)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

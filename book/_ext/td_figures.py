@@ -28,9 +28,10 @@ from sphinx.application import Sphinx
 from sphinx.directives.patches import Figure
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
-from td_page import MEANING
 from td_path import path_of_site
 from td_tables import read_preset
+
+from tdlib.study.presets import PRESET_FOLDER
 
 DARK = ".dark.png"  # written beside each figure when the site is staged
 LOG = logging.getLogger(__name__)
@@ -108,7 +109,8 @@ def origin_line(env: object, path: Path) -> nodes.paragraph:
         parts.append([file_link(env, path.with_suffix(".csv"), "Data (CSV)")])
     if path.with_suffix(".pdf").exists():
         parts.append([file_link(env, path.with_suffix(".pdf"), "Vector (PDF)")])
-    notebook = read_origins(root).get(path.relative_to(root / "results").as_posix()) if root in path.parents else None
+    made_by = read_staged(root, "origins")
+    notebook = made_by.get(path.relative_to(root / "results").as_posix()) if root in path.parents else None
     if notebook and env.docname == f"notebooks/{notebook}":
         parts.append([nodes.Text("made by this notebook")])
     elif notebook:
@@ -116,8 +118,8 @@ def origin_line(env: object, path: Path) -> nodes.paragraph:
         options = {"refdomain": "std", "reftype": "doc", "refexplicit": True, "refwarn": True, "refdoc": env.docname}
         link = addnodes.pending_xref("", words, reftarget=f"/notebooks/{notebook}", **options)
         parts.append([nodes.Text("made by "), link])
-    preset = read_preset(root).get("preset", "quick")
-    if preset in MEANING:  # of a preset of one's own the file may have another name
+    preset = read_staged(root, "presets").get(notebook or "", read_preset(root).get("preset", "quick"))
+    if (PRESET_FOLDER / f"{preset}.yaml").is_file():  # of a preset of one's own the file may have another name
         parts.append([nodes.literal("", f"make grid PRESET={preset}" if notebook else "make book")])
     line = nodes.paragraph(classes=["td-origin"])
     for i, part in enumerate(parts):
@@ -125,10 +127,10 @@ def origin_line(env: object, path: Path) -> nodes.paragraph:
     return line
 
 
-@functools.lru_cache(maxsize=2)
-def read_origins(root: Path) -> dict[str, str]:
-    """Read which notebook made each file below `results/`; written when the site is staged."""
-    path = root / "results" / "origins.json"
+@functools.lru_cache(maxsize=4)
+def read_staged(root: Path, name: str) -> dict[str, str]:
+    """Read what staging wrote: `origins`, the notebook of each file of results, or `presets`, that of each notebook."""
+    path = root / "results" / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 

@@ -56,12 +56,16 @@ def stay_offline(app: Sphinx, pagename: str, templatename: str, context: dict, d
 
 
 def add_scripts(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: object) -> None:
-    """Load the explorer only where there is one, and the tables' script only where there are tables."""
+    """Load explorers only where there is one, and the tables' script only where there are tables."""
     body = context.get("body", "")
-    if 'class="td-explorer"' in body:
+    explored, believed = 'class="td-explorer"' in body, 'class="td-beliefs"' in body
+    if explored or believed:
         app.add_css_file("explorer.css")
+    if explored:
         for name in ("explorer_run.js", "engine.js", "explorer.js"):  # in this order
             app.add_js_file(name, loading_method="defer")
+    if believed:
+        app.add_js_file("beliefs.js", loading_method="defer")  # after the other one, whose drawing it shares
     if "<table" in body:
         app.add_js_file("tables.js", loading_method="defer")
 

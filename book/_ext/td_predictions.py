@@ -112,8 +112,16 @@ class VerdictDirective(SphinxDirective):
                 wrapper += nodes.rubric("", known[name].title)
             wrapper += make_table(["What", "Predicted", "Measured", "Verdict"], body)
         total = told([row for rows in shown.values() for _, row in rows])
-        note = f"{total}. Brackets: 95 % interval over the n seeds. Source of the numbers: {label}."
+        note = f"{total}. Brackets: 95 % interval over the n seeds. Source of the numbers: {_ran(shown, label)}."
         return [wrapper, nodes.paragraph("", note, classes=["td-source"])]
+
+
+def _ran(shown: dict[str, list[tuple[Check, dict[str, str] | None]]], label: str) -> str:
+    """Where the rows are from, with the presets of the chapters that measured them in the place of the study's."""
+    presets = {row["preset"] for rows in shown.values() for _, row in rows if row and row.get("preset")}
+    kind, _, study = label.rpartition("preset ")
+    own = any(row and not row.get("preset") for rows in shown.values() for _, row in rows)
+    return f"{kind}preset {', '.join([study] * own + sorted(presets))}" if presets else label
 
 
 class CountsRole(NumberRole):

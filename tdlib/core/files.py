@@ -1,6 +1,8 @@
 """Writing files so that a reader sees the whole old file or the whole new one, never a part; YAML, safely."""
 
 import contextlib
+import gzip
+import lzma
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,3 +93,12 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+PACKERS = {".gz": gzip, ".xz": lzma}  # by suffix of a compressed file; lzma needs a quarter less room and is slower
+
+
+def stored(path: Path) -> Path:
+    """Return where a file lies: its own place, or that of its compressed form if only that is there."""
+    places = [path, *(path.with_name(f"{path.name}{suffix}") for suffix in PACKERS)]
+    return next(filter(Path.is_file, places), path)

@@ -1,7 +1,8 @@
 """A repair as an ONNX file: the graph of a model, and around it what the lines of NumPy do.
 
-Its inputs are state (N, D), action (N, A) and delta_t [s], one number for all rows; its output is the state delta_t
-later. The model's own step h is a constant. Needs the optional package `onnx`; any runtime executes what is written.
+Its inputs are state (N, D), action (N, A) and delta_t (1,) or (N,) [s], one number for all rows or one for each; its
+output is the state delta_t later. The model's own step h is a constant. Needs the optional package `onnx`; any runtime
+executes what is written.
 """
 
 import math
@@ -60,6 +61,7 @@ class _Wrapper:
             self._number("h", h), self._number("one", 1.0), self._number("half", 0.5), self._number("close", 1e-5),
             self.helper.make_tensor("first", onnx.TensorProto.INT64, [1], [0]),
             self.helper.make_tensor("last", onnx.TensorProto.INT64, [1], [1]),
+            self.helper.make_tensor("upright", onnx.TensorProto.INT64, [2], [-1, 1]),
         ]  # fmt: skip
         self.angles = bool(angles)
         if angles:
@@ -73,12 +75,12 @@ class _Wrapper:
     def build(self, repair: str) -> Any:
         helper, nodes = self.helper, list[Any]()
         build = {"rescaled": self._rescaled, "newton_2": self._second_order, "composed": self._composed}[repair]
-        ratio = self._do(nodes, "Div", DELTA_T, "h")
+        ratio = self._do(nodes, "Div", self._do(nodes, "Reshape", DELTA_T, "upright"), "h")  # (1, 1) or (N, 1)
         answer = build(nodes, ratio)
         nodes.append(helper.make_node("Identity", [answer], ["next_state"]))
         tensors = [helper.make_tensor_value_info(STATE, self.real, self._shape(0)),
                    helper.make_tensor_value_info(ACTION, self.kinds[self.places.index(1)], self._shape(1)),
-                   helper.make_tensor_value_info(DELTA_T, self.real, [])]  # fmt: skip
+                   helper.make_tensor_value_info(DELTA_T, self.real, ["one or N"])]  # fmt: skip
         after = [helper.make_tensor_value_info("next_state", self.real, self._shape(0))]
         graph = helper.make_graph(nodes, f"{repair} model", tensors, after, [*self.constants, *self._weights()])
         own = {each.domain: each.version for each in self.model.opset_import}
@@ -98,14 +100,16 @@ class _Wrapper:
         return self._do(nodes, "Add", line, self._do(nodes, "Mul", choose, second))
 
     def _composed(self, nodes: list, ratio: str) -> str:
-        """A loop of whole steps, and a part of one where something is left."""
+        """A loop of as many whole steps as any row has, each row for its own, and a part of one where it is left."""
         helper, kinds = self.helper, self.onnx.TensorProto
         almost = self._do(nodes, "Mul", ratio, self._do(nodes, "Add", "one", "close"))
         whole = self._do(nodes, "Floor", almost)
         trips = self._new()
-        nodes.append(helper.make_node("Cast", [whole], [trips], to=kinds.INT64))
+        most = self._do(nodes, "ReduceMax", whole, keepdims=0)
+        nodes.append(helper.make_node("Cast", [most], [trips], to=kinds.INT64))
         body: list = [helper.make_node("Identity", ["going"], ["goes_on"])]
-        stepped = self._call(body, "now")
+        before = self._do(body, "Less", self._do(body, "Cast", "trip", to=self.real), whole)
+        stepped = self._do(body, "Where", before, self._call(body, "now"), "now")
         shape = self._shape(0)
         scalar = helper.make_tensor_value_info
         loop = helper.make_graph(

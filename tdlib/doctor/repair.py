@@ -109,6 +109,8 @@ def best_repair(table: pd.DataFrame) -> str:
 def wrapper(repair: str, h: float, angles: Sequence[int] = ()) -> str:
     """A repair as lines of NumPy around `model(state, action)`, which takes one step of h.
 
+    Its `delta_t` is one number for all rows, or one for each.
+
     Args:
         repair: One of `WRAPPERS`.
         h: Step that the model takes [s].
@@ -119,38 +121,38 @@ def wrapper(repair: str, h: float, angles: Sequence[int] = ()) -> str:
     """
     if repair not in WRAPPERS:
         raise ValueError(f"repair must be one of {list(WRAPPERS)}, got {repair!r}")
-    lines = WRAPPERS[repair].format(h=f"{h:.6g}", model="once" if angles else "model")
-    return ONCE.format(angles=list(angles)) + lines if angles else lines
+    lines = (HEAD + WRAPPERS[repair]).format(h=f"{h:.6g}", model="once" if angles else "model")
+    return IMPORT + (ONCE.format(angles=list(angles)) if angles else "") + lines
 
 
+IMPORT = "import numpy as np\n\n"
 ONCE = """\
-import numpy as np
-
 def once(state, action, angles={angles}):  # angles within half a turn of those of the state
     step = np.array(model(state, action))
     step[..., angles] -= 2 * np.pi * np.round((step[..., angles] - state[..., angles]) / (2 * np.pi))
     return step
 
 """
+# steps of h, in the precision that the model answers in
+HEAD = """\
+def repaired(state, action, delta_t, h={h}):  # delta_t [s]: one number, or one for each row
+    ratio = np.reshape(delta_t, (*np.shape(delta_t)[: np.ndim(state) - 1], 1)) / h
+"""
 WRAPPERS = {
     "rescaled": """\
-def repaired(state, action, delta_t, h={h}):  # delta_t: one number for all rows
     step = {model}(state, action)
-    return state + (delta_t / h) * (step - state)
+    return state + ratio.astype(step.dtype) * (step - state)
 """,
     "newton_2": """\
-def repaired(state, action, delta_t, h={h}):  # delta_t: one number for all rows
     one = {model}(state, action)
-    two = {model}(one, action)
-    ratio, first, second = delta_t / h, one - state, two - 2 * one + state
-    return state + ratio * first + ratio * (ratio - 1) / 2 * second
+    two, ratio = {model}(one, action), ratio.astype(one.dtype)
+    return state + ratio * (one - state) + ratio * (ratio - 1) / 2 * (two - 2 * one + state)
 """,
     "composed": """\
-def repaired(state, action, delta_t, h={h}):  # delta_t: one number for all rows
-    count = int(delta_t / h * (1 + 1e-5))
-    for _ in range(count):
-        state = {model}(state, action)
-    rest = delta_t / h - count
-    return state + rest * ({model}(state, action) - state) if rest > 1e-5 else state
+    count = np.floor(ratio * (1 + 1e-5))
+    for k in range(int(count.max())):
+        state = np.where(k < count, {model}(state, action), state)
+    step, rest = {model}(state, action), ratio - count
+    return np.where(rest > 1e-5, state + rest.astype(step.dtype) * (step - state), state)
 """,
 }

@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 
 from tdlib.core.seeding import numpy_generator
-from tdlib.core.specs import state_difference
+from tdlib.core.specs import EnvironmentSpec, state_difference
 from tdlib.data import DatasetError, TransitionDataset, load_dataset, split_path
 from tdlib.data.sources.csv import export_csv
 from tdlib.dynamics_model_training.data_loader import DynamicsDataset, Examples
@@ -212,12 +212,14 @@ def _cases(run: Run, env: str, seed: int) -> list[Case]:
     settings = run.preset.ablations
     assert settings is not None
     sets = {split: load_dataset(path) for split, path in _paths(run, env, seed).items()}
-    first = env == run.preset.environments[0]
-    chosen = [
-        x for x in ABLATIONS if (first or x.everywhere) and (x.angles == "turned" or sets["train"].spec.angle_dims)
-    ]
+    chosen = tried_on(sets["train"].spec, first=env == run.preset.environments[0])
     plain = {"history_length": settings.history_length, "prediction_horizon": settings.prediction_horizon}
     return [_case(ablation, sets, plain, settings.num_episodes, settings.hidden_size, seed) for ablation in chosen]
+
+
+def tried_on(spec: EnvironmentSpec, first: bool) -> list[Ablation]:
+    """Return what is tried on a system; on the first of a run more than on the others."""
+    return [x for x in ABLATIONS if (first or x.everywhere) and (x.angles == "turned" or spec.angle_dims)]
 
 
 def _case(

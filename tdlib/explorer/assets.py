@@ -21,6 +21,7 @@ EXPLORER_PARTS = (  # in the order they build on
     "explorer_change.js", "explorer_update.js", "explorer_look.js", "explorer_words.js", "explorer_describe.js",
     "explorer_motion.js", "explorer_share.js", "explorer_guide.js", "explorer.js", "explorer_page.js",
 )  # fmt: skip
+BELIEF_PARTS = ("explorer_dom.js", "explorer_axes.js", "beliefs_numbers.js", "beliefs.js")  # likewise
 STATE_PARTS = EXPLORER_PARTS[:8]  # those that need no page
 
 
@@ -43,11 +44,18 @@ def explorer_script(parts: tuple[str, ...] = EXPLORER_PARTS) -> str:
     return "\n".join([head, *(read_asset(name) for name in parts)])
 
 
+@cache
+def beliefs_script() -> str:
+    """Return the explorer of beliefs as one classic script, `tdBeliefs`."""
+    return "\n".join(read_asset(name) for name in BELIEF_PARTS)
+
+
 def write_assets(folder: Path | str) -> list[Path]:
-    """Write `engine.js`, `explorer.js` and `explorer.css` into a folder of a page; return their paths."""
+    """Write `engine.js`, `explorer.js`, `beliefs.js` and `explorer.css` into a folder of a page; return their paths."""
     contents = {
         "engine.js": engine_script(),
         "explorer.js": explorer_script(),
+        "beliefs.js": beliefs_script(),
         "explorer.css": read_asset("explorer.css"),
     }
     return [write_text(Path(folder) / name, text) for name, text in contents.items()]

@@ -19,6 +19,7 @@ FRAME = {"left": 0.17, "right": 0.97, "top": 0.86, "bottom": 0.18}  # fixed: to 
 SCREEN_DOTS = 110  # per inch, of a picture in JupyterLab
 SAID = {
     "repair": ("", ""),
+    "protocol": ("test ", ""),
     "rate": ("at ", " Hz"),
     "sequence": ("sequence ", ""),  # column -> what stands before and after its value
     "env": ("", ""), "detail": ("", ""), "arm": ("", ""), "seed": ("seed ", ""), "start": ("start ", ""),

@@ -37,6 +37,9 @@ METHOD_LABELS = {
     "persistence": "persistence",
     "oracle": "oracle (true system)",
     "random": "random actions",
+    "hgn": "end to end",
+    "hgn_64px": "end to end, 64 px,",
+    "two_phase": "on cached latents",
 }
 MODE_LINES = {"shooting": (0, (1, 1)), "reversible": (0, (4, 1, 1, 1, 1, 1))}
 for _mode in MODES[1:]:  # a mode of training has the color of its method, and a line of its own
@@ -199,9 +202,21 @@ def log_rate_axis(axis: Axes, rates: Sequence[float]) -> None:
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
+class _PlainLocator(LogLocator):
+    """Ticks at 1, 2 and 5 of each decade; over many decades their labels would run into one another."""
+
+    MOST_DECADES = 3.5
+
+    def tick_values(self, vmin: float, vmax: float) -> np.ndarray:
+        """Return the places of ticks within a span."""
+        few = vmin > 0 and np.log10(vmax / vmin) <= self.MOST_DECADES
+        self.set_params(subs=(1.0, 2.0, 5.0) if few else (1.0,))
+        return super().tick_values(vmin, vmax)
+
+
 def plain_log_axis(axis: Axis) -> None:
     """Label 1, 2 and 5 of each decade in plain numbers, where powers of ten alone would label next to nothing."""
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_locator(_PlainLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
 

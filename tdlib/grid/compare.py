@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from tdlib.core.files import PACKERS
 from tdlib.study.layout import RunLayout
 from tdlib.study.presets import PresetError, load_preset
 
@@ -247,7 +248,7 @@ def _tables(run: Path | str) -> dict[str, list[Path]]:
     metrics = folder / "results" / "metrics"
     found: dict[str, list[Path]] = {}
     for path in sorted(metrics.glob("*.csv*")):
-        if path.suffixes[-1] in (".csv", ".gz") and (name := path.name.split(".")[0]) not in COSTS:
+        if path.suffix in (".csv", *PACKERS) and (name := path.name.split(".")[0]) not in COSTS:
             found[name] = [path]
     for path in sorted((metrics / "parts").glob("*.csv")):
         found.setdefault(f"parts/{path.stem.split('-')[0]}", []).append(path)

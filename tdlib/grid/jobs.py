@@ -8,9 +8,10 @@ from typing import Any
 from tdlib.study.arms import DEFAULT_SIZE, PERSISTENCE
 from tdlib.study.chapters import STUDY, load_chapter
 from tdlib.study.chapters.chapter import Notebook
-from tdlib.study.layout import CELLS
+from tdlib.study.layout import CELLS, RunLayout
 from tdlib.study.presets import Preset
-from tdlib.study.selection import NO_MODEL, arms_of
+from tdlib.study.run import Run
+from tdlib.study.selection import NO_MODEL, arms_of, select_arms
 
 PHASES = tuple(name for name, notebook in load_chapter(STUDY).notebooks.items() if notebook.runs == "each")
 Larger = dict[str, dict[tuple[str, str], tuple[int, ...]]]
@@ -157,14 +158,22 @@ def _split_training(name: str, notebook: Notebook, env: str, preset: Preset) -> 
     after = {job.parameters["seeds"][0]: job.name for job in data}
     return data + [
         Job(
-            _cell(name, env, model, _words(block)),
+            _cell(name, env, f"{model}-{words}" if words else model, _words(block)),
             name,
-            {**place, "models": [model], "seeds": list(block)},
+            {**place, "models": [model], "seeds": list(block), **parameters},
             tuple(after[seed] for seed in block),
         )
         for model in preset.models
+        for words, parameters in (notebook.cuts(preset, model, env) if notebook.cuts else [("", {})])
         for block in _blocks(preset, seeds)
+        if not parameters or _has_seeds(preset, model, parameters, block)
     ]
+
+
+def _has_seeds(preset: Preset, model: str, parameters: Mapping[str, list[str]], block: Sequence[int]) -> bool:
+    """Whether an arm of a part of a model has one of some seeds."""
+    run = Run(preset, RunLayout.of(preset.name))
+    return bool(select_arms(run, models=[model], seeds=block, **parameters).members(model))
 
 
 def _split_models(name: str, env: str, preset: Preset, training: str) -> list[Job]:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from tdlib.core.files import write_text
+from tdlib.core.files import PACKERS, write_text
 from tdlib.core.sources import module_path, source_hash
 from tdlib.grid.jobs import Job, grid_jobs
 from tdlib.study.blocks import BLOCKS, blocks_of
@@ -39,9 +39,7 @@ ROOTS = "TDLIB_SOURCES"  # environment variable: modules whose source a kernel i
 CHECKS, BOOK = "checks", "book"  # the jobs that are no notebooks
 BOOK_FOLDERS, BOOK_FILES = ("book", "tdlib"), ("_config.yml", "_toc.yml")
 PUBLISHED, TAKEN = "published", BLOCKS.name  # below book/; of the edition only conclusions go into a run's pages
-CONCLUSIONS = (
-    "statistics.csv", "statistics.csv.gz", "predictions.csv", "summary_statistics.json", "ensemble_calibration.csv.gz",
-)  # fmt: skip
+CONCLUSIONS = ("statistics.csv", "predictions.csv", "summary_statistics.json", "ensemble_calibration.csv")
 INJECTED = "injected-parameters"  # tag of the cell that papermill adds
 
 
@@ -209,10 +207,14 @@ def _book_files() -> list[Path]:
             path
             for path in _files_below(ROOT / folder)
             if TAKEN not in path.relative_to(ROOT).parts
-            and (PUBLISHED not in path.relative_to(ROOT).parts or path.name in CONCLUSIONS)
+            and (PUBLISHED not in path.relative_to(ROOT).parts or _is_conclusion(path))
             and not (folder == "tdlib" and path.suffix == ".py")
         ]
     return files
+
+
+def _is_conclusion(path: Path) -> bool:
+    return path.name in CONCLUSIONS or (path.suffix in PACKERS and path.stem in CONCLUSIONS)
 
 
 def _files_below(folder: Path) -> list[Path]:

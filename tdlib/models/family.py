@@ -94,6 +94,11 @@ class Family:
         """Whether its models are ensembles, whose members' predictions differ."""
         return hasattr(self.model, "member_predictions")
 
+    @property
+    def remembers(self) -> bool:
+        """Whether its models carry a memory along a rollout."""
+        return issubclass(self.model, DynamicsModel) and self.model.remembers()
+
     def on_page(self, method: str, form: str, train_frequency: str) -> bool:
         """Whether the published page carries the weights of an arm."""
         wanted = None if self.shown is None else self.shown.on_page

@@ -8,7 +8,6 @@ would collect other data, and models are too large to keep.
 """
 
 import argparse
-import gzip
 import platform
 import shutil
 import sys
@@ -23,7 +22,7 @@ from tdlib.evaluation.tables import order_columns
 from tdlib.grid.checks import check_tables
 from tdlib.grid.jobs import cells_of_seeds
 from tdlib.grid.stamps import job_result
-from tdlib.publish.edition import ALONG_ROLLOUTS, DIGITS, at_few_times
+from tdlib.publish.edition import ALONG_ROLLOUTS, OF_STUDY, at_few_times, compressed
 from tdlib.study.blocks import MADE_WITH, block_folder
 from tdlib.study.measurements import IMAGINED_TIMES, ROLLOUT_TIMES
 from tdlib.study.phases.collect import data_hashes
@@ -88,12 +87,16 @@ def _tables(run: Run, seeds: Sequence[int]) -> dict[str, pd.DataFrame]:
 
 def _few(table: pd.DataFrame) -> pd.DataFrame:
     """Keep few times, those that statistics speak of among them."""
-    return at_few_times(table, (*ROLLOUT_TIMES, *IMAGINED_TIMES)) if ALONG_ROLLOUTS <= set(table) else table
+    return (
+        at_few_times(table, OF_STUDY.times, (*ROLLOUT_TIMES, *IMAGINED_TIMES))
+        if ALONG_ROLLOUTS <= set(table)
+        else table
+    )
 
 
 def _packed(table: pd.DataFrame) -> bytes:
-    text = order_columns(table).to_csv(index=False, float_format=DIGITS)
-    return gzip.compress(text.encode(), mtime=0)  # no name and no time inside, so equal tables give equal files
+    text = order_columns(table).to_csv(index=False, float_format=OF_STUDY.digits)
+    return compressed(text.encode())
 
 
 def _made_with(run: Run, seeds: Sequence[int], tables: dict[str, pd.DataFrame]) -> dict[str, object]:

@@ -70,7 +70,7 @@ def own_contents(preset: Preset) -> dict[str, object]:
     for job in grid_jobs(preset):
         if "/" not in job.name:  # cells of one model are shown together
             pages.setdefault(notebooks[job.notebook].part, []).append(f"notebooks/{job.name}")
-    pages[RESULTS] += ["book/gallery", "book/failures_gallery"]
+    pages.setdefault(RESULTS, []).extend(["book/gallery", "book/failures_gallery"])
     pages["Reference"] = list(ANY_RUN)
     parts = [{"caption": caption, "chapters": [{"file": file} for file in files]} for caption, files in pages.items()]
     return {"format": "jb-book", "root": COVER, "parts": parts}

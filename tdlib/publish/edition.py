@@ -1,21 +1,24 @@
 """The edition in git: small, exact, and free of times and machines.
 
 Pictures shown by notebooks are stored once, in `results/figures`, and put back when the book is staged; large tables
-are compressed, with five digits, and of tables along rollouts with eight times. `pack` and `unpack` are inverse to each
-other for everything a page shows.
+are compressed, with few digits, and of tables along rollouts with few times. A chapter has less room than the study:
+see `OF_STUDY` and `OF_CHAPTER`. `pack` and `unpack` are inverse to each other for everything a page shows.
 """
 
 import base64
 import gzip
+import io
+import lzma
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pandas as pd
 
-from tdlib.core.files import write_text
+from tdlib.core.files import PACKERS, write_text
 from tdlib.evaluation.tables import read_table
 from tdlib.study.layout import ROOT
 
@@ -25,12 +28,41 @@ KEPT_TAGS = ("tags", "mystnb")
 MEDIA_FOLDERS = ("figures", "videos")
 SHIPPED_RESULTS = ("metrics", *MEDIA_FOLDERS)
 READ_AS_THEY_ARE = ("statistics.csv", "predictions.csv")  # of the study: tests and extensions read its edition itself
-COMPRESSED_ABOVE = 20_000  # [bytes]; smaller tables stay readable in git
 ALONG_ROLLOUTS = {"env", "test_frequency", "time"}  # columns of tables with a row for each of some hundred times
-TIMES, DIGITS = 8, "%.5g"
+WHOLE_BELOW = 1e15  # beyond it a float is whole by its size
+EVERY = "all"  # dimension of rows that are a mean over the state's dimensions
 MEDIA = {".png": "data:image/png;base64,", ".mp4": "data:video/mp4;base64,"}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 PLACEHOLDER = "tdlib-result:"  # stands for the data of a file below results/
+
+
+@dataclass(frozen=True)
+class Room:
+    """How much of a run an edition keeps.
+
+    Args:
+        times: How many times of rows along rollouts, the last among them.
+        digits: Format of numbers in compressed tables.
+        dimensions: Whether rows of single dimensions of a state are kept beside their mean.
+        drawn: Format of the numbers beside a figure, of which large tables are compressed; empty if they stay exact.
+        as_they_are: Names of tables that stay readable and exact, however large.
+        above: Size [bytes] beyond which a table is compressed; smaller ones stay readable in git.
+        notebooks: Whether notebooks beyond that are compressed too.
+        suffix: One of PACKERS.
+    """
+
+    times: int
+    digits: str
+    dimensions: bool
+    drawn: str
+    as_they_are: tuple[str, ...]
+    above: int
+    notebooks: bool
+    suffix: str
+
+
+OF_STUDY = Room(8, "%.5g", True, "", READ_AS_THEY_ARE, 20_000, False, ".gz")
+OF_CHAPTER = Room(1, "%.3g", False, "%.3g", (), 5_000, True, ".xz")
 
 
 def write_stripped_notebook(source: Path, target: Path, replacements: dict[str, str] | None = None) -> None:
@@ -69,47 +101,82 @@ def write_stripped_notebook(source: Path, target: Path, replacements: dict[str, 
     write_text(target, nbformat.writes(notebook) + "\n")
 
 
-def pack(notebooks: Path, results: Path, target: Path, as_they_are: Collection[str] = READ_AS_THEY_ARE) -> None:
+def pack(notebooks: Path, results: Path, target: Path, room: Room = OF_STUDY) -> None:
     """Write notebooks and results as the edition keeps them.
 
     Args:
         notebooks: Folder of executed notebooks.
         results: Folder of a run's results.
         target: Folder of the edition.
-        as_they_are: Names of tables that stay readable and exact, however large.
+        room: How much of them is kept.
     """
     placeholders = {data: name for name, data in _media(results).items()}
     for path in sorted(notebooks.glob("[!.]*.ipynb")):
-        write_stripped_notebook(path, target / "notebooks" / path.name, placeholders)
+        packed = target / "notebooks" / path.name
+        write_stripped_notebook(path, packed, placeholders)
+        if room.notebooks and packed.stat().st_size > room.above:
+            _compress(packed, packed.read_bytes(), room)
     copy_results(results, target / "results")
     for path in sorted((target / "results").rglob("*.csv")):
-        if path.name not in as_they_are and path.stat().st_size > COMPRESSED_ABOVE:
-            # no name and no time inside, so equal tables give equal files
-            path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(_short_text(path).encode(), mtime=0))
-            path.unlink()
+        if path.name not in room.as_they_are and path.stat().st_size > room.above:
+            _compress(path, _short_text(path, room).encode(), room)
 
 
-def _short_text(path: Path) -> str:
-    """A table's text with few digits and times; one that is of no system, as it is."""
+def _compress(path: Path, content: bytes, room: Room) -> None:
+    """Put a compressed file in the place of one."""
+    path.with_name(f"{path.name}{room.suffix}").write_bytes(compressed(content, room.suffix))
+    path.unlink()
+
+
+def compressed(content: bytes, suffix: str = ".gz") -> bytes:
+    """Compress by one of PACKERS; no name and no time inside, so that equal contents give equal files."""
+    return gzip.compress(content, mtime=0) if suffix == ".gz" else lzma.compress(content)
+
+
+def _short_text(path: Path, room: Room) -> str:
+    """A table's text with few digits, times and dimensions; one that is of no system is data of a figure."""
     text = path.read_text(encoding="utf-8")
     columns = set(text.partition("\n")[0].split(","))
     if "env" not in columns:
-        return text
+        return _with_digits(text, room.drawn) if room.drawn else text
     table = read_table(path)
-    return (at_few_times(table) if columns >= ALONG_ROLLOUTS else table).to_csv(index=False, float_format=DIGITS)
+    if "dimension" in columns and not room.dimensions:
+        table = table[table["dimension"] == EVERY]
+    return _written(at_few_times(table, room.times) if columns >= ALONG_ROLLOUTS else table, room.digits)
 
 
-def at_few_times(table: pd.DataFrame, also: Sequence[float] = ()) -> pd.DataFrame:
-    """Keep eight of the times of every system and rate, spread evenly, the last among them.
+def _with_digits(text: str, digits: str) -> str:
+    """The same table with few digits; a column with anything but numbers in it stays as it is."""
+    columns = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    for name in columns:
+        numbers = pd.to_numeric(columns[name], errors="coerce")
+        if numbers.notna().all() and numbers.dtype.kind == "f":
+            columns[name] = numbers
+    return _written(columns, digits)
+
+
+def _written(table: pd.DataFrame, digits: str) -> str:
+    """A table as text with few digits; whole numbers, as counts are, keep all of theirs."""
+    whole = [
+        name
+        for name in table.select_dtypes("float")
+        if not (table[name] % 1).any() and table[name].abs().max() < WHOLE_BELOW
+    ]
+    return table.astype(dict.fromkeys(whole, "Int64")).to_csv(index=False, float_format=digits)
+
+
+def at_few_times(table: pd.DataFrame, count: int, also: Sequence[float] = ()) -> pd.DataFrame:
+    """Keep a few of the times of every system and rate, spread evenly, the last among them.
 
     Args:
         table: Rows along rollouts.
+        count: How many.
         also: Further times [s] of which the nearest is kept.
     """
     kept = []
     for _, rows in table.groupby(["env", "test_frequency"], sort=False):
         times = np.sort(rows["time"].unique())
-        places = np.linspace(0, len(times) - 1, TIMES).round().astype(int).tolist()
+        places = np.linspace(len(times) - 1, 0, count).round().astype(int).tolist()
         places += [int(np.abs(times - time).argmin()) for time in also]
         chosen = times[np.unique(places)]
         kept.append(rows[rows["time"].isin(chosen)])
@@ -119,18 +186,15 @@ def at_few_times(table: pd.DataFrame, also: Sequence[float] = ()) -> pd.DataFram
 def unpack(edition: Path, target: Path) -> None:
     """Write an edition's notebooks and results as a run has them, into `target/notebooks` and `target/results`."""
     copy_results(edition / "results", target / "results")
-    for path in sorted((target / "results").rglob("*.csv.gz")):
-        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
-        path.unlink()
+    if (edition / "notebooks").is_dir():
+        shutil.copytree(edition / "notebooks", target / "notebooks", dirs_exist_ok=True)
+    for suffix, packer in PACKERS.items():
+        for path in sorted(target.rglob(f"*{suffix}")):
+            path.with_suffix("").write_bytes(packer.decompress(path.read_bytes()))
+            path.unlink()
     media = _media(target / "results")
-    for path in sorted((edition / "notebooks").glob("[!.]*.ipynb")):
-        write_stripped_notebook(path, target / "notebooks" / path.name, media)
-
-
-def stored(table: Path) -> Path:
-    """Return where a table lies: as a run writes it, or as an edition has compressed it."""
-    compressed = table.with_name(f"{table.name}.gz")
-    return compressed if compressed.is_file() and not table.is_file() else table
+    for path in sorted((target / "notebooks").glob("[!.]*.ipynb")):
+        write_stripped_notebook(path, path, media)
 
 
 def copy_results(source: Path, target: Path, kinds: Sequence[str] = SHIPPED_RESULTS) -> None:

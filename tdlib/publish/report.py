@@ -2,7 +2,7 @@
 
 A title page with preset, commit and versions; figures 1 to 5 of the founding question with their captions, as vectors,
 each also as a file beside its picture; every declared contrast with its verdict; the table of remedies from the book.
-Text stays text, so it can be searched.
+Text stays text, so it can be searched. A chapter that runs beside the study has its pages in the book, none on paper.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from tdlib import figures
 from tdlib.core.files import atomic_path, write_bytes
 from tdlib.figures.save import VECTOR_STYLE, pdf_bytes
 from tdlib.figures.style import NothingToDrawError
+from tdlib.study.chapters import STUDY
 from tdlib.study.layout import ROOT
 from tdlib.study.phases.evaluate import load_parts
 from tdlib.study.presets import PresetError
@@ -147,8 +148,10 @@ def write_report(run: Run) -> Path:
     """Write the report of a finished run and return its path.
 
     Raises:
-        ValueError: If the run is not finished.
+        ValueError: If the run is of a chapter beside the study, or is not finished.
     """
+    if run.preset.chapter != STUDY:
+        raise ValueError(f"report needs a run of chapter {STUDY!r}, {run.preset.name!r} is of {run.preset.chapter!r}")
     missing = [name for name in NEEDED if not (run.layout.metrics / name).is_file()]
     if missing:
         raise ValueError(f"report needs a finished run of preset {run.preset.name!r}, missing {missing}")
@@ -165,11 +168,18 @@ def write_report(run: Run) -> Path:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return its exit code."""
+    """Run the command line; return its exit code.
+
+    A chapter's run is not an error: `make edition` takes it as it takes the study's.
+    """
     parser = argparse.ArgumentParser(prog="python -m tdlib.publish.report", description=__doc__)
     parser.add_argument("preset")
     try:
-        path = write_report(open_run(parser.parse_args(arguments).preset))
+        run = open_run(parser.parse_args(arguments).preset)
+        if run.preset.chapter != STUDY:
+            print(f"no report on paper: {run.preset.name} is of the chapter {run.preset.chapter}, reported in the book")
+            return 0
+        path = write_report(run)
     except (PresetError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -9,6 +9,7 @@ gets its own (`tdlib.publish.contents`).
 """
 
 import argparse
+import json
 import shutil
 import sys
 from collections.abc import Mapping
@@ -17,18 +18,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from tdlib.core.files import write_text
+from tdlib.core.files import stored, write_text
 from tdlib.figures.theme import theme_css
 from tdlib.grid.jobs import grid_jobs
 from tdlib.grid.stamps import CONCLUSIONS
 from tdlib.publish.contents import leave_out_absent, write_own_contents
 from tdlib.publish.edition import (
     MEDIA_FOLDERS,
+    OF_CHAPTER,
+    OF_STUDY,
     PUBLISHED,
-    READ_AS_THEY_ARE,
     copy_results,
     pack,
-    stored,
     unpack,
     write_stripped_notebook,
 )
@@ -37,17 +38,18 @@ from tdlib.publish.failures_page import failures_page
 from tdlib.publish.pages import build_pages
 from tdlib.publish.scripts import write_scripts
 from tdlib.publish.speed_page import speed_page
-from tdlib.publish.staged_explorer import stage_explorer
+from tdlib.publish.staged_explorer import stage_beliefs, stage_explorer
 from tdlib.publish.staged_media import DARK, stage_media
 from tdlib.study.blocks import BLOCKS
 from tdlib.study.book import fills_the_book, runs_of
-from tdlib.study.chapters import CHAPTERS, STUDY, load_chapter
+from tdlib.study.chapters import CHAPTERS, STUDY, load_chapter, owner_of
 from tdlib.study.layout import ROOT, RunLayout, runs_root
 from tdlib.study.prediction_history import HISTORY, write_history
-from tdlib.study.presets import load_preset, preset_path
+from tdlib.study.presets import Preset, load_preset, preset_path
 from tdlib.study.run import Run
 
 LOOKED_UP = ("statistics.csv", "predictions.csv")  # pages look for the rows of all chapters in the study's table
+PRESETS = "presets.json"  # which preset each notebook ran
 BENCH_FILES = ("bench.json", "scaling.json")
 
 
@@ -59,11 +61,13 @@ class Finished:
         notebooks: Folder of executed notebooks.
         results: Folder with `metrics`, `figures` and `videos`.
         models: Folder of checkpoints.
+        preset: Name of its preset.
     """
 
     notebooks: Path
     results: Path
     models: Path
+    preset: str
 
 
 def stage(study: Finished, seed: int, site: Path, chapters: Mapping[str, Finished] | None = None) -> None:
@@ -82,7 +86,7 @@ def stage(study: Finished, seed: int, site: Path, chapters: Mapping[str, Finishe
     shutil.copytree(
         ROOT / "book", site / "book", ignore=shutil.ignore_patterns("published", BLOCKS.name, "__pycache__")
     )
-    for path in sorted(study.notebooks.glob("[!.]*.ipynb")):
+    for path in _notebooks(study):
         write_stripped_notebook(path, site / "notebooks" / path.name)
     copy_results(study.results, site / "results")
     for name, run in (chapters or {}).items():
@@ -95,6 +99,7 @@ def stage(study: Finished, seed: int, site: Path, chapters: Mapping[str, Finishe
     write_text(static / "theme.css", theme_css())
     beside = [run.models for run in (chapters or {}).values()]
     stage_explorer(static, study.models, seed, site / "results" / "metrics" / "statistics.csv", beside)
+    stage_beliefs(static, site / "results" / "figures")
     write_text(site / "book" / "speed.md", speed_page(site / "results"))
     write_scripts(site)
     stage_media(site)
@@ -103,12 +108,19 @@ def stage(study: Finished, seed: int, site: Path, chapters: Mapping[str, Finishe
     write_history(site / "book" / HISTORY, stored=PUBLISHED / HISTORY)
     published = site / "book" / "published" / "results"
     for name in CONCLUSIONS:  # pages with conclusions read the published edition
-        if (PUBLISHED / "results" / "metrics" / name).is_file():
-            target = published / "metrics" / name
+        source = stored(PUBLISHED / "results" / "metrics" / name)
+        if source.is_file():
+            target = published / "metrics" / source.name
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PUBLISHED / "results" / "metrics" / name, target)
+            shutil.copy2(source, target)
     for name in published_chapters():
-        add_rows(PUBLISHED / name / "results", published)
+        add_rows(name, load_preset(PUBLISHED / name / "preset.yaml").name, PUBLISHED / name / "results", published)
+    made_by = {path.stem: run.preset for run in (study, *(chapters or {}).values()) for path in _notebooks(run)}
+    write_text(site / "results" / PRESETS, json.dumps(made_by, indent=1))
+
+
+def _notebooks(run: Finished) -> list[Path]:
+    return sorted(run.notebooks.glob("[!.]*.ipynb"))
 
 
 def stage_chapter(name: str, run: Finished, site: Path) -> None:
@@ -122,21 +134,33 @@ def stage_chapter(name: str, run: Finished, site: Path) -> None:
         site: Folder of the study's pages and results; of the chapter's notebooks those in the contents are shown.
     """
     contents = (site / "_toc.yml").read_text(encoding="utf-8")
-    for path in sorted(run.notebooks.glob("[!.]*.ipynb")):
+    for path in _notebooks(run):
         if f"notebooks/{path.stem}\n" in contents:
             write_stripped_notebook(path, site / "notebooks" / path.name)
     copy_results(run.results, site / "results" / name, ["metrics"])
     copy_results(run.results, site / "results", MEDIA_FOLDERS)
-    add_rows(run.results, site / "results")
+    add_rows(name, run.preset, run.results, site / "results")
 
 
-def add_rows(chapter: Path, study: Path) -> None:
-    """Add the rows of a chapter's statistics and verdicts to those of the study, where both have some."""
-    for name in LOOKED_UP:
-        paths = [stored(folder / "metrics" / name) for folder in (study, chapter)]
+def add_rows(name: str, preset: str, chapter: Path, study: Path) -> None:
+    """Add the rows of a chapter's statistics and verdicts to those of the study, where both have some.
+
+    Chapters share systems and arms, at sizes of their own: of the verdicts a chapter adds those on its own predictions.
+
+    Args:
+        name: The chapter's name.
+        preset: Its run's preset, which a row says if it is a verdict.
+        chapter: Folder of the chapter's results.
+        study: Folder of the study's, which gets the rows.
+    """
+    for table in LOOKED_UP:
+        paths = [stored(folder / "metrics" / table) for folder in (study, chapter)]
         if all(path.is_file() for path in paths):
-            tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths]
-            write_text(paths[0], pd.concat(tables).fillna("").to_csv(index=False))
+            rows, added = (pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths)
+            if "prediction" in added:
+                added = added[[owner_of(prediction) == name for prediction in added["prediction"]]]
+                added = added.assign(preset=preset)
+            write_text(paths[0], pd.concat([rows, added]).fillna("").to_csv(index=False))
 
 
 def published_chapters() -> list[str]:
@@ -184,7 +208,7 @@ def make_edition(preset_name: str) -> int:
         raise ValueError(f"edition needs a finished run of preset {preset.name!r}, missing notebooks: {missing}")
     staged = layout.root / "edition"
     shutil.rmtree(staged, ignore_errors=True)
-    pack(layout.notebooks, layout.root / "results", staged, READ_AS_THEY_ARE if preset.chapter == STUDY else ())
+    pack(layout.notebooks, layout.root / "results", staged, OF_STUDY if preset.chapter == STUDY else OF_CHAPTER)
     shipped = [path for env in preset.environments for path in chapter.shipped(Run(preset, layout), env)]
     for checkpoint in (path for path in shipped if path.name == f"seed{preset.own_seeds[0]}"):
         copied = staged / "models" / checkpoint.relative_to(layout.models)
@@ -219,8 +243,8 @@ def copy_benchmarks(target: Path) -> None:
             shutil.copy2(newest, target / name)
 
 
-def _finished(layout: RunLayout) -> Finished:
-    return Finished(layout.notebooks, layout.root / "results", layout.models)
+def _finished(layout: RunLayout, preset: Preset) -> Finished:
+    return Finished(layout.notebooks, layout.root / "results", layout.models, preset.name)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -246,13 +270,14 @@ def main(arguments: list[str] | None = None) -> int:
             for name in (STUDY, *published_chapters()):
                 edition, whole = published_folder(name), unpacked / name
                 unpack(edition, whole)
-                runs[name] = Finished(whole / "notebooks", whole / "results", edition / "models")
+                ran = load_preset(edition / "preset.yaml").name
+                runs[name] = Finished(whole / "notebooks", whole / "results", edition / "models", ran)
             stage(runs.pop(STUDY), seed, layout.site, runs)
         else:
             preset = load_preset(options.preset)
             layout = RunLayout.of(preset.name)
-            beside = {run.chapter: _finished(RunLayout.of(run.name)) for run in runs_of(preset)[1:]}
-            stage(_finished(layout), preset.own_seeds[0], layout.site, beside)
+            beside = {run.chapter: _finished(RunLayout.of(run.name), run) for run in runs_of(preset)[1:]}
+            stage(_finished(layout, preset), preset.own_seeds[0], layout.site, beside)
             if not fills_the_book(preset):
                 write_own_contents(layout.site, preset)
     except ValueError as error:

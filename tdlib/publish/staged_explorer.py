@@ -5,14 +5,24 @@ from pathlib import Path
 
 from tdlib.core.files import write_text
 from tdlib.explorer.assets import write_assets
+from tdlib.explorer.python.beliefs import ENDING
 from tdlib.explorer.python.pack import packed_seeds, weight_file, write_weights
 from tdlib.explorer.python.page import page_script, read_statistics
 from tdlib.study.layout import ROOT
 from tdlib.systems import SYSTEMS
+from tdlib.training.checkpoint import MODEL_FILE
+
+
+def stage_beliefs(static: Path, figures: Path) -> None:
+    """Copy what pages show of beliefs, which lies beside a run's figures, into `beliefs/` of a page's static folder."""
+    for path in sorted(figures.glob(f"*/*{ENDING}")):
+        write_text(static / "beliefs" / path.name, path.read_text(encoding="utf-8"))
 
 
 def stage_explorer(static: Path, models: Path, seed: int, statistics: Path, chapters: Sequence[Path] = ()) -> None:
-    """Write `engine.js`, `explorer.js`, `explorer.css`, `explorer_run.js` and `weights/` into a page's static folder.
+    """Write scripts, `explorer.css`, `explorer_run.js` and `weights/` into a page's static folder.
+
+    Without any model, as in a run of a chapter that trains none, the page has the engine and no weights.
 
     Args:
         static: Folder to fill.
@@ -24,7 +34,8 @@ def stage_explorer(static: Path, models: Path, seed: int, statistics: Path, chap
     write_assets(static)
     roots = [models, *chapters]
     shown = [root.relative_to(ROOT).as_posix() if root.is_relative_to(ROOT) else root.name for root in roots]
-    sizes = write_weights(roots, seed, static / "weights")
+    any_models = any(path for root in roots for path in root.glob(f"*/*/*/*/{MODEL_FILE}"))
+    sizes = write_weights(roots, seed, static / "weights") if any_models else {}
     carried = [env for env, system in SYSTEMS.items() if weight_file(system.spec) in sizes]
     seeds = {env: packed_seeds(roots, env, seed) for env in carried}
     write_text(static / "explorer_run.js", page_script(read_statistics(statistics), shown, list(seeds), seeds))

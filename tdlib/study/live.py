@@ -14,6 +14,7 @@ LABELS = {
     "env": "system",
     "detail": "states",
     "rate": "rate [Hz]",
+    "protocol": "test",
     "control_frequency": "control rate [Hz]",
     "test_frequency": "test rate [Hz]",
 }

@@ -25,6 +25,11 @@ OF_ABLATIONS = (
     "train_loss", "val_loss", "gap", "grad_norm", "first_step", "last_step", "finite", "stopped", "refused",
     "off_circle",
 )  # fmt: skip
+OF_PICTURES = ("mse", "psnr", "ssim", "ball_error", "valid_time", "latent_error", "q_motion", "energy_drift")
+BESIDE_PICTURES = (  # what else is scored in pictures -> its name in metrics
+    ("model_repeated", "repeated"), ("model_teacher_forced", "teacher_forced"),
+    ("model_reconstruction", "reconstruction"), ("copy_last", "copy_last"), ("mean_image", "mean_image"),
+)  # fmt: skip
 LIMIT = "limit."  # begins the names of what perfect learning would score
 BELOW_ZERO = (  # of the rest, an interval ends at 0
     "one_step.excess", "imagined.nll", "control.return", "control.regret",
@@ -54,6 +59,7 @@ def measure(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         *_known_rows(tables.get("known_rows")),
         *_imagined(tables.get("sliding_windows"), tables.get("interval_calibration")),
         *_ablations(tables.get("ablations")),
+        *_visual(tables.get("visual_dt_generalization")),
     ]
     parts = [part for part in parts if len(part)]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
@@ -181,6 +187,18 @@ def _ablations(trainings: pd.DataFrame | None) -> list[pd.DataFrame]:
         return []
     named = trainings.assign(detail=trainings["ablation"])
     return [_long(named.dropna(subset=[name]), f"ablations.{name}", name) for name in OF_ABLATIONS]
+
+
+def _visual(scores: pd.DataFrame | None) -> list[pd.DataFrame]:
+    """Scores of predicted pictures by test, A or B, and squared errors of what stands beside them."""
+    if scores is None:
+        return []
+    named = scores.assign(detail=scores["protocol"])
+    own = named[named["prediction"] == "model"]
+    parts = [_long(own.dropna(subset=[name]), f"visual.{name}", name) for name in OF_PICTURES if name in own]
+    for prediction, name in BESIDE_PICTURES:
+        parts.append(_long(named[named["prediction"] == prediction], f"visual.{name}.mse", "mse"))
+    return parts
 
 
 def _limits(limits: pd.DataFrame | None) -> list[pd.DataFrame]:

@@ -28,6 +28,7 @@ from tdlib.evaluation.sets.schedules import hold_of
 from tdlib.evaluation.tables import frequency_label
 from tdlib.models import find_family, register_model
 from tdlib.models.trajectories import WINDOW
+from tdlib.models.visual import VisualOptions
 from tdlib.planning import CEM, Planner, build_planner, inputs_of
 from tdlib.study.arms import Arm
 from tdlib.study.blocks import check_blocks
@@ -201,6 +202,37 @@ class PartlySeen(_Section):
         return names
 
 
+class Pictures(_Section):
+    """Models of pictures: what they are made of, how long they learn, and on how many motions they are tested."""
+
+    options: dict[str, Any] = {}  # of tdlib.models.VisualOptions, for all of them; an arm names the predictor
+    methods: dict[str, dict[str, Any]] = {}  # further options of single methods of arms
+    # predictors of single systems; a system that is not named has all of the preset's forms
+    forms: dict[str, tuple[str, ...]] = {}
+    render_quality: Literal["low", "medium", "high"] = "medium"
+    # standard deviation of errors added to states before they are painted
+    noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    autoencoder_steps: PositiveInt = 100  # optimizer steps of a flat encoder and decoder, before their predictors
+    latent_steps: PositiveInt = 100  # of each predictor on latents that are encoded once
+
+    @model_validator(mode="after")
+    def _known_options(self) -> "Pictures":
+        for name in ("", *self.methods):
+            VisualOptions.of(self.of(name), "pictures.options")
+        return self
+
+    def __hash__(self) -> int:  # jobs are kept by preset, and mappings have none
+        return hash(self.model_dump_json())
+
+    def of(self, method: str) -> dict[str, Any]:
+        """Return the options of the models of a method."""
+        return {**self.options, **self.methods.get(method, {})}
+
+    def has(self, env: str, form: str) -> bool:
+        """Whether a predictor is trained on a system."""
+        return form in self.forms.get(env, (form,))
+
+
 class FewerSeeds(_Section):
     """Arms that only the first seeds have: those of any of the sizes, methods, or of shares of the data."""
 
@@ -245,6 +277,7 @@ class Preset(_Section):
     amounts: tuple[Share, ...] = ()  # shares of the data that some arms are trained on too
     variations: tuple[Variation, ...] = ()  # arms of several rates with one thing changed
     fewer_seeds: tuple[FewerSeeds, ...] = ()  # the first that concerns an arm says how many seeds it has
+    pictures: Pictures | None = None  # where a chapter has models of pictures
     partly_seen: tuple[PartlySeen, ...] = ()  # sets beside the environments, for chapters that look at them
     taken: tuple[Seed, ...] = ()  # seeds that earlier runs made; their rows lie in book/blocks, see tdlib.study.blocks
     seeds_per_cell: PositiveInt | None = None  # jobs of so many seeds and one model each; None: one job per phase
@@ -387,6 +420,8 @@ class Preset(_Section):
                 found = sorted({(arms.method, arms.form, arms.data) for arms in declared})
                 raise ValueError(f"methods, forms and data must leave an arm of every model, {name} has {found}")
             windows_per_batch(self.training.batch_size, find_family(name).needs.window)
+        if self.pictures is not None:
+            self._check_pictured(self.pictures)
         if "shooting" in self.training_modes:
             windows_per_batch(self.training.batch_size, WINDOW)
         if self.collection.planned_share and not any(map(self.planned_share, self.environments)):
@@ -406,6 +441,19 @@ class Preset(_Section):
             for rate in self.control.rates:
                 _check_planning(SYSTEMS[name], rate)
         return self
+
+    def _check_pictured(self, pictures: Pictures) -> None:
+        """Check that systems and predictors which are named belong to the run, and that batches hold whole windows."""
+        for env, forms in pictures.forms.items():
+            if env not in self.environments:
+                raise ValueError(f"pictures.forms must name environments {list(self.environments)}, got {env!r}")
+            if unknown := [form for form in forms if self.forms and form not in self.forms]:
+                raise ValueError(f"pictures.forms of {env} must be among forms = {list(self.forms)}, got {unknown}")
+        for name in ("", *pictures.methods):
+            options = VisualOptions.of(pictures.of(name), "pictures.options")
+            windows_per_batch(self.training.batch_size, options.window)
+            if not options.spatial:  # predictors by themselves learn on windows of latents, one for each frame
+                windows_per_batch(self.training.batch_size, options.rollout_steps)
 
     def _check_taken(self) -> None:
         """Check that other runs have made the seeds that are taken, as this preset says, and that one is left."""

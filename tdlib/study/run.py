@@ -133,9 +133,14 @@ class Run:
         return _select("env", self.preset.environments, [env])[0]
 
 
+def is_cell(part: str) -> bool:
+    """Whether the grid itself runs this part, so that what is only looked at is left to the notebook of the whole."""
+    return bool(part) and os.environ.get("TDLIB_JOB", "").startswith(f"{CELLS}/")
+
+
 def undrawn_here(family: str, name: str, part: str) -> Missing | None:
     """Return what stands in place of a part's figure where the grid runs the part as a job of its own."""
-    if part and os.environ.get("TDLIB_JOB", "").startswith(f"{CELLS}/"):
+    if is_cell(part):
         return Missing(f"no figure {family}/{name}: the notebook of the whole grid draws it")
     return None
 

@@ -14,6 +14,7 @@ from tdlib.evaluation.control.rows import marked_by_all
 from tdlib.evaluation.tables import read_table
 from tdlib.figures.selection import ARM
 from tdlib.study import predictions
+from tdlib.study.chapters import owner_of
 from tdlib.study.clock import part
 from tdlib.study.inference import share_interval, t_intervals
 from tdlib.study.judging import judge_contrasts, judge_predictions, missing_of
@@ -124,7 +125,7 @@ def missing_contrasts(run: Run, contrasts: pd.DataFrame) -> pd.DataFrame:
 
 @part("statistics")
 def evaluate_predictions(run: Run, tables: dict[str, pd.DataFrame], scores: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Set every prediction on the run's systems beside what was measured; write and return `predictions.csv`.
+    """Set the chapter's predictions on the run's systems beside what was measured; write and return `predictions.csv`.
 
     Args:
         run: Preset and folders.
@@ -132,7 +133,10 @@ def evaluate_predictions(run: Run, tables: dict[str, pd.DataFrame], scores: pd.D
         scores: Numbers of the analyses (`analyze`), which predictions speak about too.
     """
     measured = measure(tables) if scores is None else pd.concat([measure(tables), scores], ignore_index=True)
-    table = judge_predictions(measured, predictions.predictions_on((*run.preset.environments, *run.preset.seen_sets)))
+    known = predictions.predictions_on((*run.preset.environments, *run.preset.seen_sets))
+    table = judge_predictions(
+        measured, {name: one for name, one in known.items() if owner_of(name) == run.preset.chapter}
+    )
     run.save_table(predictions.TABLE, table)
     return table
 

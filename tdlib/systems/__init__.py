@@ -10,7 +10,7 @@ from tdlib.systems.double_cart_pole import DOUBLE_CART_POLE
 from tdlib.systems.hanging_pendulum import HANGING_PENDULUM
 from tdlib.systems.hgn_gravity import HGN_THREE_BODY, HGN_TWO_BODY
 from tdlib.systems.hgn_pendulum import HGN_PENDULUM
-from tdlib.systems.hgn_spring import HGN_SPRING
+from tdlib.systems.hgn_spring import HGN_SPRING, HGN_SPRING_DAMPED
 from tdlib.systems.oscillator import OSCILLATOR
 from tdlib.systems.pendulum import PENDULUM
 from tdlib.systems.spaceship import SPACESHIP
@@ -31,6 +31,7 @@ SYSTEMS: dict[str, System] = {
         BOUNCING_BALL,
         HGN_PENDULUM,
         HGN_SPRING,
+        HGN_SPRING_DAMPED,
         HGN_TWO_BODY,
         HGN_THREE_BODY,
         CHAOTIC_PENDULUM,

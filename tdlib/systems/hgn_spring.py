@@ -2,7 +2,8 @@
 
     p' = −2 ζ ω₀ p − k q,   ω₀² = k/m
 
-The oscillator with its damping given by the ratio ζ, zero here: nothing is lost. `damped` returns their second setting.
+The oscillator with its damping given by the ratio ζ, zero here: nothing is lost. `HGN_SPRING_DAMPED` is their second
+setting, `damped` one of another ratio.
 A force is part of the equation; the only action is not to use it.
 """
 
@@ -101,17 +102,21 @@ HGN_SPRING = System(
 
 
 def damped(ratio: float = 0.3) -> System:
-    """Return the damped spring, `hgn_spring_damped`, with starts farther out; `register_system` makes it known.
+    """Return the damped spring, `hgn_spring_damped`, with starts farther out.
 
     Args:
         ratio: ζ, below 1 where the spring still swings.
     """
-    collection = HGN_SPRING.collection
-    assert collection.random_inputs is not None
+    collection, views = HGN_SPRING.collection, HGN_SPRING.views
+    assert collection.random_inputs is not None and views.first is not None
     inputs = dataclasses.replace(collection.random_inputs, start=wider_starts)
     return dataclasses.replace(
         HGN_SPRING,
         spec=dataclasses.replace(SPEC, name="hgn_spring_damped"),
         parameters={**HGN_SPRING.parameters, "damping_ratio": ratio},
         collection=dataclasses.replace(collection, random_inputs=inputs),
+        views=dataclasses.replace(views, first=dataclasses.replace(views.first, label="HGN's damped spring")),
     )
+
+
+HGN_SPRING_DAMPED = damped()

@@ -379,7 +379,8 @@ class System:
 
         Raises:
             TypeError: If the state holds whole numbers.
-            ValueError: If the last axis of state or action has another length.
+            ValueError: If the last axis of state or action has another length, an index is not in the table of
+                actions, or an interval is not finite.
         """
         for *_, end in self._substeps(state, action, delta_t, parameters):
             state = end
@@ -389,7 +390,7 @@ class System:
         self, state: Tensor, action: Tensor, delta_t: Tensor | float, parameters: Tensor | None = None
     ) -> IntervalOutcome:
         """Solve as `flow` does and report reward, exit and contact with limits inside the interval."""
-        inputs = self.spec.held_input(action)
+        inputs = self._held(action)
         reward = torch.zeros_like(state[..., 0])
         exit_time = torch.full_like(reward, math.inf)
         elapsed = torch.zeros_like(reward)
@@ -466,8 +467,10 @@ class System:
         batch_shape = np.broadcast_shapes(*shapes)  # torch's takes 0.3 s at its first call
         delta_t = torch.as_tensor(delta_t, dtype=state.dtype, device=state.device).expand(batch_shape)
         state = _apart(state.expand(*batch_shape, state.shape[-1]))
-        inputs = _apart(self.spec.held_input(action.to(state.dtype)))
+        inputs = _apart(self._held(action.to(state.dtype)))
         parameters = None if parameters is None else _apart(parameters)
+        if not bool(delta_t.isfinite().all()):
+            raise ValueError(f"delta_t must be finite, got {delta_t[~delta_t.isfinite()][0].item():g}")
         counts = torch.ceil(delta_t.abs().double() / self.max_substep * (1 - ROUNDING)).clamp(min=1)
         h = (delta_t.double() / counts).to(state.dtype)
         for k in range(int(counts.max()) if counts.numel() else 0):
@@ -476,6 +479,17 @@ class System:
             end = self._after(moved, parameters)
             yield state, active_h, moved, end
             state = end
+
+    def _held(self, action: Tensor) -> Tensor:
+        """Inputs that are held; an index beyond the table would be torch's own error, one below 0 another action."""
+        table = self.spec.action_table
+        if table is not None and action.shape[-1]:
+            index = action[..., 0].double()
+            wrong = ~((index >= 0) & (index < len(table)) & (index == index.floor()))
+            if bool(wrong.any()):
+                rule = f"action of {self.spec.name} must be whole numbers in 0 .. {len(table) - 1}"
+                raise ValueError(f"{rule}, got {index[wrong][0].item():g}")
+        return self.spec.held_input(action)
 
     def _step(self, state: Tensor, inputs: Tensor, h: Tensor, parameters: Tensor | None) -> Tensor:
         if self.exact_flow is not None:

@@ -13,17 +13,28 @@ import time
 import urllib.request
 from pathlib import Path
 
+import nbformat
 import pytest
 from conftest import Watch, open_window
 from playwright.sync_api import TimeoutError
-from torch_reference import assert_equals_torch, settle, shown
+from torch_reference import assert_beliefs_equal_torch, assert_equals_torch, believed, settle, shown
 
 from tdlib.publish.edition import PUBLISHED
 from tdlib.study.layout import ROOT
+from tdlib.study.phases.beliefs import BeliefPaths
+from tdlib.study.run import open_run
+from tdlib.study.selection import select_arms
 
 BIN = Path(sys.executable).parent
 TOKEN = "browser-test"
-EXPLORER, PLANT = "07_explorer.ipynb", "00_ground_truth.ipynb"
+EXPLORER, PLANT, BELIEFS = "07_explorer.ipynb", "00_ground_truth.ipynb", "beliefs.ipynb"
+OPEN_BELIEFS = """from tdlib.explorer.python.beliefs import open_beliefs
+from tdlib.study.run import open_run
+from tdlib.study.selection import select_arms
+
+run = open_run("mts3_smoke")
+open_beliefs(run, "pendulum", select_arms(run, models=["acrkn", "mts3"]), "mts3")
+"""  # as the chapter's notebook does, whose other cells take longer
 MODELS = PUBLISHED / "models"  # what the notebook opens where nobody names a preset
 
 
@@ -33,6 +44,7 @@ def lab(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
     for name in (EXPLORER, PLANT):
         shutil.copy2(ROOT / "notebooks" / name, folder / name)
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(OPEN_BELIEFS)]), folder / BELIEFS)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -211,4 +223,30 @@ def test_a_live_figure_follows_its_rate_in_jupyterlab(lab, browser, report):
     assert watching.unexpected() == []
     median, longest = sorted(times)[1], max(times)
     report(f"live figure in JupyterLab, key to picture: {median:.0f} ms (median of 3, longest {longest:.0f})")
+    page.context.close()
+
+
+def test_beliefs_follow_their_slider_in_jupyterlab_and_equal_torch(lab, browser):
+    watching, box = Watch(), ".jp-NotebookPanel .td-beliefs"
+    page = run_notebook(browser, watching, lab, BELIEFS)
+    page.wait_for_selector(f"{box} canvas", timeout=120_000)
+    run = open_run("mts3_smoke")
+    paths = BeliefPaths(run, "pendulum", select_arms(run, models=["acrkn", "mts3"]))
+    assert_beliefs_equal_torch(believed(page, box), paths, paths.arms)
+    slider = page.locator(box).get_by_label("Δt, the length of one step")
+    slider.scroll_into_view_if_needed()
+    for key, rate in (("Home", 5), ("ArrowRight", 10), ("End", 50)):
+        slider.press(key)
+        found = believed(page, box)
+        assert found["wanted"]["rate"] == rate
+        assert_beliefs_equal_torch(found, paths, paths.arms)
+    page.locator(box).get_by_label("Model", exact=True).select_option(index=0)
+    found = believed(page, box)
+    assert (
+        len(found["levels"]) == 1
+        and f"At {found['wanted']['rate']} Hz" in page.locator(f"{box} [role=status]").inner_text()
+    )
+    assert_beliefs_equal_torch(found, paths, paths.arms)
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    assert watching.unexpected() == []
     page.context.close()

@@ -1,8 +1,10 @@
 """What an explorer shows, read from the page, and the same numbers by torch."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from tdlib.core.time_grid import delta_t_of, steps_within
@@ -12,6 +14,8 @@ from tdlib.explorer.python.page import motion_error
 from tdlib.explorer.python.signals import held_inputs
 from tdlib.explorer.python.true_field import TrueField
 from tdlib.models.derived import Persistence
+from tdlib.study.arms import Arm
+from tdlib.study.phases.beliefs import BeliefPaths
 from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint
 
@@ -107,6 +111,31 @@ def assert_equals_torch(seen: dict, models: Path, rounded: bool = True) -> None:
         assert reads(arm["text"], first), f"{arm['text']!r} for {first}"
     milliseconds = re.match(r"([\d.]+) ms", seen["readout"])[1]
     assert reads(milliseconds, 1000 * delta_t)
+
+
+def believed(page, selector: str) -> dict:
+    """What an explorer of beliefs shows once it has the answer to its present choice."""
+    page.wait_for_function(
+        """selector => {
+          const explorer = (document.querySelector(selector) || {}).tdBeliefs, view = explorer && explorer.view();
+          return view && ["arm", "start", "rate"].every(key => view.wanted[key] === explorer.state[key]);
+        }""",
+        arg=selector,
+    )
+    return page.evaluate("selector => document.querySelector(selector).tdBeliefs.view()", selector)
+
+
+def assert_beliefs_equal_torch(seen: dict, paths: BeliefPaths, arms: Sequence[Arm]) -> None:
+    """Compare mean, spread and what each level knows with torch's, in steps of 1/65535 of their range."""
+    wanted = seen["wanted"]
+    path = paths.path(arms[wanted["arm"]], wanted["start"], wanted["rate"])
+    np.testing.assert_allclose(seen["times"], path.times, atol=1e-9)
+    pairs = [(np.array(seen["mean"]).T, path.mean), (np.array(seen["spread"]).T, path.spread)]
+    for level, own in zip(seen["levels"], path.levels, strict=True):
+        np.testing.assert_allclose(level["windows"], own.windows, atol=1e-9)
+        pairs += [(np.array(level["known"]), own.known), (np.array(level["size"]), own.size)]
+    for found, expected in pairs:
+        np.testing.assert_allclose(found, expected, rtol=0, atol=max(float(np.ptp(expected)) / 65535, 1e-9))
 
 
 def _assert_close(numbers: list, expected: torch.Tensor) -> None:

@@ -12,6 +12,7 @@ from tdlib.evaluation.measures.one_step import ONE_STEP
 from tdlib.evaluation.measures.points import POINTS
 from tdlib.evaluation.measures.rollout import ROLLOUT
 from tdlib.evaluation.measures.velocity_field import FIELDS
+from tdlib.evaluation.measures.visual import PICTURES
 
 MEASURES: dict[str, Measure] = {
     "rollout": ROLLOUT,
@@ -25,6 +26,7 @@ MEASURES: dict[str, Measure] = {
     "dt_generalization": DT_GENERALIZATION,
     "known_rows": KNOWN_ROWS,
     "imagined": IMAGINED,
+    "pictures": PICTURES,
 }
 
 

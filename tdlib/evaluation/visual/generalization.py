@@ -1,6 +1,7 @@
 """What a visual model does at intervals that it was not trained at, in tests A and B of its frame sequences."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -10,7 +11,9 @@ from tdlib.evaluation.visual.rollouts import (
     VisualRollout,
     encoded_truth,
     visual_open_loop_rollout,
+    visual_reconstruction,
     visual_repeated_rollout,
+    visual_teacher_forced,
 )
 from tdlib.evaluation.visual.scores import MODEL, baselines, latent_statistics, visual_metrics_table
 from tdlib.evaluation.visual.sequences import FrameSequences
@@ -18,8 +21,22 @@ from tdlib.models.visual import VisualWorldModel
 from tdlib.models.visual.maps import MapPredictor
 
 REPEATED = "model_repeated"  # several steps of its own interval per frame
+TEACHER_FORCED = "model_teacher_forced"  # each frame from the true ones before it
+RECONSTRUCTION = "model_reconstruction"  # true frames encoded and decoded, nothing predicted
 PROTOCOLS = ("A", "B")
 TOLERANCE = 1e-4  # relative
+
+
+class LatentTruth(NamedTuple):
+    """States of true frames, read off frames that are as far apart as in training.
+
+    Args:
+        states: (S, n, event) of the start and what follows.
+        times: (n,) since the start [s].
+    """
+
+    states: Tensor
+    times: Tensor
 
 
 def visual_dt_generalization_test(
@@ -38,42 +55,91 @@ def visual_dt_generalization_test(
         device: Where the model is.
 
     Returns:
-        One row per protocol, rate and prediction (`model`; `model_repeated` of a map where the interval is a multiple
-        of its own; the baselines): protocol, test_frequency, delta_t [s], horizon [s], prediction, scores over all
-        times as `visual_metrics_table` has them, and of the model what `latent_statistics` says.
+        One row per protocol, rate and prediction: `model`; `model_repeated` of a map where the interval is a multiple
+        of its own; `model_teacher_forced` and `model_reconstruction` where what is known has the interval that is
+        asked for; the baselines. Columns protocol, test_frequency, delta_t [s], horizon [s], prediction, scores over
+        all times as `visual_metrics_table` has them, and of the model what `latent_statistics` says. In both tests the
+        latents' truth is read off true frames that are as far apart as in training, at the times that have them, and
+        is not known without sequences at that interval.
 
     Raises:
         ValueError: If a protocol is unknown.
     """
-    unknown = sorted({protocol for protocol, _ in sequences} - set(PROTOCOLS))
-    if unknown:
-        raise ValueError(f"protocol must be one of {list(PROTOCOLS)}, got {unknown}")
-    parts = []
+    check_protocols(sequences)
+    truth, parts = latent_truth(model, sequences, device=device), []
     for (protocol, rate), asked in sequences.items():
         rolled = visual_open_loop_rollout(model, asked, device=device)
-        predictions = {MODEL: rolled.images, **baselines(asked, mean_image)}
-        ratio = float(asked.steps.mean()) / float(model.train_delta_t)
-        if isinstance(model.predictor, MapPredictor) and _whole(ratio) > 1:
-            predictions[REPEATED] = visual_repeated_rollout(model, asked, _whole(ratio), device=device).images
-        scores = visual_metrics_table(predictions, asked.truth, asked.times)
+        predictions = {MODEL: rolled.images, **_beside(model, asked, device), **baselines(asked, mean_image)}
+        scores = scores_over_time(protocol, rate, asked, predictions)
         scores = scores[scores["time"].isna()].drop(columns="time")
-        scores.insert(0, "protocol", protocol)
-        scores.insert(1, "test_frequency", rate)
-        scores.insert(2, "delta_t", float(asked.steps.mean()))
-        scores.insert(3, "horizon", float(asked.times[-1]))
-        own = statistics_of(model, asked, rolled, device=device)
+        own = statistics_of(model, asked, rolled, truth)
         parts.append(scores.assign(**{name: scores["prediction"].map({MODEL: x}) for name, x in own.items()}))
     return pd.concat(parts, ignore_index=True)
 
 
+def check_protocols(sequences: Mapping[tuple[str, str], FrameSequences]) -> None:
+    """Check the names of tests.
+
+    Raises:
+        ValueError: If one is unknown.
+    """
+    unknown = sorted({protocol for protocol, _ in sequences} - set(PROTOCOLS))
+    if unknown:
+        raise ValueError(f"protocol must be one of {list(PROTOCOLS)}, got {unknown}")
+
+
+def scores_over_time(
+    protocol: str, rate: str, asked: FrameSequences, predictions: Mapping[str, Tensor]
+) -> pd.DataFrame:
+    """Score predictions of one test: rows of `visual_metrics_table` with protocol, test_frequency, delta_t, horizon."""
+    scores = visual_metrics_table(predictions, asked.truth, asked.times)
+    scores.insert(0, "protocol", protocol)
+    scores.insert(1, "test_frequency", rate)
+    scores.insert(2, "delta_t", float(asked.steps.mean()))
+    scores.insert(3, "horizon", float(asked.times[-1]))
+    return scores
+
+
+def latent_truth(
+    model: VisualWorldModel,
+    sequences: Mapping[tuple[str, str], FrameSequences],
+    *,
+    device: torch.device | str = "cpu",
+) -> LatentTruth | None:
+    """Read the true states off frames at the interval of training; None if no sequence has them."""
+    step = float(model.train_delta_t)
+    for asked in sequences.values():
+        if bool(((asked.delta_t - step).abs() <= TOLERANCE * step).all()):
+            times = torch.cat([asked.times.new_zeros(1), asked.times])
+            return LatentTruth(encoded_truth(model, asked, device=device), times)
+    return None
+
+
 def statistics_of(
-    model: VisualWorldModel, sequences: FrameSequences, rollout: VisualRollout, *, device: torch.device | str = "cpu"
+    model: VisualWorldModel, sequences: FrameSequences, rollout: VisualRollout, truth: LatentTruth | None
 ) -> dict[str, float]:
-    """Return `latent_statistics` of a rollout; the truth is encoded where all its frames are equally far apart."""
-    steps = sequences.delta_t
-    alike = bool(((steps - steps[:, -1:]).abs() <= TOLERANCE * steps[:, -1:]).all())
-    encoded = encoded_truth(model, sequences, device=device) if alike else None
-    return latent_statistics(rollout, encoded, model.options.latent_shape[0] // 2)
+    """Return `latent_statistics` of a rollout, against the true states at the times that both have."""
+    positions = model.options.latent_shape[0] // 2
+    if truth is None:
+        return latent_statistics(rollout, None, positions)
+    times = torch.cat([sequences.times.new_zeros(1), sequences.times])
+    close = (times.unsqueeze(1) - truth.times).abs() <= TOLERANCE * float(model.train_delta_t)
+    steps, places = close.nonzero(as_tuple=True)
+    if len(steps) < 2:  # the start alone
+        return latent_statistics(rollout, None, positions)
+    return latent_statistics(rollout, truth.states[:, places], positions, steps.tolist())
+
+
+def _beside(model: VisualWorldModel, asked: FrameSequences, device: torch.device | str) -> dict[str, Tensor]:
+    """What else the model can be asked: its own step repeated, one step from true frames, and none."""
+    found, ratio = {}, float(asked.steps.mean()) / float(model.train_delta_t)
+    if isinstance(model.predictor, MapPredictor) and _whole(ratio) > 1:
+        found[REPEATED] = visual_repeated_rollout(model, asked, _whole(ratio), device=device).images
+    steps = asked.delta_t
+    if bool(((steps - steps[:, -1:]).abs() <= TOLERANCE * steps[:, -1:]).all()):
+        found[TEACHER_FORCED] = visual_teacher_forced(model, asked, device=device).images
+        found[RECONSTRUCTION] = visual_reconstruction(model, asked, device=device).images
+    return found
 
 
 def _whole(ratio: float) -> int:

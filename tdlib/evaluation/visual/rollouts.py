@@ -104,13 +104,41 @@ def encoded_truth(
     model: VisualWorldModel, sequences: FrameSequences, *, device: torch.device | str = "cpu", rows: int = ROWS
 ) -> Tensor:
     """Return the states of the true frames from the start on: (S, T + 1, event); intervals must be of one kind."""
-    first = sequences.known - model.options.encoder_frames + 1
 
     def encoded(model: VisualWorldModel, part: FrameSequences) -> VisualRollout:
-        states = model.encode(part.images[:, first:])
-        return VisualRollout(part.images[:, :0], states, None)
+        return VisualRollout(part.images[:, :0], _states_of_truth(model, part), None)
 
     return _in_parts(model, sequences, device, rows, encoded).latents
+
+
+def visual_teacher_forced(
+    model: VisualWorldModel, sequences: FrameSequences, *, device: torch.device | str = "cpu", rows: int = ROWS
+) -> VisualRollout:
+    """Predict every frame one step ahead of the true ones before it; intervals must be of one kind."""
+
+    def one_step(model: VisualWorldModel, part: FrameSequences) -> VisualRollout:
+        states = _states_of_truth(model, part)
+        following = model.predictor(states[:, :-1], part.inputs, part.steps)
+        return VisualRollout(model.decode(following), torch.cat([states[:, :1], following], dim=1), None)
+
+    return _in_parts(model, sequences, device, rows, one_step)
+
+
+def visual_reconstruction(
+    model: VisualWorldModel, sequences: FrameSequences, *, device: torch.device | str = "cpu", rows: int = ROWS
+) -> VisualRollout:
+    """Encode the true frames and decode them again, nothing predicted; intervals must be of one kind."""
+
+    def shown(model: VisualWorldModel, part: FrameSequences) -> VisualRollout:
+        states = _states_of_truth(model, part)
+        return VisualRollout(model.decode(states[:, 1:]), states, None)
+
+    return _in_parts(model, sequences, device, rows, shown)
+
+
+def _states_of_truth(model: VisualWorldModel, part: FrameSequences) -> Tensor:
+    """States of the true frames from the start on, (S, T + 1, event)."""
+    return model.encode(part.images[:, part.known - model.options.encoder_frames + 1 :])
 
 
 def _begun(model: VisualWorldModel, part: FrameSequences) -> tuple[Tensor, tuple[Tensor, ...]]:

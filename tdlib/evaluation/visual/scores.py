@@ -1,6 +1,6 @@
 """Scores of visual predictions, beside what two trivial ones score: the mean image, and the last frame seen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import torch
@@ -97,13 +97,16 @@ def visual_metrics_table(
     return pd.DataFrame(rows)
 
 
-def latent_statistics(rollout: VisualRollout, encoded: Tensor | None, positions: int) -> dict[str, float]:
+def latent_statistics(
+    rollout: VisualRollout, encoded: Tensor | None, positions: int, steps: Sequence[int] | None = None
+) -> dict[str, float]:
     """Say whether latents move, stay with the truth's, and keep their energy: detectors of models that do nothing.
 
     Args:
         rollout: Predictions.
-        encoded: (S, T + 1, event) states of the true frames; None where they have no common interval.
+        encoded: (S, n, event) states of true frames, the start's first; None where nothing is known of them.
         positions: How many of the channels are positions.
+        steps: (n,) after how many steps of the rollout these are, 0 first; all T + 1 if left out.
 
     Returns:
         q_motion (RMS way of positions from the start over RMS spread of the starts: far below 1 nothing moves),
@@ -116,7 +119,8 @@ def latent_statistics(rollout: VisualRollout, encoded: Tensor | None, positions:
     moved = (position[:, 1:] - position[:, :1]).square().mean().sqrt()
     found = {"q_motion": float(moved / spread), "latent_mse": float("nan"), "latent_error": float("nan")}
     if encoded is not None:
-        gap = (rollout.latents - encoded)[:, 1:].square().mean()
+        predicted = rollout.latents if steps is None else rollout.latents[:, list(steps)]
+        gap = (predicted - encoded)[:, 1:].square().mean()
         wide = (encoded - encoded.mean(dim=(0, 1))).square().mean()
         found |= {"latent_mse": float(gap), "latent_error": float((gap / wide).sqrt())}
     names = ("energy_mean", "energy_std", "energy_time_std", "energy_drift")

@@ -3,9 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import anywidget
 import traitlets
 
 from tdlib.explorer.assets import engine_script, explorer_script, read_asset
@@ -14,11 +12,11 @@ from tdlib.explorer.python.checkpoints import Checkpoint, find_checkpoints
 from tdlib.explorer.python.entries import entry_of
 from tdlib.explorer.python.pack import packed_model
 from tdlib.explorer.python.page import page_element
-from tdlib.figures.theme import theme_css
+from tdlib.explorer.python.widget import ScriptWidget
 from tdlib.systems import SYSTEMS
 
 
-class Explorer(anywidget.AnyWidget):
+class Explorer(ScriptWidget):
     """Move Δt and see what trained models predict; one object in JupyterLab and on a published page.
 
     In JupyterLab every picture asks torch. A published page has no kernel: there the same object becomes an element
@@ -37,7 +35,6 @@ class Explorer(anywidget.AnyWidget):
     """
 
     view = traitlets.Unicode("").tag(sync=True)
-    config = traitlets.Dict().tag(sync=True)
 
     def __init__(
         self,
@@ -48,9 +45,7 @@ class Explorer(anywidget.AnyWidget):
         heatmap: Mapping[str, Sequence[Mapping]] | None = None,
         heatmap_note: str = "",
     ):
-        self._esm = widget_script()
-        self._css = theme_css() + read_asset("explorer.css")
-        super().__init__(view=view, config=self._read(source, env, heatmap, heatmap_note))
+        super().__init__(widget_script(), view=view, config=self._read(source, env, heatmap, heatmap_note))
         self.on_msg(self._on_message)
 
     def switch(
@@ -125,10 +120,6 @@ class Explorer(anywidget.AnyWidget):
             if checkpoint.env == env and all(getattr(checkpoint.arm, name) == value for name, value in keys.items()):
                 return str(i), checkpoint
         raise ValueError(f"keys must name a model found for {env}, got {keys}")
-
-    def _repr_mimebundle_(self, **options: Any) -> tuple[dict, dict]:
-        data, metadata = super()._repr_mimebundle_(**options) or ({}, {})
-        return {**data, "text/html": self.page_element()}, metadata
 
     def page_element(self) -> str:
         """Return the element for a page without a kernel, with a figure and a table for readers without scripts.

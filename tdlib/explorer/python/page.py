@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from tdlib.core.files import stored
 from tdlib.core.specs import state_difference
 from tdlib.core.time_grid import delta_t_of, steps_within
 from tdlib.explorer.python.answers import Answers
@@ -157,7 +158,7 @@ def page_script(
 
 def read_statistics(path: Path) -> pd.DataFrame | None:
     """Read a `statistics.csv`, or what an edition made of it, with its rates as labels; None if there is none."""
-    path = path if path.is_file() else path.with_name(f"{path.name}.gz")
+    path = stored(path)
     if not path.is_file():
         return None
     return pd.read_csv(path, dtype={"train_frequency": str, "test_frequency": str})

@@ -1,7 +1,7 @@
 """Models whose memory is a Gaussian belief: an algebra of three operations, layers made of it, models made of those."""
 
 from tdlib.models.beliefs.attention import CausalMemory
-from tdlib.models.beliefs.belief import Belief, dense_covariance, independent_sum, isotropic
+from tdlib.models.beliefs.belief import Belief, dense_covariance, independent_sum, information, isotropic
 from tdlib.models.beliefs.checks import checked_belief, checked_evidence
 from tdlib.models.beliefs.compositions import MTS3, AcRKN, Filtered, HiPRSSM
 from tdlib.models.beliefs.conditioning import Evidence, aggregate, condition, condition_whole, evidence
@@ -49,6 +49,7 @@ __all__ = [
     "evidence",
     "filter_beliefs",
     "independent_sum",
+    "information",
     "isotropic",
     "linear_map",
     "marginalize",

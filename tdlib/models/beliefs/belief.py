@@ -80,6 +80,20 @@ def independent_sum(*beliefs: Belief) -> Belief:
     return Belief(mean, covariance)
 
 
+def information(belief: Belief, before: Belief) -> Tensor:
+    """How much more a belief knows than one before it: ½ log₂(det Σ₀/det Σ) [bits], mean over pairs; (..., ·) -> (...).
+
+    Negative where it knows less. It counts certainty alone, right or wrong.
+    """
+    return (0.5 * (_determinants(before).log2() - _determinants(belief).log2())).mean(dim=-1)
+
+
+def _determinants(belief: Belief) -> Tensor:
+    """Determinant of the covariance of each pair, (..., d)."""
+    upper, lower, side = belief.covariance.chunk(3, dim=-1)
+    return upper * lower - side**2
+
+
 def dense_covariance(belief: Belief) -> Tensor:
     """Write Σ out: (..., 3d) -> (..., 2d, 2d)."""
     upper, lower, side = (torch.diag_embed(part) for part in belief.covariance.chunk(3, dim=-1))

@@ -147,10 +147,12 @@ class Filtered(NamedTuple):
     Args:
         predicted: What is expected after each step.
         tasks: Of each slow level, the fastest first.
+        windows: Of each slow level, likewise.
     """
 
     predicted: Predicted
     tasks: tuple[Tasks, ...]
+    windows: tuple[Windows, ...]
 
 
 class MTS3(nn.Module):
@@ -201,16 +203,20 @@ class MTS3(nn.Module):
         check_sequence(observations, actions, valid, self.sizes, delta_t)
         if valid is None:
             valid = torch.ones_like(observations[..., 0], dtype=torch.bool)
-        windows, tasks, acting = self.options.windows, [], None
+        windows, tasks, cuts, acting = self.options.windows, [], [], None
         for i in reversed(range(len(windows))):
             ratio = 1 if acting is None else windows[i + 1] // windows[i]
-            cut = self._windows(i, observations, exists, delta_t)
-            tasks.append(self.slow[i](observations, actions, valid, acting, ratio, exists, delta_t, cut))
-            acting = tasks[-1].posteriors if self.options.task_feed == "posterior" else tasks[-1].priors
+            cuts.append(self._windows(i, observations, exists, delta_t))
+            tasks.append(self.slow[i](observations, actions, valid, acting, ratio, exists, delta_t, cuts[-1]))
+            acting = self.acting(tasks[-1])
         assert acting is not None  # there is a level at least
         detach_every = windows[0] if self.options.detach_between_windows else None
-        predicted = self.fast(observations, actions, valid, cut.spread(acting), detach_every, exists, delta_t)
-        return Filtered(predicted, tuple(reversed(tasks)))
+        predicted = self.fast(observations, actions, valid, cuts[-1].spread(acting), detach_every, exists, delta_t)
+        return Filtered(predicted, tuple(reversed(tasks)), tuple(reversed(cuts)))
+
+    def acting(self, tasks: Tasks) -> Belief:
+        """Return the beliefs of a slow level that act on the steps of its windows: (..., K, ·)."""
+        return tasks.posteriors if self.options.task_feed == "posterior" else tasks.priors
 
     def _windows(self, level: int, like: Tensor, exists: Tensor | None, delta_t: Tensor | None) -> Windows:
         """Cut a sequence (..., T, O) into the windows of a slow level."""

@@ -2,12 +2,13 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from tdlib.core.context import Context, Prediction
-from tdlib.models.beliefs.belief import Belief
+from tdlib.models.beliefs.belief import Belief, isotropic
 from tdlib.models.beliefs.compositions import AcRKN, HiPRSSM
-from tdlib.models.beliefs.levels import Predicted, first_belief
+from tdlib.models.beliefs.levels import LevelBeliefs, Predicted, first_belief
 from tdlib.models.beliefs.model import BeliefModel
 
 
@@ -43,6 +44,23 @@ class FilterModel(BeliefModel):
     ) -> Predicted:
         assert exists is None  # a context is read by `initial`
         return self.network(observations, inputs, valid, delta_t)
+
+    def follow(
+        self, state: Tensor, actions: Tensor, delta_t: Tensor | float | None = None, context: Context | None = None
+    ) -> tuple[Prediction, list[LevelBeliefs]]:
+        """Predict as `predict` does, and say what filter and task know along it: C + T steps, the context's first."""
+        row, num_steps = self.row(state, actions, delta_t, context), actions.shape[-2]
+        features, inputs = (x[..., :-num_steps, :] for x in (row.features, row.inputs))
+        task = self.task(features, inputs, row.exists[..., :-num_steps], row.delta_t[..., :-num_steps])
+        held = None if task is None else task.as_row()
+        found = self.network.fast(row.features, row.inputs, row.seen, held, exists=row.exists, delta_t=row.delta_t)
+        assert found.belief is not None  # of a level
+        levels = [LevelBeliefs(first_belief(self.options, state), found.belief)]
+        if held is not None:
+            shape, unaware = row.seen.shape, isotropic(self.options.latent_dim, 1.0, like=state)
+            begins = (torch.arange(shape[-1], device=state.device) == 0).expand(shape)  # one window for all steps
+            levels.append(LevelBeliefs(unaware, held.expand(*shape), begins))
+        return self.read_off(*row.ahead(found.mean, found.variance), row.start), levels
 
     def initial(self, context: Context) -> Carry:
         """Return task and belief after the true steps of a context; both begin after the last that does not exist."""

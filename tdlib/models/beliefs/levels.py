@@ -45,6 +45,20 @@ class Tasks(NamedTuple):
     abstract_actions: Belief | None
 
 
+class LevelBeliefs(NamedTuple):
+    """What one level of a model knows, step by step.
+
+    Args:
+        first: (·) what it believes before anything is seen.
+        belief: (..., T, ·) of the fast level after each step, of a slow one while the step lasts.
+        begins: (..., T) bool, whether a window of the level begins with the step; None of the fast level.
+    """
+
+    first: Belief
+    belief: Belief
+    begins: Tensor | None = None
+
+
 class FastLevel(nn.Module):
     """One filter: condition on an observation, marginalize over a step, decode.
 

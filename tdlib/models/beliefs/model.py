@@ -2,11 +2,12 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from tdlib.core.context import Batch, Prediction
+from tdlib.core.context import Batch, Context, Prediction
 from tdlib.core.facts import MIXED, TRAIN_RATES
 from tdlib.core.specs import EnvironmentSpec, state_features, wrap_angle
 from tdlib.models.beliefs.forms import BELIEF_FORMS, OF_ONE_LEVEL
@@ -26,6 +27,32 @@ def arms_of(forms: Sequence[str]) -> tuple[Arms, ...]:
     """Return a family's arms: of one rate as it is, and of the middle one by time; of several rates in every form."""
     known = [Arms("dt_conditioned", form, MIDDLE) for form in forms if BELIEF_FORMS[form].flows]
     return (Arms("baseline"), *known, *(Arms("multi_resolution", form, (MIXED,)) for form in forms))
+
+
+class Row(NamedTuple):
+    """The C steps of a context and T steps to come, of which the first one's start is seen and nothing after it.
+
+    Args:
+        features: (..., C + T, F) standardized; what is not seen holds the start again.
+        inputs: (..., C + T, E + 1), of `BeliefModel.inputs`.
+        seen: (..., C + T) bool, which observations are.
+        exists: (..., C + T) bool, which steps there were.
+        delta_t: (..., C + T) [s].
+        start: (..., D) state before the first step to come.
+        num_steps: T.
+    """
+
+    features: Tensor
+    inputs: Tensor
+    seen: Tensor
+    exists: Tensor
+    delta_t: Tensor
+    start: Tensor
+    num_steps: int
+
+    def ahead(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        """Keep what belongs to the steps to come: (..., C + T, n) -> (..., T, n)."""
+        return mean[..., -self.num_steps :, :], variance[..., -self.num_steps :, :]
 
 
 class BeliefModel(DynamicsModel):
@@ -82,6 +109,25 @@ class BeliefModel(DynamicsModel):
     def inputs(self, actions: Tensor, delta_t: Tensor) -> Tensor:
         """Embed held inputs and append the form's Δt input: (..., A), (...) -> (..., E + 1)."""
         return torch.cat([self.action_encoder(actions), self.form(delta_t)[0]], dim=-1)
+
+    def row(
+        self, state: Tensor, actions: Tensor, delta_t: Tensor | float | None = None, context: Context | None = None
+    ) -> Row:
+        """Put what is known and what is to come in a row; arguments as those of `predict`."""
+        _, actions, steps = self.broadcast(state.unsqueeze(-2), actions, delta_t)
+        shape, num_steps = actions.shape[:-2], actions.shape[-2]
+        start = state.expand(*shape, -1)
+        past = Context.empty(start, actions[..., 0, :]) if context is None else context
+        exists = past.known.expand(*shape, -1)
+        ahead = torch.ones_like(steps, dtype=torch.bool)
+        first = torch.arange(num_steps, device=ahead.device) == 0
+        before = past.delta_t.to(state).expand(*shape, -1)
+        known = past.states.expand(*shape, -1, -1), self.inputs(past.actions, past.delta_t.to(state))
+        states = torch.cat([known[0], start.unsqueeze(-2).expand(*shape, num_steps, -1)], dim=-2)
+        inputs = torch.cat([known[1].expand(*shape, -1, -1), self.inputs(actions, steps)], dim=-2)
+        seen, there = (torch.cat([exists, x], dim=-1) for x in (ahead & first, ahead))
+        delta_t = torch.cat([before, steps], dim=-1)
+        return Row(self.scales.features(states), inputs, seen, there, delta_t, start, num_steps)
 
     def read_off(self, mean: Tensor, variance: Tensor, start: Tensor) -> Prediction:
         """Turn expected features after each of T steps into states.

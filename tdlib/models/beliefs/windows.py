@@ -26,10 +26,12 @@ class Windows(ABC):
     Attributes:
         count: K.
         time: (..., T) how much of its window is over before each step, in [0, 1).
+        index: (..., T) number of the window of each step.
     """
 
     count: int
     time: Tensor
+    index: Tensor
 
     @abstractmethod
     def pooled(self, members: Evidence) -> Evidence:
@@ -42,6 +44,11 @@ class Windows(ABC):
     @abstractmethod
     def spread(self, belief: Belief) -> Belief:
         """Repeat what is one per window at each of its steps: (..., K, ·) -> (..., T, ·)."""
+
+    @property
+    def begins(self) -> Tensor:
+        """Whether a window begins with each step: (..., T) bool."""
+        return torch.cat([torch.ones_like(self.index[..., :1], dtype=torch.bool), self.index.diff(dim=-1) > 0], dim=-1)
 
     def lasted(self, delta_t: Tensor, exists: Tensor | None = None) -> Tensor:
         """How long each window is, in steps that exist: (..., T) [s], (..., T) bool -> (..., K) [s]."""
@@ -64,7 +71,7 @@ class StepWindows(Windows):
     def __init__(self, window: int, num_steps: int, like: Tensor):
         self.window, self.num_steps, self.count = window, num_steps, -(-num_steps // window)
         steps = torch.arange(num_steps, dtype=like.dtype, device=like.device)
-        self.time = steps.remainder(window) / window
+        self.time, self.index = steps.remainder(window) / window, steps.div(window, rounding_mode="floor")
 
     def pooled(self, members: Evidence) -> Evidence:
         return aggregate(Evidence(*(self._cut(part) for part in members)))
@@ -101,10 +108,10 @@ class TimeWindows(Windows):
         if exists is not None:
             taken = torch.where(exists, taken, torch.zeros_like(taken))
         over = taken.cumsum(dim=-1) - taken + ROUNDING
-        index = over.floor()
-        self.time = (over - index - ROUNDING).clamp(min=0)
+        self.index = over.floor()
+        self.time = (over - self.index - ROUNDING).clamp(min=0)
         places = torch.arange(self.count, dtype=delta_t.dtype, device=delta_t.device)
-        self.member = (index.unsqueeze(-1) == places).to(delta_t)  # (..., T, K)
+        self.member = (self.index.unsqueeze(-1) == places).to(delta_t)  # (..., T, K)
 
     def pooled(self, members: Evidence) -> Evidence:
         return Evidence(*(self.member.mT.to(part) @ part for part in members))

@@ -38,7 +38,7 @@ class AcRKNModel(FilterModel):
     Options = AcRKNOptions
     Network = AcRKN
     label = "Ac-RKN"
-    shown = Shown(on_page=(("baseline", "none", "20"), ("multi_resolution", "flow", MIXED)))
+    shown = Shown(on_page=(("multi_resolution", "flow", MIXED),))
 
 
 FAMILY = family_of(AcRKNModel)

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from tdlib.core.context import Context, Prediction
 from tdlib.models.beliefs.compositions import MTS3
 from tdlib.models.beliefs.forms import BELIEF_FORMS
-from tdlib.models.beliefs.levels import Predicted
+from tdlib.models.beliefs.levels import LevelBeliefs, Predicted, first_belief
 from tdlib.models.beliefs.model import arms_of
 from tdlib.models.beliefs.options import MTS3Options
 from tdlib.models.beliefs.sequence_model import SequenceModel
@@ -60,6 +61,21 @@ class MTS3Model(SequenceModel):
         self, observations: Tensor, inputs: Tensor, valid: Tensor, delta_t: Tensor, exists: Tensor | None = None
     ) -> Predicted:
         return self.network(observations, inputs, valid, exists, delta_t).predicted
+
+    def follow(
+        self, state: Tensor, actions: Tensor, delta_t: Tensor | float | None = None, context: Context | None = None
+    ) -> tuple[Prediction, list[LevelBeliefs]]:
+        """Predict as `predict` does, and say what each level knows along it, from the fast one up: C + T steps."""
+        row = self.row(state, actions, delta_t, context)
+        found = self.network(row.features, row.inputs, row.seen, row.exists, row.delta_t)
+        first, predicted = first_belief(self.options, row.features), found.predicted
+        slow = [
+            LevelBeliefs(first, windows.spread(self.network.acting(tasks)), windows.begins)
+            for tasks, windows in zip(found.tasks, found.windows, strict=True)
+        ]
+        assert predicted.belief is not None  # of a level
+        prediction = self.read_off(*row.ahead(predicted.mean, predicted.variance), row.start)
+        return prediction, [LevelBeliefs(first, predicted.belief), *slow]
 
 
 FAMILY = family_of(MTS3Model)

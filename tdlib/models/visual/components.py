@@ -62,7 +62,7 @@ class VisualComponents(DynamicsModel):
             raise ValueError(
                 f"rollout_steps must be at least context_length = {chosen.context_length}, got {chosen.rollout_steps}"
             )
-        window = chosen.rollout_steps + chosen.encoder_frames - 1
+        window = chosen.window
         numbers = 0 if self.coded else self.latents_per_window * math.prod(chosen.latent_shape)
         self.needs = Needs(window=window, noise=math.ceil(numbers / window), images=True)
 

@@ -170,6 +170,11 @@ class VisualOptions(Options):
         return self.autoencoder == "spatial_bvae"
 
     @property
+    def window(self) -> int:
+        """Steps of a training window: those of the rollout, and those between the frames that are encoded."""
+        return self.rollout_steps + self.encoder_frames - 1
+
+    @property
     def latent_shape(self) -> tuple[int, ...]:
         """Shape of one latent: (C, h, w) or (D,)."""
         if self.spatial:

@@ -13,7 +13,7 @@ from tdlib.models.visual.objectives import Terms, terms_of
 from tdlib.models.visual.options import VisualOptions
 from tdlib.models.visual.predictor import Memory
 from tdlib.models.visual.predictors import PREDICTOR_REGISTRY
-from tdlib.models.visual.spaces import Spatial
+from tdlib.models.visual.spaces import Flat, Spatial
 
 
 class VisualCarry(NamedTuple):
@@ -52,7 +52,12 @@ class VisualWorldModel(VisualComponents):
     label = "visual world model"
     look = ()
     shown = Shown(on_page=())
-    ARMS = tuple(Arms("hgn", name, ("10",)) for name, found in PREDICTOR_REGISTRY.items() if found.Space is Spatial)
+    ARMS = tuple(
+        Arms(method, name, ("10",))
+        for method, space in (("hgn", Spatial), ("hgn_64px", Spatial), ("two_phase", Flat))
+        for name, found in PREDICTOR_REGISTRY.items()
+        if found.Space is space
+    )  # end to end, the same in larger pictures, and on latents of a flat autoencoder that was trained before
 
     def __init__(self, spec: EnvironmentSpec, options: VisualOptions | None = None):
         super().__init__(spec, options)

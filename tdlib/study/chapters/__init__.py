@@ -16,6 +16,7 @@ CHAPTERS: dict[str, str] = {  # where each is written; read when first asked for
     "physics": "tdlib.study.chapters.physics:PHYSICS",
     "history": "tdlib.study.chapters.history:HISTORY",
     "mts3": "tdlib.study.chapters.mts3:MTS3",
+    "visual": "tdlib.study.chapters.visual:VISUAL",
     "hardware": "tdlib.study.chapters.hardware:HARDWARE",
     "rate_doctor": "tdlib.study.chapters.rate_doctor:RATE_DOCTOR",
 }
@@ -35,3 +36,9 @@ def measures_of(chapter: str) -> list[str]:
     """Return the measures that runs of a chapter take: all but those that only others do."""
     others = {name for key in CHAPTERS for name in load_chapter(key).measures} - {*load_chapter(chapter).measures}
     return [name for name in MEASURES if name not in others]
+
+
+def owner_of(prediction: str) -> str:
+    """Return the chapter that a prediction is of, by the first word of its name; the study's are all others."""
+    word = prediction.partition("-")[0]
+    return next((name for name in CHAPTERS if word in load_chapter(name).foretells), STUDY)

@@ -1,6 +1,6 @@
 """What a chapter says of itself: its notebooks, what they must leave behind, and what of it the edition keeps."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +12,8 @@ if TYPE_CHECKING:  # presets name chapters
     from tdlib.study.run import Run
 
 Need = Callable[["Preset", str], bool]  # (preset, system, empty for all of them) -> whether it is there
+# (preset, model, system) -> parts of the model's training: words for its name, and parameters of the notebook
+Cuts = Callable[["Preset", str, str], Iterable[tuple[str, Mapping[str, list[str]]]]]
 DATA, TRAINING, RESULTS, USE = "Ground truth and data", "Models and training", "Results", "Use it"
 
 
@@ -28,6 +30,8 @@ class Notebook:
         reads: File or folder below the repository, or several, that it works with, neither source nor a result.
         needs: Whether a preset has it; None if any does.
         by_model: Whether it can show one model alone, so that a preset in cells runs it for each by itself first.
+        cuts: Of one that trains: in which parts each model is trained, where a preset in cells is to have smaller ones
+            than a model and some seeds.
     """
 
     part: str
@@ -37,6 +41,7 @@ class Notebook:
     reads: str | tuple[str, ...] = ""
     needs: Need | None = None
     by_model: bool = False
+    cuts: Cuts | None = None
 
     @property
     def place(self) -> str:
@@ -70,6 +75,7 @@ class Chapter:
         shipped: Checkpoints of a system of which the edition keeps those of the first seed.
         max_bytes: Most that its edition may take.
         measures: Of the registry, those that this chapter takes and the main study does not.
+        foretells: First words of the names of its predictions.
         plans: Arms, of those that act, that are planned with where a notebook controls.
         own_transitions: (preset, system) -> transitions that these ask of one model, beside the pairs and rollouts of
             one seed's test set.
@@ -83,6 +89,7 @@ class Chapter:
     max_bytes: int
     seen_figures: tuple[str, ...] = ()
     measures: tuple[str, ...] = ()
+    foretells: tuple[str, ...] = ()
     plans: Callable[[Arm], bool] = lambda arm: True
     own_transitions: Callable[["Preset", str], int] = lambda preset, env: 0
     own_steps: Callable[["Preset", str], Mapping[Arm, int]] = lambda preset, env: {}

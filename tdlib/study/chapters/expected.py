@@ -30,6 +30,11 @@ def has_spread(arm: Arm) -> bool:
     return is_trained(arm) and find_family(arm.model).has_spread
 
 
+def sees_pictures(arm: Arm) -> bool:
+    """Arms whose model reads images."""
+    return "image" in find_family(arm.model).reads
+
+
 def rates_tested(preset: Preset) -> list[str]:
     """Every test rate, and the irregular intervals."""
     return [*map(frequency_label, preset.test_frequencies), "irregular"]

@@ -9,4 +9,5 @@ HARDWARE = Chapter(
     figures={"hardware/law": None, "hardware/noise": None, "hardware/coverage": None, "hardware/own_rate": None},
     shipped=lambda run, env: [],  # fitted in seconds, from records that lie beside the book
     max_bytes=4_000_000,
+    foretells=("hardware",),
 )

@@ -7,7 +7,7 @@ from tdlib.core.facts import FINEST, MIXED
 from tdlib.core.imports import import_object
 from tdlib.evaluation.measures.known_rows import NUM_PASTS, SHARE
 from tdlib.figures.selection import MAIN_RATE, main_model
-from tdlib.models import DynamicsModel, find_family
+from tdlib.models import find_family
 from tdlib.study.arms import Arm
 from tdlib.study.chapters.chapter import RESULTS, TRAINING, Chapter, Notebook, Rows
 from tdlib.study.chapters.expected import OPEN_LOOP, any_arm, rates_tested
@@ -33,9 +33,8 @@ def _is_controlled(preset: Preset, env: str) -> bool:
 
 def _is_planned(arm: Arm) -> bool:
     """Memories of the finest rate, of the main one as they are and repaired, and of three; one map beside them."""
-    kind, model = (arm.method, arm.form, arm.train_frequency), find_family(arm.model).model
-    remembers = issubclass(model, DynamicsModel) and model.remembers()
-    return kind in PLANNED if remembers else (arm.model, kind) == (main_model(), BESIDE)
+    kind = (arm.method, arm.form, arm.train_frequency)
+    return kind in PLANNED if find_family(arm.model).remembers else (arm.model, kind) == (main_model(), BESIDE)
 
 
 def _is_ablated(preset: Preset, env: str) -> bool:
@@ -69,9 +68,8 @@ def _own_steps(preset: Preset, env: str) -> dict[Arm, int]:
     """Steps of the trainings that differ in one thing each, all counted as the plain one's."""
     if preset.ablations is None:
         return {}
-    all_of_them, arm = (cast(Any, import_object(f"{ABLATED_IN}:{name}")) for name in ("ABLATIONS", "ARM"))
-    first, turns = env == preset.environments[0], bool(SYSTEMS[env].spec.angle_dims)
-    tried = [each for each in all_of_them if (first or each.everywhere) and (turns or each.angles == "turned")]
+    tried_on, arm = (cast(Any, import_object(f"{ABLATED_IN}:{name}")) for name in ("tried_on", "ARM"))
+    tried = tried_on(SYSTEMS[env].spec, first=env == preset.environments[0])
     return {arm: len(tried) * preset.ablations.num_steps}
 
 
@@ -102,4 +100,5 @@ HISTORY = Chapter(
     own_steps=_own_steps,
     shipped=_shipped,
     max_bytes=4_000_000,
+    foretells=("memory", "history", "tip", "trouble"),
 )

@@ -7,7 +7,7 @@ from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.evaluation.measures.velocity_field import equilibria
 from tdlib.evaluation.tables import frequency_label
 from tdlib.figures.selection import key_arms, main_model
-from tdlib.models import DynamicsModel, find_family
+from tdlib.models import find_family
 from tdlib.study.arms import Arm
 from tdlib.study.book import fills_the_book
 from tdlib.study.chapters.chapter import DATA, RESULTS, TRAINING, USE, Chapter, Notebook, Rows
@@ -41,8 +41,7 @@ def _has_velocity(arm: Arm) -> bool:
 
 
 def _is_map(arm: Arm) -> bool:
-    model = find_family(arm.model).model if is_trained(arm) else None
-    return model is not None and not (issubclass(model, DynamicsModel) and model.remembers())
+    return is_trained(arm) and not find_family(arm.model).remembers
 
 
 def _is_pooled(arm: Arm) -> bool:

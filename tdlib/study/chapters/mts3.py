@@ -70,4 +70,5 @@ MTS3 = Chapter(
     own_transitions=_own_transitions,
     shipped=_shipped,
     max_bytes=4_000_000,
+    foretells=("belief", "beliefs", "second", "positions", "transformer"),
 )

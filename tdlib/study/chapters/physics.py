@@ -1,5 +1,7 @@
 """The chapter on systems with hidden parameters and models that know some physics."""
 
+from pathlib import Path
+
 from tdlib.core.facts import FINEST
 from tdlib.core.time_grid import steps_within
 from tdlib.evaluation.measures.energy import lacks_unforced
@@ -7,11 +9,14 @@ from tdlib.evaluation.measures.generalization import DT_RATES, NUM_STEPS
 from tdlib.evaluation.sets.schedules import nominal_delta_t
 from tdlib.evaluation.sets.sequences import sequence_plans
 from tdlib.evaluation.tables import frequency_label, frequency_value
+from tdlib.models import find_family
+from tdlib.study.book import WHOLE_BOOK
 from tdlib.study.chapters.chapter import RESULTS, TRAINING, Chapter, Notebook
 from tdlib.study.chapters.expected import OPEN_LOOP, Rows, any_arm, rates_tested
 from tdlib.study.checkpoint_report import main_checkpoints
 from tdlib.study.layout import PREDICTED
-from tdlib.study.presets import Preset
+from tdlib.study.presets import Preset, load_preset
+from tdlib.study.run import Run
 from tdlib.systems import SYSTEMS
 
 
@@ -31,6 +36,16 @@ def _own_transitions(preset: Preset, env: str) -> int:
     plans = sequence_plans([rate for rate in DT_RATES if rate in rates], evaluation.num_steps or NUM_STEPS)
     steps = sum(count for _, _, count in plans) + (0 if lacks_unforced(SYSTEMS[env]) else unforced)
     return evaluation.num_starts * steps
+
+
+def _shipped(run: Run, env: str) -> list[Path]:
+    """Of the checkpoints that the chapter compares, those of the study's models without a memory.
+
+    An edition has room for a handful of each system's; a memory takes that of four.
+    """
+    compared = main_checkpoints(run, env)
+    small = [name for name in load_preset(WHOLE_BOOK).models if not find_family(name).remembers]
+    return [path for path in compared if path.parent.parent.name in small] or compared
 
 
 PHYSICS = Chapter(
@@ -57,6 +72,7 @@ PHYSICS = Chapter(
         "motion/{}-states": None,
         "motion/{}-frames": _has_sketch,
     },
-    shipped=main_checkpoints,
+    shipped=_shipped,
     max_bytes=4_000_000,
+    foretells=("prior",),
 )

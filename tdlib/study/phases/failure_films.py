@@ -19,7 +19,7 @@ from tdlib.evaluation.tables import ARM_COLUMNS
 from tdlib.figures import SavedVideo, save_rollout_video
 from tdlib.figures.selection import MAIN_RATE, field_arms, main_model
 from tdlib.figures.style import arm_label
-from tdlib.models import MODELS, DynamicsModel
+from tdlib.models import MODELS
 from tdlib.study import clock
 from tdlib.study.arms import DEFAULT_SIZE
 from tdlib.study.phases.control_kept import episodes_path
@@ -65,7 +65,7 @@ def failures() -> list[Failure]:
     missed, gained = "of the true change missed at the end", "spreads of the true energies gained against the truth"
     map_of = (main_model(), "baseline", "none")
     euler = next((arm for arm in field_arms() if arm[2] == "euler"), ("none", "ode", "euler", MAIN_RATE))
-    remembers = next((name for name, family in MODELS.items() if _remembers(family.model)), "none")
+    remembers = next((name for name, family in MODELS.items() if family.remembers), "none")
     return [
         Failure("too_fast", "Too fast", "A map moves by its own step whatever is asked; asked more often, it runs "
                 "ahead of time.", end_error, missed, "median", (*map_of, MAIN_RATE), FINEST),
@@ -271,7 +271,3 @@ def _absent(path: Path, failure: Failure, reason: str) -> tuple[Missing, str]:
     for suffix in (".mp4", ".json"):  # of another time, when there was something to film
         path.with_suffix(suffix).unlink(missing_ok=True)
     return Missing(f"no film of {failure.name}: {reason}"), f"not filmed: {reason}"
-
-
-def _remembers(model: type) -> bool:
-    return issubclass(model, DynamicsModel) and model.remembers()

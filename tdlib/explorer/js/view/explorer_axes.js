@@ -121,7 +121,15 @@
   }
   function withStart(view, states, d) { return [view.state.start[d]].concat(column(states, d)); }
 
+  /** Colors and font of an element, those of the page's theme. */
+  function themeOf(element) {
+    var css = getComputedStyle(element);
+    function v(name) { return css.getPropertyValue("--x-" + name).trim(); }
+    return { font: v("font-size") + " " + css.fontFamily, text: v("text"), muted: v("muted"), soft: v("soft"), grid: v("grid"), truth: v("truth"),
+      accent: v("accent"), background: v("background"), method: function (name) { return v(name.replace(/_/g, "-")) || v("text"); } };
+  }
+
   td.canvas = {
-    start: start, axes: axes, segment: segment, clip: clip, line: line, marks: marks, triangles: triangles, column: column, withStart: withStart,
+    themeOf: themeOf, start: start, axes: axes, segment: segment, clip: clip, line: line, marks: marks, triangles: triangles, column: column, withStart: withStart,
   };
 })(typeof globalThis !== "undefined" ? globalThis : this);

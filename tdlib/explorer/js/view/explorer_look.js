@@ -42,10 +42,7 @@
     var themeCache = null;
     function readTheme() {
       if (themeCache) return themeCache;
-      var css = getComputedStyle(app.ui.root);
-      function v(name) { return css.getPropertyValue("--x-" + name).trim(); }
-      return (themeCache = { font: v("font-size") + " " + css.fontFamily, text: v("text"), muted: v("muted"), soft: v("soft"), grid: v("grid"), truth: v("truth"),
-        accent: v("accent"), background: v("background"), method: function (name) { return v(name.replace(/_/g, "-")) || v("text"); } });
+      return (themeCache = td.canvas.themeOf(app.ui.root));
     }
   };
 })(typeof globalThis !== "undefined" ? globalThis : this);

@@ -1,0 +1,173 @@
+"""Train models of pictures on the sets that states are collected in, beside models that see the state.
+
+Models that are trained end to end learn from frames, flat predictors from latents that an autoencoder, trained before,
+has encoded once.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from typing import cast
+
+import pandas as pd
+
+from tdlib.core.seeding import derive_seed
+from tdlib.data import split_path
+from tdlib.models import build_model
+from tdlib.models.visual import VisualWorldModel
+from tdlib.models.visual.latent_dynamics import LatentDynamics, latent_spec
+from tdlib.study.arms import Arm
+from tdlib.study.chapters.expected import sees_pictures
+from tdlib.study.clock import part
+from tdlib.study.phases.collect import content_hash_of, ensure_collected, main_dataset_path
+from tdlib.study.phases.filmed import CAMERA, Filmed, FilmedSets, camera_of, select_pictures, settings_of
+from tdlib.study.phases.train import model_folder, summary_row, train_environment, train_missing
+from tdlib.study.provenance import STAMP, Result, file_hash, sources_of
+from tdlib.study.run import Run
+from tdlib.study.selection import Member, Selection
+from tdlib.systems import SYSTEMS
+from tdlib.training import Trial, load_checkpoint
+from tdlib.training.checkpoint import MODEL_FILE
+from tdlib.training.latents import latent_set
+from tdlib.training.pretrained import load_parts
+
+TWO_PHASE, AUTOENCODER = "two_phase", "autoencoder"
+FIRST_PHASE = {"training_mode": "detached", "train_predictor": False, "predictor_weight": 0.0}
+ALONE = "tdlib.models.visual.latent_dynamics:LatentDynamics"
+
+
+@part("training")
+def train_pictures(run: Run, env: str, chosen: Selection | None = None) -> pd.DataFrame:
+    """Train what is missing of one system and return the training summary, one row per checkpoint."""
+    chosen = select_pictures(run, env, chosen)
+    ensure_collected(run, env, chosen.seeds)
+    seeing = replace(chosen, arms=tuple(arm for arm in chosen.arms if sees_pictures(arm)))
+    blind = replace(chosen, arms=tuple(arm for arm in chosen.arms if not sees_pictures(arm)))
+    if blind.arms:
+        train_environment(run, env, blind)
+    films = FilmedSets(run, env)
+    at_once = [member for member in seeing.trained_members if member[0].method != TWO_PHASE]
+    in_two = [member for member in seeing.trained_members if member[0].method == TWO_PHASE]
+    _train(run, env, at_once, lambda arm, seed: _end_to_end(run, env, arm, seed, films))
+    if in_two:
+        first = list(dict.fromkeys((autoencoder_of(arm), seed) for arm, seed in in_two))
+        _train(run, env, first, lambda arm, seed: _first_phase(run, env, arm, seed, films))
+        latents: dict[int, list[Filmed]] = {}
+        _train(run, env, in_two, lambda arm, seed: _second_phase(run, env, arm, seed, films, latents))
+    _summarize(run, env, seeing)
+    rows = [summary_row(run, env, *member) for member in chosen.trained_members]
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+
+
+def load_pictured(run: Run, env: str, arm: Arm, seed: int) -> VisualWorldModel:
+    """Load a trained model of pictures; a flat predictor is put back between encoder and decoder."""
+    found = load_checkpoint(model_folder(run, env, arm, seed), run.device, classes=[LatentDynamics])
+    if arm.method != TWO_PHASE:
+        return cast(VisualWorldModel, found)
+    pictured = load_checkpoint(model_folder(run, env, autoencoder_of(arm), seed), run.device)
+    model = _build(run, env, arm, seed).to(run.device)
+    load_parts(model, pictured)
+    load_parts(model, found, ["predictor"])
+    return model
+
+
+def autoencoder_of(arm: Arm) -> Arm:
+    """Return the first phase that a flat predictor goes on from."""
+    return replace(arm, method=AUTOENCODER, form="none")
+
+
+def _with_steps(run: Run, arm: Arm) -> Run:
+    """The run with the number of optimizer steps of an arm's phase, which its checkpoint then remembers."""
+    settings = settings_of(run)
+    steps = {AUTOENCODER: settings.autoencoder_steps, TWO_PHASE: settings.latent_steps}.get(arm.method)
+    if steps is None:
+        return run
+    training = run.preset.training.model_copy(update={"num_steps": steps, "num_epochs": None})
+    return replace(run, preset=run.preset.model_copy(update={"training": training}))
+
+
+def _build(run: Run, env: str, arm: Arm, seed: int, **further: object) -> VisualWorldModel:
+    options = {**settings_of(run).of(arm.method), "predictor": arm.form, "train_delta_t": arm.train_delta_t, **further}
+    spec = SYSTEMS[env].spec
+    weights = derive_seed(seed, spec.name, arm.model, arm.method, "weights")
+    return cast(VisualWorldModel, build_model(arm.model, spec, seed=weights, **options))
+
+
+def _trial(arm: Arm, seed: int, model: VisualWorldModel | LatentDynamics, parts: Sequence[Filmed]) -> Trial:
+    (train, offsets), (val, val_offsets) = parts
+    return Trial(arm, seed, model, [train], [val], [offsets], [val_offsets])
+
+
+def _end_to_end(run: Run, env: str, arm: Arm, seed: int, films: FilmedSets) -> Trial:
+    parts = [films.of(arm.method, seed, split) for split in ("train", "val")]
+    return _trial(arm, seed, _build(run, env, arm, seed), parts)
+
+
+def _first_phase(run: Run, env: str, arm: Arm, seed: int, films: FilmedSets) -> Trial:
+    """Encoder and decoder alone; which predictor stands between them does not matter."""
+    flat = replace(arm, method=TWO_PHASE, form="latent_mlp")
+    parts = [films.of(TWO_PHASE, seed, split) for split in ("train", "val")]
+    return _trial(arm, seed, _build(run, env, flat, seed, **FIRST_PHASE), parts)
+
+
+def _second_phase(
+    run: Run, env: str, arm: Arm, seed: int, films: FilmedSets, latents: dict[int, list[Filmed]]
+) -> Trial:
+    """A predictor on what the first phase makes of the frames."""
+    if seed not in latents:
+        seen = load_checkpoint(model_folder(run, env, autoencoder_of(arm), seed), run.device)
+        sets = (films.of(TWO_PHASE, seed, split) for split in ("train", "val"))
+        latents[seed] = [latent_set(cast(VisualWorldModel, seen), *filmed, device=run.device) for filmed in sets]
+    whole = _build(run, env, arm, seed)
+    weights = derive_seed(seed, env, arm.form, "predictor")
+    alone = build_model(ALONE, latent_spec(SYSTEMS[env].spec, whole.options), seed=weights, **asdict(whole.options))
+    return _trial(arm, seed, cast(LatentDynamics, alone), latents[seed])
+
+
+def _train(run: Run, env: str, members: Sequence[Member], trial: Callable[[Arm, int], Trial]) -> None:
+    """Train the members of one phase that have no checkpoint, by the one loop."""
+    if members:
+        results = {member: _checkpoint(run, env, *member) for member in members}
+        hashes = {seed: _hashes(run, env, seed) for _, seed in members}
+        train_missing(_with_steps(run, members[0][0]), env, results, trial, hashes)
+
+
+def _checkpoint(run: Run, env: str, arm: Arm, seed: int) -> Result:
+    """Return a checkpoint as a result: it depends on its states, on how they were painted, and on what it goes on from.
+
+    What a preset calls the options of an arm's models is part of it; that of other methods is not.
+    """
+    settings = settings_of(run)
+    method = TWO_PHASE if arm.method == AUTOENCODER else arm.method
+    found: dict[str, object] = {"options": settings.of(method), "camera": camera_of(run, method).values()}
+    found |= {"noise": settings.noise, "noise_seed": seed} if settings.noise else {}
+    if arm.method == TWO_PHASE:
+        found["first_phase"] = file_hash(model_folder(run, env, autoencoder_of(arm), seed) / MODEL_FILE)
+    return Result(
+        model_folder(run, env, arm, seed) / STAMP,
+        sources=sources_of(__name__, *CAMERA, system=env, models=[arm.model]),
+        env=env,
+        arm=arm.keys(),
+        seed=seed,
+        data=_hashes(run, env, seed),
+        training=_with_steps(run, arm).preset.training.model_dump(exclude={"num_steps_large"}),
+        **found,
+    )
+
+
+def _hashes(run: Run, env: str, seed: int) -> dict[str, str]:
+    rate = run.preset.train_frequencies[0]
+    path = main_dataset_path(run, env, rate, seed)
+    return {f"{rate:g}hz_{split}": content_hash_of(split_path(path, split)) for split in ("train", "val")}
+
+
+def _summarize(run: Run, env: str, chosen: Selection) -> None:
+    """Write the training summary of all that stands of the chosen models, chosen now or before."""
+    rate = run.preset.train_frequencies[0]
+    whole = select_pictures(run, env)
+    for model in chosen.models:
+        members = [member for member in whole.trained_members if member[0].model == model]
+        there = [(arm, seed) for arm, seed in members if main_dataset_path(run, env, rate, seed).is_file()]
+        rows = [summary_row(run, env, *each) for each in there if _checkpoint(run, env, *each).is_current()]
+        if rows:
+            table = pd.concat(rows, ignore_index=True)
+            run.save_part("training_summary", f"{env}-{model}", table, shared=bool(chosen.label))

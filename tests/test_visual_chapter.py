@@ -1,0 +1,255 @@
+"""The chapter of visual world models on a tiny run: two ways to train, tests A and B, baselines."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from tdlib.evaluation import evaluate_stack
+from tdlib.evaluation.sets.test_sets import TestSet
+from tdlib.evaluation.tables import arm_of, read_table
+from tdlib.evaluation.visual import encoded_truth, latent_truth
+from tdlib.figures import visual as drawn
+from tdlib.figures.style import NothingToDrawError
+from tdlib.grid.jobs import grid_jobs
+from tdlib.models.visual.latent_dynamics import LatentDynamics
+from tdlib.study.arms import Arm
+from tdlib.study.measurements import measure
+from tdlib.study.phases import pictures
+from tdlib.study.phases.filmed import FilmedSets, films_of, motion_frames, select_pictures
+from tdlib.study.phases.picture_scores import evaluate_pictures, example_frames
+from tdlib.study.phases.pictures import autoencoder_of, load_pictured, train_pictures
+from tdlib.study.phases.train import model_folder
+from tdlib.study.presets import PRESET_FOLDER, PresetError, load_preset
+from tdlib.study.provenance import read_stamp
+from tdlib.study.run import open_run
+from tdlib.study.selection import select_arms
+from tdlib.systems import SYSTEMS
+from tdlib.training import load_checkpoint
+
+ENV = "oscillator"
+SPATIAL = Arm("visual_world_model", "hgn", "spatial_hamiltonian", train_frequency="10")
+FLAT = Arm("visual_world_model", "two_phase", "latent_mlp", train_frequency="10")
+BASELINES = {"mean_image", "copy_last"}
+
+
+def content(**changes):
+    found = yaml.safe_load((PRESET_FOLDER / "visual_smoke.yaml").read_text(encoding="utf-8"))
+    found |= {"name": "tiny", "environments": [ENV], "models": ["jump", "visual_world_model"]}
+    found |= {"forms": ["none", "spatial_hamiltonian", "latent_mlp"], "methods": ["baseline", "hgn", "two_phase"]}
+    found["training"]["num_steps"] = 1
+    found["pictures"] |= {"autoencoder_steps": 1, "latent_steps": 2, "forms": {}}
+    return found | changes
+
+
+def preset(folder, **changes):
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(content(**changes)), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TDLIB_RUNS", str(root))
+        yield open_run(preset(root))
+
+
+@pytest.fixture(scope="module")
+def tables(run):
+    assert set(train_pictures(run, ENV)["method"]) == {"baseline", "hgn", "two_phase"}
+    return evaluate_pictures(run, ENV)
+
+
+def test_each_model_stands_in_both_tests_at_every_rate_beside_what_knows_no_motion(run, tables):
+    over_rates = tables["visual_dt_generalization"]
+    for keys, rows in over_rates.groupby(["model", "method", "form", "protocol", "test_frequency"]):
+        assert set(rows["prediction"]) >= BASELINES | {"model"}, keys
+    assert {*zip(over_rates["protocol"], over_rates["test_frequency"], strict=True)} == {
+        (protocol, rate) for protocol in "AB" for rate in ("5", "10", "20")
+    }
+    over_time = tables["visual_metrics"]
+    assert set(over_time["test_frequency"]) == {"10"} and set(over_time["prediction"]) == BASELINES | {"model"}
+    assert np.allclose(sorted(over_time["time"].dropna().unique()), 0.1 * np.arange(1, 11))
+    assert "visual_metrics" not in tables.get("skipped", pd.DataFrame({"measure": []}))["measure"].tolist()
+
+
+def test_measurements_tell_tests_apart_and_name_what_stands_beside(tables):
+    found = measure(tables)
+    own = found[(found["metric"] == "visual.mse") & (found["form"] == SPATIAL.form)]
+    asked = {(protocol, rate) for protocol in "AB" for rate in ("5", "10", "20")}
+    assert {*zip(own["detail"], own["test_frequency"], strict=True)} == asked
+    names = set(found["metric"])
+    assert {"visual.copy_last.mse", "visual.mean_image.mse", "visual.teacher_forced.mse", "visual.q_motion"} <= names
+    repeated = found[found["metric"] == "visual.repeated.mse"]
+    assert set(repeated["form"]) == {FLAT.form} and set(repeated["test_frequency"]) == {"5"}
+
+
+def test_a_flat_predictor_was_trained_alone_and_is_put_back_between_encoder_and_decoder(run, tables):
+    model = load_pictured(run, ENV, FLAT, 0)
+    alone = load_checkpoint(model_folder(run, ENV, FLAT, 0), classes=[LatentDynamics])
+    seen = load_checkpoint(model_folder(run, ENV, autoencoder_of(FLAT), 0))
+    assert isinstance(alone, LatentDynamics) and model.options.predictor == "latent_mlp"
+    for part, origin in (("predictor", alone), ("encoder", seen), ("decoder", seen), ("state_transform", seen)):
+        for name, tensor in getattr(origin, part).state_dict().items():
+            assert torch.equal(tensor, getattr(model, part).state_dict()[name]), (part, name)
+
+
+def test_what_stands_is_not_made_again_and_says_how_it_was_filmed(run, tables, monkeypatch):
+    made_from = read_stamp(model_folder(run, ENV, SPATIAL, 0) / "stamp.yaml")["made_from"]
+    assert made_from["camera"]["img_size"] == 32 and made_from["options"]["latent_channels"] == 4
+    summary = read_table(run.layout.part("training_summary", f"{ENV}-visual_world_model"))
+    assert set(summary["method"]) == {"hgn", "two_phase"}
+    whole = read_stamp(model_folder(run, ENV, FLAT, 0) / "stamp.yaml")["made_from"]
+    assert whole["first_phase"] and whole["training"]["num_steps"] == 2
+    monkeypatch.setattr(pictures, "train_missing", lambda run, env, results, *_: [
+        pytest.fail(str(member)) for member, result in results.items() if not result.is_current()
+    ])  # fmt: skip
+    train_pictures(run, ENV)
+    settings = run.preset.pictures
+    sharper = run.preset.model_copy(update={"pictures": settings.model_copy(update={"render_quality": "high"})})
+    other = pictures._checkpoint(dataclasses.replace(run, preset=sharper), ENV, SPATIAL, 0)
+    assert other.reasons() == ["camera changed"]
+    noisy = run.preset.model_copy(update={"pictures": settings.model_copy(update={"noise": 0.1})})
+    other = pictures._checkpoint(dataclasses.replace(run, preset=noisy), ENV, SPATIAL, 0)
+    assert sorted(other.reasons()) == ["noise changed", "noise_seed changed"]
+
+
+def test_the_exact_flow_drawn_by_the_camera_errs_by_nothing(run, tables):
+    """In both tests and at each rate: what is asked is the motion that was filmed, its start, inputs and parameters."""
+    films, system = films_of(run, ENV, "hgn", 0), SYSTEMS[ENV]
+    parameters = films.parameters
+
+    def exact(state, action, delta_t):
+        drawn = parameters.expand(*state.shape[:-1], parameters.shape[-1])
+        return system.flow(state.double(), action.double(), delta_t.double(), drawn).to(state)
+
+    test_set = {0: TestSet(system.spec, 0, {}, {})}
+    asked = {"pictures": {"films": {0: films}}}
+    found = evaluate_stack(exact, [(Arm("none", "exact"), 0)], test_set, system, measures=["pictures"], options=asked)
+    rows = found["visual_dt_generalization"]
+    assert rows[rows["prediction"] == "model"]["mse"].max() < 1e-6 and len(rows) == 18
+    assert rows[rows["prediction"] == "copy_last"]["mse"].min() > 1e-4
+    skipped = evaluate_stack(exact, [(Arm("none", "exact"), 0)], test_set, system, measures=["pictures"])["skipped"]
+    assert skipped["reason"].tolist() == ["needs films: what a camera saw"]
+
+
+def test_latents_are_compared_with_those_of_frames_as_far_apart_as_in_training(run, tables):
+    model, films = load_pictured(run, ENV, SPATIAL, 0), films_of(run, ENV, "hgn", 0)
+    truth = latent_truth(model, films.sequences)
+    expected = encoded_truth(model, films.sequences["B", "10"])
+    torch.testing.assert_close(truth.states, expected)
+    coarse = encoded_truth(model, films.sequences["B", "5"])
+    assert not torch.allclose(coarse[:, 1], expected[:, 2])  # the same time, another distance of frames
+    assert latent_truth(model, {key: asked for key, asked in films.sequences.items() if key[1] != "10"}) is None
+
+
+def test_the_mean_image_is_that_of_training_frames_at_the_size_of_the_camera(run, tables):
+    frames = FilmedSets(run, ENV).of("hgn", 0, "train")[0].frames
+    image = films_of(run, ENV, "hgn", 0).mean_image
+    torch.testing.assert_close(image, frames.pixels.float().mean(dim=0) / 255)
+    assert image.shape == (3, 32, 32)
+
+
+def test_a_system_has_the_predictors_that_the_preset_gives_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("TDLIB_RUNS", str(tmp_path))
+    forms = {"oscillator": ["spatial_hamiltonian"]}
+    run = open_run(preset(tmp_path, pictures=content()["pictures"] | {"forms": forms}))
+    assert {arm.form for arm in select_pictures(run, ENV).arms if arm.model != "jump"} == {"spatial_hamiltonian"}
+    assert "jump" in select_pictures(run, ENV, select_arms(run, models=["jump"])).models
+
+
+def test_cells_are_a_predictor_and_a_seed_and_flat_ones_share_their_encoder():
+    jobs = {job.name: job for job in grid_jobs(load_preset("visual"))}
+    cell = "cells/24_visual_train-{}-visual_world_model-{}"
+    one = jobs[cell.format("oscillator", "hgn-spatial_ode-seeds2")]
+    assert one.parameters["methods"] == ["hgn"] and one.parameters["forms"] == ["spatial_ode"]
+    assert jobs[cell.format("oscillator", "two_phase-seeds1")].parameters["methods"] == ["two_phase"]
+    assert cell.format("oscillator", "hgn_64px-spatial_ode-seeds0") in jobs
+    assert cell.format("oscillator", "hgn_64px-spatial_ode-seeds1") not in jobs  # larger pictures have one seed
+    pendulum = [name for name in jobs if "hgn_pendulum-visual" in name and "seeds0" in name]
+    assert len(pendulum) == 4 and not any("two_phase" in name for name in pendulum)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"options": {"img_size": 30}}, "img_size must be 8 * spatial_size = 64, got 30"),
+        ({"options": {"latent_chanels": 4}}, "must be among"),
+        ({"methods": {"two_phase": {"autoencoder": "flat"}}}, "autoencoder must be one of"),
+        ({"render_quality": "best"}, "render_quality"),
+        ({"options": {"rollout_steps": 6}}, "batch_size must be a multiple of the model's window, got 20 and 7"),
+        (
+            {"forms": {"pendulum": ["latent_mlp"]}},
+            "pictures.forms must name environments ['oscillator'], got 'pendulum'",
+        ),
+        ({"forms": {"oscillator": ["spatial_ode"]}}, "pictures.forms of oscillator must be among forms"),
+    ],
+)
+def test_options_that_no_model_has_are_refused_before_anything_runs(tmp_path, changes, words):
+    with pytest.raises(PresetError) as error:
+        load_preset(preset(tmp_path, pictures=changes))
+    assert words in str(error.value)
+
+
+def test_a_preset_without_pictures_cannot_train_models_of_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("TDLIB_RUNS", str(tmp_path))
+    bare = content()
+    del bare["pictures"]
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(bare), encoding="utf-8")
+    with pytest.raises(PresetError, match="pictures must be given to train models of pictures, preset tiny has none"):
+        train_pictures(open_run(tmp_path / "tiny.yaml"), ENV)
+    several = preset(tmp_path, train_frequencies=[10, 20])
+    with pytest.raises(PresetError, match=r"train_frequencies must be one rate for models of pictures, got \[10.0, 20"):
+        train_pictures(open_run(several), ENV)
+
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+def planted(**errors):
+    """Rows at two rates in both tests, one per prediction and form, with the errors that are given."""
+    rows = []
+    for form, error in errors.items():
+        key = arm_of(dataclasses.replace(SPATIAL, form=form), 0, ENV)
+        for protocol in "AB":
+            for rate in ("10", "20"):
+                far = 5.0 if (protocol, rate) == ("B", "20") else 1.0
+                scores = {"model": far * error, "copy_last": 0.01, "mean_image": 0.008,
+                          "model_teacher_forced": error / 4, "model_reconstruction": error / 8}  # fmt: skip
+                rows += [{**key, "test_frequency": rate, "protocol": protocol, "prediction": name, "mse": mse,
+                          "horizon": 1.0, "n": 4, "time": 1.0} for name, mse in scores.items()]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_figures_conclude_from_the_numbers_they_show():
+    table = planted(spatial_jump=0.002, spatial_ode=0.004)
+    caption = drawn.draw_visual_dt_generalization(table).caption
+    assert "the error is largest on oscillator in test B at 20 Hz" in caption
+    where = drawn.draw_where(table, ["10", "20", "5"])
+    assert "most is lost on oscillator by spatial jump at 20 Hz, 20 times" in where.caption and len(where.data) == 20
+    over_time = table[(table["protocol"] == "A") & (table["test_frequency"] == "10")]
+    assert "on oscillator spatial jump errs 0.2 times" in drawn.draw_visual_metrics(over_time).caption
+    for draw, arguments in ((drawn.draw_visual_metrics, (table[:0],)), (drawn.draw_where, (table, ["5"])),
+                            (drawn.draw_visual_rollouts, ([],))):  # fmt: skip
+        with pytest.raises(NothingToDrawError):
+            draw(*arguments)
+
+
+def test_pictures_of_one_motion_stand_below_the_truth(run, tables):
+    strips = example_frames(run, ENV)
+    assert [strip.key["form"] for strip in strips] == [SPATIAL.form, FLAT.form]
+    assert strips[0].truth.shape == strips[1].predicted.shape == (10, 3, 32, 32)
+    assert np.array_equal(strips[0].truth, strips[1].truth)
+    figure = drawn.draw_visual_rollouts(strips).figure
+    assert [axis.get_ylabel() for axis in figure.axes if axis.get_ylabel()] == [
+        "truth", "mean image", "copy of last", "spatial hamiltonian", "|error|", "latent mlp", "|error|",
+    ]  # fmt: skip
+    seen = motion_frames(run, ENV, 0)
+    for rate, (times, frames) in seen.items():
+        assert times[1] == 0 and times[0] == pytest.approx(-1 / float(rate)) and len(times) == len(frames)
+    assert np.array_equal(seen["5"][1][1], seen["20"][1][1]) and not np.array_equal(seen["5"][1][0], seen["20"][1][0])
