@@ -12,6 +12,7 @@ from tdlib.models import MODELS, build_model, models_reading
 from tdlib.models.visual import PREDICTOR_REGISTRY, Posterior, VisualOptions, VisualWorldModel, kl_divergence
 from tdlib.models.visual.energies import FlatEnergy, SpatialEnergy
 from tdlib.models.visual.flat import Codebook, perplexity
+from tdlib.models.visual.layers import DoublingConv2d
 from tdlib.models.visual.objectives import kl_weight
 
 SPEC = SYSTEM.spec
@@ -538,3 +539,16 @@ def test_systems_without_inputs_have_predictors_too(predictor):
     model = build_model("visual_world_model", spec, predictor=predictor, autoencoder=autoencoder, **TINY)
     rolled = model.roll(torch.randn(2, *model.options.latent_shape), torch.zeros(2, 3, 0), 0.1)
     assert rolled.states.shape == (2, 3, *model.options.latent_shape) and rolled.states.isfinite().all()
+
+
+def test_a_convolution_of_doubled_sides_is_one_of_the_map_itself():
+    layer = DoublingConv2d(3, 2).double()
+    plain = torch.nn.Sequential(torch.nn.Upsample(scale_factor=2), torch.nn.Conv2d(3, 2, 3, padding=1)).double()
+    plain[1].load_state_dict(layer.state_dict())
+    x = noise(2, 3, 5, 4).requires_grad_()
+    found, expected = layer(x), plain(x)
+    torch.testing.assert_close(found, expected, **EXACT)
+    weigh = noise(*expected.shape, seed=1)
+    gradients = [torch.autograd.grad((y * weigh).sum(), (x, *module.parameters()))
+                 for y, module in ((found, layer), (expected, plain))]  # fmt: skip
+    torch.testing.assert_close(*gradients, **EXACT)

@@ -6,7 +6,7 @@ frames (N, K·3, 8s, 8s) -> mu, logvar (N, C, s, s);   z -> (q, p) (N, C, s, s);
 import torch
 from torch import Tensor, nn
 
-from tdlib.models.visual.layers import SLOPE, ResBlock, convolution
+from tdlib.models.visual.layers import SLOPE, DoublingConv2d, ResBlock, convolution
 from tdlib.models.visual.options import VisualOptions
 
 UPSAMPLINGS = 3  # 2³ = 8
@@ -80,10 +80,9 @@ class VisionDecoder(nn.Module):
         super().__init__()
         width = options.decoder_channels
         self.expand = nn.Sequential(nn.Conv2d(options.latent_channels // 2, width, 1), nn.LeakyReLU(SLOPE))
-        self.grow = nn.Sequential(
-            *(layer for _ in range(UPSAMPLINGS) for layer in (ResBlock(width), nn.Upsample(scale_factor=2)))
-        )
-        self.image = nn.Conv2d(width, options.channels, 3, padding=1)
+        grown = [layer for _ in range(UPSAMPLINGS) for layer in (ResBlock(width), nn.Upsample(scale_factor=2))]
+        self.grow = nn.Sequential(*grown[:-1])
+        self.image = DoublingConv2d(width, options.channels)  # the last doubling with it
 
     def forward(self, position: Tensor) -> Tensor:
         """(N, C/2, s, s) -> (N, 3, 8s, 8s) in [0, 1]."""

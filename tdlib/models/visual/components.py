@@ -55,6 +55,8 @@ class VisualComponents(DynamicsModel):
             self.encoder, self.decoder = VisionEncoder(chosen), VisionDecoder(chosen)
         else:
             self.encoder, self.decoder = FlatEncoder(chosen, 1 if self.coded else 2), FlatDecoder(chosen)
+        for coder in (self.encoder, self.decoder):  # channels side by side: convolutions take two thirds of the time
+            coder.to(memory_format=torch.channels_last)
         self.state_transform = StateTransform(chosen) if chosen.spatial else nn.Identity()
         self.quantizer = Codebook(chosen) if self.coded else None
         self.predictor = build_predictor(spec, chosen)

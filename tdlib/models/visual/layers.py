@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 SLOPE = 0.2  # of leaky rectifiers below zero
@@ -46,3 +47,29 @@ class ResBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, h, w) -> (N, C, h, w)."""
         return self.activation(x + self.second(self.activation(self.first(x))))
+
+
+# [p, k, a]: row 2i + p + k − 1 of a map whose sides are doubled is row i + a − 1 of the map
+PHASES = torch.tensor([[[1.0, 0, 0], [0, 1, 0], [0, 1, 0]], [[0, 1, 0], [0, 1, 0], [0, 0, 1]]])
+
+
+class DoublingConv2d(nn.Conv2d):
+    """3×3 convolution of a map whose sides are doubled by repeating, as one of the map itself.
+
+    Each of a pixel's four places sees 2×2 of the old pixels, through sums of the nine weights: what is convolved has a
+    quarter of the positions and four times the outputs, of which few are slow to differentiate on a CPU.
+
+    Args:
+        inputs: Channels of the map.
+        outputs: Channels of the doubled one.
+    """
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(inputs, outputs, 3, padding=1)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, h, w) -> (N, O, 2h, 2w)."""
+        phases = PHASES.to(self.weight)
+        weight = torch.einsum("pka,qlb,oikl->opqiab", phases, phases, self.weight).flatten(0, 2)
+        bias = None if self.bias is None else self.bias.repeat_interleave(4)
+        return nn.functional.pixel_shuffle(nn.functional.conv2d(input, weight, bias, padding=1), 2)
