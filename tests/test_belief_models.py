@@ -1,6 +1,7 @@
 """Dynamics models with a belief: one filter whole and step by step, what is known of the past, angles, training."""
 
 import dataclasses
+import functools
 import math
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from tdlib.core.specs import EnvironmentSpec, state_features
 from tdlib.core.transitions import Transitions
-from tdlib.models import MODELS, Batch, Context, build_model, find_family
+from tdlib.models import MODELS, Batch, Context, DynamicsModel, build_model, find_family
 from tdlib.models.beliefs import HiPRSSMOptions, MTS3Options, information
 from tdlib.models.beliefs.masks import training_mask
 from tdlib.speed import Query, Stack, predict_queries, prepared
@@ -135,6 +136,9 @@ def test_predictions_are_those_of_the_filter_told_what_is_known(name):
     whole = model.filtered(model.scales.features(known), model.inputs(actions, delta_t), seen, delta_t)
     expected = model.read_off(whole.mean[:, 5:], whole.variance[:, 5:], states[:, 5])
     torch.testing.assert_close((found.state, found.variance), (expected.state, expected.variance), **EXACT)
+    if not model.whole_sequences:
+        stepped = DynamicsModel.predict(model, states[:, 5], actions[:, 5:], delta_t[:, 5:], past)
+        torch.testing.assert_close((stepped.state, stepped.variance), (found.state, found.variance), **EXACT)
 
 
 @pytest.mark.parametrize("name", PATHS)
@@ -193,7 +197,8 @@ def test_what_each_level_knows_goes_with_the_prediction(name, options, levels):
     model, (states, actions, delta_t) = build(name, **options), steps(3, 8)
     past = context(3, count=6)
     past = Context(past.states, past.actions, past.delta_t, (torch.arange(6) >= 2).expand(3, 6))
-    expected = model.predict(states[:, 0], actions, delta_t, past)
+    by_steps = model.predict if model.whole_sequences else functools.partial(DynamicsModel.predict, model)
+    expected = by_steps(states[:, 0], actions, delta_t, past)
     found, inside = model.follow(states[:, 0], actions, delta_t, past)
     torch.testing.assert_close((found.state, found.variance), (expected.state, expected.variance), rtol=0, atol=1e-9)
     assert len(inside) == levels and inside[0].begins is None
