@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tdlib.core.specs import EnvironmentSpec
+from tdlib.core.specs import EnvironmentSpec, state_features
 from tdlib.core.transitions import Transitions
 from tdlib.models import DERIVATIONS, Batch, Context, build_model
 from tdlib.models.families.gru import CLOCKS, GRUModel, GRUOptions
@@ -148,6 +148,32 @@ def test_a_model_that_predicts_a_window_has_no_loss_on_it(memory, loss_on):
     expected = (0.1 / batch.delta_t[:, -1]).square().mean().item() / (3 * SPEC.feature_dim)
     found = model.loss(replace(perfect, next_state=late), torch.zeros(())).item() - small
     assert found == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("memory", ["window", "carried"])
+@pytest.mark.parametrize("loss_on", ["delta", "state"])
+@pytest.mark.parametrize("unit", [None, torch.linspace(0.5, 2.0, SPEC.state_dim, dtype=torch.float64)])
+def test_the_loss_and_its_gradient_are_those_of_steps_taken_one_by_one(memory, loss_on, unit):
+    model = gru(memory=memory, loss_on=loss_on)
+    batch, first = replace(window(model), unit=unit), 3
+    past = Context(*(x[:, :first] for x in (batch.state, batch.action, batch.delta_t)), torch.ones(5, first) > 0)
+    carry, observed, losses = model.initial(past), batch.state[:, first], []
+    for t in range(first, first + 3):
+        before, true = carry.state if observed is None else observed, batch.next_state[:, t]
+        moved = model.step(carry, batch.action[:, t], batch.delta_t[:, t], observed)
+        if loss_on == "delta":
+            change = model._change(carry, batch.action[:, t], batch.delta_t[:, t], observed)[2]
+            error = change - model._wanted(before, true)
+        else:
+            error = state_features(moved[1].state, SPEC) - state_features(true, SPEC)
+        step = batch.delta_t[:, t, None] * model.rate_scale if unit is None else unit
+        losses.append((error / step[..., [0, 1, 1, 2, 2, 3, 4, 5]]).square().mean())
+        (carry, _), observed = moved, None
+    one = model.loss(batch, torch.zeros(()))
+    other = torch.stack(losses).mean()
+    torch.testing.assert_close(one, other, **EXACT)
+    gradients = [torch.autograd.grad(x, list(model.parameters())) for x in (one, other)]
+    torch.testing.assert_close(*gradients, rtol=1e-10, atol=1e-12)
 
 
 def test_losses_differ_by_the_length_of_the_pair_alone():

@@ -131,10 +131,14 @@ class _UnrollGRU(torch.autograd.Function):
             d_memory = d_memory * keep
             if t or ctx.starts:
                 d_memory = d_memory + d_own[-1] @ weight
-        changes = torch.stack(d_own[::-1]).flatten(0, -2)
-        memories = torch.stack([step[3] for step in steps]).flatten(0, -2)
+        changes, memories = _joined(d_own[::-1]).flatten(0, -2), _joined([step[3] for step in steps]).flatten(0, -2)
         d_weight, d_bias = changes.T @ memories, changes.sum(dim=0)
-        return torch.stack(d_inputs[::-1]), d_weight, d_bias, d_memory if ctx.starts else None
+        return _joined(d_inputs[::-1]), d_weight, d_bias, d_memory if ctx.starts else None
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    """Stack; of a single part nothing is copied."""
+    return torch.stack(parts) if len(parts) > 1 else parts[0].unsqueeze(0)
 
 
 class _Unroll(torch.autograd.Function):

@@ -251,7 +251,8 @@ class GRUModel(DynamicsModel):
         if not isinstance(carry.rows, Rows):
             own = row.features.squeeze(-2)
             origin = torch.where(carry.started, carry.origin, own)
-            gates = self._gates(row, origin).squeeze(-2)
+            # without the axis of rows, so that a stack's weights meet all its samples in one product
+            gates = self._gates(own, row.others.squeeze(-2), origin)
             memory = self._advance(gates, carry.memory.expand(*gates.shape[:-1], -1), interval)
             started = torch.ones_like(carry.started)
             carry = Carry(memory, origin, started, (), carry.state)
@@ -296,16 +297,17 @@ class GRUModel(DynamicsModel):
             origin = torch.where(joined, rows.features[..., t, :], origin)
         return origin
 
-    def _gates(self, rows: Rows, origin: Tensor) -> Tensor:
-        features = rows.features - self.relative.to(origin) * origin.unsqueeze(-2)
-        return self.input_gates(torch.cat([features, rows.others], dim=-1))
+    def _gates(self, features: Tensor, others: Tensor, origin: Tensor) -> Tensor:
+        """What rows add to the gates, (..., 3H)."""
+        return self.input_gates(torch.cat([features - self.relative.to(origin) * origin, others], dim=-1))
 
     def _read(self, rows: Rows, origin: Tensor) -> Tensor:
         """Return the memory after rows, (..., H), from an empty one on."""
-        gates = self._gates(rows, origin)
-        if rows.exists is None and self.clock == "rows":
-            known = gates.movedim(-2, 0).contiguous()
+        if rows.exists is None and self.clock == "rows":  # rows first: what they add to the gates is much to move
+            features, others = (x.movedim(-2, 0) for x in (rows.features, rows.others))
+            known = self._gates(features, others, origin)
             return gru_unroll(known, self.memory_gates.weight, self.memory_gates.bias)
+        gates = self._gates(rows.features, rows.others, origin.unsqueeze(-2))
         memory = gates.new_zeros(*gates.shape[:-2], self.options.hidden_dim)
         for t in range(rows.delta_t.shape[-1]):
             advanced = self._advance(gates[..., t, :], memory, rows.delta_t[..., t])
@@ -338,20 +340,23 @@ class GRUModel(DynamicsModel):
         states = batch.state[..., :first, :]
         history = self._rows(states, batch.action[..., :first, :], batch.delta_t[..., :first])
         carry, observed = self._start(history, states), batch.state[..., first, :]
-        losses = []
+        befores, changes, followings = (list[Tensor]() for _ in range(3))
         for t in range(first, first + self.options.prediction_horizon):
-            true = batch.next_state[..., t, :]
             kept = self._kept(batch, t)
             before, carry, change = self._change(carry, batch.action[..., t, :], batch.delta_t[..., t], observed, kept)
             following = self._moved(before, change)
             carry, observed = carry._replace(state=following), None
-            if self.options.loss_on == "delta":
-                error = change - self._wanted(before, true)
-            else:
-                error = state_features(following, self.spec) - state_features(true, self.spec)
-            step = batch.delta_t[..., t, None] * self.rate_scale if batch.unit is None else batch.unit
-            losses.append((error / step[..., self._owners]).square().mean(dim=-1))
-        found = torch.stack(losses, dim=-1)
+            befores, changes, followings = [*befores, before], [*changes, change], [*followings, following]
+        true = batch.next_state[..., first:, :]
+        if self.options.loss_on == "delta":
+            error = torch.stack(changes, dim=-2) - self._wanted(torch.stack(befores, dim=-2), true)
+        else:
+            error = state_features(torch.stack(followings, dim=-2), self.spec) - state_features(true, self.spec)
+        if batch.unit is None:
+            step = batch.delta_t[..., first:, None] * self.rate_scale
+        else:
+            step = batch.unit.unsqueeze(-2)
+        found = (error / step[..., self._owners]).square().mean(dim=-1)
         if batch.valid is None:
             return found.mean()
         weight = batch.valid[..., first:].to(found)
