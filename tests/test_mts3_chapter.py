@@ -209,3 +209,10 @@ def test_the_presets_have_the_chapters_arms_and_jobs_of_one_model():
     chapter = load_chapter("mts3")
     work = [chapter.own_transitions(preset, ENV) for preset in (smoke, quick, whole)]
     assert work == sorted(work) and work[0] == 4 * (40 + 80 + 200 + 80)
+
+
+def test_a_preset_of_one_rate_is_not_asked_for_pictures_of_models_of_three():
+    several, figures = load_preset("mts3_smoke"), load_chapter("mts3").figures
+    one = several.model_copy(update={"methods": ("baseline",), "forms": ("none",)})
+    drawn = [name for name, needs in figures.items() if needs is not None and needs(several, ENV)]
+    assert len(drawn) == 4 and not any(figures[name](one, ENV) for name in drawn)
