@@ -1,6 +1,7 @@
 """Dynamics models with a belief: one filter whole and step by step, what is known of the past, angles, training."""
 
 import dataclasses
+import functools
 import math
 
 import pytest
@@ -8,10 +9,11 @@ import torch
 
 from tdlib.core.specs import EnvironmentSpec, state_features
 from tdlib.core.transitions import Transitions
-from tdlib.models import MODELS, Batch, Context, build_model, find_family
+from tdlib.models import MODELS, Batch, Context, DynamicsModel, build_model, find_family
 from tdlib.models.beliefs import HiPRSSMOptions, MTS3Options, information
 from tdlib.models.beliefs.masks import training_mask
 from tdlib.speed import Query, Stack, predict_queries, prepared
+from tdlib.speed.stacked_weights import StackedWeights
 from tdlib.study.arms import Arm
 from tdlib.systems import SYSTEMS
 from tdlib.training import Budget, Trial, fit
@@ -134,6 +136,9 @@ def test_predictions_are_those_of_the_filter_told_what_is_known(name):
     whole = model.filtered(model.scales.features(known), model.inputs(actions, delta_t), seen, delta_t)
     expected = model.read_off(whole.mean[:, 5:], whole.variance[:, 5:], states[:, 5])
     torch.testing.assert_close((found.state, found.variance), (expected.state, expected.variance), **EXACT)
+    if not model.whole_sequences:
+        stepped = DynamicsModel.predict(model, states[:, 5], actions[:, 5:], delta_t[:, 5:], past)
+        torch.testing.assert_close((stepped.state, stepped.variance), (found.state, found.variance), **EXACT)
 
 
 @pytest.mark.parametrize("name", PATHS)
@@ -192,7 +197,8 @@ def test_what_each_level_knows_goes_with_the_prediction(name, options, levels):
     model, (states, actions, delta_t) = build(name, **options), steps(3, 8)
     past = context(3, count=6)
     past = Context(past.states, past.actions, past.delta_t, (torch.arange(6) >= 2).expand(3, 6))
-    expected = model.predict(states[:, 0], actions, delta_t, past)
+    by_steps = model.predict if model.whole_sequences else functools.partial(DynamicsModel.predict, model)
+    expected = by_steps(states[:, 0], actions, delta_t, past)
     found, inside = model.follow(states[:, 0], actions, delta_t, past)
     torch.testing.assert_close((found.state, found.variance), (expected.state, expected.variance), rtol=0, atol=1e-9)
     assert len(inside) == levels and inside[0].begins is None
@@ -286,6 +292,32 @@ def test_the_loss_is_of_the_next_features_and_of_steps_that_count(name, objectiv
     else:
         each = (found.mean - features[:, 1:]).square().mean(dim=-1)
     torch.testing.assert_close(model.loss(batch, torch.ones(())), each[valid].mean(), rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("name", CHAPTER)
+def test_a_model_alone_trains_as_in_a_stack(name):
+    """Alone it is called without the axis of a stack, whose products round otherwise: 1e-10 of the largest gradient."""
+    size = {"sequence_length": 12, "mask_window": 3} | OWN.get(name, {})
+    states, actions, delta_t = steps(1, 5, 13)
+    noise = torch.randn(1, 5, 12, 3, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    state, action, interval = (x[:, :, :-1] for x in (states, actions, delta_t))
+    one = Batch(state, action, states[:, :, 1:], interval, valid=noise[..., 0] > -1, noise=noise)
+
+    def trained(count):
+        model = build_model(name, SPEC, seed=0, **size).double()
+        model.fit_scales(Transitions(*(x.flatten(0, 2) for x in (one.state, one.action, one.next_state, one.delta_t))))
+        weights = StackedWeights([model] * count, "cpu")
+        flat = weights.flat.requires_grad_()
+        batch = one.map(lambda x: x.expand(count, *x.shape[1:]))
+        losses, _ = weights.losses(flat, weights.buffers, batch, torch.tensor(0.5, dtype=torch.float64))
+        (gradient,) = torch.autograd.grad(losses.sum(), flat)
+        return losses[0], gradient[0]
+
+    (loss, gradient), (expected, of_stack) = trained(1), trained(2)
+    largest = float(of_stack.abs().max())
+    assert largest > 0
+    torch.testing.assert_close(loss, expected, rtol=1e-12, atol=0)
+    torch.testing.assert_close(gradient, of_stack, rtol=0, atol=1e-10 * largest)
 
 
 def test_it_trains_to_better_than_the_spread_of_what_it_predicts():

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from tdlib.study.cost import family, preset_work, training_unit
+from tdlib.study.presets import load_preset
+
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 import harness
 
@@ -72,6 +75,16 @@ def test_every_benchmark_finds_what_it_imports(name):
         cwd=Path(__file__).parent / "benchmarks", capture_output=True, text=True,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-2000:]
+
+
+def test_units_are_measured_of_all_that_the_chapter_on_two_time_scales_trains_and_evaluates():
+    import bench_scaling
+
+    work = preset_work(load_preset("mts3"))
+    trained, evaluated = (set(work["what"][work["kind"] == kind]) for kind in ("training", "evaluation"))
+    assert trained <= {training_unit(arm) for arm, _, _ in bench_scaling.TRAINED}
+    families = {family(arm) for arm, _, _ in bench_scaling.TRAINED}
+    assert evaluated <= families | {f"{name}, per model" for name in families}
 
 
 def test_frames_are_timed_against_a_loop_that_paints_the_same(monkeypatch):

@@ -195,14 +195,24 @@ def test_a_prediction_that_leaves_every_picture_is_cut_off(beliefs):
     assert np.isfinite([part[:2] for part in found["mean"] + found["spread"]]).all()
 
 
-def test_the_presets_have_the_chapters_arms_and_jobs_of_one_model_and_seed():
+def test_the_presets_have_the_chapters_arms_and_jobs_of_one_model():
     smoke, quick, whole = map(load_preset, ("mts3_smoke", "mts3_quick", "mts3"))
     assert set(smoke.models) == set(whole.models) and len(whole.seeds) >= 5
     assert {arm.keys()["form"] for arm in arms_of(whole)} == set(whole.forms)
-    jobs = [job for job in grid_jobs(whole) if job.notebook == "18_mts3_train"]
-    assert len([job for job in jobs if "seeds" in job.parameters]) >= 2 * 6 * 5
+    jobs = [job.parameters for job in grid_jobs(whole) if job.notebook == "18_mts3_train"]
+    cells = [job for job in jobs if "seeds" in job]
+    trained = [(env, [model]) for env in whole.environments for model in whole.models]
+    assert [(cell["env"], cell["models"]) for cell in cells if cell["models"] != ["none"]] == trained
+    assert sum(cell["seeds"] == [seed] for cell in cells for seed in whole.seeds) == 2 * 5  # each collects one seed's
     assert "imagined" in measures_of("mts3") and "imagined" not in measures_of("history")
     assert rates_imagined(quick) == ["10", "20", "50", "irregular"]
     chapter = load_chapter("mts3")
     work = [chapter.own_transitions(preset, ENV) for preset in (smoke, quick, whole)]
     assert work == sorted(work) and work[0] == 4 * (40 + 80 + 200 + 80)
+
+
+def test_a_preset_of_one_rate_is_not_asked_for_pictures_of_models_of_three():
+    several, figures = load_preset("mts3_smoke"), load_chapter("mts3").figures
+    one = several.model_copy(update={"methods": ("baseline",), "forms": ("none",)})
+    drawn = [name for name, needs in figures.items() if needs is not None and needs(several, ENV)]
+    assert len(drawn) == 4 and not any(figures[name](one, ENV) for name in drawn)

@@ -124,3 +124,6 @@ def test_the_grid_refuses_machines_whose_packages_are_missing_before_anything_ru
     said = capsys.readouterr().err
     assert 'names HalfCheetah-v5-published, which mujoco must collect: pip install -e ".[mujoco]"' in said
     assert [path.name for path in (tmp_path / "runs" / "tiny").iterdir()] == []
+    assert command.main([str(path), "grid", "--dry-run"]) == 2
+    listed = capsys.readouterr()
+    assert listed.err == said and "cells/23_mts3_partly_seen-HalfCheetah-v5-published-seed0 " in listed.out

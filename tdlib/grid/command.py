@@ -68,11 +68,13 @@ def main(arguments: list[str] | None = None) -> int:
     logs = [RunLayout.of(run.name).logs for run in runs]
     layout.root.mkdir(parents=True, exist_ok=True)
     here = {"TDLIB_RUNS": str(runs_root())}  # a relative folder means another one where a job starts
-    if options.dry_run:
-        return _dry_run(command, runs, jobs, target, options.cores, {**os.environ, **here})
-    if missing := list(filter(None, (lacking(Run(run, RunLayout.of(run.name))) for run in runs))):
+    missing = list(filter(None, (lacking(Run(run, RunLayout.of(run.name))) for run in runs)))
+    code = _dry_run(command, runs, jobs, target, options.cores, {**os.environ, **here}) if options.dry_run else 0
+    if missing:
+        sys.stdout.flush()  # the jobs come first where both streams are one
         print("\n".join(f"error: {line}" for line in missing), file=sys.stderr)
-        return 2
+    if missing or options.dry_run:
+        return 2 if missing else code
     try:
         with only_owner(layout.root), signals_end():
             if _runs_elsewhere(options.profile):

@@ -73,8 +73,8 @@ class StackedWeights:
             for i in self._changing:
                 buffers[i] = buffers[i].clone()  # modules write in place
         tensors |= dict(zip(self._buffer_names, buffers, strict=True))
-        template = self._training if training else self._testing
-        losses = call_stacked(template, tensors, "loss", (batch, progress), (0, None))
+        template, writes = (self._training, bool(self._changing)) if training else (self._testing, False)
+        losses = call_stacked(template, tensors, "loss", (batch, progress), (0, None), writes)
         return losses, [buffers[i] for i in self._changing] if training else []
 
     @torch.no_grad()

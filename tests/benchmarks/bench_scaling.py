@@ -24,6 +24,8 @@ from harness import Row, device_name  # noqa: E402, I001  (sets the threads befo
 import torch  # noqa: E402
 
 from tdlib.data import collect_random  # noqa: E402
+from tdlib.data.sources.mujoco import MACHINES, collect_mujoco, missing_packages  # noqa: E402
+from tdlib.data.sources.partly_seen import parts_of_name  # noqa: E402
 from tdlib.data.sources.ppo import collect_ppo  # noqa: E402
 from tdlib.data.sources.sequences import collect_sequences  # noqa: E402
 from tdlib.systems import SYSTEMS  # noqa: E402
@@ -47,12 +49,16 @@ from tdlib.study.cost import (  # noqa: E402
 from tdlib.study.layout import runs_root  # noqa: E402
 from tdlib.study.presets import load_preset  # noqa: E402
 from tdlib.study.arms import Arm, build_arm  # noqa: E402
+from tdlib.study.selection import arms_of  # noqa: E402
 from tdlib.training import Budget, Trial, fit  # noqa: E402
 
 ENV = "Pendulum-v1"
 RATES = (10.0, 20.0, 50.0)
 TEST_RATES = (10.0, 20.0, 50.0, 5.0, 25.0, 100.0, 16.0, 33.3)  # the first two divide each other
 MIXED = "mixed"
+PRESETS = ("quick", "full", "full_literal", "physics", "history", "mts3")  # whose hours are printed
+FAR_AHEAD = load_preset("mts3")  # its models predict whole sequences; none of them plans
+BELIEFS = {arm.model: arm for arm in arms_of(FAR_AHEAD) if arm.source == arm}  # of each the last, which costs most
 TRAINED = [  # arm, models in the stack, optimizer steps of the long run
     (Arm("jump", "multi_resolution", "scaled_concat", train_frequency=MIXED), 16, 200),
     (Arm("lstm", "multi_resolution", "scaled_concat", train_frequency=MIXED), 14, 40),
@@ -70,8 +76,10 @@ TRAINED = [  # arm, models in the stack, optimizer steps of the long run
     (Arm("jump", "baseline", size="small", train_frequency="20"), 1, 150),
     (Arm("jump", "baseline", size="medium", train_frequency="20"), 1, 30),
     (Arm("jump", "baseline", size="large", train_frequency="20"), 1, 9),
+    *((arm, len(FAR_AHEAD.seeds), 330) for arm in BELIEFS.values()),  # recorded too
 ]
-BATCH = {"gru": 32 * 19}  # transitions per step where they are not `Budget`'s: 32 windows, as its chapter trains
+# transitions per step where they are not `Budget`'s, as their chapters train: of the GRU 32 windows
+BATCH = {"gru": 32 * 19} | dict.fromkeys(BELIEFS, FAR_AHEAD.training.batch_size)
 STACK = 4  # models that are evaluated and planned with together
 PLANNER = CEM()
 REPLAN = 0.1  # [s] between plans
@@ -132,6 +140,8 @@ def unit_costs(clock: Clock) -> Iterator[tuple[str, str, float]]:
         yield "collection", "random transitions", _slope(lambda n: _random(clock, n), 2000, 12_000)
         yield "collection", "sequence transitions", _slope(lambda n: _sequences(clock, n), 5000, 40_000)
         yield "collection", "planned transitions", _slope(lambda n: _planned(clock, n), 50, 200)
+        for name in FAR_AHEAD.seen_sets:
+            yield from machine_costs(clock, name)
     for arm, count, steps in TRAINED:
         yield "training", training_unit(arm), max(step_seconds(clock, arm, count, steps), 0.0) / count
     predicted = list({family(arm): arm for arm, _, _ in reversed(TRAINED)}.values())[::-1]  # whatever trained them
@@ -141,11 +151,27 @@ def unit_costs(clock: Clock) -> Iterator[tuple[str, str, float]]:
         each = max(0.0, (large[0] - small[0]) / (large[1] - small[1]))
         yield "evaluation", family(arm), each
         yield "evaluation", f"{family(arm)}, per model", max(0.0, small[0] - each * small[1]) / count
-    for arm in predicted:
+    for arm in (arm for arm in predicted if arm.model not in BELIEFS):
         count, duration = (STACK, 1.0) if arm.size == "hidden64" else (1, 0.2)
         stack = Stack(models(arm, count)).to(clock.device)
         yield "control", family(arm), plan_seconds(clock, stack, count, duration)
     yield "control", ORACLE, plan_seconds(clock, Oracle(SYSTEMS[ENV]), 1, 1.0)
+
+
+def machine_costs(clock: Clock, name: str) -> Iterator[tuple[str, str, float]]:
+    """Yield what transitions of a machine cost, and decisions that its policy learns from, if the extra is there."""
+    (key, seen), rate = parts_of_name(name), FAR_AHEAD.seen_sets[name].rate
+    if key not in MACHINES or missing_packages(key):
+        return
+
+    def seconds(transitions: int, decisions: int) -> float:
+        how = {"control_frequency": rate, "observed": seen, "training_steps": decisions}
+        return clock.seconds(lambda: collect_mujoco(key, transitions, 0, **how))
+
+    machine = MACHINES[key]
+    yield "collection", f"{machine.env_id} transitions", _slope(lambda n: seconds(n, 16), 500, 1500)
+    if machine.scripted is None:
+        yield "collection", f"{machine.env_id} decisions learned from", _slope(lambda n: seconds(10, n), 300, 900)
 
 
 def growth(clock: Clock) -> Iterator[dict]:
@@ -275,7 +301,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--preset", nargs="*", default=["quick", "full", "full_literal", "physics", "history"])
+    parser.add_argument("--preset", nargs="*", default=PRESETS)
     options = parser.parse_args()
     for row in rows(options.device, options.quick):
         print(row.line())

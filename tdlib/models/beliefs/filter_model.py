@@ -45,10 +45,15 @@ class FilterModel(BeliefModel):
         assert exists is None  # a context is read by `initial`
         return self.network(observations, inputs, valid, delta_t)
 
+    def predict(
+        self, state: Tensor, actions: Tensor, delta_t: Tensor | float | None = None, context: Context | None = None
+    ) -> Prediction:
+        return self.follow(state, actions, delta_t, context)[0]  # as `step` after `step`, all rows encoded at once
+
     def follow(
         self, state: Tensor, actions: Tensor, delta_t: Tensor | float | None = None, context: Context | None = None
     ) -> tuple[Prediction, list[LevelBeliefs]]:
-        """Predict as `predict` does, and say what filter and task know along it: C + T steps, the context's first."""
+        """Predict open loop, and say what filter and task know along it: C + T steps, the context's first."""
         row, num_steps = self.row(state, actions, delta_t, context), actions.shape[-2]
         features, inputs = (x[..., :-num_steps, :] for x in (row.features, row.inputs))
         task = self.task(features, inputs, row.exists[..., :-num_steps], row.delta_t[..., :-num_steps])

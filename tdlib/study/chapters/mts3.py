@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+from tdlib.core.facts import MIXED
 from tdlib.core.time_grid import steps_within
 from tdlib.evaluation.measures.imagined import FINEST_RATE, HORIZON, NUM_WINDOWS, WINDOW
 from tdlib.evaluation.sets.schedules import nominal_delta_t
 from tdlib.evaluation.tables import frequency_label
 from tdlib.models import find_family
+from tdlib.study.arms import Arm
 from tdlib.study.chapters.chapter import RESULTS, TRAINING, Chapter, Notebook, Rows
-from tdlib.study.chapters.expected import OPEN_LOOP, any_arm, is_trained
+from tdlib.study.chapters.expected import OPEN_LOOP, any_arm, is_trained, some
 from tdlib.study.layout import PREDICTED
 from tdlib.study.presets import Preset
 from tdlib.study.run import Run
@@ -27,6 +29,10 @@ def _shipped(run: Run, env: str) -> list[Path]:
         for arm, seed in everything(run).on(env).trained_members
         if (family := find_family(arm.model)).shown and family.on_page(arm.method, arm.form, arm.train_frequency)
     ]
+
+
+def _of_several_rates(arm: Arm) -> bool:
+    return arm.train_frequency == MIXED
 
 
 def _own_transitions(preset: Preset, env: str) -> int:
@@ -58,11 +64,11 @@ MTS3 = Chapter(
         "mts3/levels": None,
         "mts3/marginalization": None,
         "mts3/treatments": None,
-        "mts3/{}-belief": None,
-        "mts3/{}-calibration": None,
+        "mts3/{}-belief": some(_of_several_rates),
+        "mts3/{}-calibration": some(_of_several_rates),
         "mts3/{}-coverage": None,
-        "mts3/{}-curves": None,
-        "mts3/{}-imagined": None,
+        "mts3/{}-curves": some(_of_several_rates),
+        "mts3/{}-imagined": some(_of_several_rates),
         "mts3/{}-rates": None,
     },
     seen_figures=("mts3/{}-ahead",),
