@@ -33,6 +33,7 @@ seeds: list = []  # some of the preset's seeds
 
 # %% tags=["part:imports"]
 from tdlib.figures import WholeTable, draw_control, live_returns
+from tdlib.figures.selection import main_model
 from tdlib.study.arms import Arm
 from tdlib.study.live import live
 from tdlib.study.phases.control import control_environment, control_summary
@@ -57,8 +58,9 @@ control = control_environment(run, env, chosen)
 WholeTable(control_summary(control).round(3))
 
 # %%
-shown = control[control["model"].isin((memory, "none"))]
-run.save_figure("history", f"{env}-control", draw_control, shown, part=chosen.label)
+shown = control[control["model"].isin((memory, main_model(), "none"))]
+arms = list(shown[shown["model"] != "none"].groupby(["model", "method", "form", "train_frequency"], sort=False).groups)
+run.save_figure("history", f"{env}-control", draw_control, shown, part=chosen.label, arms=arms)
 
 # %%
 film_control(run, env, chosen, Arm(memory, "multi_resolution", "scaled", train_frequency="mixed"))

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from tdlib.figures.conclusions import conclusion
 from tdlib.figures.lines import SPAN
 from tdlib.figures.save import Drawing
-from tdlib.figures.selection import ARM, forms_text, key_arms, name_arms, pick_or_first, rates_in
+from tdlib.figures.selection import ARM, Arms, forms_text, key_arms, name_arms, pick_or_first, rates_in
 from tdlib.figures.style import (
     METHOD_COLORS,
     METHOD_LABELS,
@@ -26,20 +26,21 @@ from tdlib.figures.style import (
 REFERENCES = ("oracle", "random")  # drawn as lines
 
 
-def draw_control(table: pd.DataFrame, rates: Sequence[str] | None = None) -> Drawing:
-    """Draw the return of the key arms at every control rate, the oracle as a line.
+def draw_control(table: pd.DataFrame, rates: Sequence[str] | None = None, arms: Arms | None = None) -> Drawing:
+    """Draw the return of some arms at every control rate, the oracle as a line.
 
     Args:
         table: control_performance of one environment, one row per episode.
         rates: Control rates of the panels, by default all of 10, 20, 50 Hz that occur.
+        arms: Which, by default the key ones.
     """
-    env = str(table["env"].iloc[0])
+    env, wanted = str(table["env"].iloc[0]), key_arms() if arms is None else arms
     rates = [r for r in rates or rates_in(table["control_frequency"]) if r in set(table["control_frequency"])]
     references = table["method"].isin(REFERENCES)
-    arms = pick_or_first(table[~references], key_arms())
-    if arms.empty:
+    learned = pick_or_first(table[~references], wanted)
+    if learned.empty:
         raise NothingToDrawError("none of what was controlled with was learned")
-    shown = name_arms(pd.concat([table[references], arms], ignore_index=True))
+    shown = name_arms(pd.concat([table[references], learned], ignore_index=True))
     summary, seeds = episode_means(shown), seed_means(shown)
     names = list(dict.fromkeys(seeds.loc[~seeds["method"].isin(REFERENCES), "arm"]))
     with style():
@@ -56,7 +57,7 @@ def draw_control(table: pd.DataFrame, rates: Sequence[str] | None = None) -> Dra
         f"Points are means over episodes and seeds, bars span the seeds' means, numbers are the share of solved "
         f"episodes. The black line is the oracle, which plans through the true system with the same planner and budget "
         f"from the same starts; dotted where it solves less than 90 % of at least 20 (planner-limited), so that the "
-        f"panel compares planners.{forms_text(arms, key_arms())}{bad_text(summary)}{limited_text(summary)} "
+        f"panel compares planners.{forms_text(learned, wanted)}{bad_text(summary)}{limited_text(summary)} "
         f"{control_conclusion(summary)}"
     )
     alt = f"Points of episode return on {env} for {len(names)} arms at {len(rates)} control rates, with the oracle."

@@ -152,7 +152,7 @@ def draw_ablations(table: pd.DataFrame, plain: str) -> Drawing:
             axis.set(xscale="log", xlabel=label)
             low, high = axis.get_xlim()
             axis.set_xlim(min(low, 0.45), max(high, 2.2))  # at least half to twice, so that it can be read
-            plain_log_axis(axis.xaxis)
+            plain_log_axis(axis.xaxis, most_decades=2.0)
         axes[0, 0].set_yticks(places, wide.index)
         axes[0, 0].invert_yaxis()
     ratios = means["last_step"].drop(plain).dropna()

@@ -199,9 +199,28 @@ def log_rate_axis(axis: Axes, rates: Sequence[float]) -> None:
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def plain_log_axis(axis: Axis) -> None:
-    """Label 1, 2 and 5 of each decade in plain numbers, where powers of ten alone would label next to nothing."""
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+class _PlainLocator(LogLocator):
+    """Ticks at 1, 2 and 5 of each decade; over many decades their labels would run into one another."""
+
+    def __init__(self, most_decades: float):
+        super().__init__()
+        self.most_decades = most_decades
+
+    def tick_values(self, vmin: float, vmax: float) -> np.ndarray:
+        """Return the places of ticks within a span."""
+        few = vmin > 0 and np.log10(vmax / vmin) <= self.most_decades
+        self.set_params(subs=(1.0, 2.0, 5.0) if few else (1.0,))
+        return super().tick_values(vmin, vmax)
+
+
+def plain_log_axis(axis: Axis, most_decades: float = 3.5) -> None:
+    """Label 1, 2 and 5 of each decade in plain numbers, where powers of ten alone would label next to nothing.
+
+    Args:
+        axis: Logarithmic.
+        most_decades: Beyond which powers of ten alone have room.
+    """
+    axis.set_major_locator(_PlainLocator(most_decades))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
 
