@@ -67,6 +67,7 @@ class Collection(_Section):
     sequence_length: PositiveInt | None = None
     # of the random-input transitions, how many a planner on the true equation makes, where a task has a cost to plan by
     planned_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    planned_iterations: PositiveInt | None = None  # of that planner; None: as many as in control
     require_gain: bool = False  # replace agents whose return does not rise; fail the data check if several are left
 
     @model_validator(mode="after")
@@ -326,9 +327,15 @@ class Preset(_Section):
         """Share of the random-input transitions of a system that a planner makes instead; 0 where none can."""
         return self.collection.planned_share if has_planned(SYSTEMS[env]) and not has_ppo(env) else 0.0
 
-    def planner(self, env: str) -> Planner:
-        """The planner that a system's task declares, with this preset's samples and iterations if it samples."""
-        budget = {"population": self.control.num_samples, "num_iterations": self.control.num_iterations}
+    def planner(self, env: str, *, collecting: bool = False) -> Planner:
+        """The planner that a system's task declares, with this preset's samples and iterations if it samples.
+
+        Args:
+            env: One of its environments.
+            collecting: Whether it makes data, for which fewer iterations may do.
+        """
+        iterations = (self.collection.planned_iterations if collecting else None) or self.control.num_iterations
+        budget = {"population": self.control.num_samples, "num_iterations": iterations}
         return build_planner(SYSTEMS[env].planning.planner, **budget)
 
     @property

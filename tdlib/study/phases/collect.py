@@ -230,7 +230,7 @@ def _collections(
             make = partial(write_random, env, rate, seed, num_random, folder)
             made_by, settings = sources["sources.random"], dict[str, Any]()
             if share := run.preset.planned_share(env):
-                planner, replan = run.preset.planner(env), run.preset.control.replan_seconds
+                planner, replan = run.preset.planner(env, collecting=True), run.preset.control.replan_seconds
                 settings = {"planned_share": share, "replan_seconds": replan, "planner": repr(planner)}
                 planned = settings | {"planner": planner}
                 make = partial(write_with_planned, env, rate, seed, num_random, folder, **planned)
