@@ -236,6 +236,13 @@ def test_a_planner_collects_only_where_there_is_one(smoke, tmp_path):
     preset = load_preset(path)
     shares = {env: preset.planned_share(env) for env in preset.environments}
     assert shares == {"Pendulum-v1": 0.0, "CartPole-v1": 0.0, "CartPoleContinuous-v1": 0.5}
+    smoke["control"]["num_iterations"] = 3
+    for planned, iterations in ((None, 3), (1, 1)):
+        smoke["collection"]["planned_iterations"] = planned
+        path.write_text(yaml.safe_dump(smoke))
+        preset = load_preset(path)
+        budgets = [preset.planner("CartPoleContinuous-v1", collecting=each) for each in (False, True)]
+        assert [planner.num_iterations for planner in budgets] == [3, iterations]
     path.write_text(yaml.safe_dump({**smoke, "environments": ["Pendulum-v1"]}))
     with pytest.raises(
         PresetError, match=r"collection.planned_share must be 0 where no system has a task.*got 0.5 for"
