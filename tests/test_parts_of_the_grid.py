@@ -1,7 +1,10 @@
 """Any part of a grid runs, in any order, for any valid preset; the notebooks say what is not there."""
 
 import json
+import re
 import shutil
+import subprocess
+import sys
 from functools import partial
 
 import matplotlib
@@ -22,7 +25,7 @@ from tdlib.speed import Stack
 from tdlib.study import blocks, provenance
 from tdlib.study.arms import Arm
 from tdlib.study.blocks import MADE_WITH, made_with
-from tdlib.study.layout import RunLayout
+from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.phases import train
 from tdlib.study.phases.collect import ensure_collected
 from tdlib.study.phases.control import control_environment
@@ -55,6 +58,8 @@ UNIT_KEYS = (
     "dimension", "test_set", "truncated", "fine_frequency", "coarse_frequency", "k", "limit", "detail", "check",
     "model_frequency", "planner", "episode", "bin", "policy", "control_frequency",
 )  # fmt: skip
+BLOCKS = {"chosen": [1, 3], "others": [0, 2]}
+TRAINED = f"cells/02_training_analysis-{ENV}-jump-seeds"
 CONTROL = {"frequencies": [10], "episode_seconds": 0.4, "replan_seconds": 0.1, "num_samples": 8, "compare_mppi": False}
 
 
@@ -347,15 +352,32 @@ def test_cells_of_fulls_shape_end_to_end(cells):
     where = "cells/03_results_visualization-CartPoleContinuous-v1"
     assert {f"{where}-none-seeds0", f"{where}-jump-seeds1", f"{where}-jump-small-baseline-seed0"} <= set(names)
     assert f"{where}-jump-small-baseline-seed1" not in names
-    chain, before = f"{where}-jump-seeds1", set()
-    while own := [name for name in names[chain].after if name.startswith(f"{where}-jump-")]:
-        (chain,) = own
-        before.add(chain)
-    assert f"{where}-jump-seeds0" in before  # one after the other, since they write into the same tables
+    last = names[f"{where}-jump-seeds1"]  # one after the other, since they write into the same tables
+    assert {f"{where}-jump-seeds0", f"{where}-jump-small-baseline-seed0"} <= set(last.order)
+    assert not set(last.order) & set(last.after)
     assert not run.layout.figure_parts.exists()  # the notebooks of the whole draw
     assert taken_away == {}  # what a job answers for stays: an interrupted grid runs nothing twice
     assert check_tables(run, load_tables(run)) == [] and check_figures(run) == []
     assert json.loads((run.layout.metrics / "summary_statistics.json").read_text())["seeds"] == 2
+
+
+def test_a_block_of_seeds_runs_its_own_cells_and_no_other(tiny, tmp_path):
+    """A later block may be the first on its machine; its own cells of one model still go one after the other."""
+    path = tiny(seeds=[0, 1, 2, 3], seeds_per_cell=1)
+    command = [
+        sys.executable, "-m", "snakemake", "-s", str(ROOT / "params" / "Snakefile"), "cells", "--directory",
+        str(tmp_path), "--config", f"preset={path}", "seeds=1-3", "--cores", "1", "--dry-run", "--nocolor",
+    ]  # fmt: skip
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    listed = result.stdout + result.stderr
+    notebooks = open_tiny(path).layout.notebooks
+    names = {name: {job.name for job in cells_of_seeds(load_preset(path), seeds)} for name, seeds in BLOCKS.items()}
+    outputs = re.findall(rf"output: {re.escape(str(notebooks))}/(.+)\.ipynb", listed)
+    assert set(outputs) == names["chosen"] and len(outputs) == len(names["chosen"])
+    assert not [name for name in names["others"] if f"{name}.ipynb" in listed]
+    last = next(block for block in listed.split("rule ") if f"output: {notebooks}/{TRAINED}3.ipynb" in block)
+    assert f"{TRAINED}1.ipynb" in last
 
 
 def test_a_block_stands_for_its_seeds_in_another_run(cells, tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -117,6 +117,21 @@ def token_of(preset: Preset, name: str) -> str:
     if stamp and not result.reasons():
         return str(stamp["token"])
     return file_hash(result.stamp) or "first"
+
+
+def standing_jobs(preset: Preset, tokens: Mapping[str, str]) -> set[str]:
+    """Return the notebook jobs that are not to run again: their own results stand, and those of all jobs before.
+
+    Args:
+        preset: Preset of the run.
+        tokens: Of `token_of`, by the name of a job.
+    """
+    found: set[str] = set()
+    for job in grid_jobs(preset):  # each behind those that it waits for
+        stamp = read_stamp(stamp_path(RunLayout.of(preset.name), job.name))
+        if stamp and stamp["token"] == tokens[job.name] and found.issuperset(job.after):
+            found.add(job.name)
+    return found
 
 
 def notebook_hash(path: Path) -> str:
