@@ -15,12 +15,15 @@ import torch
 import yaml
 from notebook_cells import run_cells
 
+from tdlib.core.files import stored
 from tdlib.evaluation import load_rollouts, stored_rates
 from tdlib.evaluation.tables import KEY_COLUMNS, read_table, write_table
 from tdlib.grid.checks import check_figures, check_tables
 from tdlib.grid.jobs import cells_of_seeds, grid_jobs
+from tdlib.grid.times import phase_times, write_times
 from tdlib.models import RescaledIncrement, build_model
 from tdlib.publish.block import write_block
+from tdlib.publish.edition import IN_BLOCKS, OF_STUDY, add_taken, pack, unpack
 from tdlib.speed import Stack
 from tdlib.study import blocks, provenance
 from tdlib.study.arms import Arm
@@ -391,6 +394,10 @@ def test_a_block_stands_for_its_seeds_in_another_run(cells, tmp_path, monkeypatc
         executed = run.layout.notebooks / f"{cell.name}.ipynb"
         executed.parent.mkdir(parents=True, exist_ok=True)
         executed.touch()
+        log = run.layout.logs / f"{cell.name}.times.json"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(json.dumps({"wall_seconds": 3.0, "cpu_seconds": 2.0, "peak_mb": 400}))
+    (run.layout.logs / "book.times.json").write_text(json.dumps({"wall_seconds": 9, "cpu_seconds": 9, "peak_mb": 9}))
     folder = write_block(run, [1])
     assert folder == tmp_path / "tiny" / "seeds1" and made_with(folder)["seeds"] == [1]
     content = yaml.safe_load(path.read_text())
@@ -415,6 +422,18 @@ def test_a_block_stands_for_its_seeds_in_another_run(cells, tmp_path, monkeypatc
         both = [x[table.columns].sort_values(sort, kind="stable").reset_index(drop=True) for x in (table, expected)]
         pd.testing.assert_frame_equal(*both, check_dtype=False)
     assert check_tables(taking, merged) == []
+    shutil.rmtree(taking.layout.logs)  # those of this run; what the cells of the block cost is in it
+    jobs, _ = write_times(taking)
+    assert set(jobs["job"]) == {cell.name for cell in cells_of_seeds(run.preset, [1])}
+    assert phase_times(*write_times(taking))["cpu_seconds"].sum() == 2.0 * len(jobs)
+    pack(tmp_path / "none", taking.layout.root / "results", tmp_path / "edition", OF_STUDY, taking.preset.taken)
+    packed = tmp_path / "edition" / "results"
+    assert set(read_table(stored(packed / "metrics" / "one_step_errors.csv"))["seed"]) == {0}
+    unpack(tmp_path / "edition", tmp_path / "unpacked")
+    add_taken(tmp_path / "unpacked" / "results", taking.preset)
+    for name in IN_BLOCKS:
+        back, table = read_table(tmp_path / f"unpacked/results/metrics/{name}.csv"), merged[name]
+        assert set(back["seed"]) == {0, 1} and len(back[back["seed"] == 1]) == len(table[table["seed"] == 1])
     assert len(summarize(taking, merged)) == len(summarize(run, whole))
     other.write_text(yaml.safe_dump(content | {"taken": [1]}))
     older = yaml.safe_load((folder / MADE_WITH).read_text())
