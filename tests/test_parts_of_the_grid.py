@@ -22,6 +22,7 @@ from tdlib.grid.checks import check_figures, check_tables
 from tdlib.grid.jobs import cells_of_seeds, grid_jobs
 from tdlib.grid.times import phase_times, write_times
 from tdlib.models import RescaledIncrement, build_model
+from tdlib.publish import site
 from tdlib.publish.block import write_block
 from tdlib.publish.edition import IN_BLOCKS, OF_STUDY, add_taken, pack, unpack
 from tdlib.speed import Stack
@@ -45,6 +46,10 @@ from tdlib.study.statistics import load_tables, merge_parts, missing_contrasts, 
 from tdlib.systems import SYSTEMS
 from tdlib.training import UnfinishedFit
 from tdlib.training.run import StackRun
+
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+import td_tables
 
 matplotlib.use("agg")
 ENV = "CartPoleContinuous-v1"  # random data only, so that no agent has to be trained
@@ -434,6 +439,13 @@ def test_a_block_stands_for_its_seeds_in_another_run(cells, tmp_path, monkeypatc
     for name in IN_BLOCKS:
         back, table = read_table(tmp_path / f"unpacked/results/metrics/{name}.csv"), merged[name]
         assert set(back["seed"]) == {0, 1} and len(back[back["seed"] == 1]) == len(table[table["seed"] == 1])
+    monkeypatch.setattr(site, "BLOCKS", tmp_path)
+    shutil.rmtree(tmp_path / "edition")
+    site.add_blocks("tiny", tmp_path / "staged")
+    assert not (tmp_path / "staged").exists()  # the study's own: its run shows them
+    site.add_blocks("other", tmp_path / "staged")
+    source = td_tables.open_source(tmp_path / "staged" / "tiny", "rows kept")
+    assert source.label == "rows kept, preset tiny" and {row["n_seeds"] for row in source.rows} == {"1"}
     assert len(summarize(taking, merged)) == len(summarize(run, whole))
     other.write_text(yaml.safe_dump(content | {"taken": [1]}))
     older = yaml.safe_load((folder / MADE_WITH).read_text())
