@@ -28,7 +28,7 @@ from tdlib.publish.edition import IN_BLOCKS, OF_STUDY, add_taken, pack, unpack
 from tdlib.speed import Stack
 from tdlib.study import blocks, provenance
 from tdlib.study.arms import Arm
-from tdlib.study.blocks import MADE_WITH, made_with
+from tdlib.study.blocks import MADE_WITH, made_with, presets_on_pages
 from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.phases import train
 from tdlib.study.phases.collect import ensure_collected
@@ -439,8 +439,8 @@ def test_a_block_stands_for_its_seeds_in_another_run(cells, tmp_path, monkeypatc
     for name in IN_BLOCKS:
         back, table = read_table(tmp_path / f"unpacked/results/metrics/{name}.csv"), merged[name]
         assert set(back["seed"]) == {0, 1} and len(back[back["seed"] == 1]) == len(table[table["seed"] == 1])
-    monkeypatch.setattr(site, "BLOCKS", tmp_path)
-    shutil.rmtree(tmp_path / "edition")
+    assert presets_on_pages() == {"full_literal"}
+    monkeypatch.setattr(site, "presets_on_pages", lambda: {"tiny", "full_literal"})
     site.add_blocks("tiny", tmp_path / "staged")
     assert not (tmp_path / "staged").exists()  # the study's own: its run shows them
     site.add_blocks("other", tmp_path / "staged")

@@ -21,7 +21,7 @@ from pathlib import Path
 from tdlib.core.files import PACKERS, write_text
 from tdlib.core.sources import module_path, source_hash
 from tdlib.grid.jobs import Job, grid_jobs
-from tdlib.study.blocks import BLOCKS, blocks_of
+from tdlib.study.blocks import BLOCKS, blocks_of, presets_on_pages
 from tdlib.study.book import runs_of
 from tdlib.study.chapters import chapter_module, measures_of
 from tdlib.study.layout import ROOT, RunLayout
@@ -216,12 +216,12 @@ def _imported(code: str) -> list[str]:
 
 def _book_files() -> list[Path]:
     """Return what pages are made from beside the run: the book's folder, and what of the library is no Python."""
-    files = [ROOT / name for name in BOOK_FILES]
+    files, shown = [ROOT / name for name in BOOK_FILES], presets_on_pages()
     for folder in BOOK_FOLDERS:
         files += [
             path
             for path in _files_below(ROOT / folder)
-            if TAKEN not in path.relative_to(ROOT).parts
+            if (TAKEN not in path.relative_to(ROOT).parts or path.parent.parent.name in shown)
             and (PUBLISHED not in path.relative_to(ROOT).parts or _is_conclusion(path))
             and not (folder == "tdlib" and path.suffix == ".py")
         ]

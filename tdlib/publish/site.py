@@ -42,7 +42,7 @@ from tdlib.publish.scripts import write_scripts
 from tdlib.publish.speed_page import speed_page
 from tdlib.publish.staged_explorer import stage_beliefs, stage_explorer
 from tdlib.publish.staged_media import DARK, stage_media
-from tdlib.study.blocks import BLOCKS, blocks_of, taken_rows
+from tdlib.study.blocks import BLOCKS, blocks_of, presets_on_pages, taken_rows
 from tdlib.study.book import fills_the_book, is_whole_study, runs_of
 from tdlib.study.chapters import CHAPTERS, STUDY, load_chapter, owner_of
 from tdlib.study.layout import ROOT, RunLayout, runs_root
@@ -124,13 +124,13 @@ def stage(study: Finished, seed: int, site: Path, chapters: Mapping[str, Finishe
 
 
 def add_blocks(study: str, target: Path) -> None:
-    """Write the statistics of presets whose seeds lie in blocks and that have no edition, as pages look them up.
+    """Write the statistics of presets that pages show tables of and whose seeds lie in blocks, as they are looked up.
 
     Args:
         study: Name of the preset that the book shows; its seeds in blocks are part of its run.
         target: Folder that gets one of each preset, laid out as a run.
     """
-    for name in sorted(path.name for path in BLOCKS.glob("*") if path.is_dir() and path.name != study):
+    for name in sorted(presets_on_pages() - {study}):
         seeds = sorted(blocks_of(name))
         tables = {table: rows for table in table_names() if len(rows := taken_rows(name, seeds, table))}
         if tables:

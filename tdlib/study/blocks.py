@@ -6,6 +6,7 @@ tables, figures, intervals and verdicts of its run show their rows beside those 
 """
 
 import functools
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tdlib.study.layout import ROOT
 
 BLOCKS = ROOT / "book" / "blocks"
 MADE_WITH = "block.yaml"  # preset, seeds, commits, versions and hashes of the test data
+SHOWN = re.compile(r"^:of: (\w+)$", re.MULTILINE)  # in a page's table
 TIMES = ("job_times", "part_times")  # tables of what jobs cost, which have no seeds
 FREE = ("taken", "seeds_per_cell", "chapters", "description", "device")  # keys of a preset that change no row
 
@@ -105,6 +107,12 @@ def taken_rows(
                 kept &= rows["model"].isin(models)
             frames.append(rows[kept])
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def presets_on_pages(book: Path = ROOT / "book") -> set[str]:
+    """Return the presets that pages show tables of (`:of: full_literal`), whose rows lie in blocks alone."""
+    texts = (path.read_text(encoding="utf-8") for path in sorted(book.glob("*.md")))
+    return {name for text in texts for name in SHOWN.findall(text)}
 
 
 def taken_times(preset_name: str, taken: Collection[int], name: str) -> pd.DataFrame:
