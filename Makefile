@@ -71,8 +71,9 @@ lab: setup  ## open the notebooks in JupyterLab; kernels start in this folder, a
 published: setup  ## build the edition in git, without running anything
 	@$(BIN)/python -m tdlib.publish.site published
 
+# each chapter has an edition of its own, so the presets beside this one are not run; `make published` shows all together
 edition: setup  ## run PRESET and take its results into book/published
-	@$(BIN)/python -m tdlib.grid.command $(PRESET) book --cores $(CORES)
+	@$(BIN)/python -m tdlib.grid.command $(PRESET) grid --alone --cores $(CORES)
 	@$(BIN)/python -m tdlib.publish.report $(PRESET)
 	@$(BIN)/python -m tdlib.publish.site edition $(PRESET)
 	@$(BIN)/python book/_ext/readme_block.py

@@ -16,12 +16,12 @@ from tdlib.grid.jobs import grid_jobs
 from tdlib.publish import site
 from tdlib.publish.contents import leave_out_absent, own_contents, write_own_contents
 from tdlib.publish.staged_explorer import stage_explorer
-from tdlib.study.chapters import CHAPTERS, STUDY, measures_of, owner_of
+from tdlib.study.chapters import CHAPTERS, STUDY, load_chapter, measures_of, owner_of
 from tdlib.study.chapters.chapter import RESULTS, TRAINING, Chapter, Notebook, Rows
 from tdlib.study.chapters.expected import any_arm, is_field, rates_tested, some
-from tdlib.study.layout import ROOT
+from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.presets import PRESET_FOLDER, PresetError, load_preset
-from tdlib.study.run import open_run
+from tdlib.study.run import Run, open_run
 from tdlib.study.selection import arms_of
 
 TRAIN, EVALUATE, REPORT, MORE = "10_physics_train", "11_physics_evaluate", "12_physics_report", "13_physics_visualize"
@@ -149,6 +149,27 @@ def test_its_edition_keeps_what_it_ships_of_the_first_seed_within_its_own_limit(
     with pytest.raises(ValueError, match=rf"edition of mine must be at most 20000 bytes in all, got {size + 20000}"):
         site.make_edition(path)
     assert (published / "toy" / "notebooks").is_dir()  # the one before stays
+
+
+def test_the_studys_edition_ships_what_pages_carry_and_of_more_seeds_what_figures_compare():
+    """At the size of `full`, a single large network would take half of the room that the whole edition has."""
+    preset, chapter = load_preset("full"), load_chapter(STUDY)
+    run = Run(preset, RunLayout.of(preset.name))
+    for env in preset.environments:
+        names = {path.parent.name for path in chapter.shipped(run, env)}
+        assert {"baseline_20hz", "multi_resolution_scaled_concat", "ode_rk4_20hz"} <= names
+        assert not [name for name in names if name.endswith(("small", "medium", "large", "pooled", "pct"))]
+        more = {path.relative_to(run.layout.models).parts[1:] for path in chapter.shipped_of_more_seeds(run, env)}
+        compared = {
+            ("jump", "baseline_20hz"), ("jump", "baseline_50hz"), ("jump", "dt_conditioned_scaled_concat_20hz"),
+            ("jump", "multi_resolution_scaled_concat"), ("newtonian", "ode_rk4_20hz"),
+        }  # fmt: skip
+        assert more == {(*names, seed) for names in compared for seed in ("seed1", "seed2")}
+
+
+def test_an_edition_of_a_part_of_the_study_would_take_the_place_of_the_whole():
+    with pytest.raises(ValueError, match="all that the book speaks of, which 'full_literal' does not run"):
+        site.make_edition("full_literal")
 
 
 def test_its_pages_are_staged_with_figures_beside_the_studys_and_tables_in_a_folder_of_their_own(finished, tmp_path):

@@ -25,6 +25,7 @@ from tdlib.study.arms import Arm, trained_arms
 from tdlib.study.book import runs_of
 from tdlib.study.chapters import CHAPTERS, load_chapter
 from tdlib.study.cost import (
+    KINDS,
     ORACLE,
     family,
     growth_exponent,
@@ -41,6 +42,7 @@ from tdlib.study.cost import (
 from tdlib.study.layout import RunLayout
 from tdlib.study.phases.collect import ensure_collected, ppo_dataset_path, random_dataset_path
 from tdlib.study.phases.train import budget_of, load_curves, train_environment
+from tdlib.study.predicted_cost import predicted_before, write_predictions
 from tdlib.study.presets import PRESET_FOLDER, load_preset
 from tdlib.study.run import Run, open_run
 from tdlib.study.selection import arms_of, everything
@@ -185,6 +187,19 @@ def test_planners_imagine_as_many_transitions_as_counted(env, planner, rate, mod
             Counting(system), system, rate, control_starts(system, 3), planner=planner, settings=settings,
         )  # fmt: skip
     assert Counting.count == 3 * num_planned_transitions(preset, env, rate, planner, model_rate)
+
+
+def test_a_prediction_that_was_written_down_stays_and_counts_all_seeds(tmp_path):
+    path, quick = tmp_path / "predicted.csv", load_preset("quick")
+    units = preset_work(quick)[["kind", "what"]].drop_duplicates().assign(seconds=3600e-6)
+    whole = write_predictions([quick.model_copy(update={"taken": (1,)}), load_preset("smoke")], units, path)
+    counts = preset_work(quick).groupby("kind")["count"].sum()
+    assert predicted_before("quick", path) == pytest.approx({kind: 1e-6 * n for kind, n in counts.items()}, abs=5e-4)
+    write_predictions([quick], units.assign(seconds=0.0), path)
+    assert set(predicted_before("quick", path).values()) == {0.0}  # its own rows are replaced, others stay
+    assert len(pd.read_csv(path)) == len(whole) and predicted_before("full", path) == {}
+    before = predicted_before("full")
+    assert set(before) == set(KINDS) and 5 < sum(before.values()) < 20
 
 
 def test_an_epoch_budget_counts_batches():

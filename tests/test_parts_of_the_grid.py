@@ -1,7 +1,10 @@
 """Any part of a grid runs, in any order, for any valid preset; the notebooks say what is not there."""
 
 import json
+import re
 import shutil
+import subprocess
+import sys
 from functools import partial
 
 import matplotlib
@@ -12,17 +15,21 @@ import torch
 import yaml
 from notebook_cells import run_cells
 
+from tdlib.core.files import stored
 from tdlib.evaluation import load_rollouts, stored_rates
 from tdlib.evaluation.tables import KEY_COLUMNS, read_table, write_table
 from tdlib.grid.checks import check_figures, check_tables
 from tdlib.grid.jobs import cells_of_seeds, grid_jobs
+from tdlib.grid.times import phase_times, write_times
 from tdlib.models import RescaledIncrement, build_model
+from tdlib.publish import site
 from tdlib.publish.block import write_block
+from tdlib.publish.edition import IN_BLOCKS, OF_STUDY, add_taken, pack, unpack
 from tdlib.speed import Stack
 from tdlib.study import blocks, provenance
 from tdlib.study.arms import Arm
-from tdlib.study.blocks import MADE_WITH, made_with
-from tdlib.study.layout import RunLayout
+from tdlib.study.blocks import MADE_WITH, made_with, presets_on_pages
+from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.phases import train
 from tdlib.study.phases.collect import ensure_collected
 from tdlib.study.phases.control import control_environment
@@ -40,6 +47,10 @@ from tdlib.systems import SYSTEMS
 from tdlib.training import UnfinishedFit
 from tdlib.training.run import StackRun
 
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+import td_tables
+
 matplotlib.use("agg")
 ENV = "CartPoleContinuous-v1"  # random data only, so that no agent has to be trained
 TINY = {
@@ -55,6 +66,8 @@ UNIT_KEYS = (
     "dimension", "test_set", "truncated", "fine_frequency", "coarse_frequency", "k", "limit", "detail", "check",
     "model_frequency", "planner", "episode", "bin", "policy", "control_frequency",
 )  # fmt: skip
+BLOCKS = {"chosen": [1, 3], "others": [0, 2]}
+TRAINED = f"cells/02_training_analysis-{ENV}-jump-seeds"
 CONTROL = {"frequencies": [10], "episode_seconds": 0.4, "replan_seconds": 0.1, "num_samples": 8, "compare_mppi": False}
 
 
@@ -347,15 +360,32 @@ def test_cells_of_fulls_shape_end_to_end(cells):
     where = "cells/03_results_visualization-CartPoleContinuous-v1"
     assert {f"{where}-none-seeds0", f"{where}-jump-seeds1", f"{where}-jump-small-baseline-seed0"} <= set(names)
     assert f"{where}-jump-small-baseline-seed1" not in names
-    chain, before = f"{where}-jump-seeds1", set()
-    while own := [name for name in names[chain].after if name.startswith(f"{where}-jump-")]:
-        (chain,) = own
-        before.add(chain)
-    assert f"{where}-jump-seeds0" in before  # one after the other, since they write into the same tables
+    last = names[f"{where}-jump-seeds1"]  # one after the other, since they write into the same tables
+    assert {f"{where}-jump-seeds0", f"{where}-jump-small-baseline-seed0"} <= set(last.order)
+    assert not set(last.order) & set(last.after)
     assert not run.layout.figure_parts.exists()  # the notebooks of the whole draw
     assert taken_away == {}  # what a job answers for stays: an interrupted grid runs nothing twice
     assert check_tables(run, load_tables(run)) == [] and check_figures(run) == []
     assert json.loads((run.layout.metrics / "summary_statistics.json").read_text())["seeds"] == 2
+
+
+def test_a_block_of_seeds_runs_its_own_cells_and_no_other(tiny, tmp_path):
+    """A later block may be the first on its machine; its own cells of one model still go one after the other."""
+    path = tiny(seeds=[0, 1, 2, 3], seeds_per_cell=1)
+    command = [
+        sys.executable, "-m", "snakemake", "-s", str(ROOT / "params" / "Snakefile"), "cells", "--directory",
+        str(tmp_path), "--config", f"preset={path}", "seeds=1-3", "--cores", "1", "--dry-run", "--nocolor",
+    ]  # fmt: skip
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    listed = result.stdout + result.stderr
+    notebooks = open_tiny(path).layout.notebooks
+    names = {name: {job.name for job in cells_of_seeds(load_preset(path), seeds)} for name, seeds in BLOCKS.items()}
+    outputs = re.findall(rf"output: {re.escape(str(notebooks))}/(.+)\.ipynb", listed)
+    assert set(outputs) == names["chosen"] and len(outputs) == len(names["chosen"])
+    assert not [name for name in names["others"] if f"{name}.ipynb" in listed]
+    last = next(block for block in listed.split("rule ") if f"output: {notebooks}/{TRAINED}3.ipynb" in block)
+    assert f"{TRAINED}1.ipynb" in last
 
 
 def test_a_block_stands_for_its_seeds_in_another_run(cells, tmp_path, monkeypatch):
@@ -369,6 +399,10 @@ def test_a_block_stands_for_its_seeds_in_another_run(cells, tmp_path, monkeypatc
         executed = run.layout.notebooks / f"{cell.name}.ipynb"
         executed.parent.mkdir(parents=True, exist_ok=True)
         executed.touch()
+        log = run.layout.logs / f"{cell.name}.times.json"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(json.dumps({"wall_seconds": 3.0, "cpu_seconds": 2.0, "peak_mb": 400}))
+    (run.layout.logs / "book.times.json").write_text(json.dumps({"wall_seconds": 9, "cpu_seconds": 9, "peak_mb": 9}))
     folder = write_block(run, [1])
     assert folder == tmp_path / "tiny" / "seeds1" and made_with(folder)["seeds"] == [1]
     content = yaml.safe_load(path.read_text())
@@ -393,6 +427,25 @@ def test_a_block_stands_for_its_seeds_in_another_run(cells, tmp_path, monkeypatc
         both = [x[table.columns].sort_values(sort, kind="stable").reset_index(drop=True) for x in (table, expected)]
         pd.testing.assert_frame_equal(*both, check_dtype=False)
     assert check_tables(taking, merged) == []
+    shutil.rmtree(taking.layout.logs)  # those of this run; what the cells of the block cost is in it
+    jobs, _ = write_times(taking)
+    assert set(jobs["job"]) == {cell.name for cell in cells_of_seeds(run.preset, [1])}
+    assert phase_times(*write_times(taking))["cpu_seconds"].sum() == 2.0 * len(jobs)
+    pack(tmp_path / "none", taking.layout.root / "results", tmp_path / "edition", OF_STUDY, taking.preset.taken)
+    packed = tmp_path / "edition" / "results"
+    assert set(read_table(stored(packed / "metrics" / "one_step_errors.csv"))["seed"]) == {0}
+    unpack(tmp_path / "edition", tmp_path / "unpacked")
+    add_taken(tmp_path / "unpacked" / "results", taking.preset)
+    for name in IN_BLOCKS:
+        back, table = read_table(tmp_path / f"unpacked/results/metrics/{name}.csv"), merged[name]
+        assert set(back["seed"]) == {0, 1} and len(back[back["seed"] == 1]) == len(table[table["seed"] == 1])
+    assert presets_on_pages() == {"full_literal"}
+    monkeypatch.setattr(site, "presets_on_pages", lambda: {"tiny", "full_literal"})
+    site.add_blocks("tiny", tmp_path / "staged")
+    assert not (tmp_path / "staged").exists()  # the study's own: its run shows them
+    site.add_blocks("other", tmp_path / "staged")
+    source = td_tables.open_source(tmp_path / "staged" / "tiny", "rows kept")
+    assert source.label == "rows kept, preset tiny" and {row["n_seeds"] for row in source.rows} == {"1"}
     assert len(summarize(taking, merged)) == len(summarize(run, whole))
     other.write_text(yaml.safe_dump(content | {"taken": [1]}))
     older = yaml.safe_load((folder / MADE_WITH).read_text())

@@ -14,7 +14,8 @@ answers is a warning, and therefore an error in the strict build.
     rescaled: method=rescaled, train_frequency=20
     ```
 
-With `:optional:` a row whose arm this run does not have is left out, and the line below the table names it.
+With `:optional:` a row whose arm this run does not have is left out, and the line below the table names it. With
+`:of: full_literal` the numbers are of another preset, whose rows lie in `book/blocks`; where none do, a line says so.
 """
 
 from pathlib import Path
@@ -25,6 +26,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from td_tables import (
+    BLOCKS,
     PREDICTIONS,
     PUBLISHED,
     STATISTICS,
@@ -33,6 +35,7 @@ from td_tables import (
     Source,
     Value,
     find,
+    open_source,
     parse_query,
     read_preset,
     sources,
@@ -200,15 +203,18 @@ class ResultTable(SphinxDirective):
         "heads": directives.unchanged,
         "unit": directives.unchanged,
         "optional": directives.flag,
+        "of": directives.unchanged_required,
     }
 
     def run(self) -> list[nodes.Node]:
         """Build the table; a cell without a row says so and warns, unless the row is optional and has none at all."""
+        places = self._places()
+        if "of" in self.options and not places:
+            return [nodes.paragraph("", f"Preset {self.options['of']} has not been run for this edition.")]
         key, _, values = self.options["columns"].partition("=")
         columns = values.split()
         heads = self.options.get("heads", "").split("|") if self.options.get("heads") else columns
         unit = self.options.get("unit", "Hz" if key.strip() == "test_frequency" else "")
-        places = page_sources(self.env)
         body, absent, self.seeds = [], [], set()
         for line in filter(None, (line.strip() for line in self.content)):
             label, _, query = line.partition(":")
@@ -225,6 +231,15 @@ class ResultTable(SphinxDirective):
         wrapper = nodes.container(classes=["td-scroll", "td-results", *(["td-few"] if len(columns) <= FEW else [])])
         wrapper += make_table(titles, body)
         return [wrapper, note]
+
+    def _places(self) -> list[Source]:
+        """Where its numbers come from: what the page reads, or another preset's blocks."""
+        if "of" not in self.options:
+            return page_sources(self.env)
+        folder = Path(self.env.srcdir) / BLOCKS / self.options["of"]
+        self.env.note_dependency(str(folder / STATISTICS))
+        found = open_source(folder, "rows kept of blocks of seeds")
+        return [] if found is None else [found]
 
     def _cell(self, places: list[Source], query: str) -> nodes.Node:
         try:

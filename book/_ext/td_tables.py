@@ -17,6 +17,7 @@ SUMMARIES = (Path("results/summary_statistics.json"), Path("results/metrics/summ
 ALARM = Path("results/metrics/ensemble_calibration.csv")  # or the same with .gz, as an edition keeps it
 ALARM_METRIC = "ensemble.auroc"
 PUBLISHED = Path("book/published")
+BLOCKS = Path("results/blocks")  # statistics of presets that have rows in blocks and no edition, one folder each
 
 
 class QueryError(ValueError):
@@ -233,7 +234,7 @@ class Source:
         """What the brackets of its numbers are; before verdicts came with a run they were a bootstrap over seeds."""
         return (
             "95 % t interval"
-            if (self.folder / PREDICTIONS).exists()
+            if (self.folder / PREDICTIONS).exists() or BLOCKS.name in self.folder.parts
             else "bootstrap interval, of two seeds their range,"
         )
 

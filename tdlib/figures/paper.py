@@ -8,7 +8,7 @@ from tdlib.core.facts import LOG_FORMS, POOLED, SECONDS, TRANSITIONS, data_of, p
 from tdlib.figures.conclusions import conclusion, main_test_rate
 from tdlib.figures.control import control_conclusion, episode_counts, episode_means, limited_text, seed_means
 from tdlib.figures.heatmaps import draw_error_matrices
-from tdlib.figures.horizon import draw_rollout_lines, starts_text
+from tdlib.figures.horizon import draw_rollout_lines, enough_starts, starts_text
 from tdlib.figures.lines import arm_looks, draw_lines, grid_of, no_change_line
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import ARM, forms_text, key_arms, main_model, matrix_arms, name_arms, pick, rates_in
@@ -59,7 +59,9 @@ def draw_figure2(table: pd.DataFrame) -> Drawing:
     """
     table = table[(table["dimension"] == "all") & ~table["truncated"]]
     chosen = name_arms(pick(table[table["test_frequency"].isin(rates_in(table["test_frequency"]))], key_arms()))
-    summary = over_seeds(chosen, "relative_error", ["env", *ARM, "arm", "test_frequency", "time"])
+    keys = ["env", *ARM, "arm", "test_frequency", "truncated", "time"]
+    chosen = enough_starts(chosen, keys)
+    summary = over_seeds(chosen, "relative_error", keys)
     envs, rates = list(dict.fromkeys(summary["env"])), sort_rates(summary["test_frequency"])
     with style():
         figure, axes = new_figure(len(envs), len(rates), height=1.75 * len(envs) + 1.0, sharex=True, sharey=True)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tdlib.core.files import parse_yaml
@@ -43,13 +44,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("preset", help="name of a preset in params/, or the path of a YAML file")
     parser.add_argument("target", nargs="?", default="book", choices=["book", "grid"])
     parser.add_argument("--seeds", type=int, nargs="+", help="the cells of these seeds only, of a preset with cells")
+    parser.add_argument("--alone", action="store_true", help="without the presets of other chapters")
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--dry-run", action="store_true", help="list the jobs and run none")
     parser.add_argument("--profile", help="folder of a Snakemake profile, for example params/profiles/slurm")
     options = parser.parse_args(arguments)
     try:
         preset = load_preset(options.preset)
-        runs = [preset] if options.seeds else runs_of(preset)
+        runs = [preset] if options.seeds or options.alone else runs_of(preset)
         jobs = {run.name: grid_jobs(run) for run in runs}
         if options.seeds:
             jobs = {preset.name: cells_of_seeds(preset, options.seeds)}
@@ -59,6 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     layout = RunLayout.of(preset.name)
     name, target = _name_anywhere(options.preset), CELLS if options.seeds else options.target
     chosen = [f"seeds={'-'.join(map(str, options.seeds))}"] if options.seeds else []
+    chosen += ["alone=1"] * options.alone
     command = [
         sys.executable, "-m", "snakemake", "-s", str(ROOT / "params" / "Snakefile"), target,
         "--directory", str(layout.root), "--config", f"preset={name}", *chosen,
@@ -69,7 +72,9 @@ def main(arguments: list[str] | None = None) -> int:
     layout.root.mkdir(parents=True, exist_ok=True)
     here = {"TDLIB_RUNS": str(runs_root())}  # a relative folder means another one where a job starts
     missing = list(filter(None, (lacking(Run(run, RunLayout.of(run.name))) for run in runs)))
-    code = _dry_run(command, runs, jobs, target, options.cores, {**os.environ, **here}) if options.dry_run else 0
+    code = 0
+    if options.dry_run:
+        code = _dry_run(command, runs, jobs, target, options.cores, options.seeds or (), {**os.environ, **here})
     if missing:
         sys.stdout.flush()  # the jobs come first where both streams are one
         print("\n".join(f"error: {line}" for line in missing), file=sys.stderr)
@@ -113,6 +118,7 @@ def _dry_run(
     jobs: dict[str, list[Job]],
     target: str,
     cores: int,
+    seeds: Sequence[int],
     environment: dict[str, str],
 ) -> int:
     quiet = [*command, "--dry-run", "--quiet", "rules"]
@@ -137,23 +143,29 @@ def _dry_run(
         any_runs = any_runs or any(reasons.values())
         then = ""
     print("and the jobs that wait for these" if any_runs else "all of them are up to date")
-    for line in _predictions(runs, cores):
+    for line in _predictions([_of_seeds(preset, seeds) for preset in runs] if seeds else runs, cores):
         print(line)
     return 0
 
 
-def _predictions(presets: list[Preset], cores: int) -> list[str]:
-    """What the runs cost together, where `make bench` has measured unit costs."""
-    from tdlib.study.cost import load_units, predicted_hours, unmeasured  # slow to import
+def _of_seeds(preset: Preset, seeds: Sequence[int]) -> Preset:
+    """Return a preset of which a run makes some seeds only."""
+    return preset.model_copy(update={"taken": tuple(seed for seed in preset.seeds if seed not in seeds)})
 
-    lines = []
-    for device, units in load_units().items():
+
+def _predictions(presets: list[Preset], cores: int) -> list[str]:
+    """What the runs cost together, by the unit costs that `make bench` measured here or for the edition in git."""
+    from tdlib.study.cost import load_units, predicted_hours, unmeasured  # slow to import
+    from tdlib.study.predicted_cost import units_known
+
+    lines, measured = [], "" if load_units() else ", measured for the edition in git, not here"
+    for device, units in units_known().items():
         hours, missing = predicted_hours(presets, units, cores), unmeasured(presets, units)
         wall, cpu = (f"{x:.0f}" if x >= 10 else f"{x:.2g}" for x in (hours["wall"], hours["cpu"]))
         but = f" but {', '.join(missing)}" if missing else ""
         lines.append(
-            f"all of it{but}, by the unit costs of {device}: {wall} h on {cores} cores, {cpu} h of computing; "
-            "figures and the book come on top"
+            f"all of it{but}, by the unit costs of {device}{measured}: {wall} h on {cores} cores, {cpu} h of "
+            "computing; figures and the book come on top"
         )
     return lines or ["how long it takes: unknown until `make bench` has measured this machine's unit costs"]
 

@@ -26,6 +26,8 @@ class Job:
         notebook: Name of the source notebook without its ending.
         parameters: Papermill parameters beside `preset`.
         after: Names of the jobs that must have finished.
+        order: Names of the jobs that add to the same tables, so that none of them may run beside this one: where both
+            are to run, this one is later. It needs nothing of them.
         reads: File or folder below the repository, or several, that the notebook works with; no source, no result.
     """
 
@@ -33,6 +35,7 @@ class Job:
     notebook: str
     parameters: dict[str, Any] = field(default_factory=dict)
     after: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
     reads: str | tuple[str, ...] = ""
 
 
@@ -123,8 +126,8 @@ def _larger(preset: Preset) -> Larger:
 def _split(phase: str, env: str, preset: Preset, larger: Larger) -> list[Job]:
     """List the cells of one phase of one environment.
 
-    A cell waits for those of the phase before with its model and seeds, and for the cell of its own model before it,
-    since they write into the same tables: blocks of seeds are run in their order.
+    A cell waits for those of the phase before with its model and seeds. Cells of one model write into the same tables,
+    so that they run one after the other; a block of seeds needs no other block.
     """
     if phase == PHASES[0]:
         return [Job(_collection(env, seed), phase, {"env": env, "seeds": [seed]}) for seed in preset.own_seeds]
@@ -140,8 +143,8 @@ def _split(phase: str, env: str, preset: Preset, larger: Larger) -> list[Job]:
                 block = next(block for block in blocks if set(seeds) <= set(block))
                 after += (_cell(PHASES[1], env, model, words), _cell(phase, env, NO_MODEL, _words(block)))
             name = _cell(phase, env, model, words)
-            jobs.append(Job(name, phase, {"env": env, "models": [model], **parameters}, after + before))
-            before = (name,)
+            jobs.append(Job(name, phase, {"env": env, "models": [model], **parameters}, after, before))
+            before += (name,)
     return jobs
 
 

@@ -14,14 +14,14 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
 from tdlib.core.files import PACKERS, write_text
 from tdlib.core.sources import module_path, source_hash
 from tdlib.grid.jobs import Job, grid_jobs
-from tdlib.study.blocks import BLOCKS, blocks_of
+from tdlib.study.blocks import BLOCKS, blocks_of, presets_on_pages
 from tdlib.study.book import runs_of
 from tdlib.study.chapters import chapter_module, measures_of
 from tdlib.study.layout import ROOT, RunLayout
@@ -119,6 +119,21 @@ def token_of(preset: Preset, name: str) -> str:
     return file_hash(result.stamp) or "first"
 
 
+def standing_jobs(preset: Preset, tokens: Mapping[str, str]) -> set[str]:
+    """Return the notebook jobs that are not to run again: their own results stand, and those of all jobs before.
+
+    Args:
+        preset: Preset of the run.
+        tokens: Of `token_of`, by the name of a job.
+    """
+    found: set[str] = set()
+    for job in grid_jobs(preset):  # each behind those that it waits for
+        stamp = read_stamp(stamp_path(RunLayout.of(preset.name), job.name))
+        if stamp and stamp["token"] == tokens[job.name] and found.issuperset(job.after):
+            found.add(job.name)
+    return found
+
+
 def notebook_hash(path: Path) -> str:
     """Return the hash of a notebook's cells: kind, text, tags; the same for its executed copy."""
     cells = [
@@ -201,12 +216,12 @@ def _imported(code: str) -> list[str]:
 
 def _book_files() -> list[Path]:
     """Return what pages are made from beside the run: the book's folder, and what of the library is no Python."""
-    files = [ROOT / name for name in BOOK_FILES]
+    files, shown = [ROOT / name for name in BOOK_FILES], presets_on_pages()
     for folder in BOOK_FOLDERS:
         files += [
             path
             for path in _files_below(ROOT / folder)
-            if TAKEN not in path.relative_to(ROOT).parts
+            if (TAKEN not in path.relative_to(ROOT).parts or path.parent.parent.name in shown)
             and (PUBLISHED not in path.relative_to(ROOT).parts or _is_conclusion(path))
             and not (folder == "tdlib" and path.suffix == ".py")
         ]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from tdlib.core.files import write_text
+from tdlib.study.blocks import TIMES, taken_times
 from tdlib.study.chapters import CHAPTERS, load_chapter
 from tdlib.study.run import Run
 
@@ -28,9 +29,13 @@ WHOLE = {"preload": "imports", "checks": "checks", "book": "book"}  # jobs that 
 def write_times(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Write the times of jobs, parts and phases, and return the first two; what is not measured yet has no row.
 
-    The book is built after its pages are written, so its row is that of the build before.
+    Those of seeds that earlier runs made stand beside the run's own: a phase is what it cost for all seeds. The book is
+    built after its pages are written, so its row is that of the build before.
     """
-    jobs, parts = gather_times(run.layout.logs)
+    jobs, parts = (
+        pd.concat([own, taken_times(run.preset.name, run.preset.taken, name)], ignore_index=True)
+        for name, own in zip(TIMES, gather_times(run.layout.logs), strict=True)
+    )
     if len(jobs):
         write_text(run.layout.metrics / "job_times.csv", jobs.to_csv(index=False))
         write_text(run.layout.metrics / "part_times.csv", parts.to_csv(index=False))

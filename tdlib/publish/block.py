@@ -22,8 +22,9 @@ from tdlib.evaluation.tables import order_columns
 from tdlib.grid.checks import check_tables
 from tdlib.grid.jobs import cells_of_seeds
 from tdlib.grid.stamps import job_result
-from tdlib.publish.edition import ALONG_ROLLOUTS, OF_STUDY, at_few_times, compressed
-from tdlib.study.blocks import MADE_WITH, block_folder
+from tdlib.grid.times import gather_times
+from tdlib.publish.edition import ALONG_ROLLOUTS, EVERY, OF_STUDY, at_few_times, compressed
+from tdlib.study.blocks import MADE_WITH, TIMES, block_folder
 from tdlib.study.measurements import IMAGINED_TIMES, ROLLOUT_TIMES
 from tdlib.study.phases.collect import data_hashes
 from tdlib.study.phases.data_check import check_data
@@ -33,6 +34,7 @@ from tdlib.study.run import Run, open_run
 from tdlib.study.statistics import own_rows, table_names
 
 MAX_BYTES = 2_000_000  # the history of a repository keeps every block
+SUFFIX = ".xz"  # three quarters of what gzip needs
 
 
 def write_block(run: Run, seeds: Sequence[int]) -> Path:
@@ -52,7 +54,8 @@ def write_block(run: Run, seeds: Sequence[int]) -> Path:
     tables = {name: _few(rows[rows["seed"].isin(seeds)]) for name, rows in _tables(run, seeds).items()}
     if problems := check_tables(run, tables, seeds):
         raise ValueError("rows of the seeds must be complete: " + "; ".join(problems))
-    packed = {f"{name}.csv.gz": _packed(table) for name, table in tables.items() if len(table)}
+    packed = {f"{name}.csv{SUFFIX}": _packed(table) for name, table in tables.items() if len(table)}
+    packed |= {f"{name}.csv{SUFFIX}": _text_of(table) for name, table in _times(run, seeds).items()}
     if (size := sum(map(len, packed.values()))) > MAX_BYTES:
         raise ValueError(f"rows of seeds {list(seeds)} must take at most {MAX_BYTES} bytes, got {size}")
     folder = block_folder(preset.name, seeds)
@@ -86,17 +89,30 @@ def _tables(run: Run, seeds: Sequence[int]) -> dict[str, pd.DataFrame]:
 
 
 def _few(table: pd.DataFrame) -> pd.DataFrame:
-    """Keep few times, those that statistics speak of among them."""
-    return (
-        at_few_times(table, OF_STUDY.times, (*ROLLOUT_TIMES, *IMAGINED_TIMES))
-        if ALONG_ROLLOUTS <= set(table)
-        else table
-    )
+    """Keep of rows along rollouts few times, those that statistics speak of among them, and the mean over dimensions.
+
+    They are half of all rows, and nothing of a run asks for a single dimension of another run's rollouts.
+    """
+    if not ALONG_ROLLOUTS <= set(table):
+        return table
+    if "dimension" in table and (table["dimension"] == EVERY).any():
+        table = table[table["dimension"] == EVERY]
+    return at_few_times(table, OF_STUDY.times, (*ROLLOUT_TIMES, *IMAGINED_TIMES))
 
 
 def _packed(table: pd.DataFrame) -> bytes:
-    text = order_columns(table).to_csv(index=False, float_format=OF_STUDY.digits)
-    return compressed(text.encode())
+    return _text_of(order_columns(table))
+
+
+def _text_of(table: pd.DataFrame) -> bytes:
+    return compressed(table.to_csv(index=False, float_format=OF_STUDY.digits).encode(), SUFFIX)
+
+
+def _times(run: Run, seeds: Sequence[int]) -> dict[str, pd.DataFrame]:
+    """What the cells of the seeds cost, by job and by part of a job."""
+    cells = {cell.name for cell in cells_of_seeds(run.preset, seeds)}
+    tables = zip(TIMES, gather_times(run.layout.logs), strict=True)
+    return {name: table[table["job"].isin(cells)] for name, table in tables}
 
 
 def _made_with(run: Run, seeds: Sequence[int], tables: dict[str, pd.DataFrame]) -> dict[str, object]:

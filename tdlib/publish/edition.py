@@ -10,7 +10,7 @@ import gzip
 import io
 import lzma
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +19,10 @@ import numpy as np
 import pandas as pd
 
 from tdlib.core.files import PACKERS, write_text
-from tdlib.evaluation.tables import read_table
+from tdlib.evaluation.tables import read_table, write_table
+from tdlib.study.blocks import taken_rows
 from tdlib.study.layout import ROOT
+from tdlib.study.presets import Preset
 
 PUBLISHED = ROOT / "book" / "published"  # the edition
 KEPT_METADATA = ("kernelspec", "language_info")
@@ -29,6 +31,7 @@ MEDIA_FOLDERS = ("figures", "videos")
 SHIPPED_RESULTS = ("metrics", *MEDIA_FOLDERS)
 READ_AS_THEY_ARE = ("statistics.csv", "predictions.csv")  # of the study: tests and extensions read its edition itself
 ALONG_ROLLOUTS = {"env", "test_frequency", "time"}  # columns of tables with a row for each of some hundred times
+IN_BLOCKS = ("one_step_errors", "rollout_errors")  # large tables, whose rows of taken seeds lie in book/blocks alone
 WHOLE_BELOW = 1e15  # beyond it a float is whole by its size
 EVERY = "all"  # dimension of rows that are a mean over the state's dimensions
 MEDIA = {".png": "data:image/png;base64,", ".mp4": "data:video/mp4;base64,"}
@@ -101,7 +104,7 @@ def write_stripped_notebook(source: Path, target: Path, replacements: dict[str, 
     write_text(target, nbformat.writes(notebook) + "\n")
 
 
-def pack(notebooks: Path, results: Path, target: Path, room: Room = OF_STUDY) -> None:
+def pack(notebooks: Path, results: Path, target: Path, room: Room = OF_STUDY, taken: Collection[int] = ()) -> None:
     """Write notebooks and results as the edition keeps them.
 
     Args:
@@ -109,6 +112,7 @@ def pack(notebooks: Path, results: Path, target: Path, room: Room = OF_STUDY) ->
         results: Folder of a run's results.
         target: Folder of the edition.
         room: How much of them is kept.
+        taken: Seeds whose rows of the large tables are left out, as they lie in blocks; `add_taken` puts them back.
     """
     placeholders = {data: name for name, data in _media(results).items()}
     for path in sorted(notebooks.glob("[!.]*.ipynb")):
@@ -119,7 +123,7 @@ def pack(notebooks: Path, results: Path, target: Path, room: Room = OF_STUDY) ->
     copy_results(results, target / "results")
     for path in sorted((target / "results").rglob("*.csv")):
         if path.name not in room.as_they_are and path.stat().st_size > room.above:
-            _compress(path, _short_text(path, room).encode(), room)
+            _compress(path, _short_text(path, room, taken).encode(), room)
 
 
 def _compress(path: Path, content: bytes, room: Room) -> None:
@@ -133,13 +137,15 @@ def compressed(content: bytes, suffix: str = ".gz") -> bytes:
     return gzip.compress(content, mtime=0) if suffix == ".gz" else lzma.compress(content)
 
 
-def _short_text(path: Path, room: Room) -> str:
+def _short_text(path: Path, room: Room, taken: Collection[int] = ()) -> str:
     """A table's text with few digits, times and dimensions; one that is of no system is data of a figure."""
     text = path.read_text(encoding="utf-8")
     columns = set(text.partition("\n")[0].split(","))
     if "env" not in columns:
         return _with_digits(text, room.drawn) if room.drawn else text
     table = read_table(path)
+    if path.stem in IN_BLOCKS and taken:
+        table = table[~table["seed"].isin(taken)]
     if "dimension" in columns and not room.dimensions:
         table = table[table["dimension"] == EVERY]
     return _written(at_few_times(table, room.times) if columns >= ALONG_ROLLOUTS else table, room.digits)
@@ -195,6 +201,20 @@ def unpack(edition: Path, target: Path) -> None:
     media = _media(target / "results")
     for path in sorted((target / "notebooks").glob("[!.]*.ipynb")):
         write_stripped_notebook(path, path, media)
+
+
+def add_taken(results: Path, preset: Preset) -> None:
+    """Put the rows of seeds that a preset takes from blocks into tables that an edition has without them.
+
+    Args:
+        results: Folder of unpacked results.
+        preset: The edition's.
+    """
+    for name in IN_BLOCKS if preset.taken else ():
+        path = results / "metrics" / f"{name}.csv"
+        rows = taken_rows(preset.name, preset.taken, name)
+        if path.is_file() and len(rows):
+            write_table(path, pd.concat([read_table(path), rows], ignore_index=True))
 
 
 def copy_results(source: Path, target: Path, kinds: Sequence[str] = SHIPPED_RESULTS) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 from tdlib.core.files import stored, write_text
+from tdlib.evaluation.tables import write_table
 from tdlib.figures.theme import theme_css
 from tdlib.grid.jobs import grid_jobs
 from tdlib.grid.stamps import CONCLUSIONS
@@ -28,6 +29,7 @@ from tdlib.publish.edition import (
     OF_CHAPTER,
     OF_STUDY,
     PUBLISHED,
+    add_taken,
     copy_results,
     pack,
     unpack,
@@ -40,13 +42,14 @@ from tdlib.publish.scripts import write_scripts
 from tdlib.publish.speed_page import speed_page
 from tdlib.publish.staged_explorer import stage_beliefs, stage_explorer
 from tdlib.publish.staged_media import DARK, stage_media
-from tdlib.study.blocks import BLOCKS
-from tdlib.study.book import fills_the_book, runs_of
+from tdlib.study.blocks import BLOCKS, blocks_of, presets_on_pages, taken_rows
+from tdlib.study.book import fills_the_book, is_whole_study, runs_of
 from tdlib.study.chapters import CHAPTERS, STUDY, load_chapter, owner_of
 from tdlib.study.layout import ROOT, RunLayout, runs_root
 from tdlib.study.prediction_history import HISTORY, write_history
 from tdlib.study.presets import Preset, load_preset, preset_path
 from tdlib.study.run import Run
+from tdlib.study.statistics import statistics_of, table_names
 
 LOOKED_UP = ("statistics.csv", "predictions.csv")  # pages look for the rows of all chapters in the study's table
 PRESETS = "presets.json"  # which preset each notebook ran
@@ -115,8 +118,25 @@ def stage(study: Finished, seed: int, site: Path, chapters: Mapping[str, Finishe
             shutil.copy2(source, target)
     for name in published_chapters():
         add_rows(name, load_preset(PUBLISHED / name / "preset.yaml").name, PUBLISHED / name / "results", published)
+    add_blocks(study.preset, site / "results" / BLOCKS.name)
     made_by = {path.stem: run.preset for run in (study, *(chapters or {}).values()) for path in _notebooks(run)}
     write_text(site / "results" / PRESETS, json.dumps(made_by, indent=1))
+
+
+def add_blocks(study: str, target: Path) -> None:
+    """Write the statistics of presets that pages show tables of and whose seeds lie in blocks, as they are looked up.
+
+    Args:
+        study: Name of the preset that the book shows; its seeds in blocks are part of its run.
+        target: Folder that gets one of each preset, laid out as a run.
+    """
+    for name in sorted(presets_on_pages() - {study}):
+        seeds = sorted(blocks_of(name))
+        tables = {table: rows for table in table_names() if len(rows := taken_rows(name, seeds, table))}
+        if tables:
+            metrics = target / name / "results" / "metrics"
+            write_table(metrics / "statistics.csv", statistics_of(tables))
+            write_text(metrics / "summary_statistics.json", json.dumps({"preset": name, "seeds": len(seeds)}))
 
 
 def _notebooks(run: Finished) -> list[Path]:
@@ -199,18 +219,23 @@ def make_edition(preset_name: str) -> int:
     """Copy a finished run into `book/published`, a chapter's into its folder there; return the bytes it takes.
 
     Raises:
-        ValueError: If the run is not finished, or the edition would be larger than its chapter may be.
+        ValueError: If the run is not finished, shows a part of the book only, or would be larger than its chapter may.
     """
     preset = load_preset(preset_name)
     layout, chapter = RunLayout.of(preset.name), load_chapter(preset.chapter)
+    if preset.chapter == STUDY and not is_whole_study(preset):  # it would take the place of one that is
+        raise ValueError(f"edition must be of all that the book speaks of, which {preset.name!r} does not run")
     missing = [cell.name for cell in grid_jobs(preset) if not (layout.notebooks / f"{cell.name}.ipynb").is_file()]
     if missing:
         raise ValueError(f"edition needs a finished run of preset {preset.name!r}, missing notebooks: {missing}")
     staged = layout.root / "edition"
     shutil.rmtree(staged, ignore_errors=True)
-    pack(layout.notebooks, layout.root / "results", staged, OF_STUDY if preset.chapter == STUDY else OF_CHAPTER)
-    shipped = [path for env in preset.environments for path in chapter.shipped(Run(preset, layout), env)]
-    for checkpoint in (path for path in shipped if path.name == f"seed{preset.own_seeds[0]}"):
+    room = OF_STUDY if preset.chapter == STUDY else OF_CHAPTER
+    pack(layout.notebooks, layout.root / "results", staged, room, preset.taken)
+    run, first = Run(preset, layout), f"seed{preset.own_seeds[0]}"
+    shipped = [path for env in preset.environments for path in chapter.shipped(run, env) if path.name == first]
+    shipped += [path for env in preset.environments for path in chapter.shipped_of_more_seeds(run, env)]
+    for checkpoint in shipped:
         copied = staged / "models" / checkpoint.relative_to(layout.models)
         copied.mkdir(parents=True)
         for name in ("model.pt", "config.yaml"):
@@ -270,8 +295,9 @@ def main(arguments: list[str] | None = None) -> int:
             for name in (STUDY, *published_chapters()):
                 edition, whole = published_folder(name), unpacked / name
                 unpack(edition, whole)
-                ran = load_preset(edition / "preset.yaml").name
-                runs[name] = Finished(whole / "notebooks", whole / "results", edition / "models", ran)
+                preset = load_preset(edition / "preset.yaml")
+                add_taken(whole / "results", preset)
+                runs[name] = Finished(whole / "notebooks", whole / "results", edition / "models", preset.name)
             stage(runs.pop(STUDY), seed, layout.site, runs)
         else:
             preset = load_preset(options.preset)

@@ -13,6 +13,7 @@ from tdlib.figures.speed import draw_growth, draw_time_split
 from tdlib.grid.times import WORK, phase_times, split_of
 from tdlib.study.book import runs_of
 from tdlib.study.cost import KINDS, load_units, predict, predicted_hours
+from tdlib.study.predicted_cost import cpu_hours, of_all_seeds, predicted_before
 from tdlib.study.presets import PRESET_FOLDER, Preset, load_preset
 
 PREDICTED = ("quick", "full", "full_literal")
@@ -130,21 +131,26 @@ def _phases(results: Path, units: dict[str, pd.DataFrame]) -> list[str]:
         "",
         "Wall and CPU hours are summed over the jobs of a phase, which run side by side; "
         f"{_hours(table['cpu_seconds'].sum() / 3600)} CPU hours in all. The prediction counts the preset's work times "
-        "unit costs that `make bench` measured, and is of the work alone, without figures and the start of kernels. A "
-        f"job that was run again counts with its last time.{told}",
+        "unit costs that `make bench` measured, and is of the work alone, without figures and the start of kernels; "
+        "that of a long run was written down before it began (`book/_data/predicted_cost.csv`). A job that was run "
+        f"again counts with its last time.{told}",
         "",
         *_table(header, rows),
     ]
 
 
 def _predicted_work(results: Path, units: dict[str, pd.DataFrame]) -> dict[str, float]:
-    """Return the predicted CPU hours of every kind of work of the run's preset; nothing without unit costs."""
+    """Return the predicted CPU hours of every kind of work of the run's preset, of all its seeds.
+
+    Those that were written down before a long run began, else those of the unit costs; nothing without either.
+    """
     summary = _read_json(results / "metrics" / "summary_statistics.json") or {}
     name = str(summary.get("preset", ""))
+    if before := predicted_before(name):
+        return before
     if not units or not (PRESET_FOLDER / f"{name}.yaml").is_file():
         return {}
-    table = predict(load_preset(name), next(iter(units.values())))
-    return dict(table.groupby("kind")["cpu_seconds"].apply(lambda seconds: seconds.sum(skipna=False)) / 3600)
+    return cpu_hours(of_all_seeds(load_preset(name)), next(iter(units.values())))
 
 
 def _jobs(jobs: pd.DataFrame | None) -> list[str]:

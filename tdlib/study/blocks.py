@@ -6,18 +6,21 @@ tables, figures, intervals and verdicts of its run show their rows beside those 
 """
 
 import functools
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from tdlib.core.files import parse_yaml
+from tdlib.core.files import parse_yaml, stored
 from tdlib.evaluation.tables import read_table
 from tdlib.study.layout import ROOT
 
 BLOCKS = ROOT / "book" / "blocks"
 MADE_WITH = "block.yaml"  # preset, seeds, commits, versions and hashes of the test data
+SHOWN = re.compile(r"^:of: (\w+)$", re.MULTILINE)  # in a page's table
+TIMES = ("job_times", "part_times")  # tables of what jobs cost, which have no seeds
 FREE = ("taken", "seeds_per_cell", "chapters", "description", "device")  # keys of a preset that change no row
 
 
@@ -95,7 +98,7 @@ def taken_rows(
     """
     there, frames = blocks_of(preset_name), []
     for folder in dict.fromkeys(there[seed] for seed in taken):
-        if (path := folder / f"{name}.csv.gz").is_file():
+        if (path := stored(folder / f"{name}.csv")).is_file():
             rows = _rows(path)
             kept = rows["seed"].isin([seed for seed in taken if there[seed] == folder])
             if env is not None:
@@ -103,6 +106,26 @@ def taken_rows(
             if models is not None and "model" in rows:
                 kept &= rows["model"].isin(models)
             frames.append(rows[kept])
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def presets_on_pages(book: Path = ROOT / "book") -> set[str]:
+    """Return the presets that pages show tables of (`:of: full_literal`), whose rows lie in blocks alone."""
+    texts = (path.read_text(encoding="utf-8") for path in sorted(book.glob("*.md")))
+    return {name for text in texts for name in SHOWN.findall(text)}
+
+
+def taken_times(preset_name: str, taken: Collection[int], name: str) -> pd.DataFrame:
+    """Read what the jobs of some seeds of a preset cost, by job or by part of a job; empty if no block says so.
+
+    Args:
+        preset_name: Name of the preset.
+        taken: Seeds.
+        name: One of TIMES.
+    """
+    there = blocks_of(preset_name)
+    paths = [stored(folder / f"{name}.csv") for folder in dict.fromkeys(there[seed] for seed in taken)]
+    frames = [pd.read_csv(path) for path in paths if path.is_file()]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 

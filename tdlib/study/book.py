@@ -16,6 +16,11 @@ def fills_the_book(preset: Preset) -> bool:
     return all(name in there and _holds(there[name], run) for name, run in spoken_of.items())
 
 
+def is_whole_study(preset: Preset) -> bool:
+    """Whether a preset of the main study runs all of it that the book speaks of, whatever chapters are beside it."""
+    return _holds(preset, load_preset(WHOLE_BOOK))
+
+
 def _holds(preset: Preset, other: Preset) -> bool:
     """Whether a preset runs all that another one does."""
     names = ("environments", "models", "sizes", "train_frequencies", "test_frequencies")

@@ -2,6 +2,7 @@
 
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 
@@ -68,7 +69,15 @@ def load_tables(run: Run) -> dict[str, pd.DataFrame]:
 
 @part("statistics")
 def summarize(run: Run, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Compute mean and 95 % interval over seeds of every measure; write and return `statistics.csv`.
+    """Write and return `statistics.csv`, see `statistics_of`; nothing is written where there is nothing."""
+    table = statistics_of(tables)
+    if len(table):
+        run.save_table("statistics", table)
+    return table
+
+
+def statistics_of(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Compute mean and 95 % interval over seeds of every measure.
 
     The interval is Student's t, with one degree of freedom less than seeds, and ends at 0 where the measure does; that
     of a share of episodes also counts them. One seed has none.
@@ -78,11 +87,9 @@ def summarize(run: Run, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     measured = measure(tables)
     shares = measured["metric"] == SUCCESS
     parts = [part for part in (_t_rows(measured[~shares]), _share_rows(measured[shares])) if len(part)]
-    if not parts:
-        return pd.DataFrame(columns=STATISTICS_COLUMNS)
-    table = pd.concat(parts, ignore_index=True)[STATISTICS_COLUMNS]
-    run.save_table("statistics", table)
-    return table
+    return (
+        pd.concat(parts, ignore_index=True)[STATISTICS_COLUMNS] if parts else pd.DataFrame(columns=STATISTICS_COLUMNS)
+    )
 
 
 def intervals_by_seeds(table: pd.DataFrame | None) -> pd.DataFrame | None:

@@ -73,6 +73,7 @@ class Chapter:
             for the system in the name of one that is drawn for each.
         seen_figures: Those of each partly seen set, for whose name `{}` stands.
         shipped: Checkpoints of a system of which the edition keeps those of the first seed.
+        shipped_of_more_seeds: Checkpoints of further seeds that it keeps too.
         max_bytes: Most that its edition may take.
         measures: Of the registry, those that this chapter takes and the main study does not.
         foretells: First words of the names of its predictions.
@@ -87,6 +88,7 @@ class Chapter:
     figures: Mapping[str, Need | None]
     shipped: Callable[["Run", str], list[Path]]
     max_bytes: int
+    shipped_of_more_seeds: Callable[["Run", str], list[Path]] = lambda run, env: []
     seen_figures: tuple[str, ...] = ()
     measures: tuple[str, ...] = ()
     foretells: tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tdlib.core.facts import POOLED
+from tdlib.core.facts import POOLED, TRANSITIONS
 from tdlib.data.sources.ppo_settings import has_ppo
 from tdlib.evaluation.measures.velocity_field import equilibria
 from tdlib.evaluation.tables import frequency_label
@@ -22,6 +22,7 @@ from tdlib.systems import SYSTEMS
 DATA_PHASE, TRAINING_PHASE, OPEN_LOOP_PHASE, CONTROL_PHASE = (
     "01_data_exploration", "02_training_analysis", "03_results_visualization", "04_control",
 )  # fmt: skip
+SHIPPED_SEEDS = 3
 
 
 def _keys(arm: Arm | ArmAtRate) -> tuple[str, str, str, str]:
@@ -69,9 +70,25 @@ def _rates_controlled(preset: Preset) -> list[str]:
     return [frequency_label(rate) for rate in preset.control.frequencies]
 
 
-def _all_checkpoints(run: Run, env: str) -> list[Path]:
+def _shipped(run: Run, env: str) -> list[Path]:
+    """Checkpoints of the arms that pages carry, all of the default size: a larger network takes the room of many."""
     members = everything(run).on(env).trained_members
-    return [run.layout.model_folder(env, arm.model, arm.folder, seed) for arm, seed in members]
+    return [
+        run.layout.model_folder(env, arm.model, arm.folder, seed)
+        for arm, seed in members
+        if arm.acts and find_family(arm.model).on_page(arm.method, arm.form, arm.train_frequency)
+    ]
+
+
+def _shipped_of_more_seeds(run: Run, env: str) -> list[Path]:
+    """Of two more seeds the arms that figures compare: an edition has no room for three seeds of all."""
+    compared = {_keys(arm.source) for keys in key_arms() if (arm := Arm(*keys[:3], train_frequency=keys[3])).source}
+    return [
+        run.layout.model_folder(env, arm.model, arm.folder, seed)
+        for seed in run.preset.own_seeds[1:SHIPPED_SEEDS]
+        for arm in everything(run).on(env).trained
+        if arm.acts and arm.data == TRANSITIONS and _keys(arm) in compared
+    ]
 
 
 MAIN_STUDY = Chapter(
@@ -117,6 +134,7 @@ MAIN_STUDY = Chapter(
         "ensemble/{}-calibration": some(has_spread),
         "control/{}": None,
     },
-    shipped=_all_checkpoints,
+    shipped=_shipped,
+    shipped_of_more_seeds=_shipped_of_more_seeds,
     max_bytes=25_000_000,
 )

@@ -87,6 +87,8 @@ def failures() -> list[Failure]:
 def film_failures(run: Run, tables: Mapping[str, pd.DataFrame]) -> list[SavedVideo | Missing]:
     """Film every way to fail that this run has, and write which is shown and why into `failures.csv`.
 
+    Rows of seeds that earlier runs made are passed over: what they moved through is not stored here.
+
     Args:
         run: Preset and folders.
         tables: Merged result tables; `rollout_errors` says what diverged, `control_performance` where the planner is at
@@ -94,11 +96,12 @@ def film_failures(run: Run, tables: Mapping[str, pd.DataFrame]) -> list[SavedVid
     """
     films: list[SavedVideo | Missing] = []
     rows = []
-    for failure in [*failures(), diverged(tables.get("rollout_errors"))]:
+    own = {name: table[table["seed"].isin(run.preset.own_seeds)] for name, table in tables.items() if "seed" in table}
+    for failure in [*failures(), diverged(own.get("rollout_errors"))]:
         film, text = _film(run, failure)
         films.append(film)
         rows.append({"env": "", "name": failure.name, "title": failure.title, "cause": failure.cause, "shown": text})
-    film, text = _film_planner(run, tables.get("control_performance"))
+    film, text = _film_planner(run, own.get("control_performance"))
     films.append(film)
     rows.append({"env": "", "name": PLANNER.name, "title": PLANNER.title, "cause": PLANNER.cause, "shown": text})
     run.save_table(TABLE, pd.DataFrame(rows))
