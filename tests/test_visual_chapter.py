@@ -149,10 +149,10 @@ def test_latents_are_compared_with_those_of_frames_as_far_apart_as_in_training(r
 
 
 def test_the_mean_image_is_that_of_training_frames_at_the_size_of_the_camera(run, tables):
-    frames = FilmedSets(run, ENV).of("hgn", 0, "train")[0].frames
-    image = films_of(run, ENV, "hgn", 0).mean_image
-    torch.testing.assert_close(image, frames.pixels.float().mean(dim=0) / 255)
-    assert image.shape == (3, 32, 32)
+    sets = FilmedSets(run, ENV)
+    frames, image = sets.of("hgn", 0, "train")[0].frames, films_of(run, ENV, "hgn", 0, sets).mean_image
+    torch.testing.assert_close(image, frames.pixels.double().mean(dim=0).div(255).float())
+    assert image.shape == (3, 32, 32) and sets.mean_image("two_phase", 0) is image  # made once for one camera
 
 
 def test_a_system_has_the_predictors_that_the_preset_gives_it(tmp_path, monkeypatch):

@@ -8,12 +8,13 @@ from torch import Tensor
 
 from tdlib.core.seeding import derive_seed, torch_generator
 from tdlib.core.specs import random_actions
-from tdlib.core.transitions import Transitions, brightness
+from tdlib.core.transitions import Transitions
 from tdlib.data import load_dataset, split_path
 from tdlib.evaluation.tables import frequency_label
 from tdlib.evaluation.visual import Films, film_motions
 from tdlib.models.visual import VisualOptions
 from tdlib.pixels import RenderOptions, filmed_transitions, render_states
+from tdlib.pixels.renderer import LEVELS
 from tdlib.study.chapters.expected import sees_pictures
 from tdlib.study.phases.collect import main_dataset_path
 from tdlib.study.presets import Pictures, PresetError
@@ -23,6 +24,7 @@ from tdlib.systems import SYSTEMS
 
 CAMERA = (__name__, "tdlib.pixels.frames", "tdlib.pixels.renderer")  # what pictures depend on beside the states
 Filmed = tuple[Transitions, Tensor]  # with frames, and the offsets of their runs
+PART = 256  # frames that are summed at once
 
 
 def select_pictures(run: Run, env: str, chosen: Selection | None = None) -> Selection:
@@ -59,6 +61,7 @@ class FilmedSets:
     def __init__(self, run: Run, env: str):
         self._run, self._env = run, env
         self._made: dict[tuple[RenderOptions, int, str], Filmed] = {}
+        self._means: dict[tuple[RenderOptions, int], Tensor] = {}
 
     def of(self, method: str, seed: int, split: str) -> Filmed:
         """Return one split of a seed."""
@@ -74,13 +77,32 @@ class FilmedSets:
 
     def mean_image(self, method: str, seed: int) -> Tensor:
         """Return the mean training frame, (C, H, W) in [0, 1]."""
-        frames = self.of(method, seed, "train")[0].frames
-        assert frames is not None  # filmed
-        return brightness(frames.pixels, torch.float64).mean(dim=0).float()
+        key = camera_of(self._run, method), seed
+        if key not in self._means:
+            frames = self.of(method, seed, "train")[0].frames
+            assert frames is not None  # filmed
+            self._means[key] = _mean(frames.pixels)
+        return self._means[key]
 
 
-def films_of(run: Run, env: str, method: str, seed: int) -> Films:
-    """Film the motions that models of a method and seed are tested on."""
+def _mean(pixels: Tensor) -> Tensor:
+    """Return the mean of levels (N, C, H, W) as brightness; whole numbers of a part at a time, not a copy of them all."""
+    total = torch.zeros(pixels.shape[1:], dtype=torch.int64)
+    for part in pixels.split(PART):
+        total += part.sum(dim=0, dtype=torch.int64)
+    return (total.double() / (LEVELS * len(pixels))).float()
+
+
+def films_of(run: Run, env: str, method: str, seed: int, sets: FilmedSets | None = None) -> Films:
+    """Film the motions that models of a method and seed are tested on.
+
+    Args:
+        run: Preset and folders.
+        env: System.
+        method: Decides the size of the picture.
+        seed: Own data, own motions.
+        sets: Training sets painted before, whose mean image is asked for; None to paint them.
+    """
     preset, system, camera = run.preset, SYSTEMS[env], camera_of(run, method)
     rate, evaluation = preset.train_frequencies[0], preset.evaluation
     held_out = load_dataset(split_path(main_dataset_path(run, env, rate, seed), "test"), rate)
@@ -98,7 +120,7 @@ def films_of(run: Run, env: str, method: str, seed: int) -> Films:
         actions,
         [frequency_label(each) for each in preset.test_frequencies],
         1 / rate,
-        FilmedSets(run, env).mean_image(method, seed),
+        (sets or FilmedSets(run, env)).mean_image(method, seed),
         hold=hold,
         parameters=None if drawn is None else torch.from_numpy(drawn[rows]),
     )
