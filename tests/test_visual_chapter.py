@@ -13,6 +13,7 @@ from tdlib.evaluation.sets.test_sets import TestSet
 from tdlib.evaluation.tables import arm_of, read_table
 from tdlib.evaluation.visual import encoded_truth, latent_truth
 from tdlib.figures import visual as drawn
+from tdlib.figures.learned_pictures import draw_learned, shown_places
 from tdlib.figures.style import NothingToDrawError
 from tdlib.grid.jobs import grid_jobs
 from tdlib.models.visual.latent_dynamics import LatentDynamics
@@ -21,7 +22,7 @@ from tdlib.study.measurements import measure
 from tdlib.study.phases import pictures
 from tdlib.study.phases.filmed import FilmedSets, films_of, motion_frames, select_pictures
 from tdlib.study.phases.picture_scores import evaluate_pictures, example_frames
-from tdlib.study.phases.pictures import autoencoder_of, load_pictured, train_pictures
+from tdlib.study.phases.pictures import autoencoder_of, learned_pictures, load_pictured, train_pictures
 from tdlib.study.phases.train import model_folder
 from tdlib.study.presets import PRESET_FOLDER, PresetError, load_preset
 from tdlib.study.provenance import read_stamp
@@ -208,6 +209,20 @@ def test_a_preset_without_pictures_cannot_train_models_of_them(tmp_path, monkeyp
         train_pictures(open_run(several), ENV)
 
 
+def test_pictures_while_models_learned_stand_beside_their_curves(run, tables):
+    found = learned_pictures(run, ENV)
+    assert [key["method"] for key, _ in found] == ["hgn", "autoencoder"]  # a flat predictor alone sees none
+    for (key, kept), arm in zip(found, (SPATIAL, autoencoder_of(FLAT)), strict=True):
+        folder = model_folder(run, ENV, arm, 0)
+        assert kept.steps.tolist() == pd.read_csv(folder / "training_curves.csv")["step"].tolist()
+        assert "training_pictures.npz" in read_stamp(folder / "stamp.yaml")["files"] and key["seed"] == 0
+    figure = draw_learned(found)
+    assert "predict it from 0.4 s before" in figure.caption
+    names = [axis.get_ylabel() for axis in figure.figure.axes if axis.get_ylabel()]
+    assert names == ["spatial hamiltonian", "encoder, decoder"]
+    assert shown_places(21) == [0, 1, 2, 5, 10, 20] and shown_places(2) == [0, 1] and shown_places(1) == [0]
+
+
 # --- figures ---------------------------------------------------------------------------------------------------------
 
 
@@ -235,7 +250,7 @@ def test_figures_conclude_from_the_numbers_they_show():
     over_time = table[(table["protocol"] == "A") & (table["test_frequency"] == "10")]
     assert "on oscillator spatial jump errs 0.2 times" in drawn.draw_visual_metrics(over_time).caption
     for draw, arguments in ((drawn.draw_visual_metrics, (table[:0],)), (drawn.draw_where, (table, ["5"])),
-                            (drawn.draw_visual_rollouts, ([],))):  # fmt: skip
+                            (drawn.draw_visual_rollouts, ([],)), (draw_learned, ([],))):  # fmt: skip
         with pytest.raises(NothingToDrawError):
             draw(*arguments)
 

@@ -107,7 +107,7 @@ def draw_motions(images: Mapping[str, tuple[np.ndarray, np.ndarray]], env: str) 
             times, frames = images[rate]
             kept = times <= last + 1e-6
             for time, frame in zip(times[kept], frames[kept], strict=True):
-                small = OffsetImage(_picture(frame), zoom=FRAME_POINTS / frame.shape[-1])
+                small = OffsetImage(picture(frame), zoom=FRAME_POINTS / frame.shape[-1])
                 axis.add_artist(AnnotationBbox(small, (time, 0.5), frameon=False, pad=0))
             axis.set(xlim=(first - 0.05, last + 0.05), ylim=(0, 1), yticks=[])
             axis.set_ylabel(f"{rate} Hz", rotation=0, ha="right", va="center")
@@ -301,7 +301,7 @@ def draw_visual_rollouts(strips: Sequence[Strip]) -> Drawing:
         figure, axes = new_figure(len(rows), count, height=0.4 + 0.55 * len(rows))
         for line, (name, frames) in zip(axes, rows, strict=True):
             for axis, place in zip(line, places, strict=True):
-                axis.imshow(_picture(frames[place]), vmin=0, vmax=1)
+                axis.imshow(picture(frames[place]), vmin=0, vmax=1)
                 axis.set(xticks=[], yticks=[])
                 axis.grid(visible=False)
                 axis.spines[:].set_visible(False)
@@ -379,7 +379,7 @@ def _band(axis: Axes, rows: pd.DataFrame, x: str, y: str, look: Mapping[str, Any
     axis.fill_between(found.index, found["min"], found["max"], color=look["color"], alpha=0.12, linewidth=0)
 
 
-def _picture(frame: np.ndarray) -> np.ndarray:
+def picture(frame: np.ndarray) -> np.ndarray:
     """(C, H, W) in [0, 1] -> (H, W, 3)."""
     shown = np.broadcast_to(np.moveaxis(frame, 0, -1), (*frame.shape[1:], 3))
     return np.clip(shown, 0.0, 1.0)

@@ -86,7 +86,7 @@ class FilmedSets:
 
 
 def _mean(pixels: Tensor) -> Tensor:
-    """Return the mean of levels (N, C, H, W) as brightness; whole numbers of a part at a time, not a copy of them all."""
+    """Return the mean of levels (N, C, H, W) as brightness, summed as whole numbers: a copy of all would be large."""
     total = torch.zeros(pixels.shape[1:], dtype=torch.int64)
     for part in pixels.split(PART):
         total += part.sum(dim=0, dtype=torch.int64)

@@ -4,7 +4,7 @@ Models that are trained end to end learn from frames, flat predictors from laten
 has encoded once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import cast
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from tdlib.core.seeding import derive_seed
 from tdlib.data import split_path
+from tdlib.evaluation.tables import arm_of
 from tdlib.models import build_model
 from tdlib.models.visual import VisualWorldModel
 from tdlib.models.visual.latent_dynamics import LatentDynamics, latent_spec
@@ -28,8 +29,10 @@ from tdlib.systems import SYSTEMS
 from tdlib.training import Trial, load_checkpoint
 from tdlib.training.checkpoint import MODEL_FILE
 from tdlib.training.latents import latent_set
+from tdlib.training.picture_log import PICTURES_FILE, LearnedPictures, PictureLog, load_pictures
 from tdlib.training.pretrained import load_parts
 
+Learned = tuple[Mapping[str, object], LearnedPictures]  # with the key columns of a model
 TWO_PHASE, AUTOENCODER = "two_phase", "autoencoder"
 FIRST_PHASE = {"training_mode": "detached", "train_predictor": False, "predictor_weight": 0.0}
 ALONE = "tdlib.models.visual.latent_dynamics:LatentDynamics"
@@ -68,6 +71,20 @@ def load_pictured(run: Run, env: str, arm: Arm, seed: int) -> VisualWorldModel:
     load_parts(model, pictured)
     load_parts(model, found, ["predictor"])
     return model
+
+
+def learned_pictures(run: Run, env: str, chosen: Selection | None = None) -> list[Learned]:
+    """Return what the chosen models of the first seed made of a clip while they learned, with their key columns.
+
+    Flat predictors learn from latents and see none; their encoder and decoder stand first.
+    """
+    chosen, found = select_pictures(run, env, chosen), list[Learned]()
+    seed = chosen.seeds[0]
+    arms = [arm for arm in chosen.arms if sees_pictures(arm) and seed in chosen.seeds_of(arm)]
+    for arm in dict.fromkeys(autoencoder_of(arm) if arm.method == TWO_PHASE else arm for arm in arms):
+        pictures = load_pictures(model_folder(run, env, arm, seed) / PICTURES_FILE)
+        found.append((arm_of(arm, seed, env), pictures))
+    return found
 
 
 def autoencoder_of(arm: Arm) -> Arm:
@@ -128,7 +145,8 @@ def _train(run: Run, env: str, members: Sequence[Member], trial: Callable[[Arm, 
     if members:
         results = {member: _checkpoint(run, env, *member) for member in members}
         hashes = {seed: _hashes(run, env, seed) for _, seed in members}
-        train_missing(_with_steps(run, members[0][0]), env, results, trial, hashes)
+        log = PictureLog(lambda one: model_folder(run, env, cast(Arm, one.arm), one.seed) / PICTURES_FILE)
+        train_missing(_with_steps(run, members[0][0]), env, results, trial, hashes, log)
 
 
 def _checkpoint(run: Run, env: str, arm: Arm, seed: int) -> Result:
