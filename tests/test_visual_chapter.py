@@ -1,22 +1,31 @@
 """The chapter of visual world models on a tiny run: two ways to train, tests A and B, baselines."""
 
+import base64
 import dataclasses
+import io
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 import yaml
+from javascript import Scripts
+from PIL import Image
 
 from tdlib.evaluation import evaluate_stack
 from tdlib.evaluation.sets.test_sets import TestSet
 from tdlib.evaluation.tables import arm_of, read_table
-from tdlib.evaluation.visual import encoded_truth, latent_truth
+from tdlib.evaluation.visual import encoded_truth, latent_truth, visual_open_loop_rollout
+from tdlib.explorer.assets import read_asset
+from tdlib.explorer.python import pictures as pictures_page
+from tdlib.explorer.python.pictures import open_pictures
 from tdlib.figures import visual as drawn
 from tdlib.figures.learned_pictures import draw_learned, shown_places
 from tdlib.figures.style import NothingToDrawError
 from tdlib.grid.jobs import grid_jobs
 from tdlib.models.visual.latent_dynamics import LatentDynamics
+from tdlib.publish.staged_explorer import stage_found
 from tdlib.study.arms import Arm
 from tdlib.study.measurements import measure
 from tdlib.study.phases import pictures
@@ -27,7 +36,7 @@ from tdlib.study.phases.train import model_folder
 from tdlib.study.presets import PRESET_FOLDER, PresetError, load_preset
 from tdlib.study.provenance import read_stamp
 from tdlib.study.run import open_run
-from tdlib.study.selection import select_arms
+from tdlib.study.selection import everything, select_arms
 from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint
 
@@ -221,6 +230,106 @@ def test_pictures_while_models_learned_stand_beside_their_curves(run, tables):
     names = [axis.get_ylabel() for axis in figure.figure.axes if axis.get_ylabel()]
     assert names == ["spatial hamiltonian", "encoder, decoder"]
     assert shown_places(21) == [0, 1, 2, 5, 10, 20] and shown_places(2) == [0, 1] and shown_places(1) == [0]
+
+
+# --- the explorer ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def explorer(run, tables):
+    return open_pictures(run, ENV, everything(run), "visual")
+
+
+@pytest.fixture(scope="module")
+def page(run, explorer, tmp_path_factory):
+    """The page's scripts without a page, and the file that the explorer left for it, as it is staged."""
+    static = tmp_path_factory.mktemp("static")
+    stage_found(static, run.layout.figures)
+    (file,) = (static / "pictures").iterdir()
+    return Scripts(read_asset("pictures_numbers.js"), file.read_text(encoding="utf-8"))
+
+
+def frames_of(sheet, begin, count):
+    """Frames (N, 3, H, W) in [0, 1] of a sheet, as a browser reads them."""
+    row = np.asarray(Image.open(io.BytesIO(base64.b64decode(sheet))).convert("RGB"))
+    side = row.shape[0]
+    return row.reshape(side, -1, side, 3).transpose(1, 3, 0, 2)[begin : begin + count] / 255
+
+
+def test_one_motion_is_predicted_at_any_rate_from_what_each_test_shows(run, explorer):
+    paths = explorer.paths
+    assert paths.rates == (2, 4, 5, 8, 10, 16, 20) and len(paths.starts) == 3
+    assert [arm.form for arm in paths.arms] == [SPATIAL.form, FLAT.form] == [arm.form for arm in paths.page_arms()]
+    finest = paths.path(SPATIAL, 1, 20, "A")
+    for rate in paths.rates:
+        for test, before in (("A", 0.1), ("B", 1 / rate)):
+            path = paths.path(SPATIAL, 1, rate, test)
+            np.testing.assert_allclose(path.times, [-before, *np.arange(rate + 1) / rate], atol=1e-6)
+            assert len(path.predicted) == len(path.ball) == rate
+            np.testing.assert_array_equal(path.truth[[1, -1]], finest.truth[[1, -1]])
+    scored = films_of(run, ENV, "hgn", 0)  # what the tables are about
+    path = paths.path(SPATIAL, 2, 5, "B")
+    np.testing.assert_array_equal(path.truth, scored.sequences["B", "5"].images[2])
+    expected = visual_open_loop_rollout(load_pictured(run, ENV, SPATIAL, 0), scored.sequences["B", "5"]).images[2]
+    np.testing.assert_allclose(path.predicted, expected, atol=1e-6)
+    squares = {"model": expected, "copy_last": scored.sequences["B", "5"].start[2], "mean_image": scored.mean_image}
+    for name, frames in squares.items():
+        mse = np.square(frames.numpy() - path.truth[2:]).mean(axis=(1, 2, 3))
+        np.testing.assert_allclose(path.errors[name], mse, rtol=1e-4)
+    first, *_ = paths.by_change()
+    change = [np.square(np.diff(paths.path(SPATIAL, k, 10, "A").truth[[1, -1]], axis=0)).mean() for k in range(3)]
+    assert first in paths.starts and change[first] > 0
+    for wrong, words in (({"rate": 7}, "rate must be one of"), ({"start": 9}, "start must"), ({"test": "C"}, "test")):
+        with pytest.raises(ValueError, match=words):
+            paths.path(SPATIAL, **{"start": 0, "rate": 5, "test": "A", **wrong})
+
+
+def test_the_page_shows_what_torch_predicts(page, explorer):
+    paths, content = explorer.paths, f"tdPictures.loaded[{json.dumps(ENV)}]"
+    header = page(f"{{arms: {content}.arms, rates: {content}.rates, starts: {content}.starts, first: {content}.first}}")
+    assert header["rates"] == list(paths.rates) and header["first"] == {"arm": 0, "rate": 10.0}
+    assert header["starts"] == paths.by_change() and len(header["arms"]) == 2
+    for arm, place, test, rate in ((0, 0, 0, 2), (1, 1, 1, 5), (0, 2, 1, 20), (1, 0, 0, 10)):
+        wanted = json.dumps({"arm": arm, "start": place, "test": test, "rate": rate})
+        found = page(f"tdPictures.found({content}, {wanted})")
+        view = page(f"tdPictures.view({content}, {json.dumps(found)}, {wanted})")
+        path = paths.path(paths.page_arms()[arm], header["starts"][place], rate, "AB"[test])
+        assert view["known"] == 1 and view["times"] == path.times.tolist() and view["test"] == "AB"[test]
+        for which, frames in enumerate((path.truth, path.predicted)):
+            shown = frames_of(found[("truth", "predicted")[which]], view["begins"][which], len(frames))
+            np.testing.assert_allclose(shown, frames, atol=2.01 / 255)
+        np.testing.assert_allclose(view["errors"]["model"], path.errors["model"], rtol=1e-3)
+        assert page(f"tdPictures.nearest({json.dumps(view)}, 0.5)") == np.abs(path.times[2:] - 0.5).round(9).argmin()
+        words = page(f"tdPictures.words({json.dumps(view)}, 0, x => x.toPrecision(3))")
+        assert words.startswith(f"At {rate} Hz (trained at 10 Hz) in test {'AB'[test]}, ")
+        told = float(words.partition("squared error ")[2].partition(" per value")[0])
+        assert f"step 1 of {rate}" in words and told == pytest.approx(path.errors["model"][0], rel=0.01)
+
+
+def test_in_jupyterlab_torch_predicts_and_a_page_has_a_table(run, explorer):
+    paths, reply = explorer.paths, explorer.respond({"id": "7", "arm": 1, "start": 2, "test": 1, "rate": 16})
+    path = paths.path(FLAT, 2, 16, "B")
+    assert reply["id"] == "7" and reply["begins"] == [0, 0] and len(explorer.config["arms"]) == 2
+    np.testing.assert_allclose(frames_of(reply["predicted"], 0, 16), path.predicted, atol=2.01 / 255)
+    np.testing.assert_allclose(frames_of(reply["truth"], 0, 18), path.truth, atol=2.01 / 255)
+    for wrong, words in (({"arm": 99}, "index"), ({"rate": 7}, "rate must be one of"), ({"test": None}, "int")):
+        refused = explorer.respond({"id": "8", "arm": 0, "start": 0, "test": 0, "rate": 10, **wrong})
+        assert refused["id"] == "8" and words in refused["error"]
+    shown, _ = explorer._repr_mimebundle_()
+    assert f'<div class="td-pictures" data-env="{ENV}">' in shown["text/html"]
+    assert shown["text/html"].count("<tr>") == 1 + len(paths.rates) and "a copy of the last frame" in shown["text/html"]
+    own = run.layout.figures / "visual" / f"{ENV}-pictures.js"
+    before = own.read_bytes()
+    part = select_arms(run, models=["visual_world_model"], methods=["hgn"])
+    assert len(open_pictures(run, ENV, part, "visual").paths.arms) == 1 and own.read_bytes() == before
+    assert "no model that sees some" in repr(open_pictures(run, ENV, select_arms(run, models=["jump"]), "visual"))
+
+
+def test_motions_of_a_page_are_as_many_as_fit_and_one_at_least(run, explorer, monkeypatch):
+    size = (run.layout.figures / "visual" / f"{ENV}-pictures.js").stat().st_size  # of three
+    for limit, count in ((0.8 * size, 2), (99, 1)):
+        monkeypatch.setattr(pictures_page, "SIZE_LIMIT", limit)
+        assert pictures_page.page_content(explorer.paths)["starts"] == explorer.paths.by_change()[:count]
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------

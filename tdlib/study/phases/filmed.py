@@ -1,5 +1,6 @@
 """How a run's systems are filmed: the camera of a preset, training sets as frames, and the motions of a test."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from tdlib.evaluation.visual import Films, film_motions
 from tdlib.models.visual import VisualOptions
 from tdlib.pixels import RenderOptions, filmed_transitions, render_states
 from tdlib.pixels.renderer import LEVELS
+from tdlib.study.arms import Arm
 from tdlib.study.chapters.expected import sees_pictures
 from tdlib.study.phases.collect import main_dataset_path
 from tdlib.study.presets import Pictures, PresetError
@@ -33,6 +35,11 @@ def select_pictures(run: Run, env: str, chosen: Selection | None = None) -> Sele
     settings = settings_of(run)
     kept = tuple(arm for arm in chosen.arms if not sees_pictures(arm) or settings.has(env, arm.form))
     return replace(chosen, arms=kept)
+
+
+def seeing_arms(chosen: Selection, seed: int) -> list[Arm]:
+    """Return the chosen arms whose models see pictures and that a seed has."""
+    return [arm for arm in chosen.arms if sees_pictures(arm) and seed in chosen.seeds_of(arm)]
 
 
 def settings_of(run: Run) -> Pictures:
@@ -93,7 +100,14 @@ def _mean(pixels: Tensor) -> Tensor:
     return (total.double() / (LEVELS * len(pixels))).float()
 
 
-def films_of(run: Run, env: str, method: str, seed: int, sets: FilmedSets | None = None) -> Films:
+def films_of(
+    run: Run,
+    env: str,
+    method: str,
+    seed: int,
+    sets: FilmedSets | None = None,
+    rates: Sequence[float] | None = None,
+) -> Films:
     """Film the motions that models of a method and seed are tested on.
 
     Args:
@@ -102,6 +116,7 @@ def films_of(run: Run, env: str, method: str, seed: int, sets: FilmedSets | None
         method: Decides the size of the picture.
         seed: Own data, own motions.
         sets: Training sets painted before, whose mean image is asked for; None to paint them.
+        rates: Of cameras, each with intervals that divide what an input is held for [Hz]; None for the test rates.
     """
     preset, system, camera = run.preset, SYSTEMS[env], camera_of(run, method)
     rate, evaluation = preset.train_frequencies[0], preset.evaluation
@@ -110,7 +125,7 @@ def films_of(run: Run, env: str, method: str, seed: int, sets: FilmedSets | None
     rows = torch.randint(len(held_out), (evaluation.num_starts,), generator=generator).numpy()
     state = torch.from_numpy(held_out.state[rows])
     drawn = held_out.row_parameters
-    hold = evaluation.hold or evaluation.horizon
+    hold = hold_of(run)
     count = 1 + round(evaluation.horizon / hold)
     actions = random_actions(system.spec, len(rows) * count, generator).unflatten(0, (len(rows), count))
     return film_motions(
@@ -118,12 +133,17 @@ def films_of(run: Run, env: str, method: str, seed: int, sets: FilmedSets | None
         lambda states, parameters: render_states(system, states, camera, parameters),
         state,
         actions,
-        [frequency_label(each) for each in preset.test_frequencies],
+        [frequency_label(each) for each in rates or preset.test_frequencies],
         1 / rate,
         (sets or FilmedSets(run, env)).mean_image(method, seed),
         hold=hold,
         parameters=None if drawn is None else torch.from_numpy(drawn[rows]),
     )
+
+
+def hold_of(run: Run) -> float:
+    """Return for how long each input of the motions is held [s]."""
+    return run.preset.evaluation.hold or run.preset.evaluation.horizon
 
 
 def motion_frames(run: Run, env: str, seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:

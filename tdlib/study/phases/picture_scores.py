@@ -18,7 +18,7 @@ from tdlib.study.clock import part
 from tdlib.study.parts import ensure_members, member_name
 from tdlib.study.phases.collect import data_hashes
 from tdlib.study.phases.evaluate import load_part, load_parts, save_part
-from tdlib.study.phases.filmed import CAMERA, FilmedSets, camera_of, films_of, select_pictures, settings_of
+from tdlib.study.phases.filmed import CAMERA, FilmedSets, camera_of, films_of, seeing_arms, select_pictures, settings_of
 from tdlib.study.phases.pictures import TWO_PHASE, autoencoder_of, load_pictured
 from tdlib.study.phases.stacks import load_stacks
 from tdlib.study.phases.train import model_folder, weight_hash
@@ -72,9 +72,7 @@ def example_frames(run: Run, env: str, chosen: Selection | None = None, motion: 
     seed, rate = chosen.seeds[0], frequency_label(run.preset.train_frequencies[0])
     films: dict[str, tuple[FrameSequences, dict[str, Tensor]]] = {}
     sets = FilmedSets(run, env)
-    for arm in chosen.arms:
-        if not sees_pictures(arm) or seed not in chosen.seeds_of(arm):
-            continue
+    for arm in seeing_arms(chosen, seed):
         if arm.method not in films:
             own = films_of(run, env, arm.method, seed, sets)
             one = own.sequences["A", rate].part(slice(motion, motion + 1))

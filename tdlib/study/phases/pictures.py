@@ -20,7 +20,15 @@ from tdlib.study.arms import Arm
 from tdlib.study.chapters.expected import sees_pictures
 from tdlib.study.clock import part
 from tdlib.study.phases.collect import content_hash_of, ensure_collected, main_dataset_path
-from tdlib.study.phases.filmed import CAMERA, Filmed, FilmedSets, camera_of, select_pictures, settings_of
+from tdlib.study.phases.filmed import (
+    CAMERA,
+    Filmed,
+    FilmedSets,
+    camera_of,
+    seeing_arms,
+    select_pictures,
+    settings_of,
+)
 from tdlib.study.phases.train import model_folder, summary_row, train_environment, train_missing
 from tdlib.study.provenance import STAMP, Result, file_hash, sources_of
 from tdlib.study.run import Run
@@ -80,7 +88,7 @@ def learned_pictures(run: Run, env: str, chosen: Selection | None = None) -> lis
     """
     chosen, found = select_pictures(run, env, chosen), list[Learned]()
     seed = chosen.seeds[0]
-    arms = [arm for arm in chosen.arms if sees_pictures(arm) and seed in chosen.seeds_of(arm)]
+    arms = seeing_arms(chosen, seed)
     for arm in dict.fromkeys(autoencoder_of(arm) if arm.method == TWO_PHASE else arm for arm in arms):
         pictures = load_pictures(model_folder(run, env, arm, seed) / PICTURES_FILE)
         found.append((arm_of(arm, seed, env), pictures))
