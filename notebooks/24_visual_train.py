@@ -65,7 +65,8 @@ run.save_figure("visual", f"{env}-frames", draw_motions, frames, env=env, **part
 #
 # End to end (`hgn`), one encoded state is rolled out and all of it decoded, one lower bound for everything. On cached
 # latents (`two_phase`) encoder and decoder learn alone, then the predictor on what they make of the frames; its loss is
-# an error of latents and compares with no other. Models of states have the loss of the other chapters.
+# an error of latents and compares with no other. On codes (`vqvae`) a flat latent is rounded to one of a table, and the
+# predictor, which reads the last two, learns beside it. Models of states have the loss of the other chapters.
 
 # %%
 summary = train_pictures(run, env, chosen)

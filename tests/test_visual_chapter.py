@@ -43,13 +43,17 @@ from tdlib.training import load_checkpoint
 ENV = "oscillator"
 SPATIAL = Arm("visual_world_model", "hgn", "spatial_hamiltonian", train_frequency="10")
 FLAT = Arm("visual_world_model", "two_phase", "latent_mlp", train_frequency="10")
+CODES = dataclasses.replace(FLAT, method="vqvae")
 BASELINES = {"mean_image", "copy_last"}
 
 
 def content(**changes):
     found = yaml.safe_load((PRESET_FOLDER / "visual_smoke.yaml").read_text(encoding="utf-8"))
     found |= {"name": "tiny", "environments": [ENV], "models": ["jump", "visual_world_model"]}
-    found |= {"forms": ["none", "spatial_hamiltonian", "latent_mlp"], "methods": ["baseline", "hgn", "two_phase"]}
+    found |= {
+        "forms": ["none", "spatial_hamiltonian", "latent_mlp"],
+        "methods": ["baseline", "hgn", "two_phase", "vqvae"],
+    }
     found["training"]["num_steps"] = 1
     found["pictures"] |= {"autoencoder_steps": 1, "latent_steps": 2, "forms": {}}
     return found | changes
@@ -71,7 +75,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tables(run):
-    assert set(train_pictures(run, ENV)["method"]) == {"baseline", "hgn", "two_phase"}
+    assert set(train_pictures(run, ENV)["method"]) == {"baseline", "hgn", "two_phase", "vqvae"}
     return evaluate_pictures(run, ENV)
 
 
@@ -113,7 +117,7 @@ def test_what_stands_is_not_made_again_and_says_how_it_was_filmed(run, tables, m
     made_from = read_stamp(model_folder(run, ENV, SPATIAL, 0) / "stamp.yaml")["made_from"]
     assert made_from["camera"]["img_size"] == 32 and made_from["options"]["latent_channels"] == 4
     summary = read_table(run.layout.part("training_summary", f"{ENV}-visual_world_model"))
-    assert set(summary["method"]) == {"hgn", "two_phase"}
+    assert set(summary["method"]) == {"hgn", "two_phase", "vqvae"}
     whole = read_stamp(model_folder(run, ENV, FLAT, 0) / "stamp.yaml")["made_from"]
     assert whole["first_phase"] and whole["training"]["num_steps"] == 2
     monkeypatch.setattr(pictures, "train_missing", lambda run, env, results, *_: [
@@ -146,6 +150,23 @@ def test_the_exact_flow_drawn_by_the_camera_errs_by_nothing(run, tables):
     assert rows[rows["prediction"] == "copy_last"]["mse"].min() > 1e-4
     skipped = evaluate_stack(exact, [(Arm("none", "exact"), 0)], test_set, system, measures=["pictures"])["skipped"]
     assert skipped["reason"].tolist() == ["needs films: what a camera saw"]
+
+
+def test_a_model_of_codes_sees_as_many_frames_as_it_remembers(run, tables):
+    """Its predictor reads two codes, of three frames: at every rate of a test both are of true frames."""
+    films, usual, model = (
+        films_of(run, ENV, "vqvae", 0), films_of(run, ENV, "hgn", 0), load_pictured(run, ENV, CODES, 0)
+    )  # fmt: skip
+    assert model.coded and model.options.context_length == 2 and model.options.frames_before == 2
+    for key, asked in films.sequences.items():
+        assert asked.known == 2 and torch.equal(asked.truth, usual.sequences[key].truth)  # the same motion
+        codes = model.encode(asked.images[:, :3])
+        (memory,) = model.initial(asked.context).memory
+        torch.testing.assert_close(memory, model.encode(asked.images[:, :2])[:, 0])
+        expected = model.decode(model.predictor.step(codes[:, 1], asked.inputs[:, 0], asked.steps[:, 0], (memory,))[0])
+        torch.testing.assert_close(visual_open_loop_rollout(model, asked).images[:, 0], expected)
+    config = read_stamp(model_folder(run, ENV, CODES, 0) / "stamp.yaml")["made_from"]
+    assert config["training"]["num_steps"] == run.preset.pictures.autoencoder_steps
 
 
 def test_latents_are_compared_with_those_of_frames_as_far_apart_as_in_training(run, tables):
@@ -198,6 +219,10 @@ def test_cells_are_a_predictor_and_a_seed_and_flat_ones_share_their_encoder():
             "pictures.forms must name environments ['oscillator'], got 'pendulum'",
         ),
         ({"forms": {"oscillator": ["spatial_ode"]}}, "pictures.forms of oscillator must be among forms"),
+        (
+            {"options": {"rollout_steps": 4}, "methods": {"vqvae": {"autoencoder": "vqvae", "context_length": 6}}},
+            "evaluation.hold must be at least the 6 intervals of 5 Hz",
+        ),
     ],
 )
 def test_options_that_no_model_has_are_refused_before_anything_runs(tmp_path, changes, words):
@@ -220,15 +245,15 @@ def test_a_preset_without_pictures_cannot_train_models_of_them(tmp_path, monkeyp
 
 def test_pictures_while_models_learned_stand_beside_their_curves(run, tables):
     found = learned_pictures(run, ENV)
-    assert [key["method"] for key, _ in found] == ["hgn", "autoencoder"]  # a flat predictor alone sees none
-    for (key, kept), arm in zip(found, (SPATIAL, autoencoder_of(FLAT)), strict=True):
+    assert [key["method"] for key, _ in found] == ["hgn", "autoencoder", "vqvae"]  # a flat predictor alone sees none
+    for (key, kept), arm in zip(found, (SPATIAL, autoencoder_of(FLAT), CODES), strict=True):
         folder = model_folder(run, ENV, arm, 0)
         assert kept.steps.tolist() == pd.read_csv(folder / "training_curves.csv")["step"].tolist()
         assert "training_pictures.npz" in read_stamp(folder / "stamp.yaml")["files"] and key["seed"] == 0
     figure = draw_learned(found)
     assert "predict it from 0.4 s before" in figure.caption
     names = [axis.get_ylabel() for axis in figure.figure.axes if axis.get_ylabel()]
-    assert names == ["spatial hamiltonian", "encoder, decoder"]
+    assert names == ["spatial hamiltonian", "encoder, decoder", "latent mlp, codes"]
     assert shown_places(21) == [0, 1, 2, 5, 10, 20] and shown_places(2) == [0, 1] and shown_places(1) == [0]
 
 
@@ -259,7 +284,7 @@ def frames_of(sheet, begin, count):
 def test_one_motion_is_predicted_at_any_rate_from_what_each_test_shows(run, explorer):
     paths = explorer.paths
     assert paths.rates == (2, 4, 5, 8, 10, 16, 20) and len(paths.starts) == 3
-    assert [arm.form for arm in paths.arms] == [SPATIAL.form, FLAT.form] == [arm.form for arm in paths.page_arms()]
+    assert paths.arms == paths.page_arms() == [SPATIAL, FLAT, CODES]
     finest = paths.path(SPATIAL, 1, 20, "A")
     for rate in paths.rates:
         for test, before in (("A", 0.1), ("B", 1 / rate)):
@@ -288,18 +313,24 @@ def test_the_page_shows_what_torch_predicts(page, explorer):
     paths, content = explorer.paths, f"tdPictures.loaded[{json.dumps(ENV)}]"
     header = page(f"{{arms: {content}.arms, rates: {content}.rates, starts: {content}.starts, first: {content}.first}}")
     assert header["rates"] == list(paths.rates) and header["first"] == {"arm": 0, "rate": 10.0}
-    assert header["starts"] == paths.by_change() and len(header["arms"]) == 2
-    for arm, place, test, rate in ((0, 0, 0, 2), (1, 1, 1, 5), (0, 2, 1, 20), (1, 0, 0, 10)):
+    assert header["starts"] == paths.by_change() and len(header["arms"]) == 3
+    for arm, place, test, rate in ((0, 0, 0, 2), (1, 1, 1, 5), (0, 2, 1, 20), (1, 0, 0, 10), (2, 0, 1, 4)):
         wanted = json.dumps({"arm": arm, "start": place, "test": test, "rate": rate})
         found = page(f"tdPictures.found({content}, {wanted})")
         view = page(f"tdPictures.view({content}, {json.dumps(found)}, {wanted})")
         path = paths.path(paths.page_arms()[arm], header["starts"][place], rate, "AB"[test])
-        assert view["known"] == 1 and view["times"] == path.times.tolist() and view["test"] == "AB"[test]
+        assert (
+            view["known"] == (2 if arm == 2 else 1)
+            and view["times"] == path.times.tolist()
+            and view["test"] == "AB"[test]
+        )
         for which, frames in enumerate((path.truth, path.predicted)):
             shown = frames_of(found[("truth", "predicted")[which]], view["begins"][which], len(frames))
             np.testing.assert_allclose(shown, frames, atol=2.01 / 255)
         np.testing.assert_allclose(view["errors"]["model"], path.errors["model"], rtol=1e-3)
-        assert page(f"tdPictures.nearest({json.dumps(view)}, 0.5)") == np.abs(path.times[2:] - 0.5).round(9).argmin()
+        assert (
+            page(f"tdPictures.nearest({json.dumps(view)}, 0.5)") == np.abs(path.times[-rate:] - 0.5).round(9).argmin()
+        )
         words = page(f"tdPictures.words({json.dumps(view)}, 0, x => x.toPrecision(3))")
         assert words.startswith(f"At {rate} Hz (trained at 10 Hz) in test {'AB'[test]}, ")
         told = float(words.partition("squared error ")[2].partition(" per value")[0])
@@ -309,7 +340,7 @@ def test_the_page_shows_what_torch_predicts(page, explorer):
 def test_in_jupyterlab_torch_predicts_and_a_page_has_a_table(run, explorer):
     paths, reply = explorer.paths, explorer.respond({"id": "7", "arm": 1, "start": 2, "test": 1, "rate": 16})
     path = paths.path(FLAT, 2, 16, "B")
-    assert reply["id"] == "7" and reply["begins"] == [0, 0] and len(explorer.config["arms"]) == 2
+    assert reply["id"] == "7" and reply["begins"] == [0, 0] and len(explorer.config["arms"]) == 3
     np.testing.assert_allclose(frames_of(reply["predicted"], 0, 16), path.predicted, atol=2.01 / 255)
     np.testing.assert_allclose(frames_of(reply["truth"], 0, 18), path.truth, atol=2.01 / 255)
     for wrong, words in (({"arm": 99}, "index"), ({"rate": 7}, "rate must be one of"), ({"test": None}, "int")):
@@ -366,12 +397,13 @@ def test_figures_conclude_from_the_numbers_they_show():
 
 def test_pictures_of_one_motion_stand_below_the_truth(run, tables):
     strips = example_frames(run, ENV)
-    assert [strip.key["form"] for strip in strips] == [SPATIAL.form, FLAT.form]
+    assert [strip.key["form"] for strip in strips] == [SPATIAL.form, FLAT.form, CODES.form]
     assert strips[0].truth.shape == strips[1].predicted.shape == (10, 3, 32, 32)
     assert np.array_equal(strips[0].truth, strips[1].truth)
     figure = drawn.draw_visual_rollouts(strips).figure
     assert [axis.get_ylabel() for axis in figure.axes if axis.get_ylabel()] == [
         "truth", "mean image", "copy of last", "spatial hamiltonian", "|error|", "latent mlp", "|error|",
+        "latent mlp, codes", "|error|",
     ]  # fmt: skip
     seen = motion_frames(run, ENV, 0)
     for rate, (times, frames) in seen.items():

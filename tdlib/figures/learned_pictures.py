@@ -7,10 +7,11 @@ import numpy as np
 
 from tdlib.figures.save import Drawing
 from tdlib.figures.style import NothingToDrawError, new_figure, style
-from tdlib.figures.visual import SHOWN_MODELS, name_of, picture
+from tdlib.figures.visual import LARGE, name_of, picture
 from tdlib.figures.words import number_text
 from tdlib.training.picture_log import LearnedPictures
 
+MOST = 8  # models that are shown
 COLUMNS = 6  # validations that are shown, and the truth behind them
 
 
@@ -25,7 +26,7 @@ def draw_learned(found: Sequence[tuple[Mapping[str, Any], LearnedPictures]]) -> 
     """
     if not found:
         raise NothingToDrawError("none of the models that were chosen reads pictures")
-    found = found[:SHOWN_MODELS]
+    found = [each for each in found if each[0]["method"] != LARGE][:MOST] or found[:MOST]
     with style():
         figure, axes = new_figure(len(found), COLUMNS + 1, height=0.3 + 0.85 * len(found))
         for line, (key, pictures) in zip(axes, found, strict=True):

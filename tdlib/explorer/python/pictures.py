@@ -41,7 +41,7 @@ def sheet(frames: np.ndarray) -> str:
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def packed_errors(path: PicturePath) -> dict:
+def packed_numbers(path: PicturePath) -> dict:
     """Write the numbers of a prediction, for the page's script; where no ball is predicted its distance is null."""
     errors = {name: [float(f"{x:.{DIGITS}g}") for x in values] for name, values in path.errors.items()}
     ball = [round(float(x), 2) if np.isfinite(x) else None for x in path.ball]
@@ -52,7 +52,7 @@ def header(paths: PicturePaths, arms: Sequence[Arm], starts: Sequence[int]) -> d
     """Say what there is to choose."""
     return {
         "env": paths.env,
-        "arms": [arm_label(pd.Series(arm.keys()), with_model=True) for arm in arms],
+        "arms": [arm_label(pd.Series(arm.keys()), with_rate=False) for arm in arms],  # all of one model and rate
         "starts": list(starts),
         "rates": list(paths.rates),
         "tests": [TEST_WORDS[test] for test in TESTS],
@@ -65,7 +65,7 @@ def page_content(paths: PicturePaths) -> dict:
     """Return what a page reads: sheets and errors of the page's arms at all rates, in both tests.
 
     Motions are as many as fit, that with the most change first. A sheet holds the frames of all rates, one rate behind
-    the other; `begins` says where those of each begin, true and predicted.
+    the other; with the numbers of each stand the name of its true sheet and where its true and predicted frames begin.
     """
     arms, starts = paths.page_arms(), list[int]()
     sheets: dict[str, str] = {}
@@ -76,9 +76,7 @@ def page_content(paths: PicturePaths) -> dict:
         if starts and size > FILLED * SIZE_LIMIT:
             break
         starts, sheets, numbers = [*starts, start], sheets | own, numbers | told
-    counts = [[len(path.truth), len(path.predicted)] for path in _at_rates(paths, arms[0], starts[0], TESTS[0])]
-    begins = [[0, 0], *np.cumsum(counts, axis=0)[:-1].tolist()]
-    return {**header(paths, arms, starts), "begins": begins, "sheets": sheets, "numbers": numbers}
+    return {**header(paths, arms, starts), "sheets": sheets, "numbers": numbers}
 
 
 def _of_start(paths: PicturePaths, arms: Sequence[Arm], start: int, place: int) -> tuple[dict[str, str], dict]:
@@ -88,10 +86,14 @@ def _of_start(paths: PicturePaths, arms: Sequence[Arm], start: int, place: int) 
     for t, test in enumerate(TESTS):
         for i, arm in enumerate(arms):
             found = _at_rates(paths, arm, start, test)
-            sheets[f"{place}|{t}"] = sheet(np.concatenate([path.truth for path in found]))  # the same of each arm
-            sheets[f"{i}|{place}|{t}"] = sheet(np.concatenate([path.predicted for path in found]))
-            each = zip(paths.rates, found, strict=True)
-            numbers |= {f"{i}|{place}|{t}|{rate}": packed_errors(path) for rate, path in each}
+            known = len(found[0].truth) - len(found[0].predicted)  # arms that are shown as many have the same truth
+            truth, own = f"{place}|{t}, {known} known", f"{i}|{place}|{t}"
+            sheets[own] = sheet(np.concatenate([path.predicted for path in found]))
+            if truth not in sheets:
+                sheets[truth] = sheet(np.concatenate([path.truth for path in found]))
+            counts = np.cumsum([[0, 0], *([len(path.truth), len(path.predicted)] for path in found)], axis=0).tolist()
+            for rate, path, begins in zip(paths.rates, found, counts[:-1], strict=True):
+                numbers[f"{own}|{rate}"] = {**packed_numbers(path), "truth": truth, "begins": begins}
     return sheets, numbers
 
 
@@ -115,7 +117,7 @@ class PictureExplorer(FoundExplorer):
         arm, start = self.paths.arms[int(request["arm"])], self.paths.starts[int(request["start"])]
         path = self.paths.path(arm, start, request["rate"], TESTS[int(request["test"])])
         sheets = {"truth": sheet(path.truth), "predicted": sheet(path.predicted), "begins": [0, 0]}
-        return {**sheets, "numbers": packed_errors(path)}
+        return {**sheets, "numbers": packed_numbers(path)}
 
     def page_element(self) -> str:
         """Return the element for a page without a kernel, with a table for readers without scripts."""

@@ -57,9 +57,17 @@ def settings_of(run: Run) -> Pictures:
 
 def camera_of(run: Run, method: str) -> RenderOptions:
     """Return how pictures for the models of a method are painted."""
-    settings = settings_of(run)
-    options = VisualOptions.of(settings.of(method), "visual_world_model")
-    return RenderOptions(options.img_size, options.channels == 3, settings.render_quality)
+    options = _options(run, method)
+    return RenderOptions(options.img_size, options.channels == 3, settings_of(run).render_quality)
+
+
+def known_of(run: Run, method: str) -> int:
+    """Return how many frames before the start models of a method are shown; one at least, as a camera would be on."""
+    return max(1, _options(run, method).frames_before)
+
+
+def _options(run: Run, method: str) -> VisualOptions:
+    return VisualOptions.of(settings_of(run).of(method), "visual_world_model")
 
 
 class FilmedSets:
@@ -113,7 +121,7 @@ def films_of(
     Args:
         run: Preset and folders.
         env: System.
-        method: Decides the size of the picture.
+        method: Decides the size of the picture, and how many frames are known.
         seed: Own data, own motions.
         sets: Training sets painted before, whose mean image is asked for; None to paint them.
         rates: Of cameras, each with intervals that divide what an input is held for [Hz]; None for the test rates.
@@ -125,7 +133,7 @@ def films_of(
     rows = torch.randint(len(held_out), (evaluation.num_starts,), generator=generator).numpy()
     state = torch.from_numpy(held_out.state[rows])
     drawn = held_out.row_parameters
-    hold = hold_of(run)
+    hold = motion_hold(run)
     count = 1 + round(evaluation.horizon / hold)
     actions = random_actions(system.spec, len(rows) * count, generator).unflatten(0, (len(rows), count))
     return film_motions(
@@ -137,11 +145,12 @@ def films_of(
         1 / rate,
         (sets or FilmedSets(run, env)).mean_image(method, seed),
         hold=hold,
+        known=known_of(run, method),
         parameters=None if drawn is None else torch.from_numpy(drawn[rows]),
     )
 
 
-def hold_of(run: Run) -> float:
+def motion_hold(run: Run) -> float:
     """Return for how long each input of the motions is held [s]."""
     return run.preset.evaluation.hold or run.preset.evaluation.horizon
 

@@ -12,7 +12,15 @@ from tdlib.evaluation.visual.pictures import ball_error, ground_of, mean_squared
 from tdlib.models.visual import VisualWorldModel
 from tdlib.study.arms import Arm
 from tdlib.study.chapters.visual import END_TO_END
-from tdlib.study.phases.filmed import FilmedSets, camera_of, films_of, hold_of, seeing_arms, select_pictures
+from tdlib.study.phases.filmed import (
+    FilmedSets,
+    camera_of,
+    films_of,
+    known_of,
+    motion_hold,
+    seeing_arms,
+    select_pictures,
+)
 from tdlib.study.phases.pictures import load_pictured
 from tdlib.study.run import Run
 from tdlib.study.selection import Selection
@@ -62,7 +70,8 @@ class PicturePaths:
         self.arms = seeing_arms(select_pictures(run, env, chosen), self.seed)
         self.starts = tuple(range(min(STARTS, run.preset.evaluation.num_starts)))
         self.train_rate = run.preset.train_frequencies[0]
-        whole = [rate for rate in {*RATES, self.train_rate} if _divides(rate, hold_of(run))]
+        before = max((known_of(run, arm.method) for arm in self.arms), default=1)
+        whole = [rate for rate in {*RATES, self.train_rate} if _fits(rate, motion_hold(run), before)]
         self.rates = tuple(sorted(int(rate) if rate == int(rate) else rate for rate in whole))
         self._sets = FilmedSets(run, env)
         self._films = functools.cache(self._film)
@@ -121,5 +130,6 @@ class PicturePaths:
         return visual_open_loop_rollout(self.model(arm), asked, device=self.run.device).images
 
 
-def _divides(rate: float, hold: float) -> bool:
-    return abs(hold * rate - round(hold * rate)) < ROUNDING
+def _fits(rate: float, hold: float, before: int) -> bool:
+    """Whether intervals divide what an input is held for, and so many of them fit into it."""
+    return abs(hold * rate - round(hold * rate)) < ROUNDING and before <= hold * rate + ROUNDING

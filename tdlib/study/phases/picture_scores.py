@@ -18,7 +18,16 @@ from tdlib.study.clock import part
 from tdlib.study.parts import ensure_members, member_name
 from tdlib.study.phases.collect import data_hashes
 from tdlib.study.phases.evaluate import load_part, load_parts, save_part
-from tdlib.study.phases.filmed import CAMERA, FilmedSets, camera_of, films_of, seeing_arms, select_pictures, settings_of
+from tdlib.study.phases.filmed import (
+    CAMERA,
+    FilmedSets,
+    camera_of,
+    films_of,
+    known_of,
+    seeing_arms,
+    select_pictures,
+    settings_of,
+)
 from tdlib.study.phases.pictures import TWO_PHASE, autoencoder_of, load_pictured
 from tdlib.study.phases.stacks import load_stacks
 from tdlib.study.phases.train import model_folder, weight_hash
@@ -41,7 +50,7 @@ def evaluate_pictures(run: Run, env: str, chosen: Selection | None = None) -> di
 
     def make(missing: dict[str, list[Member]]) -> dict[str, dict[str, pd.DataFrame]]:
         made, progress = {}, Progress(f"evaluating {env}")
-        films: dict[tuple[str, int], Films] = {}
+        films: dict[tuple[int, int, int], Films] = {}
         sets = FilmedSets(run, env)
         for i, (model, members) in enumerate(missing.items()):
             progress(i, len(missing))
@@ -86,15 +95,15 @@ def example_frames(run: Run, env: str, chosen: Selection | None = None, motion: 
 
 
 def _scored(
-    run: Run, env: str, members: Sequence[Member], films: dict[tuple[str, int], Films], sets: FilmedSets
+    run: Run, env: str, members: Sequence[Member], films: dict[tuple[int, int, int], Films], sets: FilmedSets
 ) -> list[dict[str, pd.DataFrame]]:
     """Return the tables of some members; films that were made are kept for those who are asked the same."""
 
     def filmed(method: str, seed: int) -> Films:
-        size = str(camera_of(run, method).img_size)
-        if (size, seed) not in films:
-            films[size, seed] = films_of(run, env, method, seed, sets)
-        return films[size, seed]
+        key = camera_of(run, method).img_size, known_of(run, method), seed
+        if key not in films:
+            films[key] = films_of(run, env, method, seed, sets)
+        return films[key]
 
     system = SYSTEMS[env]
     tests = {seed: TestSet(system.spec, seed, {}, {}) for _, seed in members}
@@ -138,5 +147,6 @@ def _evaluation(run: Run, env: str, model: str) -> tuple[Result, dict[str, objec
             weights = [weight_hash(run, env, arm, seed)]
             if arm.method == TWO_PHASE:
                 weights.append(file_hash(model_folder(run, env, autoencoder_of(arm), seed) / MODEL_FILE))
-            members[member_name(arm, seed)] = [weights, tested, camera_of(run, arm.method).values()]
+            shown = [camera_of(run, arm.method).values(), known_of(run, arm.method)]
+            members[member_name(arm, seed)] = [weights, tested, *shown]
     return result, members

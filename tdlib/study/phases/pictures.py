@@ -1,7 +1,7 @@
 """Train models of pictures on the sets that states are collected in, beside models that see the state.
 
 Models that are trained end to end learn from frames, flat predictors from latents that an autoencoder, trained before,
-has encoded once.
+has encoded once; a model of codes learns both at once, its predictor on codes that it does not change.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +41,7 @@ from tdlib.training.picture_log import PICTURES_FILE, LearnedPictures, PictureLo
 from tdlib.training.pretrained import load_parts
 
 Learned = tuple[Mapping[str, object], LearnedPictures]  # with the key columns of a model
-TWO_PHASE, AUTOENCODER = "two_phase", "autoencoder"
+TWO_PHASE, AUTOENCODER, CODES = "two_phase", "autoencoder", "vqvae"
 FIRST_PHASE = {"training_mode": "detached", "train_predictor": False, "predictor_weight": 0.0}
 ALONE = "tdlib.models.visual.latent_dynamics:LatentDynamics"
 
@@ -103,7 +103,8 @@ def autoencoder_of(arm: Arm) -> Arm:
 def _with_steps(run: Run, arm: Arm) -> Run:
     """The run with the number of optimizer steps of an arm's phase, which its checkpoint then remembers."""
     settings = settings_of(run)
-    steps = {AUTOENCODER: settings.autoencoder_steps, TWO_PHASE: settings.latent_steps}.get(arm.method)
+    own = {AUTOENCODER: settings.autoencoder_steps, TWO_PHASE: settings.latent_steps, CODES: settings.autoencoder_steps}
+    steps = own.get(arm.method)
     if steps is None:
         return run
     training = run.preset.training.model_copy(update={"num_steps": steps, "num_epochs": None})

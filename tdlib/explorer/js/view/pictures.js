@@ -16,7 +16,7 @@
     ui.truth = it.figure("True", " td-p-picture");
     ui.predicted = it.figure("Predicted", " td-p-picture");
     ui.difference = it.figure("Difference", " td-p-picture");
-    ui.strip = it.figure("All frames: what is true above, what is predicted below; the first two are seen", " td-p-strip");
+    ui.strip = it.figure("All frames: what is true above, what is predicted below; the model has seen those up to 0 s", " td-p-strip");
     ui.errors = it.figure("Squared error per value", " td-p-errors");
     ui.legend = h("p", { class: "td-x-note td-b-legend", "aria-hidden": "true" });
     ui.root.append(

@@ -9,8 +9,8 @@
 
   /** What belongs to a choice in a page's content: sheets of all rates, where the frames of this one begin, and numbers. */
   td.found = function (content, wanted) {
-    var k = content.rates.indexOf(wanted.rate), place = wanted.start + "|" + wanted.test, own = wanted.arm + "|" + place;
-    return { truth: content.sheets[place], predicted: content.sheets[own], begins: content.begins[k], numbers: content.numbers[own + "|" + wanted.rate] };
+    var own = wanted.arm + "|" + wanted.start + "|" + wanted.test, numbers = content.numbers[own + "|" + wanted.rate];
+    return { truth: content.sheets[numbers.truth], predicted: content.sheets[own], begins: numbers.begins, numbers: numbers };
   };
 
   /** What is drawn: times [s] of true frames, the first `known` before the start at 0; errors after each step; of sheets the places
