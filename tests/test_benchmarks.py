@@ -11,6 +11,9 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 import harness
 
+from tdlib.study.cost import preset_work
+from tdlib.study.presets import load_preset
+
 
 def sleeper(seconds):  # long enough that a busy machine's delays are a small part
     return lambda: time.sleep(seconds)
@@ -72,6 +75,25 @@ def test_every_benchmark_finds_what_it_imports(name):
         cwd=Path(__file__).parent / "benchmarks", capture_output=True, text=True,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-2000:]
+
+
+def test_models_of_pictures_have_a_unit_for_each_thing_that_a_preset_asks_of_them(monkeypatch):
+    import picture_units
+
+    for name, small in (("TRANSITIONS", 300), ("STARTS", (1, 2)), ("STEPS", (1, 2))):
+        monkeypatch.setattr(picture_units, name, small)
+    preset = load_preset("visual_smoke")
+    found = {(kind, what) for kind, what, _ in picture_units.picture_unit_costs([preset.name], once, "cpu")}
+    work = preset_work(preset.model_copy(update={"environments": preset.environments[:1]}))
+    asked = set(zip(work["kind"], work["what"], strict=True))
+    elsewhere = {("collection", "sequence transitions"), ("training", "jump hidden64"), ("training", "newtonian rk4")}
+    assert found == asked - elsewhere
+
+
+def once(program):
+    started = time.process_time()
+    program()
+    return time.process_time() - started
 
 
 def test_frames_are_timed_against_a_loop_that_paints_the_same(monkeypatch):

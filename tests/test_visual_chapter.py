@@ -31,8 +31,9 @@ from tdlib.study.measurements import measure
 from tdlib.study.phases import pictures
 from tdlib.study.phases.filmed import FilmedSets, films_of, motion_frames, select_pictures
 from tdlib.study.phases.picture_scores import evaluate_pictures, example_frames
-from tdlib.study.phases.pictures import autoencoder_of, learned_pictures, load_pictured, train_pictures
+from tdlib.study.phases.pictures import autoencoder_of, learned_pictures, load_pictured, own_steps, train_pictures
 from tdlib.study.phases.train import model_folder
+from tdlib.study.picture_cost import num_frames, picture_arms
 from tdlib.study.presets import PRESET_FOLDER, PresetError, load_preset
 from tdlib.study.provenance import read_stamp
 from tdlib.study.run import open_run
@@ -55,7 +56,7 @@ def content(**changes):
         "methods": ["baseline", "hgn", "two_phase", "vqvae"],
     }
     found["training"]["num_steps"] = 1
-    found["pictures"] |= {"autoencoder_steps": 1, "latent_steps": 2, "forms": {}}
+    found["pictures"] |= {"autoencoder_steps": 3, "latent_steps": 2, "forms": {}}
     return found | changes
 
 
@@ -165,8 +166,21 @@ def test_a_model_of_codes_sees_as_many_frames_as_it_remembers(run, tables):
         torch.testing.assert_close(memory, model.encode(asked.images[:, :2])[:, 0])
         expected = model.decode(model.predictor.step(codes[:, 1], asked.inputs[:, 0], asked.steps[:, 0], (memory,))[0])
         torch.testing.assert_close(visual_open_loop_rollout(model, asked).images[:, 0], expected)
-    config = read_stamp(model_folder(run, ENV, CODES, 0) / "stamp.yaml")["made_from"]
-    assert config["training"]["num_steps"] == run.preset.pictures.autoencoder_steps
+
+
+def test_frames_that_are_scored_are_as_many_as_counted(run, tables):
+    asked = films_of(run, ENV, "hgn", 0).sequences.values()
+    assert sum(each.truth.shape[0] * each.truth.shape[1] for each in asked) == num_frames(run.preset)
+    steps = {arm: own_steps(run.preset, arm) or 1 for arm in picture_arms(run.preset, ENV)}
+    assert steps == {autoencoder_of(FLAT): 3, SPATIAL: 1, FLAT: 2, CODES: 3}
+
+
+def test_each_phase_has_steps_of_its_own(run, tables):
+    first = autoencoder_of(FLAT)
+    for arm, steps in ((SPATIAL, 1), (first, 3), (FLAT, 2), (CODES, 3)):
+        folder = model_folder(run, ENV, arm, 0)
+        assert pd.read_csv(folder / "training_curves.csv")["step"].max() == steps
+        assert read_stamp(folder / "stamp.yaml")["made_from"]["training"]["num_steps"] == steps
 
 
 def test_latents_are_compared_with_those_of_frames_as_far_apart_as_in_training(run, tables):

@@ -10,6 +10,7 @@ is paid once.
 
 import argparse
 import functools
+import itertools
 import json
 import sys
 import tempfile
@@ -48,6 +49,7 @@ from tdlib.study.layout import runs_root  # noqa: E402
 from tdlib.study.presets import load_preset  # noqa: E402
 from tdlib.study.arms import Arm, build_arm  # noqa: E402
 from tdlib.training import Budget, Trial, fit  # noqa: E402
+from picture_units import picture_unit_costs  # noqa: E402
 
 ENV = "Pendulum-v1"
 RATES = (10.0, 20.0, 50.0)
@@ -85,7 +87,9 @@ def rows(device: str = "cpu", quick: bool = False) -> list[Row]:
     """Measure unit costs and growth, save both for `tdlib.study.cost`, and return the unit costs."""
     torch.set_num_threads(1)
     clock = Clock(device, 1 if quick else REPEATS)
-    units = [{"kind": kind, "what": what, "seconds": seconds} for kind, what, seconds in unit_costs(clock)]
+    pictured = picture_unit_costs(["visual_quick"] if quick else ["visual_quick", "visual"], clock.seconds, device)
+    costs = itertools.chain(unit_costs(clock), pictured)
+    units = [{"kind": kind, "what": what, "seconds": seconds} for kind, what, seconds in costs]
     series = [] if quick else list(growth(clock))
     name = device_name(device)
     path = runs_root() / "bench" / "scaling.json"
@@ -275,7 +279,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--preset", nargs="*", default=["quick", "full", "full_literal", "physics", "history"])
+    parser.add_argument(
+        "--preset", nargs="*", default=["quick", "full", "full_literal", "physics", "history", "visual"]
+    )
     options = parser.parse_args()
     for row in rows(options.device, options.quick):
         print(row.line())

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from tdlib.evaluation.visual import PROTOCOLS
 from tdlib.explorer.python.found import FoundExplorer, found_element, write_page_file
 from tdlib.figures.style import arm_label
 from tdlib.study.arms import Arm
-from tdlib.study.phases.picture_paths import TESTS, PicturePath, PicturePaths
+from tdlib.study.phases.picture_paths import PicturePath, PicturePaths
 from tdlib.study.provenance import produced
 from tdlib.study.run import Missing, Run, undrawn_here
 from tdlib.study.selection import Selection
@@ -55,7 +56,7 @@ def header(paths: PicturePaths, arms: Sequence[Arm], starts: Sequence[int]) -> d
         "arms": [arm_label(pd.Series(arm.keys()), with_rate=False) for arm in arms],  # all of one model and rate
         "starts": list(starts),
         "rates": list(paths.rates),
-        "tests": [TEST_WORDS[test] for test in TESTS],
+        "tests": [TEST_WORDS[test] for test in PROTOCOLS],
         "first": {"arm": 0, "rate": paths.train_rate},
         "trained": paths.train_rate,
     }
@@ -83,7 +84,7 @@ def _of_start(paths: PicturePaths, arms: Sequence[Arm], start: int, place: int) 
     """Return the sheets and numbers of one motion, the number `place` of a page."""
     sheets: dict[str, str] = {}
     numbers: dict[str, dict] = {}
-    for t, test in enumerate(TESTS):
+    for t, test in enumerate(PROTOCOLS):
         for i, arm in enumerate(arms):
             found = _at_rates(paths, arm, start, test)
             known = len(found[0].truth) - len(found[0].predicted)  # arms that are shown as many have the same truth
@@ -115,7 +116,7 @@ class PictureExplorer(FoundExplorer):
     def answer(self, request: Mapping) -> dict:
         """Predict {arm, start, test, rate}: numbers of the lists in `config`, and a rate [Hz]."""
         arm, start = self.paths.arms[int(request["arm"])], self.paths.starts[int(request["start"])]
-        path = self.paths.path(arm, start, request["rate"], TESTS[int(request["test"])])
+        path = self.paths.path(arm, start, request["rate"], PROTOCOLS[int(request["test"])])
         sheets = {"truth": sheet(path.truth), "predicted": sheet(path.predicted), "begins": [0, 0]}
         return {**sheets, "numbers": packed_numbers(path)}
 
@@ -127,10 +128,15 @@ class PictureExplorer(FoundExplorer):
 def page_element(paths: PicturePaths) -> str:
     """Return the element that a page's script turns into the explorer; without scripts it is a table."""
     arm, start = paths.page_arms()[0], paths.by_change()[0]
-    head = ["Δt [ms]", "rate [Hz]", *(f"MSE per value, test {test}" for test in TESTS), "of a copy of the last frame"]
+    head = [
+        "Δt [ms]",
+        "rate [Hz]",
+        *(f"MSE per value, test {test}" for test in PROTOCOLS),
+        "of a copy of the last frame",
+    ]
     rows = []
     for rate in paths.rates:
-        errors = [paths.path(arm, start, rate, test).errors for test in TESTS]
+        errors = [paths.path(arm, start, rate, test).errors for test in PROTOCOLS]
         values = [*(each["model"] for each in errors), errors[0]["copy_last"]]
         rows.append([f"{1000 / rate:.3g}", f"{rate:g}", *(f"{value.mean():.2g}" for value in values)])
     label = arm_label(pd.Series(arm.keys()), with_model=True)

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from tdlib.evaluation.tables import frequency_label
-from tdlib.evaluation.visual import Films, baselines, visual_open_loop_rollout
+from tdlib.evaluation.visual import PROTOCOLS, Films, baselines, visual_open_loop_rollout
 from tdlib.evaluation.visual.pictures import ball_error, ground_of, mean_squared_error
 from tdlib.models.visual import VisualWorldModel
 from tdlib.study.arms import Arm
@@ -26,7 +26,6 @@ from tdlib.study.run import Run
 from tdlib.study.selection import Selection
 
 RATES = (2, 4, 5, 8, 10, 16, 20)  # [Hz] whose intervals divide a second
-TESTS = ("A", "B")
 STARTS = 4
 ROUNDING = 1e-9
 KEPT = 128  # predictions of all motions by one model at one rate
@@ -104,7 +103,7 @@ class PicturePaths:
             ("arm", arm, self.arms),
             ("start", start, self.starts),
             ("rate", rate, self.rates),
-            ("test", test, TESTS),
+            ("test", test, PROTOCOLS),
         )
         for name, value, known in offered:
             if value not in known:
