@@ -30,6 +30,7 @@ from tdlib.study.arms import Arm
 from tdlib.study.measurements import measure
 from tdlib.study.phases import pictures
 from tdlib.study.phases.filmed import FilmedSets, films_of, motion_frames, select_pictures
+from tdlib.study.phases.picture_paths import PicturePaths
 from tdlib.study.phases.picture_scores import evaluate_pictures, example_frames
 from tdlib.study.phases.pictures import autoencoder_of, learned_pictures, load_pictured, own_steps, train_pictures
 from tdlib.study.phases.train import model_folder
@@ -368,6 +369,14 @@ def test_in_jupyterlab_torch_predicts_and_a_page_has_a_table(run, explorer):
     part = select_arms(run, models=["visual_world_model"], methods=["hgn"])
     assert len(open_pictures(run, ENV, part, "visual").paths.arms) == 1 and own.read_bytes() == before
     assert "no model that sees some" in repr(open_pictures(run, ENV, select_arms(run, models=["jump"]), "visual"))
+
+
+def test_a_prediction_that_is_no_number_is_black_on_a_page(run, tables, monkeypatch):
+    paths = PicturePaths(run, ENV)
+    monkeypatch.setattr(paths, "_predicted", lambda arm, rate, test: torch.full((3, rate, 3, 32, 32), torch.nan))
+    path = paths.path(SPATIAL, 0, 5, "A")
+    assert (path.predicted == 0).all() and np.isfinite(path.errors["model"]).all()
+    json.dumps(pictures_page.packed_numbers(path), allow_nan=False)
 
 
 def test_motions_of_a_page_are_as_many_as_fit_and_one_at_least(run, explorer, monkeypatch):
