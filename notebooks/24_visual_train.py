@@ -33,11 +33,12 @@ seeds: list = []  # some of the preset's seeds
 
 # %% tags=["part:imports"]
 from tdlib.figures import WholeTable, live_curve
+from tdlib.figures.learned_pictures import draw_learned
 from tdlib.figures.visual import draw_motions, draw_visual_curves
 from tdlib.study.live import live
 from tdlib.study.phases.collect import collect_environment
 from tdlib.study.phases.filmed import motion_frames, select_pictures
-from tdlib.study.phases.pictures import train_pictures
+from tdlib.study.phases.pictures import learned_pictures, train_pictures
 from tdlib.study.phases.train import load_curves, training_means
 from tdlib.study.run import open_run
 from tdlib.study.selection import select_arms
@@ -64,7 +65,8 @@ run.save_figure("visual", f"{env}-frames", draw_motions, frames, env=env, **part
 #
 # End to end (`hgn`), one encoded state is rolled out and all of it decoded, one lower bound for everything. On cached
 # latents (`two_phase`) encoder and decoder learn alone, then the predictor on what they make of the frames; its loss is
-# an error of latents and compares with no other. Models of states have the loss of the other chapters.
+# an error of latents and compares with no other. On codes (`vqvae`) a flat latent is rounded to one of a table, and the
+# predictor, which reads the last two, learns beside it. Models of states have the loss of the other chapters.
 
 # %%
 summary = train_pictures(run, env, chosen)
@@ -73,6 +75,14 @@ WholeTable(training_means(summary).round(5))
 # %%
 curves = load_curves(run, env, select_pictures(run, env, chosen))
 run.save_figure("visual", f"{env}-curves", draw_visual_curves, curves, **part)
+
+# %% [markdown]
+# What a model shows is kept while it learns: a few frames of one clip after every validation, in a file beside its
+# checkpoint that is there before training ends.
+
+# %%
+pictures = learned_pictures(run, env, chosen)
+run.save_figure("visual", f"{env}-learned", draw_learned, pictures, **part)
 
 # %% [markdown]
 # In JupyterLab every choice draws this small figure again. On a page the first one stands still; the

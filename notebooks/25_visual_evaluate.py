@@ -33,6 +33,7 @@ seeds: list = []  # some of the preset's seeds
 from IPython.display import display
 
 from tdlib import figures
+from tdlib.explorer.python.pictures import open_pictures
 from tdlib.figures.visual import draw_visual_rollouts, live_visual, with_words
 from tdlib.study.live import live
 from tdlib.study.phases.picture_scores import evaluate_pictures, example_frames
@@ -92,6 +93,16 @@ for steps in ("open loop", "copy of last", "mean image"):
     asked = {"steps": steps}
     table = figures.table_of_arms(over_rates, "mse", columns, title=title + steps, where=asked)
     display(table)
+
+# %% [markdown]
+# ## Side by side
+#
+# One motion at any rate whose frames fall on the same second: choose a model, and move $\Delta t$. The first two frames
+# are seen, in test A at the interval of training, in test B at the one that is asked for. In JupyterLab torch predicts
+# what is chosen; on the published page stands what it found for some models and motions.
+
+# %%
+open_pictures(run, env, chosen, "visual")
 
 # %% [markdown]
 # ## Does the latent do anything?

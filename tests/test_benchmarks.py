@@ -87,6 +87,25 @@ def test_units_are_measured_of_all_that_the_chapter_on_two_time_scales_trains_an
     assert evaluated <= families | {f"{name}, per model" for name in families}
 
 
+def test_models_of_pictures_have_a_unit_for_each_thing_that_a_preset_asks_of_them(monkeypatch):
+    import picture_units
+
+    for name, small in (("TRANSITIONS", 300), ("STARTS", (1, 2)), ("STEPS", (1, 2))):
+        monkeypatch.setattr(picture_units, name, small)
+    preset = load_preset("visual_smoke")
+    found = {(kind, what) for kind, what, _ in picture_units.picture_unit_costs([preset.name], once, "cpu")}
+    work = preset_work(preset.model_copy(update={"environments": preset.environments[:1]}))
+    asked = set(zip(work["kind"], work["what"], strict=True))
+    elsewhere = {("collection", "sequence transitions"), ("training", "jump hidden64"), ("training", "newtonian rk4")}
+    assert found == asked - elsewhere
+
+
+def once(program):
+    started = time.process_time()
+    program()
+    return time.process_time() - started
+
+
 def test_frames_are_timed_against_a_loop_that_paints_the_same(monkeypatch):
     import bench_pixels
 

@@ -42,6 +42,7 @@ from tdlib.study.cost import (
 from tdlib.study.layout import RunLayout
 from tdlib.study.phases.collect import ensure_collected, ppo_dataset_path, random_dataset_path
 from tdlib.study.phases.train import budget_of, load_curves, train_environment
+from tdlib.study.picture_cost import num_frames, picture_unit
 from tdlib.study.predicted_cost import predicted_before, write_predictions
 from tdlib.study.presets import PRESET_FOLDER, load_preset
 from tdlib.study.run import Run, open_run
@@ -250,6 +251,32 @@ def test_a_mode_of_training_has_a_cost_of_its_own():
     rolled = replace(matched, method="ode_shooting")
     assert training_unit(matched) == family(matched) == family(rolled) != training_unit(rolled)
     assert 0 < steps[training_unit(rolled)] < steps[training_unit(matched)]
+
+
+def test_models_of_pictures_are_counted_by_phase_and_by_what_a_system_has():
+    preset = load_preset("visual")
+    work = preset_work(preset)
+    training = work[work["kind"] == "training"]
+    pictured = training[training["model"] == "visual_world_model"]
+    steps = pictured.groupby(["env", "what"])["count"].sum()
+    first, second, codes = (picture_unit(preset, Arm("visual_world_model", method, form)) for method, form in (
+        ("autoencoder", "none"), ("two_phase", "latent_ode"), ("vqvae", "latent_mlp")
+    ))  # fmt: skip
+    settings = preset.pictures
+    assert steps["oscillator", first] == steps["oscillator", codes] == 3 * settings.autoencoder_steps  # one for all
+    assert steps["oscillator", second] == 3 * settings.latent_steps
+    large = [what for what in pictured["what"] if "64 px" in what]
+    assert all(steps[env, what] == 1400 for env, what in steps.index if what in large) and len(large) == 5 + 2
+    assert len(pictured[pictured["env"] == "hgn_pendulum"]) == 4  # two predictors, each in two sizes
+    frames = 32 * 2 * (2 + 5 + 10 + 20)
+    scored = work[(work["kind"] == "evaluation") & ~work["what"].str.endswith("per model")]
+    assert set(scored["count"]) == {3 * frames, frames} and "jump hidden64, drawn" in set(scored["what"])
+    assert num_frames(preset) == frames
+    other = load_preset("visual_gpu")  # wider: what was measured of one says nothing of the other
+    same = Arm("visual_world_model", "hgn", "spatial_jump")
+    assert picture_unit(preset, same) != picture_unit(other, same)
+    units = work[["kind", "what"]].drop_duplicates().assign(seconds=1e-3)
+    assert unmeasured([preset], units) == [] and any("spatial_jump" in what for what in unmeasured([other], units))
 
 
 def test_units_are_read_by_device(tmp_path):

@@ -659,7 +659,7 @@ def test_the_widget_carries_engine_explorer_and_models(explorer):
 def test_page_files_are_written_whole(tmp_path):
     names = {path.name for path in write_assets(tmp_path)}
     written = {path.name for path in tmp_path.iterdir()}
-    assert names == {"engine.js", "explorer.js", "beliefs.js", "explorer.css"} == written
+    assert names == {"engine.js", "explorer.js", "beliefs.js", "pictures.js", "explorer.css"} == written
     text = (tmp_path / "explorer.js").read_text()
     assert all(read_asset(name) in text for name in EXPLORER_PARTS)
 

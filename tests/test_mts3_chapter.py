@@ -14,7 +14,7 @@ from tdlib.figures import draw_belief
 from tdlib.figures.beliefs import live_belief
 from tdlib.figures.live_picture import LivePicture
 from tdlib.grid.jobs import grid_jobs
-from tdlib.publish.staged_explorer import stage_beliefs
+from tdlib.publish.staged_explorer import stage_found
 from tdlib.study.chapters import load_chapter, measures_of
 from tdlib.study.chapters.mts3 import rates_imagined
 from tdlib.study.phases.beliefs import RATES
@@ -85,7 +85,7 @@ def beliefs(explorer):
 def page(run, explorer, tmp_path_factory):
     """The page's scripts without a page, and the file that the explorer left for it, as it is staged."""
     static = tmp_path_factory.mktemp("static")
-    stage_beliefs(static, run.layout.figures)
+    stage_found(static, run.layout.figures)
     (file,) = (static / "beliefs").iterdir()
     return Scripts(read_asset("beliefs_numbers.js"), file.read_text(encoding="utf-8"))
 

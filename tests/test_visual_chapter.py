@@ -1,47 +1,63 @@
 """The chapter of visual world models on a tiny run: two ways to train, tests A and B, baselines."""
 
+import base64
 import dataclasses
+import io
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 import yaml
+from javascript import Scripts
+from PIL import Image
 
 from tdlib.evaluation import evaluate_stack
 from tdlib.evaluation.sets.test_sets import TestSet
 from tdlib.evaluation.tables import arm_of, read_table
-from tdlib.evaluation.visual import encoded_truth, latent_truth
+from tdlib.evaluation.visual import encoded_truth, latent_truth, visual_open_loop_rollout
+from tdlib.explorer.assets import read_asset
+from tdlib.explorer.python import pictures as pictures_page
+from tdlib.explorer.python.pictures import open_pictures
 from tdlib.figures import visual as drawn
+from tdlib.figures.learned_pictures import draw_learned, shown_places
 from tdlib.figures.style import NothingToDrawError
 from tdlib.grid.jobs import grid_jobs
 from tdlib.models.visual.latent_dynamics import LatentDynamics
+from tdlib.publish.staged_explorer import stage_found
 from tdlib.study.arms import Arm
 from tdlib.study.measurements import measure
 from tdlib.study.phases import pictures
 from tdlib.study.phases.filmed import FilmedSets, films_of, motion_frames, select_pictures
+from tdlib.study.phases.picture_paths import PicturePaths
 from tdlib.study.phases.picture_scores import evaluate_pictures, example_frames
-from tdlib.study.phases.pictures import autoencoder_of, load_pictured, train_pictures
+from tdlib.study.phases.pictures import autoencoder_of, learned_pictures, load_pictured, own_steps, train_pictures
 from tdlib.study.phases.train import model_folder
+from tdlib.study.picture_cost import num_frames, picture_arms
 from tdlib.study.presets import PRESET_FOLDER, PresetError, load_preset
 from tdlib.study.provenance import read_stamp
 from tdlib.study.run import open_run
-from tdlib.study.selection import select_arms
+from tdlib.study.selection import everything, select_arms
 from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint
 
 ENV = "oscillator"
 SPATIAL = Arm("visual_world_model", "hgn", "spatial_hamiltonian", train_frequency="10")
 FLAT = Arm("visual_world_model", "two_phase", "latent_mlp", train_frequency="10")
+CODES = dataclasses.replace(FLAT, method="vqvae")
 BASELINES = {"mean_image", "copy_last"}
 
 
 def content(**changes):
     found = yaml.safe_load((PRESET_FOLDER / "visual_smoke.yaml").read_text(encoding="utf-8"))
     found |= {"name": "tiny", "environments": [ENV], "models": ["jump", "visual_world_model"]}
-    found |= {"forms": ["none", "spatial_hamiltonian", "latent_mlp"], "methods": ["baseline", "hgn", "two_phase"]}
+    found |= {
+        "forms": ["none", "spatial_hamiltonian", "latent_mlp"],
+        "methods": ["baseline", "hgn", "two_phase", "vqvae"],
+    }
     found["training"]["num_steps"] = 1
-    found["pictures"] |= {"autoencoder_steps": 1, "latent_steps": 2, "forms": {}}
+    found["pictures"] |= {"autoencoder_steps": 3, "latent_steps": 2, "forms": {}}
     return found | changes
 
 
@@ -61,7 +77,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tables(run):
-    assert set(train_pictures(run, ENV)["method"]) == {"baseline", "hgn", "two_phase"}
+    assert set(train_pictures(run, ENV)["method"]) == {"baseline", "hgn", "two_phase", "vqvae"}
     return evaluate_pictures(run, ENV)
 
 
@@ -103,7 +119,7 @@ def test_what_stands_is_not_made_again_and_says_how_it_was_filmed(run, tables, m
     made_from = read_stamp(model_folder(run, ENV, SPATIAL, 0) / "stamp.yaml")["made_from"]
     assert made_from["camera"]["img_size"] == 32 and made_from["options"]["latent_channels"] == 4
     summary = read_table(run.layout.part("training_summary", f"{ENV}-visual_world_model"))
-    assert set(summary["method"]) == {"hgn", "two_phase"}
+    assert set(summary["method"]) == {"hgn", "two_phase", "vqvae"}
     whole = read_stamp(model_folder(run, ENV, FLAT, 0) / "stamp.yaml")["made_from"]
     assert whole["first_phase"] and whole["training"]["num_steps"] == 2
     monkeypatch.setattr(pictures, "train_missing", lambda run, env, results, *_: [
@@ -138,6 +154,36 @@ def test_the_exact_flow_drawn_by_the_camera_errs_by_nothing(run, tables):
     assert skipped["reason"].tolist() == ["needs films: what a camera saw"]
 
 
+def test_a_model_of_codes_sees_as_many_frames_as_it_remembers(run, tables):
+    """Its predictor reads two codes, of three frames: at every rate of a test both are of true frames."""
+    films, usual, model = (
+        films_of(run, ENV, "vqvae", 0), films_of(run, ENV, "hgn", 0), load_pictured(run, ENV, CODES, 0)
+    )  # fmt: skip
+    assert model.coded and model.options.context_length == 2 and model.options.frames_before == 2
+    for key, asked in films.sequences.items():
+        assert asked.known == 2 and torch.equal(asked.truth, usual.sequences[key].truth)  # the same motion
+        codes = model.encode(asked.images[:, :3])
+        (memory,) = model.initial(asked.context).memory
+        torch.testing.assert_close(memory, model.encode(asked.images[:, :2])[:, 0])
+        expected = model.decode(model.predictor.step(codes[:, 1], asked.inputs[:, 0], asked.steps[:, 0], (memory,))[0])
+        torch.testing.assert_close(visual_open_loop_rollout(model, asked).images[:, 0], expected)
+
+
+def test_frames_that_are_scored_are_as_many_as_counted(run, tables):
+    asked = films_of(run, ENV, "hgn", 0).sequences.values()
+    assert sum(each.truth.shape[0] * each.truth.shape[1] for each in asked) == num_frames(run.preset)
+    steps = {arm: own_steps(run.preset, arm) or 1 for arm in picture_arms(run.preset, ENV)}
+    assert steps == {autoencoder_of(FLAT): 3, SPATIAL: 1, FLAT: 2, CODES: 3}
+
+
+def test_each_phase_has_steps_of_its_own(run, tables):
+    first = autoencoder_of(FLAT)
+    for arm, steps in ((SPATIAL, 1), (first, 3), (FLAT, 2), (CODES, 3)):
+        folder = model_folder(run, ENV, arm, 0)
+        assert pd.read_csv(folder / "training_curves.csv")["step"].max() == steps
+        assert read_stamp(folder / "stamp.yaml")["made_from"]["training"]["num_steps"] == steps
+
+
 def test_latents_are_compared_with_those_of_frames_as_far_apart_as_in_training(run, tables):
     model, films = load_pictured(run, ENV, SPATIAL, 0), films_of(run, ENV, "hgn", 0)
     truth = latent_truth(model, films.sequences)
@@ -149,10 +195,10 @@ def test_latents_are_compared_with_those_of_frames_as_far_apart_as_in_training(r
 
 
 def test_the_mean_image_is_that_of_training_frames_at_the_size_of_the_camera(run, tables):
-    frames = FilmedSets(run, ENV).of("hgn", 0, "train")[0].frames
-    image = films_of(run, ENV, "hgn", 0).mean_image
-    torch.testing.assert_close(image, frames.pixels.float().mean(dim=0) / 255)
-    assert image.shape == (3, 32, 32)
+    sets = FilmedSets(run, ENV)
+    frames, image = sets.of("hgn", 0, "train")[0].frames, films_of(run, ENV, "hgn", 0, sets).mean_image
+    torch.testing.assert_close(image, frames.pixels.double().mean(dim=0).div(255).float())
+    assert image.shape == (3, 32, 32) and sets.mean_image("two_phase", 0) is image  # made once for one camera
 
 
 def test_a_system_has_the_predictors_that_the_preset_gives_it(tmp_path, monkeypatch):
@@ -188,6 +234,10 @@ def test_cells_are_a_predictor_and_a_seed_and_flat_ones_share_their_encoder():
             "pictures.forms must name environments ['oscillator'], got 'pendulum'",
         ),
         ({"forms": {"oscillator": ["spatial_ode"]}}, "pictures.forms of oscillator must be among forms"),
+        (
+            {"options": {"rollout_steps": 4}, "methods": {"vqvae": {"autoencoder": "vqvae", "context_length": 6}}},
+            "evaluation.hold must be at least the 6 intervals of 5 Hz",
+        ),
     ],
 )
 def test_options_that_no_model_has_are_refused_before_anything_runs(tmp_path, changes, words):
@@ -206,6 +256,134 @@ def test_a_preset_without_pictures_cannot_train_models_of_them(tmp_path, monkeyp
     several = preset(tmp_path, train_frequencies=[10, 20])
     with pytest.raises(PresetError, match=r"train_frequencies must be one rate for models of pictures, got \[10.0, 20"):
         train_pictures(open_run(several), ENV)
+
+
+def test_pictures_while_models_learned_stand_beside_their_curves(run, tables):
+    found = learned_pictures(run, ENV)
+    assert [key["method"] for key, _ in found] == ["hgn", "autoencoder", "vqvae"]  # a flat predictor alone sees none
+    for (key, kept), arm in zip(found, (SPATIAL, autoencoder_of(FLAT), CODES), strict=True):
+        folder = model_folder(run, ENV, arm, 0)
+        assert kept.steps.tolist() == pd.read_csv(folder / "training_curves.csv")["step"].tolist()
+        assert "training_pictures.npz" in read_stamp(folder / "stamp.yaml")["files"] and key["seed"] == 0
+    figure = draw_learned(found)
+    assert "predict it from 0.4 s before" in figure.caption
+    names = [axis.get_ylabel() for axis in figure.figure.axes if axis.get_ylabel()]
+    assert names == ["spatial hamiltonian", "encoder, decoder", "latent mlp, codes"]
+    assert shown_places(21) == [0, 1, 2, 5, 10, 20] and shown_places(2) == [0, 1] and shown_places(1) == [0]
+
+
+# --- the explorer ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def explorer(run, tables):
+    return open_pictures(run, ENV, everything(run), "visual")
+
+
+@pytest.fixture(scope="module")
+def page(run, explorer, tmp_path_factory):
+    """The page's scripts without a page, and the file that the explorer left for it, as it is staged."""
+    static = tmp_path_factory.mktemp("static")
+    stage_found(static, run.layout.figures)
+    (file,) = (static / "pictures").iterdir()
+    return Scripts(read_asset("pictures_numbers.js"), file.read_text(encoding="utf-8"))
+
+
+def frames_of(sheet, begin, count):
+    """Frames (N, 3, H, W) in [0, 1] of a sheet, as a browser reads them."""
+    row = np.asarray(Image.open(io.BytesIO(base64.b64decode(sheet))).convert("RGB"))
+    side = row.shape[0]
+    return row.reshape(side, -1, side, 3).transpose(1, 3, 0, 2)[begin : begin + count] / 255
+
+
+def test_one_motion_is_predicted_at_any_rate_from_what_each_test_shows(run, explorer):
+    paths = explorer.paths
+    assert paths.rates == (2, 4, 5, 8, 10, 16, 20) and len(paths.starts) == 3
+    assert paths.arms == paths.page_arms() == [SPATIAL, FLAT, CODES]
+    finest = paths.path(SPATIAL, 1, 20, "A")
+    for rate in paths.rates:
+        for test, before in (("A", 0.1), ("B", 1 / rate)):
+            path = paths.path(SPATIAL, 1, rate, test)
+            np.testing.assert_allclose(path.times, [-before, *np.arange(rate + 1) / rate], atol=1e-6)
+            assert len(path.predicted) == len(path.ball) == rate
+            np.testing.assert_array_equal(path.truth[[1, -1]], finest.truth[[1, -1]])
+    scored = films_of(run, ENV, "hgn", 0)  # what the tables are about
+    path = paths.path(SPATIAL, 2, 5, "B")
+    np.testing.assert_array_equal(path.truth, scored.sequences["B", "5"].images[2])
+    expected = visual_open_loop_rollout(load_pictured(run, ENV, SPATIAL, 0), scored.sequences["B", "5"]).images[2]
+    np.testing.assert_allclose(path.predicted, expected, atol=1e-6)
+    squares = {"model": expected, "copy_last": scored.sequences["B", "5"].start[2], "mean_image": scored.mean_image}
+    for name, frames in squares.items():
+        mse = np.square(frames.numpy() - path.truth[2:]).mean(axis=(1, 2, 3))
+        np.testing.assert_allclose(path.errors[name], mse, rtol=1e-4)
+    first, *_ = paths.by_change()
+    change = [np.square(np.diff(paths.path(SPATIAL, k, 10, "A").truth[[1, -1]], axis=0)).mean() for k in range(3)]
+    assert first in paths.starts and change[first] > 0
+    for wrong, words in (({"rate": 7}, "rate must be one of"), ({"start": 9}, "start must"), ({"test": "C"}, "test")):
+        with pytest.raises(ValueError, match=words):
+            paths.path(SPATIAL, **{"start": 0, "rate": 5, "test": "A", **wrong})
+
+
+def test_the_page_shows_what_torch_predicts(page, explorer):
+    paths, content = explorer.paths, f"tdPictures.loaded[{json.dumps(ENV)}]"
+    header = page(f"{{arms: {content}.arms, rates: {content}.rates, starts: {content}.starts, first: {content}.first}}")
+    assert header["rates"] == list(paths.rates) and header["first"] == {"arm": 0, "rate": 10.0}
+    assert header["starts"] == paths.by_change() and len(header["arms"]) == 3
+    for arm, place, test, rate in ((0, 0, 0, 2), (1, 1, 1, 5), (0, 2, 1, 20), (1, 0, 0, 10), (2, 0, 1, 4)):
+        wanted = json.dumps({"arm": arm, "start": place, "test": test, "rate": rate})
+        found = page(f"tdPictures.found({content}, {wanted})")
+        view = page(f"tdPictures.view({content}, {json.dumps(found)}, {wanted})")
+        path = paths.path(paths.page_arms()[arm], header["starts"][place], rate, "AB"[test])
+        assert (
+            view["known"] == (2 if arm == 2 else 1)
+            and view["times"] == path.times.tolist()
+            and view["test"] == "AB"[test]
+        )
+        for which, frames in enumerate((path.truth, path.predicted)):
+            shown = frames_of(found[("truth", "predicted")[which]], view["begins"][which], len(frames))
+            np.testing.assert_allclose(shown, frames, atol=2.01 / 255)
+        np.testing.assert_allclose(view["errors"]["model"], path.errors["model"], rtol=1e-3)
+        assert (
+            page(f"tdPictures.nearest({json.dumps(view)}, 0.5)") == np.abs(path.times[-rate:] - 0.5).round(9).argmin()
+        )
+        words = page(f"tdPictures.words({json.dumps(view)}, 0, x => x.toPrecision(3))")
+        assert words.startswith(f"At {rate} Hz (trained at 10 Hz) in test {'AB'[test]}, ")
+        told = float(words.partition("squared error ")[2].partition(" per value")[0])
+        assert f"step 1 of {rate}" in words and told == pytest.approx(path.errors["model"][0], rel=0.01)
+
+
+def test_in_jupyterlab_torch_predicts_and_a_page_has_a_table(run, explorer):
+    paths, reply = explorer.paths, explorer.respond({"id": "7", "arm": 1, "start": 2, "test": 1, "rate": 16})
+    path = paths.path(FLAT, 2, 16, "B")
+    assert reply["id"] == "7" and reply["begins"] == [0, 0] and len(explorer.config["arms"]) == 3
+    np.testing.assert_allclose(frames_of(reply["predicted"], 0, 16), path.predicted, atol=2.01 / 255)
+    np.testing.assert_allclose(frames_of(reply["truth"], 0, 18), path.truth, atol=2.01 / 255)
+    for wrong, words in (({"arm": 99}, "index"), ({"rate": 7}, "rate must be one of"), ({"test": None}, "int")):
+        refused = explorer.respond({"id": "8", "arm": 0, "start": 0, "test": 0, "rate": 10, **wrong})
+        assert refused["id"] == "8" and words in refused["error"]
+    shown, _ = explorer._repr_mimebundle_()
+    assert f'<div class="td-pictures" data-env="{ENV}">' in shown["text/html"]
+    assert shown["text/html"].count("<tr>") == 1 + len(paths.rates) and "a copy of the last frame" in shown["text/html"]
+    own = run.layout.figures / "visual" / f"{ENV}-pictures.js"
+    before = own.read_bytes()
+    part = select_arms(run, models=["visual_world_model"], methods=["hgn"])
+    assert len(open_pictures(run, ENV, part, "visual").paths.arms) == 1 and own.read_bytes() == before
+    assert "no model that sees some" in repr(open_pictures(run, ENV, select_arms(run, models=["jump"]), "visual"))
+
+
+def test_a_prediction_that_is_no_number_is_black_on_a_page(run, tables, monkeypatch):
+    paths = PicturePaths(run, ENV)
+    monkeypatch.setattr(paths, "_predicted", lambda arm, rate, test: torch.full((3, rate, 3, 32, 32), torch.nan))
+    path = paths.path(SPATIAL, 0, 5, "A")
+    assert (path.predicted == 0).all() and np.isfinite(path.errors["model"]).all()
+    json.dumps(pictures_page.packed_numbers(path), allow_nan=False)
+
+
+def test_motions_of_a_page_are_as_many_as_fit_and_one_at_least(run, explorer, monkeypatch):
+    size = (run.layout.figures / "visual" / f"{ENV}-pictures.js").stat().st_size  # of three
+    for limit, count in ((0.8 * size, 2), (99, 1)):
+        monkeypatch.setattr(pictures_page, "SIZE_LIMIT", limit)
+        assert pictures_page.page_content(explorer.paths)["starts"] == explorer.paths.by_change()[:count]
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------
@@ -235,19 +413,20 @@ def test_figures_conclude_from_the_numbers_they_show():
     over_time = table[(table["protocol"] == "A") & (table["test_frequency"] == "10")]
     assert "on oscillator spatial jump errs 0.2 times" in drawn.draw_visual_metrics(over_time).caption
     for draw, arguments in ((drawn.draw_visual_metrics, (table[:0],)), (drawn.draw_where, (table, ["5"])),
-                            (drawn.draw_visual_rollouts, ([],))):  # fmt: skip
+                            (drawn.draw_visual_rollouts, ([],)), (draw_learned, ([],))):  # fmt: skip
         with pytest.raises(NothingToDrawError):
             draw(*arguments)
 
 
 def test_pictures_of_one_motion_stand_below_the_truth(run, tables):
     strips = example_frames(run, ENV)
-    assert [strip.key["form"] for strip in strips] == [SPATIAL.form, FLAT.form]
+    assert [strip.key["form"] for strip in strips] == [SPATIAL.form, FLAT.form, CODES.form]
     assert strips[0].truth.shape == strips[1].predicted.shape == (10, 3, 32, 32)
     assert np.array_equal(strips[0].truth, strips[1].truth)
     figure = drawn.draw_visual_rollouts(strips).figure
     assert [axis.get_ylabel() for axis in figure.axes if axis.get_ylabel()] == [
         "truth", "mean image", "copy of last", "spatial hamiltonian", "|error|", "latent mlp", "|error|",
+        "latent mlp, codes", "|error|",
     ]  # fmt: skip
     seen = motion_frames(run, ENV, 0)
     for rate, (times, frames) in seen.items():

@@ -2,6 +2,7 @@
 
 from dataclasses import fields, replace
 
+import numpy as np
 import pytest
 import torch
 from discs import SYSTEM, clips
@@ -15,6 +16,7 @@ from tdlib.models.visual.latent_dynamics import latent_spec
 from tdlib.study.arms import build_arm, trained_arms
 from tdlib.training import Budget, Trial, fit, load_checkpoint, save_checkpoint
 from tdlib.training.latents import latent_set
+from tdlib.training.picture_log import PictureLog, load_pictures
 from tdlib.training.pretrained import PARTS, load_parts, load_pretrained
 from tdlib.training.run import Learner, StackRun
 from tdlib.training.sampling import DataPool, Layout
@@ -173,6 +175,36 @@ def test_terms_are_logged_as_it_learns():
     assert table["step"].tolist() == seen == [0, 2, 4]
     assert (table["kl_counted"] >= 16 * 0.1).all() and (table["kl"] <= table["kl_counted"]).all()
     assert table["reconstruction"].iloc[-1] < table["reconstruction"].iloc[0]
+
+
+@pytest.mark.parametrize("mode", ["hgn", "detached"])
+def test_pictures_are_kept_as_it_learns(tmp_path, mode):
+    """The first frame is seen; those after it are predicted from it where that is what is trained, else seen too."""
+    path, model = tmp_path / "training_pictures.npz", tiny("spatial_ode", training_mode=mode, norm="group")
+    one, log = trial(model), PictureLog(lambda _: path)
+    weights = []
+    result = fit([one], budget(patience=99), validated=lambda *given: (log(*given), weights.append(snapshot(model))))[0]
+    found = load_pictures(path)
+    assert found.steps.tolist() == result.curves["step"].tolist() == [0, 2, 4] and log.files(one) == [path]
+    assert found.times.tolist() == pytest.approx([0.0, 0.2, 0.4]) and found.errors.shape == (3, 3)
+    clip = held_out_windows(one, 1)
+    np.testing.assert_array_equal(found.truth, (clip.images[0, [1, 3, 5]] * 255).round())
+    model.load_state_dict(weights[1])
+    with torch.no_grad():
+        made = model.eval().encode(clip.images)[:, 0]
+        expected = [made, model.roll(made, clip.action[:, 1:], clip.delta_t[:, 1:]).states[:, -1]]
+        if mode == "detached":
+            expected[1] = model.encode(clip.images)[:, -1]
+        frames = torch.cat([model.decode(x) for x in expected])
+    np.testing.assert_allclose(found.seen[1, [0, 2]], frames * 255, atol=0.51)
+    again = PictureLog(lambda _: path)  # of a training that goes on from step 2, and writes it a second time
+    again(one, 2, result.curves)
+    assert load_pictures(path).steps.tolist() == [0, 2]
+    again(one, 0, result.curves)  # of one that starts over
+    assert load_pictures(path).steps.tolist() == [0]
+    path.write_bytes(path.read_bytes()[:99])
+    with pytest.raises(ValueError, match="path must be a file of pictures while a model learned, got"):
+        load_pictures(path)
 
 
 # --- parts of models that were trained before ------------------------------------------------------------------------

@@ -12,8 +12,8 @@ With a system of a chapter it opens there, in a view of its own, below what is s
     Move Δt.
     ```
 
-A book whose page carries no models of that system stands without it. So it is with that of beliefs, which reads what a
-chapter's run found for a system:
+A book whose page carries no models of that system stands without it. So it is with those of beliefs and of pictures,
+which read what a chapter's run found for a system:
 
     ```{beliefs} oscillator
     Move Δt.
@@ -31,7 +31,7 @@ from sphinx.util.docutils import SphinxDirective
 
 NOTEBOOK = "notebooks/07_explorer.ipynb"
 WEIGHTS = "book/_static/weights/weights-{}.js"
-BELIEFS = "book/_static/beliefs/{}-beliefs.js"
+FOUND = "book/_static/{kind}/{env}-{kind}.js"
 ELEMENT = re.compile(r'<div class="td-explorer".*<!-- end of explorer -->', re.DOTALL)
 
 
@@ -85,25 +85,26 @@ class ExplorerDirective(SphinxDirective):
         return [*self.parse_content_to_nodes(), nodes.raw("", element, format="html")]
 
 
-class BeliefsDirective(SphinxDirective):
-    """Show the explorer of beliefs of a system, below what is said in its body."""
+class FoundDirective(SphinxDirective):
+    """Show what a run found for a system, of the kind that the directive is called by, below what its body says."""
 
     required_arguments = 1
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        env = self.arguments[0]
-        found = Path(self.env.srcdir) / BELIEFS.format(env)
+        env, kind = self.arguments[0], self.name
+        found = Path(self.env.srcdir) / FOUND.format(kind=kind, env=env)
         self.env.note_dependency(str(found))
         if not found.exists():
             return []
         fallback = f'<div class="td-explorer-fallback"><p>{WITHOUT_SCRIPTS}</p></div>'
-        element = f'<div class="td-beliefs" data-env="{html.escape(env)}">{fallback}</div>'
+        element = f'<div class="td-{kind}" data-env="{html.escape(env)}">{fallback}</div>'
         return [*self.parse_content_to_nodes(), nodes.raw("", element, format="html")]
 
 
 def setup(app: object) -> dict:
     """Register the directives."""
     app.add_directive("explorer", ExplorerDirective)
-    app.add_directive("beliefs", BeliefsDirective)
+    for kind in ("beliefs", "pictures"):
+        app.add_directive(kind, FoundDirective)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

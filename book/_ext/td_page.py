@@ -7,6 +7,7 @@ from pathlib import Path
 from sphinx.application import Sphinx
 from td_tables import PUBLISHED, read_preset
 
+FOUND = ("beliefs", "pictures")  # kinds of explorers of what torch found
 MEANING = {
     "smoke": "a test that everything runs; its numbers mean nothing.",
     "quick": "minutes of training and few seeds; it shows the method and settles little.",
@@ -58,14 +59,14 @@ def stay_offline(app: Sphinx, pagename: str, templatename: str, context: dict, d
 def add_scripts(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: object) -> None:
     """Load explorers only where there is one, and the tables' script only where there are tables."""
     body = context.get("body", "")
-    explored, believed = 'class="td-explorer"' in body, 'class="td-beliefs"' in body
-    if explored or believed:
+    explored, found = 'class="td-explorer"' in body, [kind for kind in FOUND if f'class="td-{kind}"' in body]
+    if explored or found:
         app.add_css_file("explorer.css")
     if explored:
         for name in ("explorer_run.js", "engine.js", "explorer.js"):  # in this order
             app.add_js_file(name, loading_method="defer")
-    if believed:
-        app.add_js_file("beliefs.js", loading_method="defer")  # after the other one, whose drawing it shares
+    for kind in found:  # after the other one, whose drawing they share
+        app.add_js_file(f"{kind}.js", loading_method="defer")
     if "<table" in body:
         app.add_js_file("tables.js", loading_method="defer")
 

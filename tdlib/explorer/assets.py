@@ -21,7 +21,7 @@ EXPLORER_PARTS = (  # in the order they build on
     "explorer_change.js", "explorer_update.js", "explorer_look.js", "explorer_words.js", "explorer_describe.js",
     "explorer_motion.js", "explorer_share.js", "explorer_guide.js", "explorer.js", "explorer_page.js",
 )  # fmt: skip
-BELIEF_PARTS = ("explorer_dom.js", "explorer_axes.js", "beliefs_numbers.js", "beliefs.js")  # likewise
+FOUND_PARTS = ("explorer_dom.js", "explorer_axes.js", "found.js")  # likewise, of explorers of what torch found
 STATE_PARTS = EXPLORER_PARTS[:8]  # those that need no page
 
 
@@ -45,17 +45,18 @@ def explorer_script(parts: tuple[str, ...] = EXPLORER_PARTS) -> str:
 
 
 @cache
-def beliefs_script() -> str:
-    """Return the explorer of beliefs as one classic script, `tdBeliefs`."""
-    return "\n".join(read_asset(name) for name in BELIEF_PARTS)
+def found_script(kind: str) -> str:
+    """Return the explorer of what torch found of a kind, of beliefs for example, as one classic script."""
+    return "\n".join(read_asset(name) for name in (*FOUND_PARTS, f"{kind}_numbers.js", f"{kind}.js"))
 
 
 def write_assets(folder: Path | str) -> list[Path]:
-    """Write `engine.js`, `explorer.js`, `beliefs.js` and `explorer.css` into a folder of a page; return their paths."""
+    """Write scripts and `explorer.css` into a folder of a page; return their paths."""
     contents = {
         "engine.js": engine_script(),
         "explorer.js": explorer_script(),
-        "beliefs.js": beliefs_script(),
+        "beliefs.js": found_script("beliefs"),
+        "pictures.js": found_script("pictures"),
         "explorer.css": read_asset("explorer.css"),
     }
     return [write_text(Path(folder) / name, text) for name, text in contents.items()]

@@ -40,6 +40,7 @@ METHOD_LABELS = {
     "hgn": "end to end",
     "hgn_64px": "end to end, 64 px,",
     "two_phase": "on cached latents",
+    "vqvae": "on codes",
 }
 MODE_LINES = {"shooting": (0, (1, 1)), "reversible": (0, (4, 1, 1, 1, 1, 1))}
 for _mode in MODES[1:]:  # a mode of training has the color of its method, and a line of its own

@@ -33,7 +33,7 @@ COLORS = {  # predictor -> the method whose color it has, one for each kind
     "spatial_newtonian": "rescaled", "latent_newtonian": "rescaled", "spatial_hamiltonian": "ode",
     "latent_hamiltonian": "ode",
 }  # fmt: skip
-LARGE = "hgn_64px"
+LARGE, CODES = "hgn_64px", "vqvae"
 BASELINES: dict[str, dict[str, Any]] = {
     "mean_image": {"color": NEUTRAL["muted"], "linestyle": (0, (4, 1.5)), "label": "mean image"},
     "copy_last": {"color": NEUTRAL["text"], "linestyle": ":", "label": "copy of the last frame"},
@@ -75,7 +75,7 @@ def name_of(row: Mapping[str, Any]) -> str:
     """Name an arm for a legend: its predictor, or that it sees the state."""
     if row["model"] != PICTURED:
         return f"sees the state: {row['model']}"
-    return row["form"].replace("_", " ") + ", 64 px" * (row["method"] == LARGE)
+    return row["form"].replace("_", " ") + {LARGE: ", 64 px", CODES: ", codes"}.get(row["method"], "")
 
 
 def look_of(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,6 +84,8 @@ def look_of(row: Mapping[str, Any]) -> dict[str, Any]:
         line = "-" if row["method"] == "baseline" else (0, (5, 1, 1, 1))
         return {"color": METHOD_COLORS["oracle"], "linestyle": line, "linewidth": 1.0}
     color = METHOD_COLORS[COLORS[row["form"]]]
+    if row["method"] == CODES:
+        return {"color": color, "linestyle": (0, (1, 1))}
     return {"color": color, "linestyle": "-" if row["form"].startswith("spatial") else (0, (3, 1))}
 
 
@@ -107,7 +109,7 @@ def draw_motions(images: Mapping[str, tuple[np.ndarray, np.ndarray]], env: str) 
             times, frames = images[rate]
             kept = times <= last + 1e-6
             for time, frame in zip(times[kept], frames[kept], strict=True):
-                small = OffsetImage(_picture(frame), zoom=FRAME_POINTS / frame.shape[-1])
+                small = OffsetImage(picture(frame), zoom=FRAME_POINTS / frame.shape[-1])
                 axis.add_artist(AnnotationBbox(small, (time, 0.5), frameon=False, pad=0))
             axis.set(xlim=(first - 0.05, last + 0.05), ylim=(0, 1), yticks=[])
             axis.set_ylabel(f"{rate} Hz", rotation=0, ha="right", va="center")
@@ -240,17 +242,19 @@ def draw_where(table: pd.DataFrame, rates: Sequence[str]) -> Drawing:
     if table.empty:
         raise NothingToDrawError("none of the models of pictures was asked at these rates")
     rates = [rate for rate in rates if (table["test_frequency"] == rate).any()]
-    forms = {env: list(dict.fromkeys(own["form"])) for env, own in table.groupby("env", sort=False)}
-    mean = table.groupby(["test_frequency", "env", "form", "prediction"])["mse"].mean()
+    table = _named(table)
+    names = {env: list(dict.fromkeys(own["name"])) for env, own in table.groupby("env", sort=False)}
+    colors = {name: METHOD_COLORS[COLORS[form]] for name, form in zip(table["name"], table["form"], strict=True)}
+    mean = table.groupby(["test_frequency", "env", "name", "prediction"])["mse"].mean()
     with style():
         figure, axes = new_figure(
-            len(forms), len(rates), height=1.9 + 0.26 * sum(map(len, forms.values())), sharex=True, sharey="row",
-            gridspec_kw={"height_ratios": [1.3 + len(own) for own in forms.values()]},
+            len(names), len(rates), height=1.9 + 0.26 * sum(map(len, names.values())), sharex=True, sharey="row",
+            gridspec_kw={"height_ratios": [1.3 + len(own) for own in names.values()]},
         )  # fmt: skip
-        for line, (env, own) in zip(axes, forms.items(), strict=True):
+        for line, (env, own) in zip(axes, names.items(), strict=True):
             for axis, rate in zip(line, rates, strict=True):
-                for place, form in enumerate(own):
-                    found, color = mean[rate, env, form], METHOD_COLORS[COLORS[form]]
+                for place, name in enumerate(own):
+                    found, color = mean[rate, env, name], colors[name]
                     axis.plot([found[key] for key in ASKED], [place] * len(ASKED), color=color, linewidth=1)
                     for key, (marker, _) in ASKED.items():
                         axis.plot(found[key], place, marker, color=color, markersize=9 if marker == "|" else 4)
@@ -259,7 +263,7 @@ def draw_where(table: pd.DataFrame, rates: Sequence[str]) -> Drawing:
                 axis.set(title=f"{rate} Hz", xscale="log")
                 axis.xaxis.set_major_locator(LogLocator(numticks=4))
                 axis.xaxis.set_minor_formatter(NullFormatter())
-            line[0].set_yticks(range(len(own)), [form.replace("_", " ") for form in own])
+            line[0].set_yticks(range(len(own)), own)
             line[0].set_ylim(len(own) - 0.5, -0.5)
             line[0].set_ylabel(env)
         axes[-1, len(rates) // 2].set_xlabel("MSE per value")
@@ -272,7 +276,7 @@ def draw_where(table: pd.DataFrame, rates: Sequence[str]) -> Drawing:
     caption = (
         f"What is lost where: by encoding and decoding, by one step from true frames, and by all steps, when frames "
         f"come at the rate that is asked for; means over n = {seeds_text(table['seed'].nunique())}. From one step to "
-        f"all of them most is lost on {largest[1]} by {largest[2].replace('_', ' ')} at {largest[0]} Hz, "
+        f"all of them most is lost on {largest[1]} by {largest[2]} at {largest[0]} Hz, "
         f"{number_text(steps.max())} times."
     )
     alt = f"Three errors and a baseline of each model at {len(rates)} rates, as points on a line each."
@@ -301,7 +305,7 @@ def draw_visual_rollouts(strips: Sequence[Strip]) -> Drawing:
         figure, axes = new_figure(len(rows), count, height=0.4 + 0.55 * len(rows))
         for line, (name, frames) in zip(axes, rows, strict=True):
             for axis, place in zip(line, places, strict=True):
-                axis.imshow(_picture(frames[place]), vmin=0, vmax=1)
+                axis.imshow(picture(frames[place]), vmin=0, vmax=1)
                 axis.set(xticks=[], yticks=[])
                 axis.grid(visible=False)
                 axis.spines[:].set_visible(False)
@@ -379,16 +383,23 @@ def _band(axis: Axes, rows: pd.DataFrame, x: str, y: str, look: Mapping[str, Any
     axis.fill_between(found.index, found["min"], found["max"], color=look["color"], alpha=0.12, linewidth=0)
 
 
-def _picture(frame: np.ndarray) -> np.ndarray:
+def picture(frame: np.ndarray) -> np.ndarray:
     """(C, H, W) in [0, 1] -> (H, W, 3)."""
     shown = np.broadcast_to(np.moveaxis(frame, 0, -1), (*frame.shape[1:], 3))
     return np.clip(shown, 0.0, 1.0)
 
 
+def _named(table: pd.DataFrame) -> pd.DataFrame:
+    """Add the column `name`, what an arm is called in legends."""
+    keys = ["model", "method", "form"]
+    names = {tuple(key): name_of(dict(zip(keys, key, strict=True))) for key in table[keys].drop_duplicates().to_numpy()}
+    return table.assign(name=[names[key] for key in zip(*(table[key] for key in keys), strict=True)])
+
+
 def _ratios(table: pd.DataFrame) -> pd.DataFrame:
     """Mean squared errors of models of pictures over those of a copy of the last frame, by system and arm."""
-    seen = table[table["model"] == PICTURED]
-    keys = ["env", "form"]
+    seen = _named(table[table["model"] == PICTURED])
+    keys = ["env", "name"]
     mean = seen.groupby([*keys, "prediction"], sort=False)["mse"].mean().unstack("prediction")
     return mean.assign(ratio=mean[MODEL] / mean["copy_last"]).reset_index()
 
@@ -401,7 +412,7 @@ def _gains(last: pd.DataFrame) -> str:
     parts = []
     for env, own in found.groupby("env", sort=False):
         best = own.loc[own["ratio"].idxmin()]
-        parts.append(f"on {env} {best['form'].replace('_', ' ')} errs {number_text(best['ratio'])} times")
+        parts.append(f"on {env} {best['name']} errs {number_text(best['ratio'])} times")
     text = " and ".join(parts)
     return f"At the end {text} what a copy of the last frame does."
 

@@ -40,7 +40,7 @@ from tdlib.publish.failures_page import failures_page
 from tdlib.publish.pages import build_pages
 from tdlib.publish.scripts import write_scripts
 from tdlib.publish.speed_page import speed_page
-from tdlib.publish.staged_explorer import stage_beliefs, stage_explorer
+from tdlib.publish.staged_explorer import stage_explorer, stage_found
 from tdlib.publish.staged_media import DARK, stage_media
 from tdlib.study.blocks import BLOCKS, blocks_of, presets_on_pages, taken_rows
 from tdlib.study.book import fills_the_book, is_whole_study, runs_of
@@ -102,7 +102,7 @@ def stage(study: Finished, seed: int, site: Path, chapters: Mapping[str, Finishe
     write_text(static / "theme.css", theme_css())
     beside = [run.models for run in (chapters or {}).values()]
     stage_explorer(static, study.models, seed, site / "results" / "metrics" / "statistics.csv", beside)
-    stage_beliefs(static, site / "results" / "figures")
+    stage_found(static, site / "results" / "figures")
     write_text(site / "book" / "speed.md", speed_page(site / "results"))
     write_scripts(site)
     stage_media(site)

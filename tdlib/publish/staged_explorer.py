@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tdlib.core.files import write_text
 from tdlib.explorer.assets import write_assets
-from tdlib.explorer.python.beliefs import ENDING
+from tdlib.explorer.python.found import KINDS
 from tdlib.explorer.python.pack import packed_seeds, weight_file, write_weights
 from tdlib.explorer.python.page import page_script, read_statistics
 from tdlib.study.layout import ROOT
@@ -13,10 +13,11 @@ from tdlib.systems import SYSTEMS
 from tdlib.training.checkpoint import MODEL_FILE
 
 
-def stage_beliefs(static: Path, figures: Path) -> None:
-    """Copy what pages show of beliefs, which lies beside a run's figures, into `beliefs/` of a page's static folder."""
-    for path in sorted(figures.glob(f"*/*{ENDING}")):
-        write_text(static / "beliefs" / path.name, path.read_text(encoding="utf-8"))
+def stage_found(static: Path, figures: Path) -> None:
+    """Copy what torch found for pages, which lies beside a run's figures, into a folder of its kind in a static one."""
+    for kind in KINDS:
+        for path in sorted(figures.glob(f"*/*-{kind}.js")):
+            write_text(static / kind / path.name, path.read_text(encoding="utf-8"))
 
 
 def stage_explorer(static: Path, models: Path, seed: int, statistics: Path, chapters: Sequence[Path] = ()) -> None:

@@ -28,8 +28,10 @@ from tdlib.models import find_family
 from tdlib.planning import Planner, inputs_of, planning_steps
 from tdlib.study.arms import Arm
 from tdlib.study.chapters import STUDY, load_chapter
+from tdlib.study.chapters.expected import sees_pictures
 from tdlib.study.layout import RunLayout, runs_root
 from tdlib.study.phases.control import control_settings, oracle_episodes
+from tdlib.study.picture_cost import drawn_unit, num_frames, picture_work
 from tdlib.study.presets import Preset
 from tdlib.study.run import Run
 from tdlib.study.selection import arms_of
@@ -174,7 +176,8 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
     yield "collection", "", random, transitions - planned
     if planned:
         yield "collection", "", "planned transitions", planned
-    arms = arms_of(preset, env)
+    yield from picture_work(preset, env, optimizer_steps(preset, "hidden64"))
+    arms = [arm for arm in arms_of(preset, env) if arm.source is None or not sees_pictures(arm)]
     for arm in (arm for arm in arms if arm.source == arm):
         yield (
             "training",
@@ -187,9 +190,11 @@ def _work_of(preset: Preset, env: str) -> Iterator[tuple[str, str, str, int]]:
         yield "training", arm.model, training_unit(arm), seeds * steps
     for arm in arms:
         if arm.source is not None:
-            own = len(preset.own_seeds_of(arm))
-            yield "evaluation", arm.model, family(arm), own * num_test_transitions(preset, env)
-            yield "evaluation", arm.model, f"{family(arm)}, per model", own
+            own, unit, count = len(preset.own_seeds_of(arm)), family(arm), num_test_transitions(preset, env)
+            if preset.pictures is not None:  # what is asked there is drawn, and nothing else is asked
+                unit, count = drawn_unit(unit), num_frames(preset)
+            yield "evaluation", arm.model, unit, own * count
+            yield "evaluation", arm.model, f"{unit}, per model", own
     if not chapter.controls(preset, env):
         return
     for setting in control_settings(Run(preset, RunLayout.of(preset.name)), env):

@@ -40,6 +40,7 @@ from tdlib.training.budget import windows_per_batch
 
 PRESET_FOLDER = ROOT / "params"
 PRESET_ENDINGS = (".yaml", ".yml")  # a name with one of these is a file's path
+ROUNDING = 1e-6  # of an interval
 SHORTEST_DELTA_T = 0.001  # [s]; a shorter control interval leaves nothing of float32 precision in one increment
 
 PositiveInt = Annotated[int, Field(strict=True, ge=1)]
@@ -213,7 +214,8 @@ class Pictures(_Section):
     render_quality: Literal["low", "medium", "high"] = "medium"
     # standard deviation of errors added to states before they are painted
     noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    autoencoder_steps: PositiveInt = 100  # optimizer steps of a flat encoder and decoder, before their predictors
+    # optimizer steps of a flat encoder and decoder, before their predictors, and of a model of codes
+    autoencoder_steps: PositiveInt = 100
     latent_steps: PositiveInt = 100  # of each predictor on latents that are encoded once
 
     @model_validator(mode="after")
@@ -461,6 +463,10 @@ class Preset(_Section):
             windows_per_batch(self.training.batch_size, options.window)
             if not options.spatial:  # predictors by themselves learn on windows of latents, one for each frame
                 windows_per_batch(self.training.batch_size, options.rollout_steps)
+            hold, slowest = self.evaluation.hold or self.evaluation.horizon, min(self.test_frequencies)
+            if options.frames_before > hold * slowest * (1 + ROUNDING):
+                rule = f"at least the {options.frames_before} intervals of {slowest:g} Hz that models of pictures read"
+                raise ValueError(f"evaluation.hold must be {rule} before a start, got {hold:g} s")
 
     def _check_taken(self) -> None:
         """Check that other runs have made the seeds that are taken, as this preset says, and that one is left."""

@@ -10,6 +10,7 @@ is paid once.
 
 import argparse
 import functools
+import itertools
 import json
 import sys
 import tempfile
@@ -51,12 +52,13 @@ from tdlib.study.presets import load_preset  # noqa: E402
 from tdlib.study.arms import Arm, build_arm  # noqa: E402
 from tdlib.study.selection import arms_of  # noqa: E402
 from tdlib.training import Budget, Trial, fit  # noqa: E402
+from picture_units import picture_unit_costs  # noqa: E402
 
 ENV = "Pendulum-v1"
 RATES = (10.0, 20.0, 50.0)
 TEST_RATES = (10.0, 20.0, 50.0, 5.0, 25.0, 100.0, 16.0, 33.3)  # the first two divide each other
 MIXED = "mixed"
-PRESETS = ("quick", "full", "full_literal", "physics", "history", "mts3")  # whose hours are printed
+PRESETS = ("quick", "full", "full_literal", "physics", "history", "mts3", "visual")  # whose hours are printed
 FAR_AHEAD = load_preset("mts3")  # its models predict whole sequences; none of them plans
 BELIEFS = {arm.model: arm for arm in arms_of(FAR_AHEAD) if arm.source == arm}  # of each the last, which costs most
 TRAINED = [  # arm, models in the stack, optimizer steps of the long run
@@ -93,7 +95,9 @@ def rows(device: str = "cpu", quick: bool = False) -> list[Row]:
     """Measure unit costs and growth, save both for `tdlib.study.cost`, and return the unit costs."""
     torch.set_num_threads(1)
     clock = Clock(device, 1 if quick else REPEATS)
-    units = [{"kind": kind, "what": what, "seconds": seconds} for kind, what, seconds in unit_costs(clock)]
+    pictured = picture_unit_costs(["visual_quick"] if quick else ["visual_quick", "visual"], clock.seconds, device)
+    costs = itertools.chain(unit_costs(clock), pictured)
+    units = [{"kind": kind, "what": what, "seconds": seconds} for kind, what, seconds in costs]
     series = [] if quick else list(growth(clock))
     name = device_name(device)
     path = runs_root() / "bench" / "scaling.json"

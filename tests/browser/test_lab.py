@@ -17,17 +17,26 @@ import nbformat
 import pytest
 from conftest import Watch, open_window
 from playwright.sync_api import TimeoutError
-from torch_reference import assert_beliefs_equal_torch, assert_equals_torch, believed, settle, shown
+from torch_reference import (
+    assert_beliefs_equal_torch,
+    assert_equals_torch,
+    assert_pictures_equal_torch,
+    believed,
+    pictured,
+    settle,
+    shown,
+)
 
 from tdlib.publish.edition import PUBLISHED
 from tdlib.study.layout import ROOT
 from tdlib.study.phases.beliefs import BeliefPaths
+from tdlib.study.phases.picture_paths import PicturePaths
 from tdlib.study.run import open_run
 from tdlib.study.selection import select_arms
 
 BIN = Path(sys.executable).parent
 TOKEN = "browser-test"
-EXPLORER, PLANT, BELIEFS = "07_explorer.ipynb", "00_ground_truth.ipynb", "beliefs.ipynb"
+EXPLORER, PLANT, BELIEFS, PICTURES = "07_explorer.ipynb", "00_ground_truth.ipynb", "beliefs.ipynb", "pictures.ipynb"
 OPEN_BELIEFS = """from tdlib.explorer.python.beliefs import open_beliefs
 from tdlib.study.run import open_run
 from tdlib.study.selection import select_arms
@@ -35,6 +44,13 @@ from tdlib.study.selection import select_arms
 run = open_run("mts3_smoke")
 open_beliefs(run, "pendulum", select_arms(run, models=["acrkn", "mts3"]), "mts3")
 """  # as the chapter's notebook does, whose other cells take longer
+OPEN_PICTURES = """from tdlib.explorer.python.pictures import open_pictures
+from tdlib.study.run import open_run
+from tdlib.study.selection import select_arms
+
+run = open_run("visual_smoke")
+open_pictures(run, "oscillator", select_arms(run, methods=["hgn"]), "visual")
+"""
 MODELS = PUBLISHED / "models"  # what the notebook opens where nobody names a preset
 
 
@@ -44,7 +60,8 @@ def lab(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
     for name in (EXPLORER, PLANT):
         shutil.copy2(ROOT / "notebooks" / name, folder / name)
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(OPEN_BELIEFS)]), folder / BELIEFS)
+    for name, text in ((BELIEFS, OPEN_BELIEFS), (PICTURES, OPEN_PICTURES)):
+        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text)]), folder / name)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -247,6 +264,31 @@ def test_beliefs_follow_their_slider_in_jupyterlab_and_equal_torch(lab, browser)
         and f"At {found['wanted']['rate']} Hz" in page.locator(f"{box} [role=status]").inner_text()
     )
     assert_beliefs_equal_torch(found, paths, paths.arms)
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    assert watching.unexpected() == []
+    page.context.close()
+
+
+def test_pictures_follow_their_slider_in_jupyterlab_and_equal_torch(lab, browser):
+    watching, box = Watch(), ".jp-NotebookPanel .td-pictures"
+    page = run_notebook(browser, watching, lab, PICTURES)
+    page.wait_for_selector(f"{box} canvas", timeout=120_000)
+    run = open_run("visual_smoke")
+    paths = PicturePaths(run, "oscillator", select_arms(run, methods=["hgn"]))
+    assert_pictures_equal_torch(pictured(page, box), paths, paths.arms, paths.starts)
+    slider = page.locator(box).get_by_label("Δt, the length of one step")
+    slider.scroll_into_view_if_needed()
+    for key, rate in (("Home", 2), ("ArrowRight", 4), ("End", 20)):
+        slider.press(key)
+        found = pictured(page, box)
+        assert found["wanted"]["rate"] == rate
+        assert_pictures_equal_torch(found, paths, paths.arms, paths.starts)
+    page.locator(box).get_by_label("Motion", exact=True).select_option(index=2)
+    page.locator(box).get_by_label("Test", exact=True).select_option(index=1)
+    found = pictured(page, box)
+    assert found["wanted"] == {"arm": 0, "start": 2, "test": 1, "rate": 20}
+    assert "in test B" in page.locator(f"{box} [role=status]").inner_text()
+    assert_pictures_equal_torch(found, paths, paths.arms, paths.starts)
     assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
     assert watching.unexpected() == []
     page.context.close()

@@ -16,6 +16,7 @@ from tdlib.explorer.python.true_field import TrueField
 from tdlib.models.derived import Persistence
 from tdlib.study.arms import Arm
 from tdlib.study.phases.beliefs import BeliefPaths
+from tdlib.study.phases.picture_paths import PicturePaths
 from tdlib.systems import SYSTEMS
 from tdlib.training import load_checkpoint
 
@@ -136,6 +137,47 @@ def assert_beliefs_equal_torch(seen: dict, paths: BeliefPaths, arms: Sequence[Ar
         pairs += [(np.array(level["known"]), own.known), (np.array(level["size"]), own.size)]
     for found, expected in pairs:
         np.testing.assert_allclose(found, expected, rtol=0, atol=max(float(np.ptp(expected)) / 65535, 1e-9))
+
+
+def pictured(page, selector: str) -> dict:
+    """What an explorer of pictures shows once it has answered its present choice, and the pixels of all frames."""
+    page.wait_for_function(
+        """selector => {
+          const explorer = (document.querySelector(selector) || {}).tdPictures, view = explorer && explorer.view();
+          return view && ["arm", "start", "test", "rate"].every(key => view.wanted[key] === explorer.state[key]);
+        }""",
+        arg=selector,
+    )
+    return page.evaluate(
+        """selector => {
+          const view = document.querySelector(selector).tdPictures.view();
+          const counts = [view.times.length, view.ball.length];
+          const pixels = view.sheets.map((sheet, which) => {
+            const canvas = document.createElement("canvas"), side = sheet.naturalHeight, width = counts[which] * side;
+            Object.assign(canvas, {width: width, height: side});
+            const c = canvas.getContext("2d");
+            c.drawImage(sheet, view.begins[which] * side, 0, width, side, 0, 0, width, side);
+            return Array.from(c.getImageData(0, 0, width, side).data);
+          });
+          const {wanted, times, errors, ball} = view;
+          return {wanted, times, errors, ball, pixels, side: view.sheets[0].naturalHeight};
+        }""",
+        selector,
+    )
+
+
+def assert_pictures_equal_torch(seen: dict, paths: PicturePaths, arms: Sequence[Arm], starts: Sequence[int]) -> None:
+    """Compare true and predicted frames with torch's, within two of 255 levels, and errors in their digits."""
+    wanted, side = seen["wanted"], seen["side"]
+    path = paths.path(arms[wanted["arm"]], starts[wanted["start"]], wanted["rate"], "AB"[wanted["test"]])
+    np.testing.assert_allclose(seen["times"], path.times, atol=1e-9)
+    for pixels, frames in zip(seen["pixels"], (path.truth, path.predicted), strict=True):
+        shown = np.array(pixels).reshape(side, -1, side, 4).transpose(1, 3, 0, 2)[:, :3] / 255
+        np.testing.assert_allclose(shown, frames, atol=2.01 / 255)
+    for name, values in path.errors.items():
+        np.testing.assert_allclose(seen["errors"][name], values, rtol=1e-3)
+    ball = np.array([np.nan if x is None else x for x in seen["ball"]])
+    np.testing.assert_allclose(ball, path.ball, atol=0.01)
 
 
 def _assert_close(numbers: list, expected: torch.Tensor) -> None:

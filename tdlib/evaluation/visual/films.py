@@ -51,9 +51,10 @@ def film_motions(
     mean_image: Tensor,
     *,
     hold: float,
+    known: int = 1,
     parameters: Tensor | None = None,
 ) -> Films:
-    """Film a system at several rates in tests A and B, one frame known before the start.
+    """Film a system at several rates in tests A and B.
 
     Args:
         system: Exact flow.
@@ -64,16 +65,17 @@ def film_motions(
         train_delta_t: Interval of training [s].
         mean_image: (C, H, W) of the training frames.
         hold: [s].
+        known: Frames before the start, at the interval of training in test A and at that of the rate in test B.
         parameters: (S, P) of the system.
 
     Raises:
-        ValueError: If an interval does not divide the hold.
+        ValueError: If an interval does not divide the hold, or what is known does not fit into it.
     """
     found = {}
     for rate in rates:
         for protocol, before in (("A", train_delta_t), ("B", None)):
             found[protocol, rate] = frame_sequences(
-                system, draw, state, actions, delta_t_of(float(rate)), hold=hold, known=1, known_delta_t=before,
+                system, draw, state, actions, delta_t_of(float(rate)), hold=hold, known=known, known_delta_t=before,
                 parameters=parameters,
             )  # fmt: skip
     starts = system.flow(state, actions[:, 0], state.new_full((len(state),), hold), parameters)

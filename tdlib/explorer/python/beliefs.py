@@ -1,21 +1,15 @@
 """The explorer of beliefs: mean and band, windows, and what each level knows, against Δt; in JupyterLab and on a page.
 
-One script draws both. In JupyterLab torch follows a model when a choice asks for it. A page has no kernel: it reads
-what torch found for some models and starts at every rate of its slider, from a file beside it, once it is looked at.
+A page has what torch found for some models and starts at every rate of its slider.
 """
 
 import base64
-import html
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from tdlib.core.files import write_text
-from tdlib.explorer.assets import beliefs_script, read_asset
-from tdlib.explorer.python.widget import ScriptWidget
+from tdlib.explorer.python.found import FoundExplorer, found_element, write_page_file
 from tdlib.figures.style import arm_label, state_label
 from tdlib.study.arms import Arm
 from tdlib.study.phases.beliefs import RATES, BeliefPath, BeliefPaths
@@ -24,8 +18,7 @@ from tdlib.study.run import Missing, Run, undrawn_here
 from tdlib.study.selection import Selection
 
 PAGE_STARTS = 1  # an edition has room for
-ENDING = "-beliefs.js"  # of the files that pages read, below the figures of a run
-SIZE_LIMIT = 200_000  # [bytes] of one of them
+SIZE_LIMIT = 200_000  # [bytes] of a page's file
 FIRST_RATE = 20  # [Hz]
 SPREAD = 2.0  # standard deviations of a band on each side
 LEVELS = 65535  # steps of a packed number
@@ -79,8 +72,8 @@ def header(paths: BeliefPaths, arms: Sequence[Arm], starts: Sequence[int]) -> di
     }
 
 
-def page_script(paths: BeliefPaths) -> str:
-    """Return the file that a page reads: what torch found for the page's arms and starts at all rates."""
+def page_content(paths: BeliefPaths) -> dict:
+    """Return what a page reads: what torch found for the page's arms and starts at all rates."""
     arms, starts = paths.page_arms(), paths.starts[:PAGE_STARTS]
     truth: dict[str, list] = {}
     found: dict[str, dict] = {}
@@ -90,23 +83,10 @@ def page_script(paths: BeliefPaths) -> str:
                 path = paths.path(arm, start, rate)
                 found[f"{i}|{place}|{rate}"] = packed_path(path)
                 truth.setdefault(f"{place}|{rate}", packed_truth(path))
-    content = {**header(paths, arms, starts), "truth": truth, "paths": found}
-    return f"tdBeliefs.load({json.dumps(content, separators=(',', ':'), allow_nan=False)});\n"
+    return {**header(paths, arms, starts), "truth": truth, "paths": found}
 
 
-def write_page_file(paths: BeliefPaths, folder: Path) -> Path:
-    """Write `<env>-beliefs.js` for pages.
-
-    Raises:
-        ValueError: If it is larger than a page may read at once.
-    """
-    text = page_script(paths)
-    if len(text) > SIZE_LIMIT:
-        raise ValueError(f"the beliefs of {paths.env} must take at most {SIZE_LIMIT} bytes, got {len(text)}")
-    return write_text(folder / f"{paths.env}{ENDING}", text)
-
-
-class BeliefExplorer(ScriptWidget):
+class BeliefExplorer(FoundExplorer):
     """Choose a model, a start and Δt, and see its belief; torch follows it when asked.
 
     Args:
@@ -115,25 +95,13 @@ class BeliefExplorer(ScriptWidget):
 
     def __init__(self, paths: BeliefPaths):
         self.paths = paths
-        script = "\n".join(["globalThis.tdBeliefsWidget = true;", beliefs_script(), read_asset("beliefs_widget.js")])
-        super().__init__(script, config=header(paths, paths.arms, paths.starts))
-        self.on_msg(self._on_message)
+        super().__init__("beliefs", header(paths, paths.arms, paths.starts))
 
-    def _on_message(self, widget: object, content: Mapping, buffers: object) -> None:
-        if content.get("kind") == "path":
-            self.send(self.respond(content))
-
-    def respond(self, request: Mapping) -> dict:
-        """Answer one request of the script, {id, arm, start, rate}: numbers of the lists in `config`, and a rate [Hz].
-
-        A bad request is answered with a sentence, not raised, so that the script can show it.
-        """
-        try:
-            arm = self.paths.arms[int(request["arm"])]
-            path = self.paths.path(arm, self.paths.starts[int(request["start"])], request["rate"])
-        except (ValueError, KeyError, IndexError, TypeError, OSError) as error:
-            return {"id": request.get("id"), "error": str(error)}
-        return {"id": request.get("id"), "path": packed_path(path), "truth": packed_truth(path)}
+    def answer(self, request: Mapping) -> dict:
+        """Follow {arm, start, rate}: numbers of the lists in `config`, and a rate [Hz]."""
+        arm = self.paths.arms[int(request["arm"])]
+        path = self.paths.path(arm, self.paths.starts[int(request["start"])], request["rate"])
+        return {"path": packed_path(path), "truth": packed_truth(path)}
 
     def page_element(self) -> str:
         """Return the element for a page without a kernel, with a table for readers without scripts."""
@@ -153,14 +121,8 @@ def page_element(paths: BeliefPaths) -> str:
         + [f"{level.known[path.known_steps]:.2f}" for level in path.levels]
         for rate, path in found.items()
     ]
-    label = html.escape(arm_label(pd.Series(arm.keys()), with_model=True))
-    cells = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    heads = "".join(f'<th scope="col">{cell}</th>' for cell in head)
-    return (
-        f'<div class="td-beliefs" data-env="{html.escape(paths.env)}"><div class="td-explorer-fallback">'
-        f"<table><caption>{label}, one start of {html.escape(paths.env)}</caption>"
-        f"<thead><tr>{heads}</tr></thead><tbody>{cells}</tbody></table></div></div>"
-    )
+    label = arm_label(pd.Series(arm.keys()), with_model=True)
+    return found_element("beliefs", paths.env, f"{label}, one start of {paths.env}", head, rows)
 
 
 def held(path: BeliefPath, angle_dims: Sequence[int] = ()) -> float:
@@ -185,5 +147,6 @@ def open_beliefs(run: Run, env: str, chosen: Selection, family: str) -> BeliefEx
     if not paths.arms:
         return Missing("no beliefs: no model with levels is among what was chosen")
     if not chosen.label:
-        produced(write_page_file(paths, run.layout.figures / family))
+        content = page_content(paths)
+        produced(write_page_file("beliefs", env, content, run.layout.figures / family, SIZE_LIMIT))
     return BeliefExplorer(paths)

@@ -64,6 +64,24 @@ def terms_of(model: VisualComponents, batch: Batch, progress: Tensor) -> Terms:
     return _detached(model, batch, batch.images, window, progress)
 
 
+def reconstructions(model: VisualComponents, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return frames of windows and what the loss sets beside them, of latents as expected: (B, n, 3, H, W) each.
+
+    In mode hgn the first is encoded and decoded, the others predicted from it; in the others each is encoded by itself.
+
+    Raises:
+        ValueError: As `terms_of`.
+    """
+    if batch.images is None:
+        raise ValueError("batch must hold images, which a visual model is trained on")
+    frames = model.options.encoder_frames
+    window, states = window_of(batch, batch.images, frames), model.encode(batch.images)
+    if not model.coded and model.options.training_mode == "hgn":
+        start = states.select(1, 0)
+        states = torch.cat([start.unsqueeze(1), model.roll(start, window.actions, window.delta_t).states], dim=1)
+    return window.target, model.decode(states)
+
+
 def window_of(batch: Batch, images: Tensor, frames: int) -> Window:
     """Cut what comes before the first state off a batch; frames behind steps that do not count do not either."""
     first = frames - 1

@@ -175,6 +175,12 @@ class VisualOptions(Options):
         return self.rollout_steps + self.encoder_frames - 1
 
     @property
+    def frames_before(self) -> int:
+        """Frames before the start of a prediction that are read: for its state, and for those that are remembered."""
+        remembered = self.context_length - 1 if self.autoencoder == "vqvae" else 0
+        return self.encoder_frames - 1 + remembered
+
+    @property
     def latent_shape(self) -> tuple[int, ...]:
         """Shape of one latent: (C, h, w) or (D,)."""
         if self.spatial:

@@ -52,12 +52,15 @@ class VisualWorldModel(VisualComponents):
     label = "visual world model"
     look = ()
     shown = Shown(on_page=())
-    ARMS = tuple(
-        Arms(method, name, ("10",))
-        for method, space in (("hgn", Spatial), ("hgn_64px", Spatial), ("two_phase", Flat))
-        for name, found in PREDICTOR_REGISTRY.items()
-        if found.Space is space
-    )  # end to end, the same in larger pictures, and on latents of a flat autoencoder that was trained before
+    ARMS = (
+        *(
+            Arms(method, name, ("10",))
+            for method, space in (("hgn", Spatial), ("hgn_64px", Spatial), ("two_phase", Flat))
+            for name, found in PREDICTOR_REGISTRY.items()
+            if found.Space is space
+        ),
+        Arms("vqvae", "latent_mlp", ("10",)),
+    )  # end to end, the same in larger pictures, on latents of a flat autoencoder trained before, and on codes
 
     def __init__(self, spec: EnvironmentSpec, options: VisualOptions | None = None):
         super().__init__(spec, options)

@@ -56,6 +56,7 @@ VISUAL = Chapter(
     figures={
         "visual/{}-frames": None,
         "visual/{}-curves": some(_sees),
+        "visual/{}-learned": some(_sees),
         "visual/{}-visual_rollouts": some(_sees),
         "visual/visual_metrics": None,
         "visual/visual_dt_generalization": None,

@@ -18,7 +18,16 @@ from tdlib.study.clock import part
 from tdlib.study.parts import ensure_members, member_name
 from tdlib.study.phases.collect import data_hashes
 from tdlib.study.phases.evaluate import load_part, load_parts, save_part
-from tdlib.study.phases.filmed import CAMERA, camera_of, films_of, select_pictures, settings_of
+from tdlib.study.phases.filmed import (
+    CAMERA,
+    FilmedSets,
+    camera_of,
+    films_of,
+    known_of,
+    seeing_arms,
+    select_pictures,
+    settings_of,
+)
 from tdlib.study.phases.pictures import TWO_PHASE, autoencoder_of, load_pictured
 from tdlib.study.phases.stacks import load_stacks
 from tdlib.study.phases.train import model_folder, weight_hash
@@ -41,10 +50,11 @@ def evaluate_pictures(run: Run, env: str, chosen: Selection | None = None) -> di
 
     def make(missing: dict[str, list[Member]]) -> dict[str, dict[str, pd.DataFrame]]:
         made, progress = {}, Progress(f"evaluating {env}")
-        films: dict[tuple[str, int], Films] = {}
+        films: dict[tuple[int, int, int], Films] = {}
+        sets = FilmedSets(run, env)
         for i, (model, members) in enumerate(missing.items()):
             progress(i, len(missing))
-            made[model] = merge_tables(_scored(run, env, members, films))
+            made[model] = merge_tables(_scored(run, env, members, films, sets))
         progress(len(missing), len(missing))
         return made
 
@@ -70,11 +80,10 @@ def example_frames(run: Run, env: str, chosen: Selection | None = None, motion: 
     chosen, strips = select_pictures(run, env, chosen), list[Strip]()
     seed, rate = chosen.seeds[0], frequency_label(run.preset.train_frequencies[0])
     films: dict[str, tuple[FrameSequences, dict[str, Tensor]]] = {}
-    for arm in chosen.arms:
-        if not sees_pictures(arm) or seed not in chosen.seeds_of(arm):
-            continue
+    sets = FilmedSets(run, env)
+    for arm in seeing_arms(chosen, seed):
         if arm.method not in films:
-            own = films_of(run, env, arm.method, seed)
+            own = films_of(run, env, arm.method, seed, sets)
             one = own.sequences["A", rate].part(slice(motion, motion + 1))
             films[arm.method] = one, baselines(one, own.mean_image)
         asked, trivial = films[arm.method]
@@ -86,18 +95,18 @@ def example_frames(run: Run, env: str, chosen: Selection | None = None, motion: 
 
 
 def _scored(
-    run: Run, env: str, members: Sequence[Member], films: dict[tuple[str, int], Films]
+    run: Run, env: str, members: Sequence[Member], films: dict[tuple[int, int, int], Films], sets: FilmedSets
 ) -> list[dict[str, pd.DataFrame]]:
     """Return the tables of some members; films that were made are kept for those who are asked the same."""
 
     def filmed(method: str, seed: int) -> Films:
-        size = str(camera_of(run, method).img_size)
-        if (size, seed) not in films:
-            films[size, seed] = films_of(run, env, method, seed)
-        return films[size, seed]
+        key = camera_of(run, method).img_size, known_of(run, method), seed
+        if key not in films:
+            films[key] = films_of(run, env, method, seed, sets)
+        return films[key]
 
     system = SYSTEMS[env]
-    sets = {seed: TestSet(system.spec, seed, {}, {}) for _, seed in members}
+    tests = {seed: TestSet(system.spec, seed, {}, {}) for _, seed in members}
     seeing, blind = ([member for member in members if sees_pictures(member[0]) == sees] for sees in (True, False))
     asked = chain(
         ((load_pictured(run, env, *member), [member], member[0].method) for member in seeing),
@@ -107,7 +116,7 @@ def _scored(
     for model, own, method in asked:
         films_of_own = {seed: filmed(method, seed) for _, seed in own}
         options = {"pictures": {"films": films_of_own}}
-        test_sets = {seed: sets[seed] for seed in films_of_own}
+        test_sets = {seed: tests[seed] for seed in films_of_own}
         found.append(
             evaluate_stack(model, own, test_sets, system, measures=MEASURED, options=options, device=run.device)
         )
@@ -138,5 +147,6 @@ def _evaluation(run: Run, env: str, model: str) -> tuple[Result, dict[str, objec
             weights = [weight_hash(run, env, arm, seed)]
             if arm.method == TWO_PHASE:
                 weights.append(file_hash(model_folder(run, env, autoencoder_of(arm), seed) / MODEL_FILE))
-            members[member_name(arm, seed)] = [weights, tested, camera_of(run, arm.method).values()]
+            shown = [camera_of(run, arm.method).values(), known_of(run, arm.method)]
+            members[member_name(arm, seed)] = [weights, tested, *shown]
     return result, members

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Protocol
 
 import pandas as pd
 
@@ -33,6 +34,16 @@ from tdlib.training import (
 from tdlib.training.checkpoint import CONFIG_FILE, CURVES_FILE, MODEL_FILE
 
 SEED_DATA = "tdlib.study.phases.seed_data"
+
+
+class Watched(Protocol):
+    """Looks at models while they learn, and keeps what it saw in files beside their checkpoints."""
+
+    def __call__(self, trial: Trial, step: int, curves: pd.DataFrame) -> None:
+        """Look at a model after a validation."""
+
+    def files(self, trial: Trial) -> list[Path]:
+        """Return what was written of a trial."""
 
 
 def train_environment(run: Run, env: str, chosen: Selection | None = None) -> pd.DataFrame:
@@ -87,6 +98,7 @@ def train_missing(
     results: Mapping[Member, Result],
     trial: Callable[[Arm, int], Trial],
     hashes: Mapping[int, dict[str, str]],
+    watched: Watched | None = None,
 ) -> None:
     """Train the checkpoints that do not stand, one fit per size, and write them.
 
@@ -96,6 +108,7 @@ def train_missing(
         results: The checkpoints by arm and seed.
         trial: Returns an untrained arm of a seed with its data.
         hashes: Content hashes of the data of each seed.
+        watched: Looks at the models while they learn.
     """
     missing = [key for key, result in results.items() if not result.is_current()]
     progress = Progress(f"training {env}")
@@ -110,8 +123,10 @@ def train_missing(
 
         decides = [results[member].made_from for member in asked], asdict(budget), run.device
         unfinished = UnfinishedFit(run.layout.unfinished, fit_key(*decides))
-        for (arm, seed), result in zip(asked, fit(trials, budget, run.device, report, unfinished), strict=True):
-            results[arm, seed].record(_save(run, env, arm, result, budget, hashes[seed]))
+        made = fit(trials, budget, run.device, report, unfinished, watched)
+        for (arm, seed), result in zip(asked, made, strict=True):
+            written = [] if watched is None else watched.files(result.trial)
+            results[arm, seed].record([*_save(run, env, arm, result, budget, hashes[seed]), *written])
         unfinished.clear()
         done += len(trials)
 

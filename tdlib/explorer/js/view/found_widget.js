@@ -1,5 +1,7 @@
 
-/* In JupyterLab the same explorer of beliefs is carried by anywidget; torch answers by messages. */
+/* In JupyterLab an explorer of tdFound is carried by anywidget; torch answers by messages. */
+const kind = globalThis[globalThis.tdFoundWidget].kind; // of the scripts before this one
+
 function torchBackend(model) {
   const waiting = new Map();
   let last = 0;
@@ -16,7 +18,7 @@ function torchBackend(model) {
       const id = Date.now() + "-" + Math.random() + "-" + ++last;
       return new Promise(function (resolve, reject) {
         waiting.set(id, { resolve: resolve, reject: reject });
-        model.send(Object.assign({ kind: "path", id: id }, wanted));
+        model.send(Object.assign({ kind: "ask", id: id }, wanted));
       });
     },
     close: function () { model.off("msg:custom", answered); },
@@ -26,11 +28,11 @@ function torchBackend(model) {
 export default {
   render: function (context) {
     const box = document.createElement("div"), backend = torchBackend(context.model);
-    box.className = "td-beliefs";
+    box.className = "td-" + kind.name;
     // arrow keys are for the control that has the focus, not for the notebook's cells
     box.addEventListener("focusin", function (event) { event.target.setAttribute("data-lm-suppress-shortcuts", "true"); });
     context.el.append(box);
-    const explorer = globalThis.tdBeliefs.mount(box, backend);
+    const explorer = globalThis.tdFound.mount(box, backend, kind);
     return function () { backend.close(); explorer.destroy(); };
   },
 };
