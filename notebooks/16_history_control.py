@@ -59,7 +59,8 @@ WholeTable(control_summary(control).round(3))
 
 # %%
 shown = control[control["model"].isin((memory, main_model(), "none"))]
-arms = list(shown[shown["model"] != "none"].groupby(["model", "method", "form", "train_frequency"], sort=False).groups)
+learned = shown[shown["model"] != "none"]
+arms = list(learned.groupby(["model", "method", "form", "train_frequency"]).groups)
 run.save_figure("history", f"{env}-control", draw_control, shown, part=chosen.label, arms=arms)
 
 # %%
