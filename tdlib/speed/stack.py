@@ -34,9 +34,9 @@ def call_stacked(
     method: str,
     arguments: tuple,
     in_dims: tuple,
-    writes: bool = False,
+    alone: bool = False,
 ) -> Any:
-    """Call one method of K models at once, or one after the other if their class does not stack or there is one.
+    """Call one method of K models at once, or one after the other if their class does not stack.
 
     A batch of one matrix is multiplied more slowly than the matrix: MTS3 alone trains a tenth to a quarter faster so.
 
@@ -46,8 +46,8 @@ def call_stacked(
         method: Name of the method.
         arguments: Its arguments; tensors, or trees of them, with leading K, or shared.
         in_dims: 0 for an argument with leading K, None for a shared one.
-        writes: Whether the method writes into some of `tensors`, as batch statistics are; a recording does not follow
-            a write into a slice of them, so that a model alone is then a stack like others.
+        alone: Whether a single model is called without the axis of a stack. A recording follows neither a write into a
+            slice of `tensors`, as of batch statistics, nor slices whose number of rows changes from call to call.
 
     Returns:
         What the method returns, every tensor with leading K.
@@ -57,7 +57,7 @@ def call_stacked(
         return torch.func.functional_call(template, weights, (method, *arguments), tie_weights=False)
 
     count = len(next(iter(tensors.values())))
-    if template.model.stacks and (count > 1 or writes):
+    if template.model.stacks and not (alone and count == 1):
         return torch.func.vmap(call, in_dims=(0, *in_dims))(tensors, *arguments)
     results = []
     for k in range(count):

@@ -74,7 +74,7 @@ class StackedWeights:
                 buffers[i] = buffers[i].clone()  # modules write in place
         tensors |= dict(zip(self._buffer_names, buffers, strict=True))
         template, writes = (self._training, bool(self._changing)) if training else (self._testing, False)
-        losses = call_stacked(template, tensors, "loss", (batch, progress), (0, None), writes)
+        losses = call_stacked(template, tensors, "loss", (batch, progress), (0, None), alone=not writes)
         return losses, [buffers[i] for i in self._changing] if training else []
 
     @torch.no_grad()

@@ -1,5 +1,6 @@
 """Every command of ours that the seed table names, run at smoke size; needs the finished smoke run of `make test`."""
 
+import importlib.util
 import os
 import re
 import shlex
@@ -83,7 +84,10 @@ def test_jupyterlab_is_there():
 
 def test_a_dry_run_of_full_lists_its_jobs():
     result = run(["make", "grid", "PRESET=full", "DRY=1"])
-    assert result.returncode == 0, result.stderr
+    if importlib.util.find_spec("gymnasium_robotics"):
+        assert result.returncode == 0, result.stderr
+    else:  # one of its chapters records machines, whose packages are an extra: said after the jobs
+        assert result.returncode == 2 and 'pip install -e ".[mujoco]"' in result.stderr, result.stderr
     jobs = ("cells/01_data_exploration-Pendulum-v1-seed9", "cells/02_training_analysis-CartPole-v1-jump-seeds8-9")
     assert all(job in result.stdout for job in jobs), result.stdout
     assert "unit costs" in result.stdout  # what it costs, or that nothing was measured here
