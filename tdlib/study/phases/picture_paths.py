@@ -110,9 +110,7 @@ class PicturePaths:
                 raise ValueError(f"{name} must be one of {list(known)}, got {value}")
         films = self._films(arm.method)
         one = films.sequences[test, frequency_label(rate)].part(slice(start, start + 1))
-        predicted = self._predicted(arm, rate, test)[start : start + 1].nan_to_num(
-            nan=0.0
-        )  # what is no number is black
+        predicted = self._predicted(arm, rate, test)[start : start + 1].nan_to_num()  # what is no number is black
         shown = {"model": predicted, **baselines(one, films.mean_image)}
         errors = {name: mean_squared_error(frames, one.truth)[0].numpy() for name, frames in shown.items()}
         ball = ball_error(shown["model"], one.truth, ground_of(one.truth))[0]
