@@ -127,7 +127,7 @@ def latent_statistics(
     if rollout.energy is None:
         return found | dict.fromkeys(names, float("nan"))
     energy = rollout.energy.double()
-    std = energy[:, 0].std()
+    std = energy[:, 0].std() if len(energy) > 1 else energy.new_tensor(float("nan"))  # of one clip there is none
     drift = (energy[:, -1] - energy[:, 0]).square().mean().sqrt() / std
     values = (energy.mean(), std, energy.std(dim=1).mean(), drift)
     return found | dict(zip(names, map(float, values), strict=True))
