@@ -29,6 +29,7 @@ from tdlib.speed import Stack
 from tdlib.study import blocks, provenance
 from tdlib.study.arms import Arm
 from tdlib.study.blocks import MADE_WITH, made_with, presets_on_pages
+from tdlib.study.chapters import load_chapter
 from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.phases import train
 from tdlib.study.phases.collect import ensure_collected
@@ -291,6 +292,19 @@ def test_a_single_training_rate(tiny):
     tables = evaluate_environment(run, ENV, chosen)
     assert set(tables["one_step_errors"]["train_frequency"]) == {"25", ""}
     assert "mixed" not in set(limit_curves(run, ENV)["train_frequency"])
+
+
+def test_a_single_test_rate_is_not_asked_to_compare_two(tiny):
+    run = open_tiny(tiny(train_frequencies=[20], test_frequencies=[20]))
+    ensure_trained(run, ENV)
+    tables = evaluate_environment(run, ENV)
+    others = ["training_summary.csv must exist", "control_performance.csv must exist"]  # of other phases
+    assert check_tables(run, tables) == others
+    told = tables.pop("skipped")
+    assert set(told[told["measure"] == "consistency"]["model"]) == {"jump", "none"}
+    assert check_tables(run, tables) == ["consistency_errors.csv must exist", *others]
+    needs = load_chapter("study").figures["consistency/{}-defect"]
+    assert not needs(run.preset, ENV) and needs(load_preset("smoke"), ENV)
 
 
 def test_a_preset_without_the_cart_poles(tiny):

@@ -30,7 +30,7 @@ class _Board:
 
     def node(self, at: Point, text: str, color: str, *, seen: bool = False) -> Point:
         """Draw a random variable, filled if it is observed."""
-        face = NEUTRAL["surface"] if seen else NEUTRAL["background"]
+        face = NEUTRAL["grid"] if seen else NEUTRAL["background"]  # a band's surface is too close to white
         self.axis.add_patch(Circle(at, RADIUS, facecolor=face, edgecolor=color, linewidth=1.4, zorder=3))
         self.text(at, text)
         return at
@@ -140,8 +140,8 @@ def draw_architecture() -> Drawing:
         middle = left + wide[0] / 2 + 1.3
         board.path((middle, 35), (middle, 13.5), (right - 7, 13.5), (right - 7, 8.5 + low), color=SLOW)
         board.text((middle + 1, 25.4), "task $l_k$", color=SLOW, side="left")
-        board.path((right + wide[0] / 2, 8.5), (47.6, 8.5), color=FAST)
-        board.text((right + 4.8, 1.7), "decoded: $o_{t+1}$", color=NEUTRAL["muted"], points=SMALL)
+        board.path((right + wide[0] / 2, 8.5), (47, 8.5), (47, 3.2), color=FAST)
+        board.text((47.7, 1.7), "decoded: $o_{t+1}$", color=NEUTRAL["muted"], points=SMALL, side="right")
     caption = (
         "What MTS3 computes. Above, once a window of H steps: the window's observations condition the task, the next "
         "window's inputs are aggregated to an abstract action, and the task is predicted on. Below, at every step: an "

@@ -54,19 +54,22 @@ def check_learned(run: Run, tables: dict[str, pd.DataFrame]) -> list[str]:
 def check_tables(run: Run, tables: dict[str, pd.DataFrame], seeds: Sequence[int] | None = None) -> list[str]:
     """Every arm must stand in every table that covers it, for every environment, rate and seed.
 
+    An arm of which the run says that a table's measure could not be taken need not; if it is so of all of them, as of a
+    comparison of two rates in a preset of one, the table need not be there.
+
     Args:
         run: Preset and folders.
         tables: Merged result tables.
         seeds: Some of the preset's seeds; None for all.
     """
     preset, problems = run.preset, []
+    there = dict.fromkeys(arm for env in preset.environments for arm in arms_of(preset, env))
     for name, rows in load_chapter(preset.chapter).tables.items():
-        arms = list(filter(rows.arms, arms_of(preset)))
+        skipped = _skipped(name, tables)
+        arms = [arm for arm in there if rows.arms(arm) and tuple(arm.keys().values()) not in skipped]
         if arms and name not in tables:
             problems.append(f"{name}.csv must exist")
         elif arms:
-            skipped = _skipped(name, tables)
-            arms = [arm for arm in arms if tuple(arm.keys().values()) not in skipped]
             rates = None if rows.rates is None else rows.rates(preset)
             problems += _missing_rows(run, name, tables[name], arms, rates, seeds or run.preset.seeds)
     return problems

@@ -72,17 +72,28 @@ def main(arguments: list[str] | None = None) -> int:
     layout.root.mkdir(parents=True, exist_ok=True)
     here = {"TDLIB_RUNS": str(runs_root())}  # a relative folder means another one where a job starts
     missing = list(filter(None, (lacking(Run(run, RunLayout.of(run.name))) for run in runs)))
-    code = 0
-    if options.dry_run:
+    if options.dry_run:  # lists the jobs, whatever is missing
         code = _dry_run(command, runs, jobs, target, options.cores, options.seeds or (), {**os.environ, **here})
-    if missing:
-        sys.stdout.flush()  # the jobs come first where both streams are one
-        print("\n".join(f"error: {line}" for line in missing), file=sys.stderr)
-    if missing or options.dry_run:
-        return 2 if missing else code
+        return _refused(missing) or code
+    return _refused(missing) or _run_alone(command, layout, logs, target, here, _runs_elsewhere(options.profile))
+
+
+def _refused(missing: Sequence[str]) -> int:
+    """Name what a run lacks, if anything; return the exit code."""
+    if not missing:
+        return 0
+    sys.stdout.flush()  # the jobs come first where both streams are one
+    print("\n".join(f"error: {line}" for line in missing), file=sys.stderr)
+    return 2
+
+
+def _run_alone(
+    command: list[str], layout: RunLayout, logs: list[Path], target: str, here: dict[str, str], elsewhere: bool
+) -> int:
+    """Run as the only owner of the run's folder, with a preloaded process unless jobs run elsewhere."""
     try:
         with only_owner(layout.root), signals_end():
-            if _runs_elsewhere(options.profile):
+            if elsewhere:
                 return _run(command, layout, logs, target, {**os.environ, **here})
             _remove_leftovers(layout.root)
             with preloaded(layout.root / f"{PRELOAD}{os.getpid()}", layout.logs) as environment:

@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from tdlib.explorer.python.found import FoundExplorer, found_element, write_page_file
+from tdlib.explorer.python.found import FoundExplorer, found_element, open_found
 from tdlib.figures.style import arm_label, state_label
 from tdlib.study.arms import Arm
 from tdlib.study.phases.beliefs import RATES, BeliefPath, BeliefPaths
-from tdlib.study.provenance import produced
-from tdlib.study.run import Missing, Run, undrawn_here
+from tdlib.study.run import Missing, Run
 from tdlib.study.selection import Selection
 
 PAGE_STARTS = 1  # an edition has room for
@@ -93,15 +92,21 @@ class BeliefExplorer(FoundExplorer):
         paths: What there is to choose.
     """
 
-    def __init__(self, paths: BeliefPaths):
-        self.paths = paths
-        super().__init__("beliefs", header(paths, paths.arms, paths.starts))
+    kind, offers, limit = "beliefs", BeliefPaths, SIZE_LIMIT
+    lacking = "no model with levels"
+    paths: BeliefPaths
+
+    def header(self) -> dict:
+        return header(self.paths, self.paths.arms, self.paths.starts)
 
     def answer(self, request: Mapping) -> dict:
         """Follow {arm, start, rate}: numbers of the lists in `config`, and a rate [Hz]."""
         arm = self.paths.arms[int(request["arm"])]
         path = self.paths.path(arm, self.paths.starts[int(request["start"])], request["rate"])
         return {"path": packed_path(path), "truth": packed_truth(path)}
+
+    def page_content(self) -> dict:
+        return page_content(self.paths)
 
     def page_element(self) -> str:
         """Return the element for a page without a kernel, with a table for readers without scripts."""
@@ -133,20 +138,5 @@ def held(path: BeliefPath, angle_dims: Sequence[int] = ()) -> float:
 
 
 def open_beliefs(run: Run, env: str, chosen: Selection, family: str) -> BeliefExplorer | Missing:
-    """Return the explorer of a run's beliefs, and write what a page shows of it beside the figures.
-
-    Args:
-        run: Preset and folders; what is chosen must be trained.
-        env: One of its systems.
-        chosen: A part of the grid; the page's file is written where it is the whole.
-        family: Folder of the figures.
-    """
-    if (undrawn := undrawn_here(family, f"{env}-beliefs", chosen.label)) is not None:
-        return undrawn
-    paths = BeliefPaths(run, env, chosen)
-    if not paths.arms:
-        return Missing("no beliefs: no model with levels is among what was chosen")
-    if not chosen.label:
-        content = page_content(paths)
-        produced(write_page_file("beliefs", env, content, run.layout.figures / family, SIZE_LIMIT))
-    return BeliefExplorer(paths)
+    """Open the explorer of a run's beliefs, with the arguments of `open_found`."""
+    return open_found(BeliefExplorer, run, env, chosen, family)

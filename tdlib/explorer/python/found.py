@@ -8,10 +8,15 @@ import html
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar, TypeVar
 
 from tdlib.core.files import write_text
 from tdlib.explorer.assets import found_script, read_asset
 from tdlib.explorer.python.widget import ScriptWidget
+from tdlib.study.phases.offered import OfferedPaths
+from tdlib.study.provenance import produced
+from tdlib.study.run import Missing, Run, undrawn_here
+from tdlib.study.selection import Selection
 
 KINDS = {"beliefs": "tdBeliefs", "pictures": "tdPictures"}  # -> global name of its script
 
@@ -20,14 +25,34 @@ class FoundExplorer(ScriptWidget):
     """An explorer in JupyterLab.
 
     Args:
+        paths: What there is to choose.
+
+    Attributes:
         kind: One of KINDS.
-        config: What there is to choose, as the kind's script reads it.
+        offers: Makes the paths of a run.
+        lacking: Begins the sentence that says why there is nothing to explore: "… is among what was chosen".
+        limit: Most bytes that a page may read at once.
     """
 
-    def __init__(self, kind: str, config: Mapping):
-        told = f'globalThis.tdFoundWidget = "{KINDS[kind]}";'
-        super().__init__("\n".join([told, found_script(kind), read_asset("found_widget.js")]), config=dict(config))
+    kind: ClassVar[str]
+    offers: ClassVar[type[OfferedPaths]]
+    lacking: ClassVar[str]
+    limit: ClassVar[int]
+
+    def __init__(self, paths: OfferedPaths):
+        self.paths = paths
+        told = f'globalThis.tdFoundWidget = "{KINDS[self.kind]}";'
+        scripts = [told, found_script(self.kind), read_asset("found_widget.js")]
+        super().__init__("\n".join(scripts), config=self.header())
         self.on_msg(self._on_message)
+
+    def header(self) -> dict:
+        """Return what there is to choose, as the kind's script reads it."""
+        raise NotImplementedError("header() -> {name: value}")
+
+    def page_content(self) -> dict:
+        """Return what a page without a kernel reads: plain values, numbers finite."""
+        raise NotImplementedError("page_content() -> {name: value}")
 
     def answer(self, request: Mapping) -> dict:
         """Return what the script draws for its choices, {rate [Hz], ...}.
@@ -50,6 +75,31 @@ class FoundExplorer(ScriptWidget):
             return {"id": request.get("id"), **self.answer(request)}
         except (ValueError, KeyError, IndexError, TypeError, OSError) as error:
             return {"id": request.get("id"), "error": str(error)}
+
+
+Explorer = TypeVar("Explorer", bound=FoundExplorer)
+
+
+def open_found(explorer: type[Explorer], run: Run, env: str, chosen: Selection, family: str) -> Explorer | Missing:
+    """Return an explorer of a run, and write what a page shows of it beside the figures.
+
+    Args:
+        explorer: Its class.
+        run: Preset and folders; what is chosen must be trained.
+        env: One of its systems.
+        chosen: A part of the grid; the page's file is written where it is the whole.
+        family: Folder of the figures.
+    """
+    kind = explorer.kind
+    if (undrawn := undrawn_here(family, f"{env}-{kind}", chosen.label)) is not None:
+        return undrawn
+    paths = explorer.offers(run, env, chosen)
+    if not paths.arms:
+        return Missing(f"no {kind}: {explorer.lacking} is among what was chosen")
+    found = explorer(paths)
+    if not chosen.label:
+        produced(write_page_file(kind, env, found.page_content(), run.layout.figures / family, explorer.limit))
+    return found
 
 
 def write_page_file(kind: str, env: str, content: Mapping, folder: Path, limit: int) -> Path:

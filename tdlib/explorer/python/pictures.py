@@ -14,12 +14,11 @@ import pandas as pd
 from PIL import Image
 
 from tdlib.evaluation.visual import PROTOCOLS
-from tdlib.explorer.python.found import FoundExplorer, found_element, write_page_file
+from tdlib.explorer.python.found import FoundExplorer, found_element, open_found
 from tdlib.figures.style import arm_label
 from tdlib.study.arms import Arm
 from tdlib.study.phases.picture_paths import PicturePath, PicturePaths
-from tdlib.study.provenance import produced
-from tdlib.study.run import Missing, Run, undrawn_here
+from tdlib.study.run import Missing, Run
 from tdlib.study.selection import Selection
 
 PAGE_STARTS = 3  # of a page, if they fit
@@ -109,9 +108,12 @@ class PictureExplorer(FoundExplorer):
         paths: What there is to choose.
     """
 
-    def __init__(self, paths: PicturePaths):
-        self.paths = paths
-        super().__init__("pictures", header(paths, paths.arms, paths.starts))
+    kind, offers, limit = "pictures", PicturePaths, SIZE_LIMIT
+    lacking = "no model that sees some"
+    paths: PicturePaths
+
+    def header(self) -> dict:
+        return header(self.paths, self.paths.arms, self.paths.starts)
 
     def answer(self, request: Mapping) -> dict:
         """Predict {arm, start, test, rate}: numbers of the lists in `config`, and a rate [Hz]."""
@@ -119,6 +121,9 @@ class PictureExplorer(FoundExplorer):
         path = self.paths.path(arm, start, request["rate"], PROTOCOLS[int(request["test"])])
         sheets = {"truth": sheet(path.truth), "predicted": sheet(path.predicted), "begins": [0, 0]}
         return {**sheets, "numbers": packed_numbers(path)}
+
+    def page_content(self) -> dict:
+        return page_content(self.paths)
 
     def page_element(self) -> str:
         """Return the element for a page without a kernel, with a table for readers without scripts."""
@@ -144,19 +149,5 @@ def page_element(paths: PicturePaths) -> str:
 
 
 def open_pictures(run: Run, env: str, chosen: Selection, family: str) -> PictureExplorer | Missing:
-    """Return the explorer of a run's pictures, and write what a page shows of it beside the figures.
-
-    Args:
-        run: Preset and folders; what is chosen must be trained.
-        env: One of its systems.
-        chosen: A part of the grid; the page's file is written where it is the whole.
-        family: Folder of the figures.
-    """
-    if (undrawn := undrawn_here(family, f"{env}-pictures", chosen.label)) is not None:
-        return undrawn
-    paths = PicturePaths(run, env, chosen)
-    if not paths.arms:
-        return Missing("no pictures: no model that sees some is among what was chosen")
-    if not chosen.label:
-        produced(write_page_file("pictures", env, page_content(paths), run.layout.figures / family, SIZE_LIMIT))
-    return PictureExplorer(paths)
+    """Open the explorer of a run's pictures, with the arguments of `open_found`."""
+    return open_found(PictureExplorer, run, env, chosen, family)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tdlib.core.facts import POOLED, TRANSITIONS
 from tdlib.data.sources.ppo_settings import has_ppo
+from tdlib.evaluation.measures.consistency import FREQUENCY_PAIRS
 from tdlib.evaluation.measures.velocity_field import equilibria
 from tdlib.evaluation.tables import frequency_label
 from tdlib.figures.selection import key_arms, main_model
@@ -60,6 +61,12 @@ def _has_poles(preset: Preset, env: str) -> bool:
 
 def _has_returns(preset: Preset, env: str) -> bool:
     return has_ppo(env)
+
+
+def _compares_rates(preset: Preset, env: str) -> bool:
+    """Whether one of the test rates is a multiple of another, of those whose steps are compared."""
+    rates = set(map(frequency_label, preset.test_frequencies))
+    return any(rates.issuperset(pair) for pair in FREQUENCY_PAIRS)
 
 
 def _is_worked_example(preset: Preset, env: str) -> bool:
@@ -129,7 +136,7 @@ MAIN_STUDY = Chapter(
         "error_vs_horizon/{}": None,
         "trajectory_rollouts/{}": None,
         "state_space/{}": None,
-        "consistency/{}-defect": None,
+        "consistency/{}-defect": _compares_rates,
         "consistency/{}-convergence": some(is_field),
         "ensemble/{}-calibration": some(has_spread),
         "control/{}": None,

@@ -20,6 +20,7 @@ from tdlib.models.beliefs.belief import Belief, information
 from tdlib.models.beliefs.levels import LevelBeliefs
 from tdlib.study.arms import Arm
 from tdlib.study.phases.evaluate import load_test_set, main_rate
+from tdlib.study.phases.offered import OfferedPaths
 from tdlib.study.phases.train import model_folder
 from tdlib.study.run import Run
 from tdlib.study.selection import Selection, everything
@@ -28,7 +29,6 @@ from tdlib.training import load_checkpoint
 
 RATES = (5, 10, 15, 20, 25, 30, 40, 50)  # [Hz] whose intervals divide the 0.2 s of one input
 AHEAD = 3.0  # [s] of a prediction: what a picture shows
-STARTS = 4
 
 
 @dataclass(frozen=True)
@@ -71,29 +71,16 @@ class BeliefPath:
         return len(self.truth) - len(self.mean) - 1
 
 
-class BeliefPaths:
-    """Long predictions of a system's first seed by the chosen arms that have levels; models are loaded when asked.
-
-    Args:
-        run: Preset and folders; what is chosen must be trained.
-        env: One of its systems.
-        chosen: A part of the grid; None for all of it.
+class BeliefPaths(OfferedPaths[DynamicsModel]):
+    """Long predictions of a system's first seed by the chosen arms that have levels.
 
     Attributes:
-        arms: Those that have levels.
-        starts: Numbers of the starts on offer.
-        ahead: How far they are followed [s].
+        ahead: How far starts are followed [s].
     """
 
     def __init__(self, run: Run, env: str, chosen: Selection | None = None):
-        self.run, self.env, self.seed = run, env, run.preset.own_seeds[0]
-        members = (chosen or everything(run)).on(env).trained_members
-        self.arms = [
-            arm for arm, own in members if own == self.seed and hasattr(find_family(arm.model).model, "follow")
-        ]
-        self.starts = tuple(range(min(STARTS, run.preset.evaluation.num_starts)))
+        super().__init__(run, env, chosen)
         self.ahead = min(AHEAD, run.preset.evaluation.imagined or HORIZON)
-        self.model = functools.cache(self._model)
         self._followed = functools.lru_cache(maxsize=len(RATES))(self._follow)
         self._test_set = functools.cache(lambda: load_test_set(run, env, self.seed))
 
@@ -101,6 +88,15 @@ class BeliefPaths:
     def spec(self) -> EnvironmentSpec:
         """Names and units of the states."""
         return SYSTEMS[self.env].spec
+
+    def offered_arms(self, chosen: Selection | None) -> list[Arm]:
+        """Return those that have levels."""
+        members = (chosen or everything(self.run)).on(self.env).trained_members
+        return [arm for arm, own in members if own == self.seed and hasattr(find_family(arm.model).model, "follow")]
+
+    def load(self, arm: Arm) -> DynamicsModel:
+        model = load_checkpoint(model_folder(self.run, self.env, arm, self.seed))
+        return model.double().eval().requires_grad_(False)
 
     def page_arms(self) -> list[Arm]:
         """Return those of a page, which has little room: of each model that of one rate, and the last of several."""
@@ -118,9 +114,7 @@ class BeliefPaths:
         Raises:
             ValueError: If the arm, the start or the rate is not on offer.
         """
-        for name, value, known in (("arm", arm, self.arms), ("start", start, self.starts), ("rate", rate, RATES)):
-            if value not in known:
-                raise ValueError(f"{name} must be one of {list(known)}, got {value}")
+        self.check_offered(arm, start, rate=(rate, RATES))
         rollouts, (found, levels) = self._imagined(rate).rollouts, self._followed(arm, rate)
         context = rollouts.context
         assert context is not None and found.variance is not None  # a stretch is known; models with levels have one
@@ -139,10 +133,6 @@ class BeliefPaths:
         told = (x[:count] for x in (rollouts.state, rollouts.actions, rollouts.delta_t))
         with torch.inference_mode():
             return model.follow(*told, rollouts.context.map(lambda x: x[:count]))
-
-    def _model(self, arm: Arm) -> DynamicsModel:
-        model = load_checkpoint(model_folder(self.run, self.env, arm, self.seed))
-        return model.double().eval().requires_grad_(False)
 
     def _imagined(self, rate: int) -> Imagined:
         imagined = self._test_set().imagined

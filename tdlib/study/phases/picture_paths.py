@@ -21,12 +21,12 @@ from tdlib.study.phases.filmed import (
     seeing_arms,
     select_pictures,
 )
+from tdlib.study.phases.offered import OfferedPaths
 from tdlib.study.phases.pictures import load_pictured
 from tdlib.study.run import Run
 from tdlib.study.selection import Selection
 
 RATES = (2, 4, 5, 8, 10, 16, 20)  # [Hz] whose intervals divide a second
-STARTS = 4
 ROUNDING = 1e-9
 KEPT = 128  # predictions of all motions by one model at one rate
 
@@ -50,32 +50,29 @@ class PicturePath:
     ball: np.ndarray
 
 
-class PicturePaths:
-    """Motions of a system's first seed, predicted by the chosen models of pictures; these are loaded when asked.
-
-    Args:
-        run: Preset and folders; what is chosen must be trained.
-        env: One of its systems.
-        chosen: A part of the grid; None for all of it.
+class PicturePaths(OfferedPaths[VisualWorldModel]):
+    """Motions of a system's first seed, predicted by the chosen models that see pictures; starts are those of tables.
 
     Attributes:
-        arms: Those that see pictures.
-        starts: Numbers of the motions on offer, those of the tables.
         rates: On offer [Hz]; that of training is among them.
     """
 
     def __init__(self, run: Run, env: str, chosen: Selection | None = None):
-        self.run, self.env, self.seed = run, env, run.preset.own_seeds[0]
-        self.arms = seeing_arms(select_pictures(run, env, chosen), self.seed)
-        self.starts = tuple(range(min(STARTS, run.preset.evaluation.num_starts)))
+        super().__init__(run, env, chosen)
         self.train_rate = run.preset.train_frequencies[0]
         before = max((known_of(run, arm.method) for arm in self.arms), default=1)
         whole = [rate for rate in {*RATES, self.train_rate} if _fits(rate, motion_hold(run), before)]
         self.rates = tuple(sorted(int(rate) if rate == int(rate) else rate for rate in whole))
         self._sets = FilmedSets(run, env)
         self._films = functools.cache(self._film)
-        self.model = functools.cache(self._model)
         self._predicted = functools.lru_cache(maxsize=KEPT)(self._predict)
+
+    def offered_arms(self, chosen: Selection | None) -> list[Arm]:
+        """Return those that see pictures."""
+        return seeing_arms(select_pictures(self.run, self.env, chosen), self.seed)
+
+    def load(self, arm: Arm) -> VisualWorldModel:
+        return load_pictured(self.run, self.env, arm, self.seed)
 
     def page_arms(self) -> list[Arm]:
         """Return those of a page: pictures of one size, of predictors that share an encoder the first and the last."""
@@ -99,15 +96,7 @@ class PicturePaths:
         Raises:
             ValueError: If the arm, the start, the rate or the test is not on offer.
         """
-        offered = (
-            ("arm", arm, self.arms),
-            ("start", start, self.starts),
-            ("rate", rate, self.rates),
-            ("test", test, PROTOCOLS),
-        )
-        for name, value, known in offered:
-            if value not in known:
-                raise ValueError(f"{name} must be one of {list(known)}, got {value}")
+        self.check_offered(arm, start, rate=(rate, self.rates), test=(test, PROTOCOLS))
         films = self._films(arm.method)
         one = films.sequences[test, frequency_label(rate)].part(slice(start, start + 1))
         predicted = self._predicted(arm, rate, test)[start : start + 1].nan_to_num()  # what is no number is black
@@ -120,9 +109,6 @@ class PicturePaths:
 
     def _film(self, method: str) -> Films:
         return films_of(self.run, self.env, method, self.seed, self._sets, self.rates)
-
-    def _model(self, arm: Arm) -> VisualWorldModel:
-        return load_pictured(self.run, self.env, arm, self.seed)
 
     def _predict(self, arm: Arm, rate: float, test: str) -> Tensor:
         """Predict all motions on offer at once: (S, T, C, H, W)."""
