@@ -60,7 +60,9 @@ class VisualWorldModel(VisualComponents):
             if found.Space is space
         ),
         Arms("vqvae", "latent_mlp", ("10",)),
-    )  # end to end, the same in larger pictures, on latents of a flat autoencoder trained before, and on codes
+        *(Arms(method, "spatial_hamiltonian", ("10",)) for method in ("mean_energy", "raw_kl")),
+    )  # end to end, the same in larger pictures, on latents of a flat autoencoder trained before, on codes; and two
+    # settings of the founding documents that let latents collapse, as a preset spells them out
 
     def __init__(self, spec: EnvironmentSpec, options: VisualOptions | None = None):
         super().__init__(spec, options)

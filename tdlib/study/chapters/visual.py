@@ -33,7 +33,7 @@ def _cuts(preset: Preset, model: str, env: str) -> Iterator[tuple[str, Mapping[s
     if not any(map(_sees, arms)):
         yield "", {}
         return
-    arms = [arm for arm in arms if preset.pictures is None or preset.pictures.has(env, arm.form)]
+    arms = [arm for arm in arms if preset.pictures is None or preset.pictures.has(env, arm.method, arm.form)]
     for method in dict.fromkeys(arm.method for arm in arms):
         own = [arm.form for arm in arms if arm.method == method]
         if method == "two_phase":
