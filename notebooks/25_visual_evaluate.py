@@ -107,12 +107,13 @@ open_pictures(run, env, chosen, "visual")
 # %% [markdown]
 # ## Does the latent do anything?
 #
-# Positions that hardly move, or an energy without a spread, are the marks of a predictor that leaves the work to
-# others; a rollout that errs many times as much as single steps from true frames, of one that was not followed.
+# A latent that says next to nothing of its frames has collapsed, and a decoder shows the mean image. Positions that
+# hardly move, or an energy without a spread, are the marks of a predictor that leaves the work to others; a rollout
+# that errs many times as much as single steps from true frames, of one that was not followed.
 
 # %%
 asked = {"prediction": "model"}
-for name in ("q_motion", "latent_error", "energy_time_std", "energy_drift"):
+for name in ("latent_nats", "q_motion", "latent_error", "energy_time_std", "energy_drift"):
     table = figures.table_of_arms(over_rates, name, columns, title=name, where=asked)
     display(table)
 

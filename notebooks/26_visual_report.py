@@ -26,6 +26,7 @@ preset: str = "visual_smoke"  # name of a preset of the chapter of visual world 
 
 # %% tags=["part:imports"]
 from tdlib.figures import visual as drawn
+from tdlib.figures.collapse import draw_collapse
 from tdlib.study.live import live
 from tdlib.study.run import open_run
 from tdlib.study.statistics import evaluate_predictions, merge_parts, summarize
@@ -63,6 +64,15 @@ live(run, "pictures_rates", drawn.live_visual_rates, over_rates, **first)
 
 # %%
 run.save_figure("visual", "where", drawn.draw_where, over_rates, rates=("10", "5", "20"))
+
+# %% [markdown]
+# ## When a latent collapses
+#
+# Two settings of the founding documents, beside the usual ones: an energy that is averaged over places, and a
+# divergence that is summed beside an error that is averaged.
+
+# %%
+run.save_figure("visual", "collapse", draw_collapse, over_rates)
 
 # %%
 statistics = summarize(run, tables)

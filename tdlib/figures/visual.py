@@ -34,6 +34,9 @@ COLORS = {  # predictor -> the method whose color it has, one for each kind
     "latent_hamiltonian": "ode",
 }  # fmt: skip
 LARGE, CODES = "hgn_64px", "vqvae"
+FOUNDED = {"mean_energy": (0, (5, 2, 1, 2, 1, 2)), "raw_kl": (0, (2, 2))}  # settings that let latents collapse -> lines
+APART = (LARGE, *FOUNDED)  # not drawn among the others
+NAMED = {LARGE: "64 px", CODES: "codes", "mean_energy": "energy averaged", "raw_kl": "divergence undivided"}
 BASELINES: dict[str, dict[str, Any]] = {
     "mean_image": {"color": NEUTRAL["muted"], "linestyle": (0, (4, 1.5)), "label": "mean image"},
     "copy_last": {"color": NEUTRAL["text"], "linestyle": ":", "label": "copy of the last frame"},
@@ -75,7 +78,8 @@ def name_of(row: Mapping[str, Any]) -> str:
     """Name an arm for a legend: its predictor, or that it sees the state."""
     if row["model"] != PICTURED:
         return f"sees the state: {row['model']}"
-    return row["form"].replace("_", " ") + {LARGE: ", 64 px", CODES: ", codes"}.get(row["method"], "")
+    own = NAMED.get(row["method"])
+    return row["form"].replace("_", " ") + (f", {own}" if own else "")
 
 
 def look_of(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,6 +90,8 @@ def look_of(row: Mapping[str, Any]) -> dict[str, Any]:
     color = METHOD_COLORS[COLORS[row["form"]]]
     if row["method"] == CODES:
         return {"color": color, "linestyle": (0, (1, 1))}
+    if row["method"] in FOUNDED:
+        return {"color": color, "linestyle": FOUNDED[row["method"]]}
     return {"color": color, "linestyle": "-" if row["form"].startswith("spatial") else (0, (3, 1))}
 
 
@@ -163,7 +169,7 @@ def draw_visual_metrics(table: pd.DataFrame) -> Drawing:
         NothingToDrawError: If nothing was scored over time.
     """
     table = table[table["time"].notna()]
-    table = table[table["method"] != LARGE]
+    table = table[~table["method"].isin(APART)]
     if table.empty:
         raise NothingToDrawError("nothing was scored over time")
     systems, groups = list(dict.fromkeys(table["env"])), [("spatial", "maps"), ("latent", "vectors")]
@@ -199,7 +205,7 @@ def draw_visual_dt_generalization(table: pd.DataFrame) -> Drawing:
     Raises:
         NothingToDrawError: If there are none.
     """
-    table = table[(table["method"] != LARGE) & (table["prediction"].isin([MODEL, *BASELINES]))]
+    table = table[~table["method"].isin(APART) & (table["prediction"].isin([MODEL, *BASELINES]))]
     if table.empty:
         raise NothingToDrawError("nothing was asked at other rates")
     table = table.assign(rate=table["test_frequency"].astype(float))
@@ -238,7 +244,7 @@ def draw_where(table: pd.DataFrame, rates: Sequence[str]) -> Drawing:
         NothingToDrawError: If none of the models of pictures was asked at these rates.
     """
     kept = (table["protocol"] == "B") & (table["model"] == PICTURED) & table["prediction"].isin([*ASKED, *KNOWN])
-    table = table[kept & table["test_frequency"].isin(list(rates)) & (table["method"] != LARGE)]
+    table = table[kept & table["test_frequency"].isin(list(rates)) & ~table["method"].isin(APART)]
     if table.empty:
         raise NothingToDrawError("none of the models of pictures was asked at these rates")
     rates = [rate for rate in rates if (table["test_frequency"] == rate).any()]

@@ -12,6 +12,7 @@ from tdlib.evaluation.visual.pictures import ball_error, centroid, psnr, ssim
 from tdlib.evaluation.visual.rollouts import (
     VisualRollout,
     encoded_truth,
+    latent_nats,
     visual_backward_rollout,
     visual_open_loop_rollout,
     visual_reconstruction,
@@ -41,6 +42,7 @@ __all__ = [
     "encoded_truth",
     "film_motions",
     "frame_sequences",
+    "latent_nats",
     "latent_statistics",
     "latent_truth",
     "psnr",

@@ -10,6 +10,7 @@ from torch import Tensor
 from tdlib.evaluation.visual.rollouts import (
     VisualRollout,
     encoded_truth,
+    latent_nats,
     visual_open_loop_rollout,
     visual_reconstruction,
     visual_repeated_rollout,
@@ -58,9 +59,10 @@ def visual_dt_generalization_test(
         One row per protocol, rate and prediction: `model`; `model_repeated` of a map where the interval is a multiple
         of its own; `model_teacher_forced` and `model_reconstruction` where what is known has the interval that is
         asked for; the baselines. Columns protocol, test_frequency, delta_t [s], horizon [s], prediction, scores over
-        all times as `visual_metrics_table` has them, and of the model what `latent_statistics` says. In both tests the
-        latents' truth is read off true frames that are as far apart as in training, at the times that have them, and
-        is not known without sequences at that interval.
+        all times as `visual_metrics_table` has them, and of the model what `latent_statistics` says and latent_nats,
+        how much the latent of a start says of its frames, mean over starts (nan of codes). In both tests the latents'
+        truth is read off true frames that are as far apart as in training, at the times that have them, and is not
+        known without sequences at that interval.
 
     Raises:
         ValueError: If a protocol is unknown.
@@ -72,7 +74,9 @@ def visual_dt_generalization_test(
         predictions = {MODEL: rolled.images, **_beside(model, asked, device), **baselines(asked, mean_image)}
         scores = scores_over_time(protocol, rate, asked, predictions)
         scores = scores[scores["time"].isna()].drop(columns="time")
+        nats = latent_nats(model, asked, device=device)
         own = statistics_of(model, asked, rolled, truth)
+        own["latent_nats"] = float("nan") if nats is None else float(nats.mean())
         parts.append(scores.assign(**{name: scores["prediction"].map({MODEL: x}) for name, x in own.items()}))
     return pd.concat(parts, ignore_index=True)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from tdlib.evaluation.tables import frequency_label
+from tdlib.models.visual.world_model import COLLAPSING
 from tdlib.study.arms import Arm
 from tdlib.study.chapters.chapter import RESULTS, TRAINING, Chapter, Notebook, Rows
 from tdlib.study.chapters.expected import is_trained, sees_pictures, some
@@ -61,6 +62,7 @@ VISUAL = Chapter(
         "visual/visual_metrics": None,
         "visual/visual_dt_generalization": None,
         "visual/where": some(_sees),
+        "visual/collapse": some(lambda arm: arm.method in COLLAPSING),
     },
     measures=("pictures",),
     shipped=lambda run, env: [],  # what the page shows of them are pictures
