@@ -16,6 +16,7 @@ from tdlib.evaluation.visual import (
     compute_visual_metrics,
     encoded_truth,
     frame_sequences,
+    latent_nats,
     latent_statistics,
     psnr,
     ssim,
@@ -240,6 +241,19 @@ def test_other_intervals_are_tested_with_known_frames_at_the_old_and_at_the_new_
         assert model["energy_time_std"].notna().all() == (name == "spatial_hamiltonian")
     with pytest.raises(ValueError, match="protocol must be one of"):
         visual_dt_generalization_test(tiny(), {("C", "10"): asked["A", "10"]}, mean_image)
+
+
+def test_a_latent_says_what_its_divergence_is_and_nothing_where_the_encoder_says_the_prior():
+    model, asked = tiny("spatial_hamiltonian"), filmed()
+    seen = asked.images[:, asked.known - 1 : asked.known + 1].double()
+    mu, logvar = (x.flatten(1) for x in model.posterior(seen))
+    expected = 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(dim=1)
+    torch.testing.assert_close(latent_nats(model, asked), expected.detach(), rtol=1e-10, atol=1e-12)
+    with torch.no_grad():
+        for parameter in model.encoder.parameters():
+            parameter.zero_()
+    assert not latent_nats(model, asked).any()
+    assert latent_nats(tiny("latent_mlp", autoencoder="vqvae", img_size=16, context_length=1), asked) is None
 
 
 def test_detectors_tell_latents_that_stay_from_those_that_move():

@@ -1,10 +1,17 @@
 """Latents that collapse: one predictor of pictures by our settings and by two of the founding documents."""
 
 import pandas as pd
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from tdlib.figures.save import Drawing
-from tdlib.figures.style import METHOD_COLORS, NothingToDrawError, new_figure, shared_legend, span_text, style
+from tdlib.figures.style import (
+    METHOD_COLORS,
+    NothingToDrawError,
+    new_figure,
+    plain_log_axis,
+    shared_legend,
+    span_text,
+    style,
+)
 from tdlib.figures.visual import BASELINES, MODEL
 from tdlib.figures.words import number_text, seeds_text
 
@@ -21,7 +28,8 @@ PANELS = {  # column -> words below
     "followed": "all steps / one step",
     "mse": "MSE per value",
 }
-HEIGHT = 2.6
+COLUMNS, HEIGHT = 2, 3.6
+NARROW = 1.3  # decades that have room for labels between powers of ten
 
 
 def draw_collapse(table: pd.DataFrame) -> Drawing:
@@ -38,24 +46,24 @@ def draw_collapse(table: pd.DataFrame) -> Drawing:
         raise NothingToDrawError("no setting that lets latents collapse was trained beside the usual one")
     methods = [method for method in ROWS if (found["method"] == method).any()]
     with style():
-        figure, axes = new_figure(1, len(PANELS), height=HEIGHT, sharey=True)
-        for axis, (column, words) in zip(axes[0], PANELS.items(), strict=True):
+        figure, axes = new_figure(len(PANELS) // COLUMNS, COLUMNS, height=HEIGHT, sharey=True)
+        for axis, (column, words) in zip(axes.flat, PANELS.items(), strict=True):
             for place, method in enumerate(methods):
                 values = found.loc[found["method"] == method, column]
                 color = METHOD_COLORS["ode" if method == USUAL else "baseline"]
                 axis.plot(values, [place] * len(values), "|", color=color, markersize=9)
                 axis.plot(values.mean(), place, "o", color=color, markersize=5)
             axis.set(xscale="log", xlabel=words)
-            axis.xaxis.set_major_locator(LogLocator(numticks=3))
-            axis.xaxis.set_minor_formatter(NullFormatter())
+            axis.margins(x=0.2)
+            plain_log_axis(axis.xaxis, NARROW)
         for name, look in BASELINES.items():
-            axes[0, -1].axvline(found[name].mean(), **look)
+            axes[-1, -1].axvline(found[name].mean(), **look)
         axes[0, 0].set_yticks(range(len(methods)), [ROWS[method] for method in methods])
         axes[0, 0].set_ylim(len(methods) - 0.5, -0.5)
         shared_legend(figure, axes)
     env = found["env"].iloc[0]
     caption = (
-        f"{env}: a predictor of energies, trained end to end by {len(methods)} settings and asked open loop at the rate "
+        f"{env}: a predictor of energies, trained end to end by {len(methods)} settings, asked open loop at the rate "
         f"of training; circles are means over n = {seeds_text(found['seed'].nunique())}, bars each of them, of "
         f"{span_text(found['n'])} motions. What the latent of a start says of its frames, how far its positions then "
         f"move, how many times as much all steps err as one does, and the error beside what knows no motion. "
