@@ -95,6 +95,19 @@ for steps in ("open loop", "copy of last", "mean image"):
     display(table)
 
 # %% [markdown]
+# ## Back
+#
+# A field runs back as well: the last frames are encoded, and the same inputs are gone through with a $\Delta t$ below
+# zero, to the start. A copy of the last frame stands beside it again.
+
+# %%
+for steps in ("back", "copy, back"):
+    title = f"MSE of pictures over a second, by test and test rate [Hz]: {steps}"
+    asked = {"steps": steps, "protocol": "B"}
+    table = figures.table_of_arms(over_rates, "mse", "test_frequency", title=title, where=asked)
+    display(table)
+
+# %% [markdown]
 # ## Side by side
 #
 # One motion at any rate whose frames fall on the same second: choose a model, and move $\Delta t$. The first two frames

@@ -426,6 +426,11 @@ def test_figures_conclude_from_the_numbers_they_show():
     assert "the error is largest on oscillator in test B at 20 Hz" in caption
     where = drawn.draw_where(table, ["10", "20", "5"])
     assert "most is lost on oscillator by spatial jump at 20 Hz, 20 times" in where.caption and len(where.data) == 20
+    assert "Run back" not in where.caption
+    back = table[(table["form"] == "spatial_ode") & (table["prediction"] == "model")]
+    back = back.assign(prediction="model_back", mse=3 * back["mse"])
+    words = drawn.draw_where(pd.concat([table, back]), ["10", "20"]).caption
+    assert "Run back from the end, fields err 3 times as much" in words
     over_time = table[(table["protocol"] == "A") & (table["test_frequency"] == "10")]
     assert "on oscillator spatial jump errs 0.2 times" in drawn.draw_visual_metrics(over_time).caption
     for draw, arguments in ((drawn.draw_visual_metrics, (table[:0],)), (drawn.draw_where, (table, ["5"])),

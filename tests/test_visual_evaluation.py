@@ -229,9 +229,20 @@ def test_other_intervals_are_tested_with_known_frames_at_the_old_and_at_the_new_
         assert {"mean_image", "copy_last", "model"} <= set(rows.loc["B", "20"].index)
         assert ("model_repeated" in rows.loc["A", "5"].index) == (name == "spatial_jump")
         assert "model_repeated" not in rows.loc["A", "20"].index
+        gone_back = {
+            key[:2] for key in rows.index if key[2] == "model_back"
+        }  # a field, where frames are of one interval
+        assert gone_back == (set() if name == "spatial_jump" else {("A", "10"), *(("B", x) for x in ("20", "10", "5"))})
         assert rows["mse"].loc["A", "20", "copy_last"] == rows["mse"].loc["B", "20", "copy_last"]
         assert rows["mse"].loc["A", "10", "model"] == rows["mse"].loc["B", "10", "model"]
         assert rows["mse"].loc["A", "5", "model"] != rows["mse"].loc["B", "5", "model"]
+        if name == "spatial_hamiltonian":
+            back, reverse = visual_backward_rollout(tiny(name), asked["B", "5"])
+            expected = compute_visual_metrics(back.images.float(), reverse.truth)["mse"].mean()
+            assert rows["mse"].loc["B", "5", "model_back"].item() == pytest.approx(float(expected), rel=1e-5)
+            copied = (reverse.truth - asked["B", "5"].images[:, -1:]).square().mean()
+            assert rows["mse"].loc["B", "5", "copy_last_back"].item() == pytest.approx(float(copied), rel=1e-5)
+            assert rows["delta_t"].loc["B", "5", "model_back"].item() == pytest.approx(-0.2)
         model, others = rows.xs("model", level="prediction"), rows.drop(index="model", level="prediction")
         assert model["q_motion"].notna().all() and others["q_motion"].isna().all()
         assert model["latent_error"].notna().all()

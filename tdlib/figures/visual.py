@@ -46,10 +46,12 @@ ASKED = {  # what a model can be asked -> marker and words
     "model_teacher_forced": ("o", "one step from true frames"),
     MODEL: ("D", "open loop"),
 }
+BACK = {"model_back": ("<", "from the end back to the start")}  # of what integrates a field
 KNOWN = {"copy_last": ("x", "copy of the last frame"), "mean_image": ("+", "mean image")}
 IN_TABLES = {  # what is predicted -> words above a column
     MODEL: "open loop", "model_repeated": "repeated", "model_teacher_forced": "one step",
-    "model_reconstruction": "none", "copy_last": "copy of last", "mean_image": "mean image",
+    "model_reconstruction": "none", "copy_last": "copy of last", "mean_image": "mean image", "model_back": "back",
+    "copy_last_back": "copy, back",
 }  # fmt: skip
 SHOWN_FRAMES, SHOWN_MODELS = 5, 6
 FRAME_POINTS = 13  # side of a small picture [pt]: at 20 Hz they stand side by side
@@ -234,7 +236,7 @@ def draw_visual_dt_generalization(table: pd.DataFrame) -> Drawing:
 
 
 def draw_where(table: pd.DataFrame, rates: Sequence[str]) -> Drawing:
-    """Draw what is lost by the camera, by one step and by all steps, where frames come at the rate that is asked for.
+    """Draw what is lost by the camera, by one step, by all steps and on the way back, frames at the rate asked for.
 
     Args:
         table: Rows of `visual_dt_generalization`.
@@ -243,7 +245,7 @@ def draw_where(table: pd.DataFrame, rates: Sequence[str]) -> Drawing:
     Raises:
         NothingToDrawError: If none of the models of pictures was asked at these rates.
     """
-    kept = (table["protocol"] == "B") & (table["model"] == PICTURED) & table["prediction"].isin([*ASKED, *KNOWN])
+    kept = (table["protocol"] == "B") & (table["model"] == PICTURED) & table["prediction"].isin([*ASKED, *BACK, *KNOWN])
     table = table[kept & table["test_frequency"].isin(list(rates)) & ~table["method"].isin(APART)]
     if table.empty:
         raise NothingToDrawError("none of the models of pictures was asked at these rates")
@@ -264,6 +266,8 @@ def draw_where(table: pd.DataFrame, rates: Sequence[str]) -> Drawing:
                     axis.plot([found[key] for key in ASKED], [place] * len(ASKED), color=color, linewidth=1)
                     for key, (marker, _) in ASKED.items():
                         axis.plot(found[key], place, marker, color=color, markersize=9 if marker == "|" else 4)
+                    for key, (marker, _) in BACK.items():
+                        axis.plot(found.get(key, np.nan), place, marker, color=color, markersize=4, fillstyle="none")
                     for key, (marker, _) in KNOWN.items():
                         axis.plot(found[key], place, marker, color=NEUTRAL["text"], markersize=4)
                 axis.set(title=f"{rate} Hz", xscale="log")
@@ -273,7 +277,7 @@ def draw_where(table: pd.DataFrame, rates: Sequence[str]) -> Drawing:
             line[0].set_ylim(len(own) - 0.5, -0.5)
             line[0].set_ylabel(env)
         axes[-1, len(rates) // 2].set_xlabel("MSE per value")
-        named = [*ASKED.values(), *KNOWN.values()]
+        named = [*ASKED.values(), *(BACK.values() if mean.index.isin([*BACK], level=3).any() else ()), *KNOWN.values()]
         marks = [Line2D([], [], color=NEUTRAL["text"], marker=m, linestyle="", label=w) for m, w in named]
         figure.legend(handles=marks, loc="outside lower center", ncols=2)
     share = mean.unstack("prediction")
@@ -281,7 +285,8 @@ def draw_where(table: pd.DataFrame, rates: Sequence[str]) -> Drawing:
     largest = steps.idxmax()
     caption = (
         f"What is lost where: by encoding and decoding, by one step from true frames, and by all steps, when frames "
-        f"come at the rate that is asked for; means over n = {seeds_text(table['seed'].nunique())}. From one step to "
+        f"come at the rate that is asked for; means over n = {seeds_text(table['seed'].nunique())}. "
+        f"{_found_back(share)}From one step to "
         f"all of them most is lost on {largest[1]} by {largest[2]} at {largest[0]} Hz, "
         f"{number_text(steps.max())} times."
     )
@@ -421,6 +426,13 @@ def _gains(last: pd.DataFrame) -> str:
         parts.append(f"on {env} {best['name']} errs {number_text(best['ratio'])} times")
     text = " and ".join(parts)
     return f"At the end {text} what a copy of the last frame does."
+
+
+def _found_back(share: pd.DataFrame) -> str:
+    """Say how much more fields err on the way back, at the median of them; nothing where none ran back."""
+    if "model_back" not in share or (ratio := (share["model_back"] / share[MODEL]).dropna()).empty:
+        return ""
+    return f"Run back from the end, fields err {number_text(ratio.median())} times as much, at their median. "
 
 
 def _worst(table: pd.DataFrame) -> str:

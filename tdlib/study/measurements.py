@@ -31,6 +31,7 @@ OF_PICTURES = (
 BESIDE_PICTURES = (  # what else is scored in pictures -> its name in metrics
     ("model_repeated", "repeated"), ("model_teacher_forced", "teacher_forced"),
     ("model_reconstruction", "reconstruction"), ("copy_last", "copy_last"), ("mean_image", "mean_image"),
+    ("model_back", "back"), ("copy_last_back", "copy_back"),
 )  # fmt: skip
 LIMIT = "limit."  # begins the names of what perfect learning would score
 BELOW_ZERO = (  # of the rest, an interval ends at 0
