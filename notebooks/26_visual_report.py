@@ -25,6 +25,7 @@
 preset: str = "visual_smoke"  # name of a preset of the chapter of visual world models in params/, or a path
 
 # %% tags=["part:imports"]
+from tdlib.figures import WholeTable
 from tdlib.figures import visual as drawn
 from tdlib.figures.collapse import draw_collapse
 from tdlib.study.live import live
@@ -64,6 +65,17 @@ live(run, "pictures_rates", drawn.live_visual_rates, over_rates, **first)
 
 # %%
 run.save_figure("visual", "where", drawn.draw_where, over_rates, rates=("10", "5", "20"))
+
+# %% [markdown]
+# ## Where a copy of the last frame is not beaten
+#
+# At the rate of training the detectors name a cause, in the order in which the parts of a model stand. Of a model that
+# beats the copy there, the predictor is the cause where test A of another rate is lost, the encoder's window where only
+# test B is. A ratio is the squared error over that of the copy.
+
+# %%
+causes = drawn.with_causes(over_rates)
+WholeTable(causes.round(3)) if causes is not None else "nothing was asked"
 
 # %% [markdown]
 # ## When a latent collapses

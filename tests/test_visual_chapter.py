@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import io
 import json
+import math
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,8 @@ from PIL import Image
 from tdlib.evaluation import evaluate_stack
 from tdlib.evaluation.sets.test_sets import TestSet
 from tdlib.evaluation.tables import arm_of, read_table
-from tdlib.evaluation.visual import encoded_truth, latent_truth, visual_open_loop_rollout
+from tdlib.evaluation.visual import CAUSES, encoded_truth, latent_truth, unbeaten, visual_open_loop_rollout
+from tdlib.evaluation.visual.causes import cause_of
 from tdlib.explorer.assets import read_asset
 from tdlib.explorer.python import pictures as pictures_page
 from tdlib.explorer.python.pictures import open_pictures
@@ -426,7 +428,11 @@ def test_figures_conclude_from_the_numbers_they_show():
     assert "the error is largest on oscillator in test B at 20 Hz" in caption
     where = drawn.draw_where(table, ["10", "20", "5"])
     assert "most is lost on oscillator by spatial jump at 20 Hz, 20 times" in where.caption and len(where.data) == 20
-    assert "Run back" not in where.caption
+    assert "Run back" not in where.caption and "each model of pictures errs less than a copy" in where.caption
+    lost = drawn.draw_where(planted(spatial_jump=0.02, spatial_ode=0.05, spatial_newtonian=0.1), ["10"]).caption
+    assert "a copy of the last frame is not beaten by spatial jump on oscillator (predictor: errors add up over" in lost
+    assert "spatial ode on oscillator (predictor: single steps err" in lost
+    assert "spatial newtonian on oscillator (decoder: frames come back" in lost
     back = table[(table["form"] == "spatial_ode") & (table["prediction"] == "model")]
     back = back.assign(prediction="model_back", mse=3 * back["mse"])
     words = drawn.draw_where(pd.concat([table, back]), ["10", "20"]).caption
@@ -437,6 +443,30 @@ def test_figures_conclude_from_the_numbers_they_show():
                             (drawn.draw_visual_rollouts, ([],)), (draw_learned, ([],))):  # fmt: skip
         with pytest.raises(NothingToDrawError):
             draw(*arguments)
+
+
+def test_the_cause_of_a_copy_that_is_not_beaten_is_told_by_test_and_by_detectors():
+    found = unbeaten(planted(spatial_jump=0.002, spatial_ode=0.004))  # at 20 Hz in test B five times as much
+    assert found[["form", "protocol", "test_frequency", "cause"]].to_numpy().tolist() == [
+        ["spatial_jump", "B", "20", "window"], ["spatial_ode", "B", "20", "window"]
+    ]  # fmt: skip
+    assert found["ratio"].tolist() == pytest.approx([1.0, 2.0])
+    table = planted(spatial_jump=0.004)
+    ahead = (table["prediction"] == "model") & (table["test_frequency"] == "20")
+    table.loc[ahead, "mse"] = 0.03
+    assert set(unbeaten(table)["cause"]) == {"interval"}
+    usual = {"model": 0.012, "copy_last": 0.01, "mean_image": 0.008, "model_teacher_forced": 0.004,
+             "model_reconstruction": 0.002}  # fmt: skip
+    said = {"latent_nats": 30.0, "q_motion": 1.0}
+    plants = {
+        "steps": {}, "diverged": {"model": math.nan}, "horizon": {"mean_image": 0.03},
+        "collapsed": {"latent_nats": 0.2},
+        "decoder": {"model_reconstruction": 0.011}, "still": {"q_motion": 0.1}, "step": {"model_teacher_forced": 0.02},
+    }  # fmt: skip
+    for cause, change in plants.items():
+        errors, beside = ({name: change.get(name, x) for name, x in known.items()} for known in (usual, said))
+        assert cause_of(errors, beside) == cause
+    assert {*plants, "interval", "window"} == {*CAUSES}
 
 
 def test_collapse_is_told_by_what_a_latent_says_and_how_far_it_moves():

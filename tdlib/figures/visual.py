@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from tdlib.evaluation.visual import CAUSES, unbeaten
 from tdlib.figures.save import Drawing
 from tdlib.figures.style import (
     METHOD_COLORS,
@@ -53,6 +54,7 @@ IN_TABLES = {  # what is predicted -> words above a column
     "model_reconstruction": "none", "copy_last": "copy of last", "mean_image": "mean image", "model_back": "back",
     "copy_last_back": "copy, back",
 }  # fmt: skip
+WHERE = ("protocol", "test_frequency")
 SHOWN_FRAMES, SHOWN_MODELS = 5, 6
 FRAME_POINTS = 13  # side of a small picture [pt]: at 20 Hz they stand side by side
 
@@ -245,6 +247,7 @@ def draw_where(table: pd.DataFrame, rates: Sequence[str]) -> Drawing:
     Raises:
         NothingToDrawError: If none of the models of pictures was asked at these rates.
     """
+    causes = _unbeaten(table)
     kept = (table["protocol"] == "B") & (table["model"] == PICTURED) & table["prediction"].isin([*ASKED, *BACK, *KNOWN])
     table = table[kept & table["test_frequency"].isin(list(rates)) & ~table["method"].isin(APART)]
     if table.empty:
@@ -288,7 +291,7 @@ def draw_where(table: pd.DataFrame, rates: Sequence[str]) -> Drawing:
         f"come at the rate that is asked for; means over n = {seeds_text(table['seed'].nunique())}. "
         f"{_found_back(share)}From one step to "
         f"all of them most is lost on {largest[1]} by {largest[2]} at {largest[0]} Hz, "
-        f"{number_text(steps.max())} times."
+        f"{number_text(steps.max())} times. {causes}"
     )
     alt = f"Three errors and a baseline of each model at {len(rates)} rates, as points on a line each."
     return Drawing(figure, caption, alt, table)
@@ -426,6 +429,29 @@ def _gains(last: pd.DataFrame) -> str:
         parts.append(f"on {env} {best['name']} errs {number_text(best['ratio'])} times")
     text = " and ".join(parts)
     return f"At the end {text} what a copy of the last frame does."
+
+
+def with_causes(table: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Return the tests in which a copy of the last frame is not beaten, with arms and causes in words.
+
+    Args:
+        table: Rows of `visual_dt_generalization`, if there are any.
+    """
+    if table is None:
+        return None
+    found = _named(unbeaten(table))
+    return found.assign(cause=found["cause"].map(CAUSES))[["env", "name", *WHERE, "ratio", "cause"]]
+
+
+def _unbeaten(table: pd.DataFrame) -> str:
+    """Say which models of pictures do not beat a copy of the last frame at the rate of training, and why."""
+    own = table[table["test_frequency"] == table["train_frequency"]]
+    found = with_causes(own[own["protocol"] == "B"])
+    if found is None or found.empty:
+        return "At the rate of training each model of pictures errs less than a copy of the last frame."
+    alike = found.groupby(["env", "cause"], sort=False)["name"]
+    parts = [f"{', '.join(names)} on {env} ({cause})" for (env, cause), names in alike]
+    return f"At the rate of training a copy of the last frame is not beaten by {'; '.join(parts)}."
 
 
 def _found_back(share: pd.DataFrame) -> str:

@@ -1,5 +1,6 @@
 """Evaluation of visual world models: pictures, latents, other intervals, and the baselines beside them."""
 
+from tdlib.evaluation.visual.causes import CAUSES, unbeaten
 from tdlib.evaluation.visual.films import Films, film_motions
 from tdlib.evaluation.visual.generalization import (
     PROTOCOLS,
@@ -30,6 +31,7 @@ from tdlib.evaluation.visual.sequences import FrameSequences, frame_sequences
 
 __all__ = [
     "BASELINES",
+    "CAUSES",
     "PROTOCOLS",
     "Films",
     "FrameSequences",
@@ -48,6 +50,7 @@ __all__ = [
     "psnr",
     "ssim",
     "statistics_of",
+    "unbeaten",
     "visual_backward_rollout",
     "visual_dt_generalization_test",
     "visual_metrics_table",
