@@ -430,9 +430,9 @@ def test_figures_conclude_from_the_numbers_they_show():
     assert "most is lost on oscillator by spatial jump at 20 Hz, 20 times" in where.caption and len(where.data) == 20
     assert "Run back" not in where.caption and "each model of pictures errs less than a copy" in where.caption
     lost = drawn.draw_where(planted(spatial_jump=0.02, spatial_ode=0.05, spatial_newtonian=0.1), ["10"]).caption
-    assert "a copy of the last frame is not beaten by spatial jump on oscillator (predictor: errors add up over" in lost
-    assert "spatial ode on oscillator (predictor: single steps err" in lost
-    assert "spatial newtonian on oscillator (decoder: frames come back" in lost
+    assert "a copy of the last frame is not beaten on oscillator by spatial jump (predictor: errors add up over" in lost
+    assert "on oscillator by spatial ode (predictor: single steps err" in lost
+    assert "on oscillator by spatial newtonian (decoder: frames come back" in lost
     back = table[(table["form"] == "spatial_ode") & (table["prediction"] == "model")]
     back = back.assign(prediction="model_back", mse=3 * back["mse"])
     words = drawn.draw_where(pd.concat([table, back]), ["10", "20"]).caption

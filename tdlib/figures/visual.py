@@ -47,7 +47,7 @@ ASKED = {  # what a model can be asked -> marker and words
     "model_teacher_forced": ("o", "one step from true frames"),
     MODEL: ("D", "open loop"),
 }
-BACK = {"model_back": ("<", "from the end back to the start")}  # of what integrates a field
+BACK = {"model_back": ("<", "back from the end")}  # of what integrates a field
 KNOWN = {"copy_last": ("x", "copy of the last frame"), "mean_image": ("+", "mean image")}
 IN_TABLES = {  # what is predicted -> words above a column
     MODEL: "open loop", "model_repeated": "repeated", "model_teacher_forced": "one step",
@@ -450,8 +450,8 @@ def _unbeaten(table: pd.DataFrame) -> str:
     if found is None or found.empty:
         return "At the rate of training each model of pictures errs less than a copy of the last frame."
     alike = found.groupby(["env", "cause"], sort=False)["name"]
-    parts = [f"{', '.join(names)} on {env} ({cause})" for (env, cause), names in alike]
-    return f"At the rate of training a copy of the last frame is not beaten by {'; '.join(parts)}."
+    parts = [f"on {env} by {'; '.join(names)} ({cause})" for (env, cause), names in alike]
+    return f"At the rate of training a copy of the last frame is not beaten {', '.join(parts)}."
 
 
 def _found_back(share: pd.DataFrame) -> str:
