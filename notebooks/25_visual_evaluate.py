@@ -95,6 +95,19 @@ for steps in ("open loop", "copy of last", "mean image"):
     display(table)
 
 # %% [markdown]
+# ## Back
+#
+# A field runs back as well: the last frames are encoded, and the same inputs are gone through with a $\Delta t$ below
+# zero, to the start. A copy of the last frame stands beside it again.
+
+# %%
+for steps in ("back", "copy, back"):
+    title = f"MSE of pictures over a second, by test and test rate [Hz]: {steps}"
+    asked = {"steps": steps, "protocol": "B"}
+    table = figures.table_of_arms(over_rates, "mse", "test_frequency", title=title, where=asked)
+    display(table)
+
+# %% [markdown]
 # ## Side by side
 #
 # One motion at any rate whose frames fall on the same second: choose a model, and move $\Delta t$. The first two frames
@@ -107,12 +120,13 @@ open_pictures(run, env, chosen, "visual")
 # %% [markdown]
 # ## Does the latent do anything?
 #
-# Positions that hardly move, or an energy without a spread, are the marks of a predictor that leaves the work to
-# others; a rollout that errs many times as much as single steps from true frames, of one that was not followed.
+# A latent that says next to nothing of its frames has collapsed, and a decoder shows the mean image. Positions that
+# hardly move, or an energy without a spread, are the marks of a predictor that leaves the work to others; a rollout
+# that errs many times as much as single steps from true frames, of one that was not followed.
 
 # %%
 asked = {"prediction": "model"}
-for name in ("q_motion", "latent_error", "energy_time_std", "energy_drift"):
+for name in ("latent_nats", "q_motion", "latent_error", "energy_time_std", "energy_drift"):
     table = figures.table_of_arms(over_rates, name, columns, title=name, where=asked)
     display(table)
 

@@ -25,7 +25,9 @@
 preset: str = "visual_smoke"  # name of a preset of the chapter of visual world models in params/, or a path
 
 # %% tags=["part:imports"]
+from tdlib.figures import WholeTable
 from tdlib.figures import visual as drawn
+from tdlib.figures.collapse import draw_collapse
 from tdlib.study.live import live
 from tdlib.study.run import open_run
 from tdlib.study.statistics import evaluate_predictions, merge_parts, summarize
@@ -63,6 +65,26 @@ live(run, "pictures_rates", drawn.live_visual_rates, over_rates, **first)
 
 # %%
 run.save_figure("visual", "where", drawn.draw_where, over_rates, rates=("10", "5", "20"))
+
+# %% [markdown]
+# ## Where a copy of the last frame is not beaten
+#
+# At the rate of training the detectors name a cause, in the order in which the parts of a model stand. Of a model that
+# beats the copy there, the predictor is the cause where test A of another rate is lost, the encoder's window where only
+# test B is. A ratio is the squared error over that of the copy.
+
+# %%
+causes = drawn.with_causes(over_rates)
+WholeTable(causes.round(3)) if causes is not None else "nothing was asked"
+
+# %% [markdown]
+# ## When a latent collapses
+#
+# Two settings of the founding documents, beside the usual ones: an energy that is averaged over places, and a
+# divergence that is summed beside an error that is averaged.
+
+# %%
+run.save_figure("visual", "collapse", draw_collapse, over_rates)
 
 # %%
 statistics = summarize(run, tables)

@@ -55,7 +55,7 @@ FIGURES = [
     "mts3/PointMaze_Medium-v3-positions-ahead.png", "mts3/HalfCheetah-v5-published-ahead.png",
     *[f"mts3/{name}.png" for name in SKETCHES],
     *[f"visual/oscillator-{name}.png" for name in ("frames", "learned", "visual_rollouts")],
-    *[f"visual/{name}.png" for name in ("visual_metrics", "visual_dt_generalization", "where")],
+    *[f"visual/{name}.png" for name in ("visual_metrics", "visual_dt_generalization", "where", "collapse")],
     *[f"hardware/{name}.png" for name in ("own_rate", "law", "noise", "coverage")],
     *[f"rate_doctor/{name}.png" for name in ("verdict", "stamps", "rates", "finer", "trials")],
 ]  # fmt: skip

@@ -265,12 +265,16 @@ def test_models_of_pictures_are_counted_by_phase_and_by_what_a_system_has():
     settings = preset.pictures
     assert steps["oscillator", first] == steps["oscillator", codes] == 3 * settings.autoencoder_steps  # one for all
     assert steps["oscillator", second] == 3 * settings.latent_steps
+    collapsing = [
+        steps["oscillator", what] for what in set(pictured["what"]) if "raw_kl" in what or "mean_energy" in what
+    ]
+    assert collapsing == [2 * 1400] * 2  # two seeds, one system
     large = [what for what in pictured["what"] if "64 px" in what]
     assert all(steps[env, what] == 1400 for env, what in steps.index if what in large) and len(large) == 5 + 2
     assert len(pictured[pictured["env"] == "hgn_pendulum"]) == 4  # two predictors, each in two sizes
     frames = 32 * 2 * (2 + 5 + 10 + 20)
     scored = work[(work["kind"] == "evaluation") & ~work["what"].str.endswith("per model")]
-    assert set(scored["count"]) == {3 * frames, frames} and "jump hidden64, drawn" in set(scored["what"])
+    assert set(scored["count"]) == {3 * frames, 2 * frames, frames} and "jump hidden64, drawn" in set(scored["what"])
     assert num_frames(preset) == frames
     other = load_preset("visual_gpu")  # wider: what was measured of one says nothing of the other
     same = Arm("visual_world_model", "hgn", "spatial_jump")

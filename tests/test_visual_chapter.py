@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import io
 import json
+import math
 
 import numpy as np
 import pandas as pd
@@ -16,15 +17,18 @@ from PIL import Image
 from tdlib.evaluation import evaluate_stack
 from tdlib.evaluation.sets.test_sets import TestSet
 from tdlib.evaluation.tables import arm_of, read_table
-from tdlib.evaluation.visual import encoded_truth, latent_truth, visual_open_loop_rollout
+from tdlib.evaluation.visual import CAUSES, encoded_truth, latent_truth, unbeaten, visual_open_loop_rollout
+from tdlib.evaluation.visual.causes import cause_of
 from tdlib.explorer.assets import read_asset
 from tdlib.explorer.python import pictures as pictures_page
 from tdlib.explorer.python.pictures import open_pictures
 from tdlib.figures import visual as drawn
+from tdlib.figures.collapse import draw_collapse
 from tdlib.figures.learned_pictures import draw_learned, shown_places
 from tdlib.figures.style import NothingToDrawError
 from tdlib.grid.jobs import grid_jobs
 from tdlib.models.visual.latent_dynamics import LatentDynamics
+from tdlib.models.visual.world_model import COLLAPSING
 from tdlib.publish.staged_explorer import stage_found
 from tdlib.study.arms import Arm
 from tdlib.study.measurements import measure
@@ -57,7 +61,7 @@ def content(**changes):
         "methods": ["baseline", "hgn", "two_phase", "vqvae"],
     }
     found["training"]["num_steps"] = 1
-    found["pictures"] |= {"autoencoder_steps": 3, "latent_steps": 2, "forms": {}}
+    found["pictures"] |= {"autoencoder_steps": 3, "latent_steps": 2, "forms": {}, "systems": {}}
     return found | changes
 
 
@@ -207,6 +211,9 @@ def test_a_system_has_the_predictors_that_the_preset_gives_it(tmp_path, monkeypa
     run = open_run(preset(tmp_path, pictures=content()["pictures"] | {"forms": forms}))
     assert {arm.form for arm in select_pictures(run, ENV).arms if arm.model != "jump"} == {"spatial_hamiltonian"}
     assert "jump" in select_pictures(run, ENV, select_arms(run, models=["jump"])).models
+    whole = open_run("visual_smoke")
+    arms = {env: {arm.method for arm in select_pictures(whole, env).arms} for env in whole.preset.environments}
+    assert arms["oscillator"] - arms["hgn_pendulum"] >= {*COLLAPSING}
 
 
 def test_cells_are_a_predictor_and_a_seed_and_flat_ones_share_their_encoder():
@@ -219,6 +226,12 @@ def test_cells_are_a_predictor_and_a_seed_and_flat_ones_share_their_encoder():
     assert cell.format("oscillator", "hgn_64px-spatial_ode-seeds1") not in jobs  # larger pictures have one seed
     pendulum = [name for name in jobs if "hgn_pendulum-visual" in name and "seeds0" in name]
     assert len(pendulum) == 4 and not any("two_phase" in name for name in pendulum)
+    collapsing = sorted(name for name in jobs if any(method in name for method in COLLAPSING) and "train" in name)
+    assert collapsing == [
+        cell.format("oscillator", f"{method}-spatial_hamiltonian-seeds{seed}")
+        for method in COLLAPSING
+        for seed in (0, 1)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -234,6 +247,11 @@ def test_cells_are_a_predictor_and_a_seed_and_flat_ones_share_their_encoder():
             "pictures.forms must name environments ['oscillator'], got 'pendulum'",
         ),
         ({"forms": {"oscillator": ["spatial_ode"]}}, "pictures.forms of oscillator must be among forms"),
+        ({"systems": {"raw_kl": ["oscillator"]}}, "pictures.systems must name methods"),
+        (
+            {"systems": {"hgn": ["pendulum"]}},
+            "pictures.systems of hgn must be among environments = ['oscillator'], got",
+        ),
         (
             {"options": {"rollout_steps": 4}, "methods": {"vqvae": {"autoencoder": "vqvae", "context_length": 6}}},
             "evaluation.hold must be at least the 6 intervals of 5 Hz",
@@ -410,12 +428,65 @@ def test_figures_conclude_from_the_numbers_they_show():
     assert "the error is largest on oscillator in test B at 20 Hz" in caption
     where = drawn.draw_where(table, ["10", "20", "5"])
     assert "most is lost on oscillator by spatial jump at 20 Hz, 20 times" in where.caption and len(where.data) == 20
+    assert "Run back" not in where.caption and "each model of pictures errs less than a copy" in where.caption
+    lost = drawn.draw_where(planted(spatial_jump=0.02, spatial_ode=0.05, spatial_newtonian=0.1), ["10"]).caption
+    assert "a copy of the last frame is not beaten on oscillator by spatial jump (predictor: errors add up over" in lost
+    assert "on oscillator by spatial ode (predictor: single steps err" in lost
+    assert "on oscillator by spatial newtonian (decoder: frames come back" in lost
+    back = table[(table["form"] == "spatial_ode") & (table["prediction"] == "model")]
+    back = back.assign(prediction="model_back", mse=3 * back["mse"])
+    words = drawn.draw_where(pd.concat([table, back]), ["10", "20"]).caption
+    assert "Run back from the end, fields err 3 times as much" in words
     over_time = table[(table["protocol"] == "A") & (table["test_frequency"] == "10")]
     assert "on oscillator spatial jump errs 0.2 times" in drawn.draw_visual_metrics(over_time).caption
     for draw, arguments in ((drawn.draw_visual_metrics, (table[:0],)), (drawn.draw_where, (table, ["5"])),
                             (drawn.draw_visual_rollouts, ([],)), (draw_learned, ([],))):  # fmt: skip
         with pytest.raises(NothingToDrawError):
             draw(*arguments)
+
+
+def test_the_cause_of_a_copy_that_is_not_beaten_is_told_by_test_and_by_detectors():
+    found = unbeaten(planted(spatial_jump=0.002, spatial_ode=0.004))  # at 20 Hz in test B five times as much
+    assert found[["form", "protocol", "test_frequency", "cause"]].to_numpy().tolist() == [
+        ["spatial_jump", "B", "20", "window"], ["spatial_ode", "B", "20", "window"]
+    ]  # fmt: skip
+    assert found["ratio"].tolist() == pytest.approx([1.0, 2.0])
+    table = planted(spatial_jump=0.004)
+    ahead = (table["prediction"] == "model") & (table["test_frequency"] == "20")
+    table.loc[ahead, "mse"] = 0.03
+    assert set(unbeaten(table)["cause"]) == {"interval"}
+    usual = {"model": 0.012, "copy_last": 0.01, "mean_image": 0.008, "model_teacher_forced": 0.004,
+             "model_reconstruction": 0.002}  # fmt: skip
+    said = {"latent_nats": 30.0, "q_motion": 1.0}
+    plants = {
+        "steps": {}, "diverged": {"model": math.nan}, "horizon": {"mean_image": 0.03},
+        "collapsed": {"latent_nats": 0.2},
+        "decoder": {"model_reconstruction": 0.011}, "still": {"q_motion": 0.1}, "step": {"model_teacher_forced": 0.02},
+    }  # fmt: skip
+    for cause, change in plants.items():
+        errors, beside = ({name: change.get(name, x) for name, x in known.items()} for known in (usual, said))
+        assert cause_of(errors, beside) == cause
+    assert {*plants, "interval", "window"} == {*CAUSES}
+
+
+def test_collapse_is_told_by_what_a_latent_says_and_how_far_it_moves():
+    def rows(method, env, seed, nats, motion, error):
+        key = arm_of(dataclasses.replace(SPATIAL, method=method), seed, env)
+        scores = {"model": error, "copy_last": 0.01, "mean_image": 0.008, "model_teacher_forced": error / 4}
+        own = {**key, "test_frequency": "10", "protocol": "B", "n": 4}
+        said = {"latent_nats": nats, "q_motion": motion}
+        return [{**own, "prediction": name, "mse": mse, **(said if name == "model" else {})}
+                for name, mse in scores.items()]  # fmt: skip
+
+    found = [rows("hgn", ENV, seed, 40.0, 2.0, 0.002) for seed in (0, 1, 2)] + [rows("hgn", "other", 0, 1.0, 1.0, 1.0)]
+    with pytest.raises(NothingToDrawError):
+        draw_collapse(pd.DataFrame(sum(found, [])))
+    for seed in (0, 1):
+        found += [rows("mean_energy", ENV, seed, 30.0, 0.1, 0.006), rows("raw_kl", ENV, seed, 0.2, 1.0, 0.008)]
+    figure = draw_collapse(pd.DataFrame(sum(found, [])))
+    assert "undivided it says 0.2 nats in place of 40 and averaged it moves 0.05 times as far" in figure.caption
+    assert set(figure.data["seed"]) == {0, 1} and set(figure.data["env"]) == {ENV} and len(figure.data) == 6
+    assert np.allclose(figure.data["followed"], 4)
 
 
 def test_pictures_of_one_motion_stand_below_the_truth(run, tables):

@@ -16,6 +16,7 @@ from tdlib.evaluation.visual import (
     compute_visual_metrics,
     encoded_truth,
     frame_sequences,
+    latent_nats,
     latent_statistics,
     psnr,
     ssim,
@@ -228,9 +229,20 @@ def test_other_intervals_are_tested_with_known_frames_at_the_old_and_at_the_new_
         assert {"mean_image", "copy_last", "model"} <= set(rows.loc["B", "20"].index)
         assert ("model_repeated" in rows.loc["A", "5"].index) == (name == "spatial_jump")
         assert "model_repeated" not in rows.loc["A", "20"].index
+        gone_back = {
+            key[:2] for key in rows.index if key[2] == "model_back"
+        }  # a field, where frames are of one interval
+        assert gone_back == (set() if name == "spatial_jump" else {("A", "10"), *(("B", x) for x in ("20", "10", "5"))})
         assert rows["mse"].loc["A", "20", "copy_last"] == rows["mse"].loc["B", "20", "copy_last"]
         assert rows["mse"].loc["A", "10", "model"] == rows["mse"].loc["B", "10", "model"]
         assert rows["mse"].loc["A", "5", "model"] != rows["mse"].loc["B", "5", "model"]
+        if name == "spatial_hamiltonian":
+            back, reverse = visual_backward_rollout(tiny(name), asked["B", "5"])
+            expected = compute_visual_metrics(back.images.float(), reverse.truth)["mse"].mean()
+            assert rows["mse"].loc["B", "5", "model_back"].item() == pytest.approx(float(expected), rel=1e-5)
+            copied = (reverse.truth - asked["B", "5"].images[:, -1:]).square().mean()
+            assert rows["mse"].loc["B", "5", "copy_last_back"].item() == pytest.approx(float(copied), rel=1e-5)
+            assert rows["delta_t"].loc["B", "5", "model_back"].item() == pytest.approx(-0.2)
         model, others = rows.xs("model", level="prediction"), rows.drop(index="model", level="prediction")
         assert model["q_motion"].notna().all() and others["q_motion"].isna().all()
         assert model["latent_error"].notna().all()
@@ -240,6 +252,19 @@ def test_other_intervals_are_tested_with_known_frames_at_the_old_and_at_the_new_
         assert model["energy_time_std"].notna().all() == (name == "spatial_hamiltonian")
     with pytest.raises(ValueError, match="protocol must be one of"):
         visual_dt_generalization_test(tiny(), {("C", "10"): asked["A", "10"]}, mean_image)
+
+
+def test_a_latent_says_what_its_divergence_is_and_nothing_where_the_encoder_says_the_prior():
+    model, asked = tiny("spatial_hamiltonian"), filmed()
+    seen = asked.images[:, asked.known - 1 : asked.known + 1].double()
+    mu, logvar = (x.flatten(1) for x in model.posterior(seen))
+    expected = 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(dim=1)
+    torch.testing.assert_close(latent_nats(model, asked), expected.detach(), rtol=1e-10, atol=1e-12)
+    with torch.no_grad():
+        for parameter in model.encoder.parameters():
+            parameter.zero_()
+    assert not latent_nats(model, asked).any()
+    assert latent_nats(tiny("latent_mlp", autoencoder="vqvae", img_size=16, context_length=1), asked) is None
 
 
 def test_detectors_tell_latents_that_stay_from_those_that_move():

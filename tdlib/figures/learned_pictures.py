@@ -11,7 +11,7 @@ from tdlib.figures.visual import LARGE, name_of, picture
 from tdlib.figures.words import number_text
 from tdlib.training.picture_log import LearnedPictures
 
-MOST = 8  # models that are shown
+MOST = 9  # models that are shown
 COLUMNS = 6  # validations that are shown, and the truth behind them
 
 

@@ -41,6 +41,8 @@ METHOD_LABELS = {
     "hgn_64px": "end to end, 64 px,",
     "two_phase": "on cached latents",
     "vqvae": "on codes",
+    "mean_energy": "end to end, energy averaged,",
+    "raw_kl": "end to end, divergence undivided,",
 }
 MODE_LINES = {"shooting": (0, (1, 1)), "reversible": (0, (4, 1, 1, 1, 1, 1))}
 for _mode in MODES[1:]:  # a mode of training has the color of its method, and a line of its own

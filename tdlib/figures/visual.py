@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from tdlib.evaluation.visual import CAUSES, unbeaten
 from tdlib.figures.save import Drawing
 from tdlib.figures.style import (
     METHOD_COLORS,
@@ -34,6 +35,9 @@ COLORS = {  # predictor -> the method whose color it has, one for each kind
     "latent_hamiltonian": "ode",
 }  # fmt: skip
 LARGE, CODES = "hgn_64px", "vqvae"
+FOUNDED = {"mean_energy": (0, (5, 2, 1, 2, 1, 2)), "raw_kl": (0, (2, 2))}  # settings that let latents collapse -> lines
+APART = (LARGE, *FOUNDED)  # not drawn among the others
+NAMED = {LARGE: "64 px", CODES: "codes", "mean_energy": "energy averaged", "raw_kl": "divergence undivided"}
 BASELINES: dict[str, dict[str, Any]] = {
     "mean_image": {"color": NEUTRAL["muted"], "linestyle": (0, (4, 1.5)), "label": "mean image"},
     "copy_last": {"color": NEUTRAL["text"], "linestyle": ":", "label": "copy of the last frame"},
@@ -43,11 +47,14 @@ ASKED = {  # what a model can be asked -> marker and words
     "model_teacher_forced": ("o", "one step from true frames"),
     MODEL: ("D", "open loop"),
 }
+BACK = {"model_back": ("<", "back from the end")}  # of what integrates a field
 KNOWN = {"copy_last": ("x", "copy of the last frame"), "mean_image": ("+", "mean image")}
 IN_TABLES = {  # what is predicted -> words above a column
     MODEL: "open loop", "model_repeated": "repeated", "model_teacher_forced": "one step",
-    "model_reconstruction": "none", "copy_last": "copy of last", "mean_image": "mean image",
+    "model_reconstruction": "none", "copy_last": "copy of last", "mean_image": "mean image", "model_back": "back",
+    "copy_last_back": "copy, back",
 }  # fmt: skip
+WHERE = ("protocol", "test_frequency")
 SHOWN_FRAMES, SHOWN_MODELS = 5, 6
 FRAME_POINTS = 13  # side of a small picture [pt]: at 20 Hz they stand side by side
 
@@ -75,7 +82,8 @@ def name_of(row: Mapping[str, Any]) -> str:
     """Name an arm for a legend: its predictor, or that it sees the state."""
     if row["model"] != PICTURED:
         return f"sees the state: {row['model']}"
-    return row["form"].replace("_", " ") + {LARGE: ", 64 px", CODES: ", codes"}.get(row["method"], "")
+    own = NAMED.get(row["method"])
+    return row["form"].replace("_", " ") + (f", {own}" if own else "")
 
 
 def look_of(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,6 +94,8 @@ def look_of(row: Mapping[str, Any]) -> dict[str, Any]:
     color = METHOD_COLORS[COLORS[row["form"]]]
     if row["method"] == CODES:
         return {"color": color, "linestyle": (0, (1, 1))}
+    if row["method"] in FOUNDED:
+        return {"color": color, "linestyle": FOUNDED[row["method"]]}
     return {"color": color, "linestyle": "-" if row["form"].startswith("spatial") else (0, (3, 1))}
 
 
@@ -163,7 +173,7 @@ def draw_visual_metrics(table: pd.DataFrame) -> Drawing:
         NothingToDrawError: If nothing was scored over time.
     """
     table = table[table["time"].notna()]
-    table = table[table["method"] != LARGE]
+    table = table[~table["method"].isin(APART)]
     if table.empty:
         raise NothingToDrawError("nothing was scored over time")
     systems, groups = list(dict.fromkeys(table["env"])), [("spatial", "maps"), ("latent", "vectors")]
@@ -199,7 +209,7 @@ def draw_visual_dt_generalization(table: pd.DataFrame) -> Drawing:
     Raises:
         NothingToDrawError: If there are none.
     """
-    table = table[(table["method"] != LARGE) & (table["prediction"].isin([MODEL, *BASELINES]))]
+    table = table[~table["method"].isin(APART) & (table["prediction"].isin([MODEL, *BASELINES]))]
     if table.empty:
         raise NothingToDrawError("nothing was asked at other rates")
     table = table.assign(rate=table["test_frequency"].astype(float))
@@ -228,7 +238,7 @@ def draw_visual_dt_generalization(table: pd.DataFrame) -> Drawing:
 
 
 def draw_where(table: pd.DataFrame, rates: Sequence[str]) -> Drawing:
-    """Draw what is lost by the camera, by one step and by all steps, where frames come at the rate that is asked for.
+    """Draw what is lost by the camera, by one step, by all steps and on the way back, frames at the rate asked for.
 
     Args:
         table: Rows of `visual_dt_generalization`.
@@ -237,8 +247,9 @@ def draw_where(table: pd.DataFrame, rates: Sequence[str]) -> Drawing:
     Raises:
         NothingToDrawError: If none of the models of pictures was asked at these rates.
     """
-    kept = (table["protocol"] == "B") & (table["model"] == PICTURED) & table["prediction"].isin([*ASKED, *KNOWN])
-    table = table[kept & table["test_frequency"].isin(list(rates)) & (table["method"] != LARGE)]
+    causes = _unbeaten(table)
+    kept = (table["protocol"] == "B") & (table["model"] == PICTURED) & table["prediction"].isin([*ASKED, *BACK, *KNOWN])
+    table = table[kept & table["test_frequency"].isin(list(rates)) & ~table["method"].isin(APART)]
     if table.empty:
         raise NothingToDrawError("none of the models of pictures was asked at these rates")
     rates = [rate for rate in rates if (table["test_frequency"] == rate).any()]
@@ -258,6 +269,8 @@ def draw_where(table: pd.DataFrame, rates: Sequence[str]) -> Drawing:
                     axis.plot([found[key] for key in ASKED], [place] * len(ASKED), color=color, linewidth=1)
                     for key, (marker, _) in ASKED.items():
                         axis.plot(found[key], place, marker, color=color, markersize=9 if marker == "|" else 4)
+                    for key, (marker, _) in BACK.items():
+                        axis.plot(found.get(key, np.nan), place, marker, color=color, markersize=4, fillstyle="none")
                     for key, (marker, _) in KNOWN.items():
                         axis.plot(found[key], place, marker, color=NEUTRAL["text"], markersize=4)
                 axis.set(title=f"{rate} Hz", xscale="log")
@@ -267,7 +280,7 @@ def draw_where(table: pd.DataFrame, rates: Sequence[str]) -> Drawing:
             line[0].set_ylim(len(own) - 0.5, -0.5)
             line[0].set_ylabel(env)
         axes[-1, len(rates) // 2].set_xlabel("MSE per value")
-        named = [*ASKED.values(), *KNOWN.values()]
+        named = [*ASKED.values(), *(BACK.values() if mean.index.isin([*BACK], level=3).any() else ()), *KNOWN.values()]
         marks = [Line2D([], [], color=NEUTRAL["text"], marker=m, linestyle="", label=w) for m, w in named]
         figure.legend(handles=marks, loc="outside lower center", ncols=2)
     share = mean.unstack("prediction")
@@ -275,9 +288,10 @@ def draw_where(table: pd.DataFrame, rates: Sequence[str]) -> Drawing:
     largest = steps.idxmax()
     caption = (
         f"What is lost where: by encoding and decoding, by one step from true frames, and by all steps, when frames "
-        f"come at the rate that is asked for; means over n = {seeds_text(table['seed'].nunique())}. From one step to "
+        f"come at the rate that is asked for; means over n = {seeds_text(table['seed'].nunique())}. "
+        f"{_found_back(share)}From one step to "
         f"all of them most is lost on {largest[1]} by {largest[2]} at {largest[0]} Hz, "
-        f"{number_text(steps.max())} times."
+        f"{number_text(steps.max())} times. {causes}"
     )
     alt = f"Three errors and a baseline of each model at {len(rates)} rates, as points on a line each."
     return Drawing(figure, caption, alt, table)
@@ -415,6 +429,36 @@ def _gains(last: pd.DataFrame) -> str:
         parts.append(f"on {env} {best['name']} errs {number_text(best['ratio'])} times")
     text = " and ".join(parts)
     return f"At the end {text} what a copy of the last frame does."
+
+
+def with_causes(table: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Return the tests in which a copy of the last frame is not beaten, with arms and causes in words.
+
+    Args:
+        table: Rows of `visual_dt_generalization`, if there are any.
+    """
+    if table is None:
+        return None
+    found = _named(unbeaten(table))
+    return found.assign(cause=found["cause"].map(CAUSES))[["env", "name", *WHERE, "ratio", "cause"]]
+
+
+def _unbeaten(table: pd.DataFrame) -> str:
+    """Say which models of pictures do not beat a copy of the last frame at the rate of training, and why."""
+    own = table[table["test_frequency"] == table["train_frequency"]]
+    found = with_causes(own[own["protocol"] == "B"])
+    if found is None or found.empty:
+        return "At the rate of training each model of pictures errs less than a copy of the last frame."
+    alike = found.groupby(["env", "cause"], sort=False)["name"]
+    parts = [f"on {env} by {'; '.join(names)} ({cause})" for (env, cause), names in alike]
+    return f"At the rate of training a copy of the last frame is not beaten {', '.join(parts)}."
+
+
+def _found_back(share: pd.DataFrame) -> str:
+    """Say how much more fields err on the way back, at the median of them; nothing where none ran back."""
+    if "model_back" not in share or (ratio := (share["model_back"] / share[MODEL]).dropna()).empty:
+        return ""
+    return f"Run back from the end, fields err {number_text(ratio.median())} times as much, at their median. "
 
 
 def _worst(table: pd.DataFrame) -> str:

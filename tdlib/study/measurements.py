@@ -25,10 +25,13 @@ OF_ABLATIONS = (
     "train_loss", "val_loss", "gap", "grad_norm", "first_step", "last_step", "finite", "stopped", "refused",
     "off_circle",
 )  # fmt: skip
-OF_PICTURES = ("mse", "psnr", "ssim", "ball_error", "valid_time", "latent_error", "q_motion", "energy_drift")
+OF_PICTURES = (
+    "mse", "psnr", "ssim", "ball_error", "valid_time", "latent_error", "latent_nats", "q_motion", "energy_drift",
+)  # fmt: skip
 BESIDE_PICTURES = (  # what else is scored in pictures -> its name in metrics
     ("model_repeated", "repeated"), ("model_teacher_forced", "teacher_forced"),
     ("model_reconstruction", "reconstruction"), ("copy_last", "copy_last"), ("mean_image", "mean_image"),
+    ("model_back", "back"), ("copy_last_back", "copy_back"),
 )  # fmt: skip
 LIMIT = "limit."  # begins the names of what perfect learning would score
 BELOW_ZERO = (  # of the rest, an interval ends at 0

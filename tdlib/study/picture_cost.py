@@ -24,7 +24,7 @@ def picture_arms(preset: Preset, env: str) -> list[Arm]:
     if settings is None:
         return []
     arms = [arm for arm in arms_of(preset, env) if is_trained(arm) and sees_pictures(arm)]
-    arms = [arm for arm in arms if settings.has(env, arm.form)]
+    arms = [arm for arm in arms if settings.has(env, arm.method, arm.form)]
     return [*dict.fromkeys(autoencoder_of(arm) for arm in arms if arm.method == TWO_PHASE), *arms]
 
 

@@ -211,6 +211,7 @@ class Pictures(_Section):
     methods: dict[str, dict[str, Any]] = {}  # further options of single methods of arms
     # predictors of single systems; a system that is not named has all of the preset's forms
     forms: dict[str, tuple[str, ...]] = {}
+    systems: dict[str, tuple[str, ...]] = {}  # of single methods; a method that is not named has all of the preset's
     render_quality: Literal["low", "medium", "high"] = "medium"
     # standard deviation of errors added to states before they are painted
     noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
@@ -231,9 +232,9 @@ class Pictures(_Section):
         """Return the options of the models of a method."""
         return {**self.options, **self.methods.get(method, {})}
 
-    def has(self, env: str, form: str) -> bool:
-        """Whether a predictor is trained on a system."""
-        return form in self.forms.get(env, (form,))
+    def has(self, env: str, method: str, form: str) -> bool:
+        """Whether a predictor is trained on a system by a method."""
+        return form in self.forms.get(env, (form,)) and env in self.systems.get(method, (env,))
 
 
 class FewerSeeds(_Section):
@@ -458,6 +459,12 @@ class Preset(_Section):
                 raise ValueError(f"pictures.forms must name environments {list(self.environments)}, got {env!r}")
             if unknown := [form for form in forms if self.forms and form not in self.forms]:
                 raise ValueError(f"pictures.forms of {env} must be among forms = {list(self.forms)}, got {unknown}")
+        for method, systems in pictures.systems.items():
+            if self.methods and method not in self.methods:
+                raise ValueError(f"pictures.systems must name methods {list(self.methods)}, got {method!r}")
+            if unknown := [env for env in systems if env not in self.environments]:
+                known = list(self.environments)
+                raise ValueError(f"pictures.systems of {method} must be among environments = {known}, got {unknown}")
         for name in ("", *pictures.methods):
             options = VisualOptions.of(pictures.of(name), "pictures.options")
             windows_per_batch(self.training.batch_size, options.window)

@@ -10,12 +10,14 @@ from torch import Tensor
 from tdlib.evaluation.visual.rollouts import (
     VisualRollout,
     encoded_truth,
+    latent_nats,
+    visual_backward_rollout,
     visual_open_loop_rollout,
     visual_reconstruction,
     visual_repeated_rollout,
     visual_teacher_forced,
 )
-from tdlib.evaluation.visual.scores import MODEL, baselines, latent_statistics, visual_metrics_table
+from tdlib.evaluation.visual.scores import MODEL, baselines, copy_last, latent_statistics, visual_metrics_table
 from tdlib.evaluation.visual.sequences import FrameSequences
 from tdlib.models.visual import VisualWorldModel
 from tdlib.models.visual.maps import MapPredictor
@@ -23,6 +25,8 @@ from tdlib.models.visual.maps import MapPredictor
 REPEATED = "model_repeated"  # several steps of its own interval per frame
 TEACHER_FORCED = "model_teacher_forced"  # each frame from the true ones before it
 RECONSTRUCTION = "model_reconstruction"  # true frames encoded and decoded, nothing predicted
+BACK = "model_back"  # from the end back to the start
+COPY_BACK = "copy_last_back"  # the end copied, where the way back begins
 PROTOCOLS = ("A", "B")
 TOLERANCE = 1e-4  # relative
 
@@ -57,10 +61,12 @@ def visual_dt_generalization_test(
     Returns:
         One row per protocol, rate and prediction: `model`; `model_repeated` of a map where the interval is a multiple
         of its own; `model_teacher_forced` and `model_reconstruction` where what is known has the interval that is
-        asked for; the baselines. Columns protocol, test_frequency, delta_t [s], horizon [s], prediction, scores over
-        all times as `visual_metrics_table` has them, and of the model what `latent_statistics` says. In both tests the
-        latents' truth is read off true frames that are as far apart as in training, at the times that have them, and
-        is not known without sequences at that interval.
+        asked for, and there too, of what integrates a field, `model_back` and `copy_last_back`: the way from the last
+        frames back to the start, whose delta_t and horizon are negative; the baselines. Columns protocol,
+        test_frequency, delta_t [s], horizon [s], prediction, scores over all times as `visual_metrics_table` has them,
+        and of the model what `latent_statistics` says and latent_nats, how much the latent of a start says of its
+        frames, mean over starts (nan of codes). In both tests the latents' truth is read off true frames that are as
+        far apart as in training, at the times that have them, and is not known without sequences at that interval.
 
     Raises:
         ValueError: If a protocol is unknown.
@@ -72,8 +78,12 @@ def visual_dt_generalization_test(
         predictions = {MODEL: rolled.images, **_beside(model, asked, device), **baselines(asked, mean_image)}
         scores = scores_over_time(protocol, rate, asked, predictions)
         scores = scores[scores["time"].isna()].drop(columns="time")
+        nats = latent_nats(model, asked, device=device)
         own = statistics_of(model, asked, rolled, truth)
+        own["latent_nats"] = float("nan") if nats is None else float(nats.mean())
         parts.append(scores.assign(**{name: scores["prediction"].map({MODEL: x}) for name, x in own.items()}))
+        if _of_one_kind(asked) and not isinstance(model.predictor, MapPredictor):
+            parts.append(_scored_back(model, protocol, rate, asked, device))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -130,13 +140,27 @@ def statistics_of(
     return latent_statistics(rollout, truth.states[:, places], positions, steps.tolist())
 
 
+def _scored_back(
+    model: VisualWorldModel, protocol: str, rate: str, asked: FrameSequences, device: torch.device | str
+) -> pd.DataFrame:
+    """Rows of the way back, and of a copy of where it begins."""
+    rolled, back = visual_backward_rollout(model, asked, device=device)
+    scores = scores_over_time(protocol, rate, back, {BACK: rolled.images, COPY_BACK: copy_last(back)})
+    return scores[scores["time"].isna()].drop(columns="time")
+
+
+def _of_one_kind(asked: FrameSequences) -> bool:
+    """Whether what is known has the interval that is asked for."""
+    steps = asked.delta_t
+    return bool(((steps - steps[:, -1:]).abs() <= TOLERANCE * steps[:, -1:]).all())
+
+
 def _beside(model: VisualWorldModel, asked: FrameSequences, device: torch.device | str) -> dict[str, Tensor]:
     """What else the model can be asked: its own step repeated, one step from true frames, and none."""
     found, ratio = {}, float(asked.steps.mean()) / float(model.train_delta_t)
     if isinstance(model.predictor, MapPredictor) and _whole(ratio) > 1:
         found[REPEATED] = visual_repeated_rollout(model, asked, _whole(ratio), device=device).images
-    steps = asked.delta_t
-    if bool(((steps - steps[:, -1:]).abs() <= TOLERANCE * steps[:, -1:]).all()):
+    if _of_one_kind(asked):
         found[TEACHER_FORCED] = visual_teacher_forced(model, asked, device=device).images
         found[RECONSTRUCTION] = visual_reconstruction(model, asked, device=device).images
     return found

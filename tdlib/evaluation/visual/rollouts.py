@@ -9,6 +9,7 @@ from torch import Tensor
 from tdlib.evaluation.visual.sequences import FrameSequences
 from tdlib.models.visual import VisualWorldModel
 from tdlib.models.visual.maps import MapPredictor
+from tdlib.models.visual.variational import kl_divergence
 
 ROWS = 64  # sequences per call
 
@@ -111,6 +112,23 @@ def encoded_truth(
     return _in_parts(model, sequences, device, rows, encoded).latents
 
 
+def latent_nats(
+    model: VisualWorldModel, sequences: FrameSequences, *, device: torch.device | str = "cpu", rows: int = ROWS
+) -> Tensor | None:
+    """Return how much the latent of each start says of its frames, its divergence from the prior: (S,) [nats].
+
+    Near nothing of a latent that has collapsed; None of a model of codes.
+    """
+    if model.coded:
+        return None
+
+    def divergence(model: VisualWorldModel, part: FrameSequences) -> VisualRollout:
+        posterior = model.posterior(_seen_at_start(model, part))
+        return VisualRollout(part.images[:, :0], kl_divergence(posterior, model.event_dims), None)
+
+    return _in_parts(model, sequences, device, rows, divergence).latents[:, -1]
+
+
 def visual_teacher_forced(
     model: VisualWorldModel, sequences: FrameSequences, *, device: torch.device | str = "cpu", rows: int = ROWS
 ) -> VisualRollout:
@@ -141,10 +159,14 @@ def _states_of_truth(model: VisualWorldModel, part: FrameSequences) -> Tensor:
     return model.encode(part.images[:, part.known - model.options.encoder_frames + 1 :])
 
 
+def _seen_at_start(model: VisualWorldModel, part: FrameSequences) -> Tensor:
+    """The start and the frames before it that its state is read off, (S, K, C, H, W)."""
+    return part.images[:, : part.known + 1][:, -model.options.encoder_frames :]
+
+
 def _begun(model: VisualWorldModel, part: FrameSequences) -> tuple[Tensor, tuple[Tensor, ...]]:
     """State of the start, and what is remembered of before."""
-    count = model.options.encoder_frames
-    start = model.encode(part.images[:, : part.known + 1][:, -count:])[:, -1]
+    start = model.encode(_seen_at_start(model, part))[:, -1]
     return start, model.initial(part.context).memory
 
 

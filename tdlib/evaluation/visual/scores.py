@@ -56,8 +56,13 @@ def baselines(sequences: FrameSequences, mean_image: Tensor) -> dict[str, Tensor
     truth = sequences.truth
     return {
         MEAN_IMAGE: mean_image.to(truth).expand_as(truth),
-        COPY_LAST: sequences.start.unsqueeze(1).expand_as(truth),
+        COPY_LAST: copy_last(sequences),
     }
+
+
+def copy_last(sequences: FrameSequences) -> Tensor:
+    """Return the start as often as frames are asked for, (S, T, C, H, W)."""
+    return sequences.start.unsqueeze(1).expand_as(sequences.truth)
 
 
 def visual_metrics_table(

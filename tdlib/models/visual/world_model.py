@@ -15,6 +15,8 @@ from tdlib.models.visual.predictor import Memory
 from tdlib.models.visual.predictors import PREDICTOR_REGISTRY
 from tdlib.models.visual.spaces import Flat, Spatial
 
+COLLAPSING = ("mean_energy", "raw_kl")  # methods with a setting of the founding documents that lets latents collapse
+
 
 class VisualCarry(NamedTuple):
     """What is carried from step to step.
@@ -60,7 +62,8 @@ class VisualWorldModel(VisualComponents):
             if found.Space is space
         ),
         Arms("vqvae", "latent_mlp", ("10",)),
-    )  # end to end, the same in larger pictures, on latents of a flat autoencoder trained before, and on codes
+        *(Arms(method, "spatial_hamiltonian", ("10",)) for method in COLLAPSING),
+    )  # end to end, the same in larger pictures, on latents of a flat autoencoder trained before, on codes; collapsing
 
     def __init__(self, spec: EnvironmentSpec, options: VisualOptions | None = None):
         super().__init__(spec, options)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from tdlib.evaluation.tables import frequency_label
+from tdlib.models.visual.world_model import COLLAPSING
 from tdlib.study.arms import Arm
 from tdlib.study.chapters.chapter import RESULTS, TRAINING, Chapter, Notebook, Rows
 from tdlib.study.chapters.expected import is_trained, sees_pictures, some
@@ -33,7 +34,7 @@ def _cuts(preset: Preset, model: str, env: str) -> Iterator[tuple[str, Mapping[s
     if not any(map(_sees, arms)):
         yield "", {}
         return
-    arms = [arm for arm in arms if preset.pictures is None or preset.pictures.has(env, arm.form)]
+    arms = [arm for arm in arms if preset.pictures is None or preset.pictures.has(env, arm.method, arm.form)]
     for method in dict.fromkeys(arm.method for arm in arms):
         own = [arm.form for arm in arms if arm.method == method]
         if method == "two_phase":
@@ -61,6 +62,7 @@ VISUAL = Chapter(
         "visual/visual_metrics": None,
         "visual/visual_dt_generalization": None,
         "visual/where": some(_sees),
+        "visual/collapse": some(lambda arm: arm.method in COLLAPSING),
     },
     measures=("pictures",),
     shipped=lambda run, env: [],  # what the page shows of them are pictures

@@ -33,7 +33,7 @@ def select_pictures(run: Run, env: str, chosen: Selection | None = None) -> Sele
     """Return the arms of a system: of models of pictures those whose predictor the preset has there, and all others."""
     env, chosen = run.select_environment(env), (chosen or everything(run)).on(env)
     settings = settings_of(run)
-    kept = tuple(arm for arm in chosen.arms if not sees_pictures(arm) or settings.has(env, arm.form))
+    kept = tuple(arm for arm in chosen.arms if not sees_pictures(arm) or settings.has(env, arm.method, arm.form))
     return replace(chosen, arms=kept)
 
 
