@@ -25,6 +25,7 @@
 preset: str = "visual_smoke"  # name of a preset of the chapter of visual world models in params/, or a path
 
 # %% tags=["part:imports"]
+from tdlib.figures import WholeTable
 from tdlib.figures import visual as drawn
 from tdlib.study.live import live
 from tdlib.study.run import open_run
@@ -75,7 +76,7 @@ f"{len(kept)} numbers of {kept['metric'].nunique()} kinds"
 # %%
 predictions = evaluate_predictions(run, tables)
 found = ["measured", "ci_low", "ci_high", "n_seeds", "verdict"]
-predictions[["prediction", "env", "what", "expected", *found]].round(3)
+WholeTable(predictions[["prediction", "env", "what", "expected", *found]].round(3))
 
 # %% [markdown]
 # ## Finding, limits, next

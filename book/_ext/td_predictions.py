@@ -112,20 +112,22 @@ class VerdictDirective(SphinxDirective):
             return []
         judged, label = judged_of(page_sources(self.env))
         shown = {name: list(rows_of(known[name], judged)) for name in names}
-        result = []
-        for name, rows in shown.items():
-            result += _folded(f"{known[name].title}: {_counts(rows)}", rows) if len(names) > 1 else self._tables(rows)
+        if len(names) > 1:
+            result = [_folded(f"{known[name].title}: {_counts(rows)}", rows) for name, rows in shown.items()]
+        else:
+            result = tables_of(shown[names[0]], "whole" in self.options)
         total = _counts([row for rows in shown.values() for row in rows])
         note = f"{total}. Brackets: 95 % interval over the n seeds. Source of the numbers: {_ran(shown, label)}."
         return [*result, nodes.paragraph("", note, classes=["td-source"])]
 
-    def _tables(self, rows: Rows) -> list[nodes.Node]:
-        """Show few rows as a table; of many those that went against the prediction, and the others folded."""
-        if "whole" in self.options or len(rows) <= SEEN_AT_ONCE:
-            return [_table(rows)]
-        against = [(check, row) for check, row in rows if row and row["verdict"] in AGAINST]
-        rest = [entry for entry in rows if entry not in against]
-        return [*([_table(against)] if against else []), *(_folded(f"Checks: {_counts(rest)}", rest) if rest else [])]
+
+def tables_of(rows: Rows, whole: bool) -> list[nodes.Node]:
+    """Show few rows, or `whole`, as a table; of many those that went against the prediction, and the others folded."""
+    if whole or len(rows) <= SEEN_AT_ONCE:
+        return [_table(rows)]
+    against = [(check, row) for check, row in rows if row and row["verdict"] in AGAINST]
+    rest = [entry for entry in rows if entry not in against]
+    return [*([_table(against)] if against else []), *([_folded(f"Checks: {_counts(rest)}", rest)] if rest else [])]
 
 
 def _table(rows: Rows) -> nodes.container:
@@ -134,12 +136,12 @@ def _table(rows: Rows) -> nodes.container:
     return wrapper
 
 
-def _folded(title: str, rows: Rows) -> list[nodes.Node]:
+def _folded(title: str, rows: Rows) -> nodes.container:
     looks = {"container_classes": ["sd-mb-3"], "title_classes": [], "body_classes": []}
     closed = {"opened": False, "type": "dropdown", "has_title": True, "icon": None, "chevron": None}
     box = create_component("dropdown", **closed, **looks)
     box += [nodes.rubric("", title), _table(rows)]
-    return [box]
+    return box
 
 
 def _counts(rows: Rows) -> str:
