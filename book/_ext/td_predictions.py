@@ -118,7 +118,11 @@ class VerdictDirective(SphinxDirective):
             result = tables_of(shown[names[0]], "whole" in self.options)
         total = _counts([row for rows in shown.values() for row in rows])
         note = f"{total}. Brackets: 95 % interval over the n seeds. Source of the numbers: {_ran(shown, label)}."
-        return [*result, nodes.paragraph("", note, classes=["td-source"])]
+        source = nodes.paragraph("", note, classes=["td-source"])
+        if len(result) == 1 and result[0].get("design_component"):  # folded whole, with its source
+            result[0] += source
+            return result
+        return [*result, source]
 
 
 def tables_of(rows: Rows, whole: bool) -> list[nodes.Node]:
