@@ -51,7 +51,8 @@ run = open_run(preset)
 tables = merge_parts(run)
 statistics = summarize(run, tables)
 shown = statistics.query("metric == 'one_step.relative_error' and test_frequency == '50' and train_frequency == '20'")
-shown.set_index(["env", "model", "method", "form"])[["mean", "ci_low", "ci_high", "n_seeds"]].round(3)
+shown = shown.set_index(["env", "model", "method", "form"])[["mean", "ci_low", "ci_high", "n_seeds"]]
+figures.WholeTable(shown.round(3))
 
 # %% [markdown]
 # ## Choose a system, an arm and a test rate
@@ -74,9 +75,8 @@ live(run, "intervals", figures.live_intervals, intervals, env=env, **first)
 
 # %%
 contrasts = evaluate_contrasts(run, tables)
-contrasts.set_index(["env", "name"])[
-    ["expected", "ratio", "ci_low", "ci_high", "p_holm", "p_smallest", "n_seeds", "verdict", "note"]
-].round(3)
+found = ["expected", "ratio", "ci_low", "ci_high", "p_holm", "p_smallest", "n_seeds", "verdict", "note"]
+figures.WholeTable(contrasts.set_index(["env", "name"])[found].round(3))
 
 # %%
 run.save_figure("statistics", "contrasts", figures.draw_contrasts, contrasts)
@@ -131,7 +131,8 @@ predictions.groupby("prediction", sort=False)["verdict"].value_counts().unstack(
 
 # %%
 off_rate = predictions.query("prediction == 'off-rate-formula'").set_index(["env", "what"])
-off_rate[["expected", "measured", "ci_low", "ci_high", "reference", "n_seeds", "verdict"]].round(3)
+off_rate = off_rate[["expected", "measured", "ci_low", "ci_high", "reference", "n_seeds", "verdict"]]
+figures.WholeTable(off_rate.round(3))
 
 # %% [markdown]
 # ## Headline numbers

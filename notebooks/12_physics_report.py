@@ -81,7 +81,7 @@ figures.WholeTable(shown, "error of a field, of the network, and their ratio")
 # %%
 predictions = evaluate_predictions(run, tables)
 found = ["measured", "ci_low", "ci_high", "n_seeds", "verdict"]
-predictions[["prediction", "env", "what", "expected", *found]].round(3)
+figures.WholeTable(predictions[["prediction", "env", "what", "expected", *found]].round(3))
 
 # %% [markdown]
 # ## A report of checkpoints

@@ -62,7 +62,7 @@ live(run, "treatments", figures.live_errors, own, **first)
 # %%
 predictions = evaluate_predictions(run, tables)
 found = ["measured", "ci_low", "ci_high", "n_seeds", "verdict"]
-predictions[["prediction", "env", "what", "expected", *found]].round(3)
+figures.WholeTable(predictions[["prediction", "env", "what", "expected", *found]].round(3))
 
 # %% [markdown]
 # ## Finding, limits, next

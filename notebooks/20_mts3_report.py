@@ -108,7 +108,7 @@ figures.table_of_arms(seen, "rmse", ["env"], title=words, where={"time": 3.0})
 # %%
 predictions = evaluate_predictions(run, tables)
 found = ["measured", "ci_low", "ci_high", "n_seeds", "verdict"]
-predictions[["prediction", "env", "what", "expected", *found]].round(3)
+figures.WholeTable(predictions[["prediction", "env", "what", "expected", *found]].round(3))
 
 # %% [markdown]
 # ## Creating new architectures

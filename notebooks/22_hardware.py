@@ -29,7 +29,7 @@ preset: str = "hardware_smoke"  # name of a preset of this chapter in params/, o
 # %% tags=["part:imports"]
 from IPython.display import display
 
-from tdlib.figures import records
+from tdlib.figures import WholeTable, records
 from tdlib.study.live import live
 from tdlib.study.phases.records import evaluate_records
 from tdlib.study.run import open_run
@@ -49,7 +49,7 @@ main, run_a = "double pendulum b to a", "double pendulum a"
 others = ["free swing", "swing-up", "UR10 arm", "Panda arm", "Crazyflie"]
 others += ["cascaded tanks", "buck converter"]
 clock = ["kind", "rows", "seconds", "rate", "jitter", "gaps", "generated", "noise"]
-display(tables.clocks.set_index("env")[clock].round(4))
+display(WholeTable(tables.clocks.set_index("env")[clock].round(4)))
 
 # %% [markdown]
 # ## At their own rate
@@ -109,14 +109,15 @@ save("hardware", "coverage", records.draw_own_rate, statistics, **coverage)
 
 # %%
 found = ["measured", "ci_low", "ci_high", "n_seeds", "verdict"]
-tables.predictions[["prediction", "env", "what", "expected", *found]].round(3)
+WholeTable(tables.predictions[["prediction", "env", "what", "expected", *found]].round(3))
 
 # %% [markdown]
 # Errors of models as they are over the record's own limit, record by record; 1 is an exact map of the step.
 
 # %%
 over = statistics.query("metric == 'record.over_limit'")
-over.set_index(["env", "model", "test_frequency", "detail"])[["mean", "ci_low", "ci_high"]].round(2)
+columns = ["env", "model", "test_frequency", "detail"]
+WholeTable(over.set_index(columns)[["mean", "ci_low", "ci_high"]].round(2))
 
 # %% [markdown]
 # ## Finding, limits

@@ -97,7 +97,7 @@ f"{len(kept)} numbers of {kept['metric'].nunique()} kinds"
 # %%
 predictions = evaluate_predictions(run, tables)
 found = ["measured", "ci_low", "ci_high", "n_seeds", "verdict"]
-predictions[["prediction", "env", "what", "expected", *found]].round(3)
+WholeTable(predictions[["prediction", "env", "what", "expected", *found]].round(3))
 
 # %% [markdown]
 # ## Finding, limits, next

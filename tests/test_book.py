@@ -612,6 +612,25 @@ def test_what_presets_ask_for_is_read_from_their_files():
         td_results.preset_value("no_such.seeds")
 
 
+def test_many_verdicts_are_folded_and_those_against_the_prediction_are_not():
+    td_predictions = pytest.importorskip("td_predictions")
+    known = td_predictions.load_predictions(BOOK / "predictions.yaml")
+    found = {"measured": "1", "ci_low": "1", "ci_high": "1", "n_seeds": "12", "n": "96", "note": ""}
+    many = td_predictions.SEEN_AT_ONCE + 1
+    verdicts = ["refuted", *["holds"] * (many - 1)]
+    rows = [
+        (check, found | {"verdict": verdict})
+        for check, verdict in zip(known["off-rate-formula"].checks, verdicts, strict=False)
+    ]
+    against, folded = td_predictions.tables_of(rows, whole=False)
+    assert "refuted" in against.astext() and "holds" not in against.astext()
+    assert folded["design_component"] == "dropdown" and not folded["opened"]
+    assert folded.astext().startswith(f"Checks: holds {many - 1}") and "refuted" not in folded.astext()
+    assert [box.astext().count("holds") for box in td_predictions.tables_of(rows, whole=True)] == [many - 1]
+    assert len(td_predictions.tables_of(rows[1:], whole=False)) == 1
+    assert "design_component" not in td_predictions.tables_of(rows[1:], whole=False)[0]
+
+
 def test_pages_show_the_verdict_of_the_run_and_no_other(tmp_path):
     """A row counts for the prediction that it was judged by: with another bound, the check is not in this run."""
     td_predictions = pytest.importorskip("td_predictions")

@@ -560,6 +560,8 @@ def test_every_arm_stands_in_the_table_with_what_is_not_finite_and_what_is_missi
     last = figures.table_of_arms(rollouts(FEW), "relative_error", "test_frequency", title=title, at_last="time")
     assert len(last.table) == len(pd.DataFrame(FEW).drop(columns="seed").drop_duplicates())
     assert "not measured" in figures.table_of_arms(None, "x", "y", title=title, where=where)._repr_html_()
+    words = "what is checked, in more words than a cell of pandas has room for"
+    assert words in figures.WholeTable(pd.DataFrame({"what": [words]}))._repr_html_()
 
 
 def test_own_and_pooled_states_stand_beside_each_other_and_the_largest_difference_is_said():

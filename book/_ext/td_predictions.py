@@ -7,6 +7,7 @@ was judged by: where the bound is another one now, the check is not in this run.
 
     ```{prediction} off-rate-formula     the statement, and since when it stands
     ```{verdict} off-rate-formula        a table of predicted and measured values; without a name: all predictions
+                                         many rows are folded under their counts, what went against it is not
     {counts}`off-rate-formula`           in a sentence: how many of its checks came to which verdict
 """
 
@@ -17,9 +18,11 @@ from pathlib import Path
 
 import yaml
 from docutils import nodes
+from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+from sphinx_design.shared import create_component
 from td_results import NumberRole, make_table, number_cell, page_sources
 from td_tables import PREDICTIONS as TABLE
 from td_tables import QueryError, Source, Value
@@ -32,8 +35,11 @@ LOG = logging.getLogger(__name__)
 PREDICTIONS = Path("book/predictions.yaml")
 ENVIRONMENT = re.compile(r"^(.+)-v\d+$")  # an environment's name as Gymnasium writes it
 ABSENT = "not in this run"
+AGAINST = ("refuted", "inconsistent")
+SEEN_AT_ONCE = 8  # rows: on a phone each takes a fifth of the screen
 UNKNOWN = "unknown"  # what changed, where no history says
 Judged = dict[tuple[str, str, str, str], dict[str, str]]  # (prediction, env, what, expected) -> row
+Rows = list[tuple[Check, dict[str, str] | None]]  # of one prediction
 
 
 def read_judged(place: Source) -> Judged:
@@ -92,9 +98,10 @@ class PredictionDirective(SphinxDirective):
 
 
 class VerdictDirective(SphinxDirective):
-    """Predicted and measured values of one prediction, or of all."""
+    """Predicted and measured values of one prediction, or of all; `:whole:` folds nothing, inside of what is folded."""
 
     optional_arguments = 1
+    option_spec = {"whole": directives.flag}
 
     def run(self) -> list[nodes.Node]:
         """Build the table."""
@@ -104,19 +111,48 @@ class VerdictDirective(SphinxDirective):
             LOG.warning("no prediction %r", names[0], location=self.get_location())
             return []
         judged, label = judged_of(page_sources(self.env))
-        wrapper = nodes.container(classes=["td-scroll", "td-verdicts"])
         shown = {name: list(rows_of(known[name], judged)) for name in names}
-        for name, rows in shown.items():
-            body = [_cells(check, row) for check, row in rows]
-            if len(names) > 1:
-                wrapper += nodes.rubric("", known[name].title)
-            wrapper += make_table(["What", "Predicted", "Measured", "Verdict"], body)
-        total = told([row for rows in shown.values() for _, row in rows])
+        if len(names) > 1:
+            result = [_folded(f"{known[name].title}: {_counts(rows)}", rows) for name, rows in shown.items()]
+        else:
+            result = tables_of(shown[names[0]], "whole" in self.options)
+        total = _counts([row for rows in shown.values() for row in rows])
         note = f"{total}. Brackets: 95 % interval over the n seeds. Source of the numbers: {_ran(shown, label)}."
-        return [wrapper, nodes.paragraph("", note, classes=["td-source"])]
+        source = nodes.paragraph("", note, classes=["td-source"])
+        if len(result) == 1 and result[0].get("design_component"):  # folded whole, with its source
+            result[0] += source
+            return result
+        return [*result, source]
 
 
-def _ran(shown: dict[str, list[tuple[Check, dict[str, str] | None]]], label: str) -> str:
+def tables_of(rows: Rows, whole: bool) -> list[nodes.Node]:
+    """Show few rows, or `whole`, as a table; of many those that went against the prediction, and the others folded."""
+    if whole or len(rows) <= SEEN_AT_ONCE:
+        return [_table(rows)]
+    against = [(check, row) for check, row in rows if row and row["verdict"] in AGAINST]
+    rest = [entry for entry in rows if entry not in against]
+    return [*([_table(against)] if against else []), *([_folded(f"Checks: {_counts(rest)}", rest)] if rest else [])]
+
+
+def _table(rows: Rows) -> nodes.container:
+    wrapper = nodes.container(classes=["td-scroll", "td-verdicts"])
+    wrapper += make_table(["What", "Predicted", "Measured", "Verdict"], [_cells(check, row) for check, row in rows])
+    return wrapper
+
+
+def _folded(title: str, rows: Rows) -> nodes.container:
+    looks = {"container_classes": ["sd-mb-3"], "title_classes": [], "body_classes": []}
+    closed = {"opened": False, "type": "dropdown", "has_title": True, "icon": None, "chevron": None}
+    box = create_component("dropdown", **closed, **looks)
+    box += [nodes.rubric("", title), _table(rows)]
+    return box
+
+
+def _counts(rows: Rows) -> str:
+    return told([row for _, row in rows])
+
+
+def _ran(shown: dict[str, Rows], label: str) -> str:
     """Where the rows are from, with the presets of the chapters that measured them in the place of the study's."""
     presets = {row["preset"] for rows in shown.values() for _, row in rows if row and row.get("preset")}
     kind, _, study = label.rpartition("preset ")

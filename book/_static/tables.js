@@ -88,8 +88,8 @@
       count.textContent = shown + " of " + rows.length + " rows";
       said.textContent = count.textContent;
     });
-    // widths and height stay while rows come and go
-    table.style.minWidth = table.offsetWidth ? Math.min(table.offsetWidth, 4000) + "px" : "";
+    // its width stays while rows come and go; a table that was folded when the page came has one only now
+    input.addEventListener("focus", function () { table.style.minWidth = Math.min(table.offsetWidth, 4000) + "px"; }, { once: true });
     box.parentNode.insertBefore(bar, box);
   }
   /** A table scrolls inside a box of its own that the keyboard reaches if it is too wide. */

@@ -29,7 +29,8 @@ class WholeTable:
 
     def _repr_html_(self) -> str:
         title = f"<p>{html.escape(self.title)}</p>" if self.title else ""
-        return f'{title}<div class="td-whole">{self.table.to_html(max_rows=None, max_cols=None)}</div>'
+        with pd.option_context("display.max_colwidth", None):  # words too
+            return f'{title}<div class="td-whole">{self.table.to_html(max_rows=None, max_cols=None)}</div>'
 
 
 def table_of_arms(

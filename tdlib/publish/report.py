@@ -37,6 +37,7 @@ MARGIN = 0.9  # [in]
 NORMAL, SMALL, LARGE = 9.0, 7.5, 16.0  # [pt]
 RIM, GAP = 0.4, 0.15  # [in] around a figure's page, and above its caption
 LEADING = 1.35  # lines, in units of the size of the letters
+GUTTER = 2.0  # between columns, the same unit: print is a little wider than it is measured
 FOLDER = "paper_figures"
 FIGURES = {  # name of the file -> what draws it, and from which table; in the order of their numbers
     "figure1_heatmaps": (figures.draw_figure1, "one_step_errors"),
@@ -106,7 +107,7 @@ class Paper:
 
     def _cells(self, row: Sequence[str], columns: Sequence[Column], size: float, weight: str) -> list[list[str]]:
         return [
-            wrapped(self._page, cell, column.share * self._width - size / 72, size, weight)
+            wrapped(self._page, cell, column.share * self._width - GUTTER * size / 72, size, weight)
             for cell, column in zip(row, columns, strict=True)
         ]
 

@@ -88,6 +88,7 @@ def test_pictures_of_the_first_page_and_the_explorer_are_kept(html, new_page, wi
 
 def test_tables_sort_and_filter_by_keyboard(html, new_page):
     page = new_page((html / TABLES).as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(box => box.open = true)")  # many verdicts are folded
     table = page.locator("table:has(button.td-sort)").first
     button = table.locator("button.td-sort").first
     body = """table => Array.from(table.tBodies[0].rows).filter(row => !row.hidden)
