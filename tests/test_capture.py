@@ -47,6 +47,23 @@ def name_of(arm):
 # --- recordings ----------------------------------------------------------------------------------------------------
 
 
+def test_sums_of_products_are_recorded_in_place_and_leave_the_rest_alone():
+    """What is read again, and what is made of constants, holds the same in the next calls."""
+    base, left, right = (torch.randn(3, 4, 4, dtype=torch.float64) for _ in range(3))
+
+    def function(x):
+        scaled, kept = base * 2, x * 3
+        once = (scaled + torch.bmm(x, left)) + torch.bmm(x, right)
+        return once, kept + torch.bmm(x, left), kept, (torch.bmm(left, x) + torch.bmm(right, x)).transpose(1, 2)
+
+    recorded = record(function, torch.zeros_like(base))
+    for x in torch.randn(3, 3, 4, 4, dtype=torch.float64):
+        before = x.clone()
+        torch.testing.assert_close(recorded(x), function(x))
+        assert torch.equal(x, before)
+    assert "baddbmm_" in str(recorded.inlined_graph)
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("arm", ARMS, ids=name_of)
 def test_a_recorded_gradient_equals_the_plain_one(arm, dtype):

@@ -59,7 +59,7 @@ def test_the_memory_is_that_of_torch():
             getattr(torchs, f"bias_{theirs}_l0").copy_(own.bias)
     past = context(7, count=6)
     rows = model._rows(past.states, past.actions, past.delta_t)
-    found = model._read(rows, model._origin(rows))
+    found = model._read(model._cell(), rows, model._origin(rows))
     torch.testing.assert_close(found, torchs(torch.cat([rows.features, rows.others], dim=-1))[0][:, -1], **EXACT)
 
 
@@ -162,7 +162,7 @@ def test_the_loss_and_its_gradient_are_those_of_steps_taken_one_by_one(memory, l
         before, true = carry.state if observed is None else observed, batch.next_state[:, t]
         moved = model.step(carry, batch.action[:, t], batch.delta_t[:, t], observed)
         if loss_on == "delta":
-            change = model._change(carry, batch.action[:, t], batch.delta_t[:, t], observed)[2]
+            change = model._change(model._cell(), carry, batch.action[:, t], batch.delta_t[:, t], observed)[2]
             error = change - model._wanted(before, true)
         else:
             error = state_features(moved[1].state, SPEC) - state_features(true, SPEC)
@@ -237,8 +237,9 @@ def test_a_form_uses_the_interval_where_it_says_so(form):
 
 def test_a_memory_decays_as_it_says():
     model = gru(form="decay")
-    gates, memory = torch.randn(4, 48).double(), torch.randn(4, 16).double()
-    now, later = (model._advance(gates, memory, torch.full((4,), x, dtype=torch.float64)) for x in (0.0, 0.1))
+    gates, memory = torch.randn(3, 4, 16).double().unbind(), torch.randn(4, 16).double()
+    intervals = (torch.full((4,), x, dtype=torch.float64) for x in (0.0, 0.1))
+    now, later = (model._advance(model._cell(), gates, memory, x) for x in intervals)
     torch.testing.assert_close(later, now * math.exp(-math.log(2) * 0.1 / 0.05), **EXACT)  # softplus(0) = log 2
 
 
@@ -248,15 +249,13 @@ def test_a_repaired_model_is_the_same_at_its_own_interval_and_keeps_as_much_per_
     mended = model.with_form("warped")
     one, other = (m.predict_sequence(state[:, 0], actions, 0.05, past) for m in (model, mended))
     torch.testing.assert_close(one, other, **EXACT)
-    gates, memory = torch.zeros(1, 48).double(), torch.ones(1, 16).double()
+    gates, memory = torch.zeros(3, 1, 16).double().unbind(), torch.ones(1, 16).double()
     with torch.no_grad():
         mended.memory_gates.weight.zero_()
         mended.memory_gates.bias.zero_()
-    half = mended._advance(gates, memory, torch.full((1,), 0.025, dtype=torch.float64))
-    whole = mended._advance(gates, memory, torch.full((1,), 0.05, dtype=torch.float64))
-    torch.testing.assert_close(
-        mended._advance(gates, half, torch.full((1,), 0.025, dtype=torch.float64)), whole, **EXACT
-    )
+    cell, half_step, step = mended._cell(), torch.full((1,), 0.025).double(), torch.full((1,), 0.05).double()
+    half, whole = (mended._advance(cell, gates, memory, x) for x in (half_step, step))
+    torch.testing.assert_close(mended._advance(cell, gates, half, half_step), whole, **EXACT)
     with pytest.raises(ValueError, match="form must go from 'none' to 'scaled' or 'warped', got 'decay' to 'warped'"):
         gru(form="decay").with_form("warped")
 

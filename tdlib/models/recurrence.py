@@ -14,7 +14,8 @@ itself. Written out, W's gradient is one product over the window and one sigmoid
 time in training.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,20 +28,19 @@ def advance(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     return torch.sigmoid(show) * torch.tanh(cell), cell
 
 
-def gru_advance(inputs: Tensor, own: Tensor, memory: Tensor, ratio: Tensor | None = None) -> Tensor:
+def gru_advance(inputs: Sequence[Tensor], own: Sequence[Tensor], memory: Tensor, ratio: Tensor | None = None) -> Tensor:
     """Take one step of a GRU cell.
 
     Args:
-        inputs: (..., 3H) what the row adds to the gates.
-        own: (..., 3H) what the memory adds.
+        inputs: What the row adds to reset, keep and candidate, each (..., H).
+        own: What the memory adds, likewise.
         memory: (..., H).
         ratio: (..., 1) how many of the steps it was trained on pass; the keep gate acts so often. None is one.
 
     Returns:
         (..., H)
     """
-    reset, keep, candidate = inputs.chunk(3, dim=-1)
-    own_reset, own_keep, own_candidate = own.chunk(3, dim=-1)
+    (reset, keep, candidate), (own_reset, own_keep, own_candidate) = inputs, own
     candidate = torch.tanh(candidate + torch.sigmoid(reset + own_reset) * own_candidate)
     kept = torch.sigmoid(keep + own_keep)
     if ratio is not None:
@@ -66,19 +66,52 @@ def unroll(inputs: Tensor, input_gates: nn.Linear, memory_gates: nn.Linear) -> T
     return _Unroll.apply(gates, recurrent * factor)[0]
 
 
-def gru_unroll(inputs: Tensor, weight: Tensor, bias: Tensor, memory: Tensor | None = None) -> Tensor:
-    """Return the memory of a GRU cell after T known rows, with its gradient written out.
+class GRUCell(NamedTuple):
+    """Weights of a GRU gate by gate, in the order reset, keep, candidate.
+
+    They are taken apart once for many steps: joined, the parts of all gates would be copied at every step, and so would
+    the gradients of their weights.
 
     Args:
-        inputs: (T, ..., 3H) what each row adds to the gates.
-        weight: (3H, H) of what the memory adds.
-        bias: (3H,).
-        memory: (..., H) before the first row; None is zero.
-
-    Returns:
-        (..., H)
+        rows: Three of (H, I), what a row adds.
+        biases: Three of (H,), with those of the memory in the first two.
+        memory: Three of (H, H), what the memory adds.
+        own_bias: (H,) what the memory adds to the candidate besides.
     """
-    return _UnrollGRU.apply(inputs, weight, bias, memory)[0]
+
+    rows: Sequence[Tensor]
+    biases: Sequence[Tensor]
+    memory: Sequence[Tensor]
+    own_bias: Tensor
+
+    @classmethod
+    def of(cls, input_gates: nn.Linear, memory_gates: nn.Linear) -> "GRUCell":
+        """Take two layers apart, I -> 3H and H -> 3H."""
+        reset, keep, candidate = input_gates.bias.chunk(3)
+        own_reset, own_keep, own_bias = memory_gates.bias.chunk(3)
+        biases = (reset + own_reset, keep + own_keep, candidate)
+        return cls(input_gates.weight.chunk(3), biases, memory_gates.weight.chunk(3), own_bias)
+
+    def gates(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Return what rows add to the gates: (..., I) -> three of (..., H)."""
+        return tuple(map(nn.functional.linear, (rows,) * 3, self.rows, self.biases))
+
+    def own(self, memory: Tensor) -> tuple[Tensor, ...]:
+        """Return what the memory adds to the gates: (..., H) -> three of (..., H)."""
+        reset, keep, candidate = (memory @ weight.T for weight in self.memory)
+        return reset, keep, candidate + self.own_bias
+
+    def unroll(self, gates: Sequence[Tensor], memory: Tensor | None = None) -> Tensor:
+        """Return the memory after T known rows, with its gradient written out.
+
+        Args:
+            gates: Three of (T, ..., H), what the rows add.
+            memory: (..., H) before the first row; None is zero.
+
+        Returns:
+            (..., H)
+        """
+        return _UnrollGRU.apply(*gates, *self.memory, self.own_bias, memory)[0]
 
 
 class _UnrollGRU(torch.autograd.Function):
@@ -87,53 +120,60 @@ class _UnrollGRU(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(inputs: Tensor, weight: Tensor, bias: Tensor, memory: Tensor | None) -> tuple[Tensor, ...]:
-        width = weight.shape[-1]
-        both, of_candidate = bias.split([2 * width, width], dim=-1)
+    def forward(
+        resets: Tensor,
+        keeps: Tensor,
+        candidates: Tensor,
+        to_reset: Tensor,
+        to_keep: Tensor,
+        to_candidate: Tensor,
+        own_bias: Tensor,
+        memory: Tensor | None,
+    ) -> tuple[Tensor, ...]:
         saved = []
-        for row in inputs.unbind(dim=0):
-            gates, candidate = row.split([2 * width, width], dim=-1)
+        for reset, keep, candidate in zip(resets.unbind(), keeps.unbind(), candidates.unbind(), strict=True):
             if memory is None:
-                gates, own = gates + both, of_candidate.expand(candidate.shape)
+                reset, keep, own = torch.sigmoid(reset), torch.sigmoid(keep), own_bias.expand(candidate.shape)
             else:
-                product = memory @ weight.T
-                gates = gates + (product[..., : 2 * width] + both)
-                own = product[..., 2 * width :] + of_candidate
-            gates = torch.sigmoid(gates)
-            reset, keep = gates.chunk(2, dim=-1)
+                reset = torch.sigmoid(reset + memory @ to_reset.T)
+                keep = torch.sigmoid(keep + memory @ to_keep.T)
+                own = own_bias + memory @ to_candidate.T
             candidate = torch.tanh(torch.addcmul(candidate, reset, own))
             before = torch.zeros_like(candidate) if memory is None else memory.view_as(memory)
-            saved += [gates, own.contiguous(), candidate, before]
+            saved += [reset, keep, own.contiguous(), candidate, before]
             memory = torch.lerp(candidate, before, keep)
         assert memory is not None  # there is at least one row
         return memory, *saved
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
-        ctx.starts = inputs[3] is not None
-        ctx.save_for_backward(inputs[1], *output[1:])
+        ctx.starts = inputs[7] is not None
+        ctx.save_for_backward(*inputs[3:6], *output[1:])
         ctx.mark_non_differentiable(*output[1:])
 
     @staticmethod
     def backward(ctx: Any, d_memory: Tensor, *unused: Tensor) -> tuple[Tensor | None, ...]:
-        weight, *saved = ctx.saved_tensors
-        steps = [saved[i : i + 4] for i in range(0, len(saved), 4)]
-        d_inputs: list[Tensor] = []  # last row first
-        d_own: list[Tensor] = []
-        for t, (gates, own, candidate, before) in reversed(list(enumerate(steps))):
-            reset, keep = gates.chunk(2, dim=-1)
+        to_reset, to_keep, to_candidate, *saved = ctx.saved_tensors
+        steps = [saved[i : i + 5] for i in range(0, len(saved), 5)]
+        found: list[tuple[Tensor, ...]] = []  # of reset, keep, candidate, own; last row first
+        for t, (reset, keep, own, candidate, before) in reversed(list(enumerate(steps))):
             d_candidate = torch.addcmul(d_memory, d_memory, keep, value=-1)
+            d_keep = d_candidate * (before - candidate) * keep  # d·(before − candidate)·(k − k²)
             d_candidate = torch.addcmul(d_candidate, d_candidate * candidate, candidate, value=-1)
-            d_gates = torch.cat([d_candidate * own, d_memory * (before - candidate)], dim=-1)
-            d_gates = d_gates * torch.addcmul(gates, gates, gates, value=-1)  # s − s²
-            d_inputs.append(torch.cat([d_gates, d_candidate], dim=-1))
-            d_own.append(torch.cat([d_gates, d_candidate * reset], dim=-1))
+            d_own = d_candidate * reset
+            d_reset = d_own * own
+            d_reset = torch.addcmul(d_reset, d_reset, reset, value=-1)  # d·own·(r − r²)
+            found.append((d_reset, d_keep, d_candidate, d_own))
             d_memory = d_memory * keep
             if t or ctx.starts:
-                d_memory = d_memory + d_own[-1] @ weight
-        changes, memories = _joined(d_own[::-1]).flatten(0, -2), _joined([step[3] for step in steps]).flatten(0, -2)
-        d_weight, d_bias = changes.T @ memories, changes.sum(dim=0)
-        return _joined(d_inputs[::-1]), d_weight, d_bias, d_memory if ctx.starts else None
+                d_memory = d_memory + d_reset @ to_reset
+                d_memory = d_memory + d_keep @ to_keep
+                d_memory = d_memory + d_own @ to_candidate
+        d_resets, d_keeps, d_candidates, d_owns = (_joined(list(x[::-1])) for x in zip(*found, strict=True))
+        memories = _joined([step[4] for step in steps]).flatten(0, -2)
+        d_weights = [x.flatten(0, -2).T @ memories for x in (d_resets, d_keeps, d_owns)]
+        d_bias = d_owns.flatten(0, -2).sum(dim=0)
+        return d_resets, d_keeps, d_candidates, *d_weights, d_bias, d_memory if ctx.starts else None
 
 
 def _joined(parts: list[Tensor]) -> Tensor:

@@ -11,6 +11,10 @@ import torch
 from torch import Tensor, fx
 
 aten = torch.ops.aten
+FRESH = {  # operations whose results are written into in place: nothing else lies there
+    aten.bmm.default, aten.baddbmm.default, aten.baddbmm_.default, aten.add.Tensor, aten.mul.Tensor,
+    aten.addcmul.default,
+}  # fmt: skip
 VIEWS = {aten.view.default, aten._unsafe_view.default, aten.expand.default, aten.detach.default}
 
 
@@ -33,6 +37,7 @@ def simplify(graph: fx.Graph) -> None:
         _skip_view(node)
     graph.eliminate_dead_code()
     _fuse_biases(graph)
+    _accumulate(graph)
     graph.eliminate_dead_code()
 
 
@@ -62,6 +67,29 @@ def _fuse_biases(graph: fx.Graph) -> None:
                 if transposed:
                     fused = graph.call_function(aten.transpose.int, (fused, 1, 2))
             node.replace_all_uses_with(fused)
+            break
+
+
+def _accumulate(graph: fx.Graph) -> None:
+    """Add a product to a sum that nothing else reads inside the product, as gradients over the steps of a window."""
+    for node in list(graph.nodes):
+        if node.target is not aten.add.Tensor or node.kwargs or len(node.args) != 2:
+            continue
+        for total, product in (node.args[::-1], node.args):
+            factors = _factors(product)
+            if factors is None or _shape(total) != _shape(product):
+                continue
+            left, right, transposed = factors
+            total, turned = _unturned(total)
+            if turned != transposed or total.target not in FRESH or len(total.users) != 1:
+                continue
+            with graph.inserting_before(node):
+                found = graph.call_function(aten.baddbmm_.default, (total, left, right))
+                found.meta["shape"] = _shape(total)
+                if turned:
+                    found = graph.call_function(aten.transpose.int, (found, 1, 2))
+                    found.meta["shape"] = _shape(node)
+            node.replace_all_uses_with(found)
             break
 
 
@@ -131,6 +159,14 @@ def _factors(node: object) -> tuple[fx.Node, fx.Node, bool] | None:
             return None
         node, transposed = node.args[0], not transposed
     return None
+
+
+def _unturned(node: fx.Node) -> tuple[fx.Node, bool]:
+    """Return what transposes that nothing else reads turn, and whether they do."""
+    turned = False
+    while _is_transpose(node) and len(node.users) == 1:
+        node, turned = node.args[0], not turned
+    return node, turned
 
 
 def _is_bias(node: object, product: fx.Node) -> bool:

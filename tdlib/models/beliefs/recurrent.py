@@ -41,7 +41,8 @@ class GRUMemory(nn.Module):
         memory = gates.new_zeros(*gates.shape[:-2], self.memory_gates.in_features)
         memories = []
         for t, row in enumerate(gates.unbind(dim=-2)):
-            memory = _if_there(gru_advance(row, self.memory_gates(memory), memory), exists, t)
+            own = self.memory_gates(memory).chunk(3, dim=-1)
+            memory = _if_there(gru_advance(row.chunk(3, dim=-1), own, memory), exists, t)
             memories.append(memory)
         return torch.stack(memories, dim=-2)
 

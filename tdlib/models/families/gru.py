@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from tdlib.models.encoders import ActionEncoder, mlp
 from tdlib.models.family import Arms, Family, Shown
 from tdlib.models.forms import StepForm
 from tdlib.models.options import Options
-from tdlib.models.recurrence import gru_advance, gru_unroll
+from tdlib.models.recurrence import GRUCell, gru_advance
 
 # form -> (how Δt enters input and output, as in `tdlib.models.forms`; what the memory does with an interval)
 CLOCKS = {
@@ -204,9 +204,13 @@ class GRUModel(DynamicsModel):
     def initial(self, context: Context) -> Carry:
         """Return what the true steps of a context leave; nothing is remembered before them or across a masked one."""
         states = context.states
-        return self._start(self._rows(states, context.actions, context.delta_t.to(states), context.mask), states)
+        rows = self._rows(states, context.actions, context.delta_t.to(states), context.mask)
+        return self._start(self._cell(), rows, states)
 
-    def _start(self, rows: Rows, states: Tensor) -> Carry:
+    def _cell(self) -> GRUCell:
+        return GRUCell.of(self.input_gates, self.memory_gates)
+
+    def _start(self, cell: GRUCell, rows: Rows, states: Tensor) -> Carry:
         """Return the carry after rows; `states` (..., T, D) gives shape and precision."""
         window, shape = self.options.memory == "window", states.shape[:-2]
         if window:
@@ -218,18 +222,19 @@ class GRUModel(DynamicsModel):
         if rows.delta_t.shape[-1]:
             started = torch.ones_like(started) if rows.exists is None else rows.exists[..., -1:]
             origin = self._origin(rows)
-            memory = memory if window else self._read(rows, origin)
+            memory = memory if window else self._read(cell, rows, origin)
         return Carry(memory, origin, started, rows if window else (), state)
 
     def step(
         self, carry: Carry, action: Tensor, delta_t: Tensor | float | None = None, observed: Tensor | None = None
     ) -> tuple[Carry, Prediction]:
-        before, carry, change = self._change(carry, action, delta_t, observed)
+        before, carry, change = self._change(self._cell(), carry, action, delta_t, observed)
         following = self._moved(before, change)
         return carry._replace(state=following), Prediction(following)
 
     def _change(
         self,
+        cell: GRUCell,
         carry: Carry,
         action: Tensor,
         delta_t: Tensor | float | None,
@@ -239,6 +244,7 @@ class GRUModel(DynamicsModel):
         """Read one more row; return where it starts (..., D), the carry without its new state, and the change (..., F).
 
         Args:
+            cell: Weights of the memory.
             carry: From the step before.
             action: (..., A) held input.
             delta_t: (...) interval [s].
@@ -252,14 +258,14 @@ class GRUModel(DynamicsModel):
             own = row.features.squeeze(-2)
             origin = torch.where(carry.started, carry.origin, own)
             # without the axis of rows, so that a stack's weights meet all its samples in one product
-            gates = self._gates(own, row.others.squeeze(-2), origin)
-            memory = self._advance(gates, carry.memory.expand(*gates.shape[:-1], -1), interval)
+            gates = cell.gates(self._read_as(own, row.others.squeeze(-2), origin))
+            memory = self._advance(cell, gates, carry.memory.expand_as(gates[0]), interval)
             started = torch.ones_like(carry.started)
             carry = Carry(memory, origin, started, (), carry.state)
         else:
             rows = carry.rows.followed_by(row)
             origin = self._origin(rows)
-            memory = self._read(rows, origin)
+            memory = self._read(cell, rows, origin)
             carry = carry._replace(rows=rows.last(self.options.history_length - 1))
         unit = (step * self.scales.rate_scale)[..., self._owners]
         return state, carry, unit * self.network(memory * kept)
@@ -297,31 +303,29 @@ class GRUModel(DynamicsModel):
             origin = torch.where(joined, rows.features[..., t, :], origin)
         return origin
 
-    def _gates(self, features: Tensor, others: Tensor, origin: Tensor) -> Tensor:
-        """What rows add to the gates, (..., 3H)."""
-        return self.input_gates(torch.cat([features - self.relative.to(origin) * origin, others], dim=-1))
+    def _read_as(self, features: Tensor, others: Tensor, origin: Tensor) -> Tensor:
+        """Rows as the memory reads them, relative to their origin: (..., F), (..., E + 1), (..., F) -> (..., I)."""
+        return torch.cat([features - self.relative.to(origin) * origin, others], dim=-1)
 
-    def _read(self, rows: Rows, origin: Tensor) -> Tensor:
+    def _read(self, cell: GRUCell, rows: Rows, origin: Tensor) -> Tensor:
         """Return the memory after rows, (..., H), from an empty one on."""
         if rows.exists is None and self.clock == "rows":  # rows first: what they add to the gates is much to move
             features, others = (x.movedim(-2, 0) for x in (rows.features, rows.others))
-            known = self._gates(features, others, origin)
-            return gru_unroll(known, self.memory_gates.weight, self.memory_gates.bias)
-        gates = self._gates(rows.features, rows.others, origin.unsqueeze(-2))
-        memory = gates.new_zeros(*gates.shape[:-2], self.options.hidden_dim)
+            return cell.unroll(cell.gates(self._read_as(features, others, origin)))
+        gates = cell.gates(self._read_as(rows.features, rows.others, origin.unsqueeze(-2)))
+        memory = gates[0].new_zeros(*gates[0].shape[:-2], self.options.hidden_dim)
         for t in range(rows.delta_t.shape[-1]):
-            advanced = self._advance(gates[..., t, :], memory, rows.delta_t[..., t])
+            advanced = self._advance(cell, [gate[..., t, :] for gate in gates], memory, rows.delta_t[..., t])
             exists = None if rows.exists is None else rows.exists[..., t, None]
             memory = advanced if exists is None else torch.where(exists, advanced, torch.zeros_like(memory))
         return memory
 
-    def _advance(self, gates: Tensor, memory: Tensor, delta_t: Tensor) -> Tensor:
-        """Read a row and let its interval pass: (..., 3H), (..., H), (...) [s] -> (..., H)."""
+    def _advance(self, cell: GRUCell, gates: Sequence[Tensor], memory: Tensor, delta_t: Tensor) -> Tensor:
+        """Read a row and let its interval pass: three of (..., H), (..., H), (...) [s] -> (..., H)."""
         delta_t = delta_t.unsqueeze(-1)
         if self.clock == "warped":
-            return gru_advance(gates, self.memory_gates(memory), memory, delta_t / self.train_delta_t.to(delta_t))
-        weight, bias = self.memory_gates.weight, self.memory_gates.bias
-        memory = gru_unroll(gates.unsqueeze(0), weight, bias, memory)
+            return gru_advance(gates, cell.own(memory), memory, delta_t / self.train_delta_t.to(delta_t))
+        memory = cell.unroll([gate.unsqueeze(0) for gate in gates], memory)
         if self.clock == "decay":
             return memory * torch.exp(-nn.functional.softplus(self.decay) * delta_t / REFERENCE_DELTA_T)
         if self.clock == "ode":
@@ -339,11 +343,13 @@ class GRUModel(DynamicsModel):
         first = self.options.history_length - 1
         states = batch.state[..., :first, :]
         history = self._rows(states, batch.action[..., :first, :], batch.delta_t[..., :first])
-        carry, observed = self._start(history, states), batch.state[..., first, :]
+        cell = self._cell()
+        carry, observed = self._start(cell, history, states), batch.state[..., first, :]
         befores, changes, followings = (list[Tensor]() for _ in range(3))
         for t in range(first, first + self.options.prediction_horizon):
             kept = self._kept(batch, t)
-            before, carry, change = self._change(carry, batch.action[..., t, :], batch.delta_t[..., t], observed, kept)
+            action, interval = batch.action[..., t, :], batch.delta_t[..., t]
+            before, carry, change = self._change(cell, carry, action, interval, observed, kept)
             following = self._moved(before, change)
             carry, observed = carry._replace(state=following), None
             befores, changes, followings = [*befores, before], [*changes, change], [*followings, following]
