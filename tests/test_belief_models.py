@@ -123,6 +123,17 @@ def test_what_moves_on_by_time_does_not_ask_how_often(name):
 
 
 @pytest.mark.parametrize("name", PATHS)
+def test_a_belief_is_not_asked_back_in_time(name):
+    model, (states, actions, delta_t) = build(name), steps(2, 3)
+    for given in (-0.05, delta_t * torch.tensor([1.0, 1.0, -1.0])):
+        with pytest.raises(ValueError, match="delta_t must not be negative, got -0.0"):
+            model.predict(states[:, 0], actions, given)
+    with pytest.raises(ValueError, match="delta_t must not be negative, got -0.05"):
+        model(states, actions, -0.05)
+    assert model.predict(states[:, 0], actions, 0.0 * delta_t).state.isfinite().all()
+
+
+@pytest.mark.parametrize("name", PATHS)
 def test_predictions_are_those_of_the_filter_told_what_is_known(name):
     """A context, a start and inputs to come are one sequence in which nothing is seen after the start."""
     model, (states, actions, delta_t) = (

@@ -11,7 +11,6 @@ from tdlib.models.beliefs import (
     DampedRotations,
     MTS3Options,
     checked_belief,
-    checked_evidence,
     condition,
     dense_covariance,
     evidence,
@@ -217,7 +216,7 @@ def test_evidence_of_no_variance_is_refused_and_a_row_that_is_all_masked_says_no
     observed, variance = torch.randn(2, 4, D), torch.ones(2, 4, D)
     valid = torch.tensor([[True] * 4, [False] * 4])
     variance[1] = -1.0  # not counted
-    members = checked_evidence(observed, variance, valid)
+    members = evidence(observed, variance, valid)
     prior = some_belief(2)
     pooled = type(members)(*(x.sum(dim=-2) for x in members))
     found = condition(prior, pooled)
@@ -230,4 +229,4 @@ def test_evidence_of_no_variance_is_refused_and_a_row_that_is_all_masked_says_no
         ((observed, variance, valid.double()), r"valid must be \(2, 4\) of bool"),
     ):
         with pytest.raises(ValueError, match=rule):
-            checked_evidence(*given)
+            evidence(*given)

@@ -2,9 +2,9 @@
 
 from tdlib.models.beliefs.attention import CausalMemory
 from tdlib.models.beliefs.belief import Belief, dense_covariance, independent_sum, information, isotropic
-from tdlib.models.beliefs.checks import checked_belief, checked_evidence
+from tdlib.models.beliefs.checks import checked_belief, evidence
 from tdlib.models.beliefs.compositions import MTS3, AcRKN, Filtered, HiPRSSM
-from tdlib.models.beliefs.conditioning import Evidence, aggregate, condition, condition_whole, evidence
+from tdlib.models.beliefs.conditioning import Evidence, aggregate, condition, condition_whole
 from tdlib.models.beliefs.filtering import filter_beliefs
 from tdlib.models.beliefs.levels import FastLevel, Predicted, SlowLevel, Tasks
 from tdlib.models.beliefs.likelihood import negative_log_likelihood
@@ -42,7 +42,6 @@ __all__ = [
     "Transition",
     "aggregate",
     "checked_belief",
-    "checked_evidence",
     "condition",
     "condition_whole",
     "dense_covariance",

@@ -1,13 +1,15 @@
-"""Beliefs and evidence made by hand: what would make no Gaussian is refused with its value.
+"""Beliefs, evidence and intervals given by hand: what would make no Gaussian is refused with its value.
 
-Models do not ask: their variances are positive by construction, and stacked programs may not look at values.
+Models do not ask for their own variances, which are positive by construction, and stacked programs may not look at
+values.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tdlib.models.beliefs.belief import Belief
-from tdlib.models.beliefs.conditioning import Evidence, evidence
+from tdlib.models.beliefs.conditioning import Evidence, evidence_of
 
 
 def checked_belief(mean: Tensor, upper: Tensor, lower: Tensor, side: Tensor) -> Belief:
@@ -28,8 +30,16 @@ def checked_belief(mean: Tensor, upper: Tensor, lower: Tensor, side: Tensor) -> 
     return Belief(mean, torch.cat([upper, lower, side], dim=-1))
 
 
-def checked_evidence(observed: Tensor, variance: Tensor, valid: Tensor | None = None) -> Evidence:
-    """As `evidence`: (..., n), (..., n), (...) bool; a row of which nothing is valid says nothing.
+def evidence(observed: Tensor, variance: Tensor, valid: Tensor | None = None) -> Evidence:
+    """Return what observations say one by one; those that are not valid say nothing.
+
+    Args:
+        observed: (..., n) y; what is not valid may be anything.
+        variance: (..., n) r > 0.
+        valid: (...) bool; None if all are.
+
+    Returns:
+        (..., n) each.
 
     Raises:
         ValueError: If shapes do not match, or a variance of what is valid is not positive and finite.
@@ -45,4 +55,23 @@ def checked_evidence(observed: Tensor, variance: Tensor, valid: Tensor | None = 
         raise ValueError(f"variance must be positive and finite, got {float(wrong[0]):g}")
     if valid is not None:  # what is not valid may be anything
         observed, variance = (torch.where(valid.unsqueeze(-1), x, torch.ones_like(x)) for x in (observed, variance))
-    return evidence(observed, variance, valid)
+    return evidence_of(observed, variance, valid)
+
+
+def refuse_backward(delta_t: Tensor | float | None) -> None:
+    """Refuse intervals that lead back: noise taken away leaves no Gaussian.
+
+    Of tensors only values that can be read where they are: not those of a graphics card, which would have to be waited
+    for, or of a stacked program.
+
+    Raises:
+        ValueError: If an interval is negative.
+    """
+    if delta_t is None:
+        return
+    try:
+        least = float(np.min(delta_t.numpy(), initial=0.0)) if isinstance(delta_t, Tensor) else delta_t
+    except (RuntimeError, TypeError):
+        return
+    if least < 0:
+        raise ValueError(f"delta_t must not be negative, got {least:g}: a belief moves forward in time only")

@@ -29,8 +29,10 @@ class Evidence(NamedTuple):
         return [Evidence(*parts) for parts in zip(*(part.unbind(dim=-2) for part in self), strict=True)]
 
 
-def evidence(observed: Tensor, variance: Tensor, valid: Tensor | None = None) -> Evidence:
+def evidence_of(observed: Tensor, variance: Tensor, valid: Tensor | None = None) -> Evidence:
     """Return what observations say one by one; those that are not valid say nothing.
+
+    Values are not looked at, so that stacked programs hold it; `tdlib.models.beliefs.evidence` refuses what is none.
 
     Args:
         observed: (..., n) y, finite also where it is not valid.

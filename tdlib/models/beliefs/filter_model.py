@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tdlib.core.context import Context, Prediction
 from tdlib.models.beliefs.belief import Belief, isotropic
+from tdlib.models.beliefs.checks import refuse_backward
 from tdlib.models.beliefs.compositions import AcRKN, HiPRSSM
 from tdlib.models.beliefs.levels import LevelBeliefs, Predicted, first_belief
 from tdlib.models.beliefs.model import BeliefModel
@@ -85,6 +86,7 @@ class FilterModel(BeliefModel):
     def step(
         self, carry: Carry, action: Tensor, delta_t: Tensor | float | None = None, observed: Tensor | None = None
     ) -> tuple[Carry, Prediction]:
+        refuse_backward(delta_t)
         state, action, delta_t = self.broadcast(carry.state if observed is None else observed, action, delta_t)
         seen = None if observed is None else self.scales.features(state)
         belief = carry.belief.expand(*state.shape[:-1])

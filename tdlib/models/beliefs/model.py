@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from tdlib.core.context import Batch, Context, Prediction
 from tdlib.core.facts import MIXED, TRAIN_RATES
 from tdlib.core.specs import EnvironmentSpec, state_features, wrap_angle
+from tdlib.models.beliefs.checks import refuse_backward
 from tdlib.models.beliefs.forms import BELIEF_FORMS, OF_ONE_LEVEL
 from tdlib.models.beliefs.levels import Predicted
 from tdlib.models.beliefs.likelihood import negative_log_likelihood
@@ -113,7 +114,12 @@ class BeliefModel(DynamicsModel):
     def row(
         self, state: Tensor, actions: Tensor, delta_t: Tensor | float | None = None, context: Context | None = None
     ) -> Row:
-        """Put what is known and what is to come in a row; arguments as those of `predict`."""
+        """Put what is known and what is to come in a row; arguments as those of `predict`.
+
+        Raises:
+            ValueError: If an interval is negative.
+        """
+        refuse_backward(delta_t)
         _, actions, steps = self.broadcast(state.unsqueeze(-2), actions, delta_t)
         shape, num_steps = actions.shape[:-2], actions.shape[-2]
         start = state.expand(*shape, -1)

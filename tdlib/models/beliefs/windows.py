@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tdlib.core.facts import REFERENCE_DELTA_T
 from tdlib.models.beliefs.belief import Belief
-from tdlib.models.beliefs.conditioning import Evidence, aggregate, evidence
+from tdlib.models.beliefs.conditioning import Evidence, aggregate, evidence_of
 from tdlib.models.beliefs.networks import GaussianEncoder
 
 SHORTEST = 1e-6  # of 0.05 s; rows that do not exist may have no length at all
@@ -152,4 +152,4 @@ def sense(encoder: GaussianEncoder, x: Tensor, valid: Tensor | None) -> Evidence
     """
     filled = x if valid is None else torch.where(valid.unsqueeze(-1), x, torch.zeros_like(x))
     observed, variance = encoder(filled)
-    return evidence(observed, variance, valid)
+    return evidence_of(observed, variance, valid)
