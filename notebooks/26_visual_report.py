@@ -105,3 +105,4 @@ predictions[["prediction", "env", "what", "expected", *found]].round(3)
 # * What a field carries over, an encoder that counts frames may lose again: test A asks the predictor, test B both.
 # * Equal optimizer steps, one width, two systems of one body; a camera that stands still, and no noise.
 # * One more predictor: any class on the same contract, by its name in the registry of predictors.
+# * Next: `27_visual_visualize`, what the camera sees.
