@@ -57,7 +57,7 @@ camera
 for env in envs or run.preset.environments:
     seen = films.simulated_motion(run, env, camera, n_frames, rate, seed)
     display(run.save_figure("visual", f"{env}-motion", draw_stills, seen))
-    display(films.keep_film(run, f"{env}-motion", seen))
+    display(films.keep_film(run, "visual", f"{env}-motion", seen))
 
 # %% [markdown]
 # ## A stored set
@@ -68,7 +68,7 @@ for env in envs or run.preset.environments:
 for env in envs or run.preset.environments:
     seen = films.stored_motion(run, env, camera, n_frames, seed, split, idx)
     display(run.save_figure("visual", f"{env}-stored", draw_stills, seen))
-    display(films.keep_film(run, f"{env}-stored", seen))
+    display(films.keep_film(run, "visual", f"{env}-stored", seen))
 
 # %% [markdown]
 # ## Another camera

@@ -75,7 +75,7 @@ def test_a_camera_is_the_presets_where_nothing_else_is_asked_for(run):
 
 def test_stills_and_film_stand_beside_each_other_and_the_film_waits_for_its_reader(run):
     seen = films.stored_motion(run, "oscillator", films.chosen_camera(run), 10, 0)
-    stills, film = run.save_figure("visual", "a", draw_stills, seen), films.keep_film(run, "a", seen)
+    stills, film = run.save_figure("visual", "a", draw_stills, seen), films.keep_film(run, "visual", "a", seen)
     assert (stills.path.with_suffix(".gif"), film.path.parent) == (film.path, run.layout.figures / "visual")
     moving = Image.open(film.path)
     assert (moving.n_frames, moving.info["duration"], moving.size) == (10, 100, (160, 160))

@@ -89,9 +89,9 @@ def stored_motion(
 
 
 @clock.part("figures")
-def keep_film(run: Run, name: str, seen: SeenMotion) -> SavedFilm:
-    """Write the film of a motion beside its stills, `results/figures/visual/<name>.gif`."""
-    film = save_film(seen, run.layout.figures / "visual" / f"{name}.gif")
+def keep_film(run: Run, family: str, name: str, seen: SeenMotion) -> SavedFilm:
+    """Write the film of a motion beside its stills, `results/figures/<family>/<name>.gif`."""
+    film = save_film(seen, run.layout.figures / family / f"{name}.gif")
     produced(film.path)
     return film
 
