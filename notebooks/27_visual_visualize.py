@@ -45,7 +45,7 @@ from tdlib.study.run import open_run
 
 run = open_run(preset)
 camera = films.chosen_camera(run, img_size, color, render_quality)
-camera
+f"{camera.img_size} pixels per side, {camera.channels} channels, {camera.render_quality} quality"
 
 # %% [markdown]
 # ## A motion

@@ -69,7 +69,7 @@ def stored_motion(
     """Paint one sequence of the set that models train on, at its own rate.
 
     Args:
-        run: Preset and folders; what is missing of the set is collected.
+        run: Preset and folders; a set that is not there is collected.
         env: One of its systems.
         camera: Size, colors, quality.
         n_frames: How many frames at most, two at least.
@@ -121,8 +121,10 @@ def _stored(run: Run, env: str, seed: int, split: str) -> TransitionDataset:
     if split not in SPLITS:
         raise ValueError(f"split must be one of {list(SPLITS)}, got {split!r}")
     env, (seed,), rate = run.select_environment(env), run.select_seeds([seed]), run.preset.train_frequencies[0]
-    ensure_collected(run, env, [seed])
-    return load_dataset(split_path(main_dataset_path(run, env, rate, seed), split), rate)
+    path = split_path(main_dataset_path(run, env, rate, seed), split)
+    if not path.is_file():
+        ensure_collected(run, env, [seed])
+    return load_dataset(path, rate)
 
 
 def _followed(dataset: TransitionDataset, start: int, times: np.ndarray) -> pd.DataFrame:
