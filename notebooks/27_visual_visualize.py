@@ -89,4 +89,4 @@ live(run, "stills", live_stills, motions, **first)
 # * How far the middle of what is seen moves from frame to frame is the distance that an encoder of two frames turns into
 #   a velocity; it is told below each figure, and shrinks with the interval.
 # * One sequence is one draw of start, parameter and actions; a camera that stands still, and no noise.
-# * The same for any system with a picture or any stored set, without a run: `python -m tdlib.pixels --help`.
+# * The same for one system with a picture, or one stored set, without a run: `python -m tdlib.pixels --help`.
