@@ -309,7 +309,7 @@ def test_an_arm_names_the_predictor():
     forms = [arm.form for arm in trained_arms(["visual_world_model"])]
     model = build_arm(replace(ARM, form="spatial_ode"), SPEC, 0)
     assert (
-        forms == [*SPATIAL, *SPATIAL, *FLAT, "latent_mlp"]
+        forms == [*SPATIAL, *SPATIAL, *FLAT, "latent_mlp", *["spatial_hamiltonian"] * 2]  # codes, arms of collapse
         and model.options.predictor == "spatial_ode"
         and model.options.train_delta_t == 0.1
     )
