@@ -67,7 +67,7 @@ VIDEOS = [
     "pendulum_control_at_20hz.mp4",
     "double_cart_pole_control_at_20hz.mp4",
 ]
-STAGED = {  # which partly seen sets there are is a preset's own choice: the chapter shows what came of them
+STAGED = {  # which partly seen sets there are is a preset's own choice
     f"notebooks/{job.name}"
     for run in runs_of(load_preset(WHOLE_BOOK))
     for job in grid_jobs(run)
@@ -75,8 +75,10 @@ STAGED = {  # which partly seen sets there are is a preset's own choice: the cha
 }
 OPTIONAL = {  # that only some presets have, the published one among them
     f"notebooks/{job.name}"
-    for job in grid_jobs(load_preset("history"))
-    if "/" not in job.name and load_chapter("history").notebooks[job.notebook].needs is not None
+    for name in ("history", "mts3")
+    for job in grid_jobs(load_preset(name))
+    if "/" not in job.name
+    and (load_chapter(name).notebooks[job.notebook].needs is not None or "seen" in job.parameters)
 }
 SMALLEST = {  # what the parameters cell of a notebook says of its preset
     notebook: '"smoke"' if name == STUDY else f'"{name}_smoke"'

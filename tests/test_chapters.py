@@ -229,5 +229,7 @@ def test_a_notebook_that_only_some_presets_have_is_in_the_contents_where_it_is_t
     notebook.unlink()
     leave_out_absent(tmp_path)
     kept = (tmp_path / "_toc.yml").read_text(encoding="utf-8")
-    assert entry in contents and kept == contents.replace(entry, "")  # others that are not there are a mistake
+    gone = (entry.strip(), "- file: notebooks/23_mts3_partly_seen")  # others that are not there are a mistake
+    assert entry in contents and "23_mts3_partly_seen" in contents
+    assert kept == "".join(x for x in contents.splitlines(keepends=True) if not x.strip().startswith(gone))
     assert (tmp_path / "book/history.md").read_text(encoding="utf-8") == page.replace(link, "planning")

@@ -48,7 +48,10 @@ def _unlink_absent(path: Path) -> None:
 def leave_out_absent(site: Path) -> None:
     """Take notebooks that only some presets have, where this run has them not, out of contents; of links stay words."""
     optional = {
-        name for key in CHAPTERS for name, each in load_chapter(key).notebooks.items() if each.needs is not None
+        name
+        for key in CHAPTERS
+        for name, each in load_chapter(key).notebooks.items()
+        if each.needs is not None or each.runs == "seen"  # which partly seen sets there are is a preset's own choice
     }
     contents = (site / "_toc.yml").read_text(encoding="utf-8")
     named = [name for name in ENTRY.findall(contents) if name.partition("-")[0] in optional]
