@@ -54,7 +54,8 @@ def test_sums_of_products_are_recorded_in_place_and_leave_the_rest_alone():
     def function(x):
         scaled, kept = base * 2, x * 3
         once = (scaled + torch.bmm(x, left)) + torch.bmm(x, right)
-        return once, kept + torch.bmm(x, left), kept, (torch.bmm(left, x) + torch.bmm(right, x)).transpose(1, 2)
+        turned = (torch.bmm(left, x) + torch.bmm(right, x)).transpose(1, 2)
+        return once, kept + torch.bmm(x, left), kept, turned, torch.bmm(x, left) + 1
 
     recorded = record(function, torch.zeros_like(base))
     for x in torch.randn(3, 3, 4, 4, dtype=torch.float64):

@@ -6,6 +6,7 @@ a product with two columns takes 17 µs, with two rows 3 µs; tanh 41 µs, throu
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, fx
@@ -77,7 +78,7 @@ def _accumulate(graph: fx.Graph) -> None:
             continue
         for total, product in (node.args[::-1], node.args):
             factors = _factors(product)
-            if factors is None or _shape(total) != _shape(product):
+            if factors is None or not isinstance(total, fx.Node) or _shape(total) != _shape(product):
                 continue
             left, right, transposed = factors
             total, turned = _unturned(total)
@@ -151,20 +152,16 @@ def _unless_one(x: Tensor, number: Tensor | float) -> Tensor:
 
 def _factors(node: object) -> tuple[fx.Node, fx.Node, bool] | None:
     """Return the factors of a product that nothing else reads, and whether its result was transposed."""
-    transposed = False
-    while isinstance(node, fx.Node) and len(node.users) == 1:
-        if node.target is aten.bmm.default:
-            return *node.args, transposed
-        if not _is_transpose(node):
-            return None
-        node, transposed = node.args[0], not transposed
-    return None
+    node, turned = _unturned(node)
+    if not isinstance(node, fx.Node) or node.target is not aten.bmm.default or len(node.users) != 1:
+        return None
+    return *node.args, turned
 
 
-def _unturned(node: fx.Node) -> tuple[fx.Node, bool]:
+def _unturned(node: Any) -> tuple[Any, bool]:
     """Return what transposes that nothing else reads turn, and whether they do."""
     turned = False
-    while _is_transpose(node) and len(node.users) == 1:
+    while isinstance(node, fx.Node) and _is_transpose(node) and len(node.users) == 1:
         node, turned = node.args[0], not turned
     return node, turned
 

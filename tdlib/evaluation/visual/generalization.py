@@ -76,8 +76,7 @@ def visual_dt_generalization_test(
     for (protocol, rate), asked in sequences.items():
         rolled = visual_open_loop_rollout(model, asked, device=device)
         predictions = {MODEL: rolled.images, **_beside(model, asked, device), **baselines(asked, mean_image)}
-        scores = scores_over_time(protocol, rate, asked, predictions)
-        scores = scores[scores["time"].isna()].drop(columns="time")
+        scores = _over_all_times(scores_over_time(protocol, rate, asked, predictions))
         nats = latent_nats(model, asked, device=device)
         own = statistics_of(model, asked, rolled, truth)
         own["latent_nats"] = float("nan") if nats is None else float(nats.mean())
@@ -145,7 +144,10 @@ def _scored_back(
 ) -> pd.DataFrame:
     """Rows of the way back, and of a copy of where it begins."""
     rolled, back = visual_backward_rollout(model, asked, device=device)
-    scores = scores_over_time(protocol, rate, back, {BACK: rolled.images, COPY_BACK: copy_last(back)})
+    return _over_all_times(scores_over_time(protocol, rate, back, {BACK: rolled.images, COPY_BACK: copy_last(back)}))
+
+
+def _over_all_times(scores: pd.DataFrame) -> pd.DataFrame:
     return scores[scores["time"].isna()].drop(columns="time")
 
 
