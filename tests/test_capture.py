@@ -1,6 +1,7 @@
 """Recorded and captured steps: equal to the plain ones, and nothing in them reads back from the device."""
 
 import copy
+import random
 
 import pytest
 import torch
@@ -63,6 +64,49 @@ def test_sums_of_products_are_recorded_in_place_and_leave_the_rest_alone():
         torch.testing.assert_close(recorded(x), function(x))
         assert torch.equal(x, before)
     assert "baddbmm_" in str(recorded.inlined_graph)
+
+
+def random_program(seed, length=30):
+    """A function of (3, 4, 4) -> several results: operations on, and views of, anything that came before."""
+    constant = torch.randn(3, 4, 4, dtype=torch.float64)
+
+    def function(x):
+        rng, held = random.Random(seed), [x, constant * 0.5, x * 2]
+
+        def any_of():
+            return rng.choice(held[-6:])
+
+        for _ in range(length):
+            a, b = any_of(), any_of()
+            held += rng.choice([
+                lambda a, b: [a + b], lambda a, b: [a * b], lambda a, b: [a - b], lambda a, b: [torch.tanh(a)],
+                lambda a, b: [torch.addcmul(a, b, b, value=-0.5)], lambda a, b: [torch.lerp(a, b, torch.sigmoid(a))],
+                lambda a, b: [a.transpose(1, 2)], lambda a, b: [a * a.transpose(1, 2)],
+                lambda a, b: [torch.bmm(a, b) / 4], lambda a, b: [x.expand(3, 4, 4) + b for x in (a * 1.5).split(1)],
+                lambda a, b: [torch.stack([x.cos() for x in a.unbind()])], lambda a, b: [-a],
+                lambda a, b: [a + 0.1 * b[:, :1]], lambda a, b: [(a.masked_fill(a > 1, 1)).clamp(-1, 1)],
+            ])(a, b)  # fmt: skip
+        return tuple(rng.sample(held, 4))
+
+    return function
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_recording_overwrites_what_nothing_reads_again(seed):
+    function = random_program(seed)
+    recorded = record(function, torch.zeros(3, 4, 4, dtype=torch.float64))
+    for x in torch.randn(3, 3, 4, 4, dtype=torch.float64):
+        before = x.clone()
+        for found, expected in zip(recorded(x), function(x), strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+        assert torch.equal(x, before)
+
+
+def test_a_chain_of_operations_is_recorded_in_one_place():
+    recorded = record(lambda x: torch.tanh(1 + 2 * x), torch.zeros(3))
+    assert [name for name in ("mul_", "add_", "tanh_") if f"aten::{name}(" in str(recorded.inlined_graph)] == [
+        "add_", "tanh_",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])

@@ -10,8 +10,8 @@ LSTM:
     cell_t = keep·cell_{t−1} + write·candidate,  output_t = show·tanh cell_t
 
 Differentiating step by step would sum one small product per step for the gradient of W and look at every gate by
-itself. Written out, W's gradient is one product over the window and one sigmoid serves all gates of a step: half the
-time in training.
+itself. Written out, the LSTM's gradient of W is one product over the window and one sigmoid serves all gates of a step:
+half the time in training. The GRU, whose gates are apart, sums its small products where it goes.
 """
 
 from collections.abc import Sequence
@@ -93,7 +93,8 @@ class GRUCell(NamedTuple):
         return cls(input_gates.weight.chunk(3), biases, memory_gates.weight.chunk(3), own_bias)
 
     def gates(self, rows: Tensor) -> tuple[Tensor, ...]:
-        """Return what rows add to the gates: (..., I) -> three of (..., H)."""
+        """Return what rows add to the gates: (..., I) -> three of (..., H), row by row, as the steps read them."""
+        rows = rows.contiguous()
         return tuple(map(nn.functional.linear, (rows,) * 3, self.rows, self.biases))
 
     def own(self, memory: Tensor) -> tuple[Tensor, ...]:
@@ -153,27 +154,33 @@ class _UnrollGRU(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, d_memory: Tensor, *unused: Tensor) -> tuple[Tensor | None, ...]:
-        to_reset, to_keep, to_candidate, *saved = ctx.saved_tensors
+        weights, saved = ctx.saved_tensors[:3], ctx.saved_tensors[3:]
         steps = [saved[i : i + 5] for i in range(0, len(saved), 5)]
-        found: list[tuple[Tensor, ...]] = []  # of reset, keep, candidate, own; last row first
+        found: list[tuple[Tensor, ...]] = []  # of reset, keep, candidate; last row first
+        d_weights: list[Tensor] = []
+        d_owns = torch.zeros_like(d_memory)
         for t, (reset, keep, own, candidate, before) in reversed(list(enumerate(steps))):
             d_candidate = torch.addcmul(d_memory, d_memory, keep, value=-1)
-            d_keep = d_candidate * (before - candidate) * keep  # d·(before − candidate)·(k − k²)
-            d_candidate = torch.addcmul(d_candidate, d_candidate * candidate, candidate, value=-1)
-            d_own = d_candidate * reset
+            d_bent = torch.addcmul(d_candidate, d_candidate * candidate, candidate, value=-1)
+            d_keep = -((candidate - before) * d_candidate * keep)  # d·(before − candidate)·(k − k²)
+            d_own = d_bent * reset
             d_reset = d_own * own
             d_reset = torch.addcmul(d_reset, d_reset, reset, value=-1)  # d·own·(r − r²)
-            found.append((d_reset, d_keep, d_candidate, d_own))
+            found.append((d_reset, d_keep, d_bent))
+            d_owns = d_owns + d_own
             d_memory = d_memory * keep
-            if t or ctx.starts:
-                d_memory = d_memory + d_reset @ to_reset
-                d_memory = d_memory + d_keep @ to_keep
-                d_memory = d_memory + d_own @ to_candidate
-        d_resets, d_keeps, d_candidates, d_owns = (_joined(list(x[::-1])) for x in zip(*found, strict=True))
-        memories = _joined([step[4] for step in steps]).flatten(0, -2)
-        d_weights = [x.flatten(0, -2).T @ memories for x in (d_resets, d_keeps, d_owns)]
+            if not t and not ctx.starts:
+                continue  # the memory before it is zero
+            d_products = (d_reset, d_keep, d_own)
+            for d_product, weight in zip(d_products, weights, strict=True):
+                d_memory = d_memory + d_product @ weight
+            rows = before.flatten(0, -2)
+            added = [x.flatten(0, -2).T @ rows for x in d_products]  # now, while both are in the cache
+            d_weights = [a + b for a, b in zip(d_weights, added, strict=True)] if d_weights else added
+        d_gates = (_joined(list(x[::-1])) for x in zip(*found, strict=True))
         d_bias = d_owns.flatten(0, -2).sum(dim=0)
-        return d_resets, d_keeps, d_candidates, *d_weights, d_bias, d_memory if ctx.starts else None
+        d_weights = d_weights or [torch.zeros_like(x) for x in weights]  # a single row from an empty memory
+        return *d_gates, *d_weights, d_bias, d_memory if ctx.starts else None
 
 
 def _joined(parts: list[Tensor]) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, fx
 
 from tdlib.speed.lower import cheaper_forms, simplify
+from tdlib.speed.reuse import reuse
 from tdlib.speed.trace import Ref, Trace, ValueReadError, trace
 
 
@@ -49,6 +50,7 @@ def record(function: Callable, *examples: Tensor) -> Callable:
             return traced(function, *examples)
         if on_cpu:
             simplify(graph.graph)
+            reuse(graph.graph)
             graph.recompile()
         try:
             return torch.jit.freeze(torch.jit.trace(graph.eval(), examples, check_trace=False).eval())
@@ -64,14 +66,13 @@ def _module(found: Trace, num_inputs: int, single: bool) -> fx.GraphModule:
 
     def read(leaf: Any) -> Any:
         if isinstance(leaf, Ref):
-            nodes[leaf.key].meta["shape"] = leaf.shape
-            return nodes[leaf.key]
+            return _described(nodes[leaf.key], leaf)
         if isinstance(leaf, Tensor):
             if id(leaf) not in constants:
                 name = f"constant{len(constants)}"
                 root.register_buffer(name, leaf.detach())
                 constants[id(leaf)] = graph.get_attr(name)
-                constants[id(leaf)].meta["shape"] = tuple(leaf.shape)
+                _described(constants[id(leaf)], Ref.of(name, leaf))
             return constants[id(leaf)]
         if isinstance(leaf, (tuple, list)):
             return type(leaf)(read(x) for x in leaf)
@@ -82,10 +83,15 @@ def _module(found: Trace, num_inputs: int, single: bool) -> fx.GraphModule:
         node = graph.call_function(op.function, read(op.args), kwargs)
         taken = [graph.call_function(operator.getitem, (node, k)) for k in op.places] or [node]
         for ref, result in zip(op.results, taken, strict=True):
-            nodes[ref.key], result.meta["shape"] = result, ref.shape
+            nodes[ref.key] = _described(result, ref)
     outputs = read(found.outputs)
     graph.output(outputs[0] if single else outputs)
     return fx.GraphModule(root, graph)
+
+
+def _described(node: fx.Node, ref: Ref) -> fx.Node:
+    node.meta.update(shape=ref.shape, layout=(ref.shape, ref.stride, ref.dtype))
+    return node
 
 
 def traced(function: Callable, *examples: Tensor) -> Callable:

@@ -82,8 +82,6 @@ def _gru(stack: Stack, dtype: torch.dtype) -> GRUSteps:
         column = layout.features.index(dim)
         input_gates[..., layout.one] += input_gates[..., dim] * mean[:, column, None]
     input_gates[:, : 2 * width, layout.one] += bias[:, : 2 * width]
-    for gates in (input_gates, memory_gates, bias):
-        gates[:, 2 * width :] *= 2.0  # the candidate
     places = {row: (cos, sin) for row, cos, sin in layout.angles}
     order = [layout.features.index(places[dim][1] if dim in places else dim) for dim in range(spec.state_dim)]
     order += [layout.features.index(cos) for _, cos, _ in layout.angles]

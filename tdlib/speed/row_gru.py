@@ -3,7 +3,7 @@
     reset, keep = σ(W X + V m),   n = tanh(W' X + reset·(V' m + b')),   m' = n + keep·(m − n)
     change = s(Δt)·(L m' + l)
 
-The candidate's weights are doubled, since tanh y = 2 σ(2y) − 1 and the sigmoid has the faster kernel.
+One column per row of a batch.
 """
 
 from collections.abc import Callable
@@ -21,9 +21,9 @@ class GRUSteps:
     """Weights of K models over rows.
 
     Args:
-        input_gates: (K, 3H, R) reset, keep, candidate (doubled), biases of the first two in full.
+        input_gates: (K, 3H, R) reset, keep, candidate, biases of the first two in full.
         memory_gates: (K, 3H, H) likewise.
-        bias: (K, H, 1) that the memory adds to the candidate, doubled.
+        bias: (K, H, 1) that the memory adds to the candidate.
         change: (K, D + number of angles, H) change per second of every dimension, of an angle the sine of the pair that
             turns it; then the cosines less one of these pairs.
         change_bias: (K, D + number of angles, 1).
@@ -96,7 +96,7 @@ class GRUSteps:
             gates.baddbmm_(memory_known, memory[0]).sigmoid_()
             torch.bmm(inner, columns.matrix, out=candidate)
             torch.baddbmm(self.bias, memory_inner, memory[0], out=own)
-            candidate.addcmul_(reset, own).sigmoid_().mul_(2.0).sub_(1.0)
+            candidate.addcmul_(reset, own).tanh_()
             if own_interval is not None:
                 keep.pow_((columns.delta_t / own_interval).unsqueeze(1))
             torch.lerp(candidate, memory[0], keep, out=memory[0])

@@ -181,7 +181,7 @@ class MemorySteps:
             torch.bmm(self.input_gates, columns.matrix, out=gates)
             gates.baddbmm_(self.memory_gates, output).sigmoid_()
             cell.mul_(keep).addcmul_(write, candidate, value=2.0).sub_(write)
-            torch.mul(cell, 2.0, out=output).sigmoid_().mul_(2.0).sub_(1.0).mul_(show)
+            torch.tanh(cell, out=output).mul_(show)
 
         return advance
 

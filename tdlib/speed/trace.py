@@ -20,12 +20,19 @@ class Ref:
     Args:
         key: Name of an input, or number of a result.
         shape: Its shape.
+        stride: Its strides.
         dtype: Its type.
     """
 
     key: str | int
     shape: tuple[int, ...]
+    stride: tuple[int, ...]
     dtype: torch.dtype
+
+    @classmethod
+    def of(cls, key: str | int, tensor: Tensor) -> "Ref":
+        """Name a tensor."""
+        return cls(key, tuple(tensor.shape), tensor.stride(), tensor.dtype)
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,7 @@ class _Recorder(TorchDispatchMode):
         super().__init__()
         self._forms = forms
         self.operations: list[Operation] = []
-        self._refs = {id(x): Ref(name, tuple(x.shape), x.dtype) for name, x in given.items()}
+        self._refs = {id(x): Ref.of(name, x) for name, x in given.items()}
         self._moving: set[str | int] = set(moving)  # what depends on inputs
         self._alive: list = list(given.values())  # an address names a tensor for as long as it lives
         self._count = 0
@@ -139,7 +146,7 @@ class _Recorder(TorchDispatchMode):
         return result
 
     def _made(self, tensor: Tensor, moving: bool) -> Ref:
-        ref = Ref(self._count, tuple(tensor.shape), tensor.dtype)
+        ref = Ref.of(self._count, tensor)
         self._count += 1
         self._refs[id(tensor)] = ref
         if moving:
