@@ -33,6 +33,7 @@ FINISHED = re.compile(r"^Finished jobid: (\d+)")
 STEPS = re.compile(r"^(\d+) of (\d+) steps \(\d+%\) done")
 TOTAL = re.compile(r"^total\s+(\d+)")
 SHOWN_REASONS = 3
+SHOWN_UNTIMED = 3  # kinds of work that a prediction leaves out
 PRELOAD = ".preload-"  # beginning of the name of the preloaded process's folder
 CELLS = "cells"  # the target of a block of seeds
 STATUS_INTERVAL = {True: 0.5, False: 20.0}  # [s] between status lines on a terminal, and elsewhere
@@ -173,12 +174,18 @@ def _predictions(presets: list[Preset], cores: int) -> list[str]:
     for device, units in units_known().items():
         hours, missing = predicted_hours(presets, units, cores), unmeasured(presets, units)
         wall, cpu = (f"{x:.0f}" if x >= 10 else f"{x:.2g}" for x in (hours["wall"], hours["cpu"]))
-        but = f" but {', '.join(missing)}" if missing else ""
+        but = f" but what was not timed ({_few(missing)})" if missing else ""
         lines.append(
             f"all of it{but}, by the unit costs of {device}{measured}: {wall} h on {cores} cores, {cpu} h of "
             "computing; figures and the book come on top"
         )
     return lines or ["how long it takes: unknown until `make bench` has measured this machine's unit costs"]
+
+
+def _few(things: Sequence[str]) -> str:
+    """Name the first of many things and count the rest."""
+    more = len(things) - SHOWN_UNTIMED
+    return "; ".join(things[:SHOWN_UNTIMED]) + (f"; {more} kinds more" if more > 0 else "")
 
 
 def _run(command: list[str], layout: RunLayout, logs: list[Path], target: str, environment: dict[str, str]) -> int:
