@@ -34,7 +34,8 @@ seeds: list = []  # some of the preset's seeds
 # %% tags=["part:imports"]
 from tdlib.figures import WholeTable, live_curve
 from tdlib.figures.learned_pictures import draw_learned
-from tdlib.figures.visual import draw_motions, draw_visual_curves
+from tdlib.figures.strips import draw_motions
+from tdlib.figures.visual import draw_visual_curves
 from tdlib.study.live import live
 from tdlib.study.phases.collect import collect_environment
 from tdlib.study.phases.filmed import motion_frames, select_pictures

@@ -34,7 +34,8 @@ from IPython.display import display
 
 from tdlib import figures
 from tdlib.explorer.python.pictures import open_pictures
-from tdlib.figures.visual import draw_visual_rollouts, live_visual, with_words
+from tdlib.figures.strips import draw_visual_rollouts
+from tdlib.figures.visual import live_visual, with_words
 from tdlib.study.live import live
 from tdlib.study.phases.picture_scores import evaluate_pictures, example_frames
 from tdlib.study.phases.pictures import train_pictures

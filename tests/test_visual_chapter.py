@@ -25,6 +25,7 @@ from tdlib.explorer.python.pictures import open_pictures
 from tdlib.figures import visual as drawn
 from tdlib.figures.collapse import draw_collapse
 from tdlib.figures.learned_pictures import draw_learned, shown_places
+from tdlib.figures.strips import draw_visual_rollouts
 from tdlib.figures.style import NothingToDrawError
 from tdlib.grid.jobs import grid_jobs
 from tdlib.models.visual.latent_dynamics import LatentDynamics
@@ -441,7 +442,7 @@ def test_figures_conclude_from_the_numbers_they_show():
     over_time = table[(table["protocol"] == "A") & (table["test_frequency"] == "10")]
     assert "on oscillator spatial jump errs 0.2 times" in drawn.draw_visual_metrics(over_time).caption
     for draw, arguments in ((drawn.draw_visual_metrics, (table[:0],)), (drawn.draw_where, (table, ["5"])),
-                            (drawn.draw_visual_rollouts, ([],)), (draw_learned, ([],))):  # fmt: skip
+                            (draw_visual_rollouts, ([],)), (draw_learned, ([],))):  # fmt: skip
         with pytest.raises(NothingToDrawError):
             draw(*arguments)
 
@@ -495,7 +496,7 @@ def test_pictures_of_one_motion_stand_below_the_truth(run, tables):
     assert [strip.key["form"] for strip in strips] == [SPATIAL.form, FLAT.form, CODES.form]
     assert strips[0].truth.shape == strips[1].predicted.shape == (10, 3, 32, 32)
     assert np.array_equal(strips[0].truth, strips[1].truth)
-    figure = drawn.draw_visual_rollouts(strips).figure
+    figure = draw_visual_rollouts(strips).figure
     assert [axis.get_ylabel() for axis in figure.axes if axis.get_ylabel()] == [
         "truth", "mean image", "copy of last", "spatial hamiltonian", "|error|", "latent mlp", "|error|",
         "latent mlp, codes", "|error|",

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from tdlib.evaluation.visual.pictures import centroid, ground_of
 from tdlib.figures.save import Drawing
+from tdlib.figures.strips import picture
 from tdlib.figures.style import SMALL, new_figure, style
-from tdlib.figures.visual import picture
 from tdlib.figures.words import number_text
 from tdlib.pixels import RenderOptions, render_states, write_gif
 from tdlib.pixels.renderer import LEVELS

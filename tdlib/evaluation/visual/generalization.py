@@ -77,9 +77,8 @@ def visual_dt_generalization_test(
         rolled = visual_open_loop_rollout(model, asked, device=device)
         predictions = {MODEL: rolled.images, **_beside(model, asked, device), **baselines(asked, mean_image)}
         scores = _over_all_times(scores_over_time(protocol, rate, asked, predictions))
-        nats = latent_nats(model, asked, device=device)
         own = statistics_of(model, asked, rolled, truth)
-        own["latent_nats"] = float("nan") if nats is None else float(nats.mean())
+        own["latent_nats"] = float(latent_nats(model, asked, device=device).mean())
         parts.append(scores.assign(**{name: scores["prediction"].map({MODEL: x}) for name, x in own.items()}))
         if _of_one_kind(asked) and not isinstance(model.predictor, MapPredictor):
             parts.append(_scored_back(model, protocol, rate, asked, device))

@@ -114,13 +114,13 @@ def encoded_truth(
 
 def latent_nats(
     model: VisualWorldModel, sequences: FrameSequences, *, device: torch.device | str = "cpu", rows: int = ROWS
-) -> Tensor | None:
+) -> Tensor:
     """Return how much the latent of each start says of its frames, its divergence from the prior: (S,) [nats].
 
-    Near nothing of a latent that has collapsed; None of a model of codes.
+    Near nothing of a latent that has collapsed; nan of a model of codes, which has no prior.
     """
     if model.coded:
-        return None
+        return sequences.images.new_full((len(sequences.images),), float("nan"))
 
     def divergence(model: VisualWorldModel, part: FrameSequences) -> VisualRollout:
         posterior = model.posterior(_seen_at_start(model, part))

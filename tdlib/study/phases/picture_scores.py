@@ -12,7 +12,7 @@ from tdlib.evaluation import evaluate_stack, merge_tables
 from tdlib.evaluation.sets.test_sets import TestSet
 from tdlib.evaluation.tables import arm_of, frequency_label
 from tdlib.evaluation.visual import Films, FrameSequences, baselines, visual_open_loop_rollout
-from tdlib.figures.visual import Strip
+from tdlib.figures.strips import Strip
 from tdlib.study.chapters.expected import sees_pictures
 from tdlib.study.clock import part
 from tdlib.study.parts import ensure_members, member_name
