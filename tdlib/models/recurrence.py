@@ -76,12 +76,14 @@ class GRUCell(NamedTuple):
         rows: Three of (H, I), what a row adds.
         biases: Three of (H,), with those of the memory in the first two.
         memory: Three of (H, H), what the memory adds.
+        turned: The same transposed, as they lie: products with them take three quarters of the time.
         own_bias: (H,) what the memory adds to the candidate besides.
     """
 
     rows: Sequence[Tensor]
     biases: Sequence[Tensor]
     memory: Sequence[Tensor]
+    turned: Sequence[Tensor]
     own_bias: Tensor
 
     @classmethod
@@ -90,7 +92,9 @@ class GRUCell(NamedTuple):
         reset, keep, candidate = input_gates.bias.chunk(3)
         own_reset, own_keep, own_bias = memory_gates.bias.chunk(3)
         biases = (reset + own_reset, keep + own_keep, candidate)
-        return cls(input_gates.weight.chunk(3), biases, memory_gates.weight.chunk(3), own_bias)
+        memory = memory_gates.weight.chunk(3)
+        turned = [weight.T.contiguous() for weight in memory]
+        return cls(input_gates.weight.chunk(3), biases, memory, turned, own_bias)
 
     def gates(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Return what rows add to the gates: (..., I) -> three of (..., H), row by row, as the steps read them."""
@@ -99,7 +103,7 @@ class GRUCell(NamedTuple):
 
     def own(self, memory: Tensor) -> tuple[Tensor, ...]:
         """Return what the memory adds to the gates: (..., H) -> three of (..., H)."""
-        reset, keep, candidate = (memory @ weight.T for weight in self.memory)
+        reset, keep, candidate = (memory @ weight for weight in self.turned)
         return reset, keep, candidate + self.own_bias
 
     def unroll(self, gates: Sequence[Tensor], memory: Tensor | None = None) -> Tensor:
@@ -112,7 +116,8 @@ class GRUCell(NamedTuple):
         Returns:
             (..., H)
         """
-        return _UnrollGRU.apply(*gates, *self.memory, self.own_bias, memory)[0]
+        turned = [weight.detach() for weight in self.turned]  # the gradient is that of the others
+        return _UnrollGRU.apply(*gates, *self.memory, *turned, self.own_bias, memory)[0]
 
 
 class _UnrollGRU(torch.autograd.Function):
@@ -128,17 +133,21 @@ class _UnrollGRU(torch.autograd.Function):
         to_reset: Tensor,
         to_keep: Tensor,
         to_candidate: Tensor,
+        turned_reset: Tensor,
+        turned_keep: Tensor,
+        turned_candidate: Tensor,
         own_bias: Tensor,
         memory: Tensor | None,
     ) -> tuple[Tensor, ...]:
+        del to_reset, to_keep, to_candidate
         saved = []
         for reset, keep, candidate in zip(resets.unbind(), keeps.unbind(), candidates.unbind(), strict=True):
             if memory is None:
                 reset, keep, own = torch.sigmoid(reset), torch.sigmoid(keep), own_bias.expand(candidate.shape)
             else:
-                reset = torch.sigmoid(reset + memory @ to_reset.T)
-                keep = torch.sigmoid(keep + memory @ to_keep.T)
-                own = own_bias + memory @ to_candidate.T
+                reset = torch.sigmoid(reset + memory @ turned_reset)
+                keep = torch.sigmoid(keep + memory @ turned_keep)
+                own = own_bias + memory @ turned_candidate
             candidate = torch.tanh(torch.addcmul(candidate, reset, own))
             before = torch.zeros_like(candidate) if memory is None else memory.view_as(memory)
             saved += [reset, keep, own.contiguous(), candidate, before]
@@ -148,7 +157,7 @@ class _UnrollGRU(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
-        ctx.starts = inputs[7] is not None
+        ctx.starts = inputs[-1] is not None
         ctx.save_for_backward(*inputs[3:6], *output[1:])
         ctx.mark_non_differentiable(*output[1:])
 
@@ -180,7 +189,7 @@ class _UnrollGRU(torch.autograd.Function):
         d_gates = (_joined(list(x[::-1])) for x in zip(*found, strict=True))
         d_bias = d_owns.flatten(0, -2).sum(dim=0)
         d_weights = d_weights or [torch.zeros_like(x) for x in weights]  # a single row from an empty memory
-        return *d_gates, *d_weights, d_bias, d_memory if ctx.starts else None
+        return *d_gates, *d_weights, *[None] * 3, d_bias, d_memory if ctx.starts else None
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
