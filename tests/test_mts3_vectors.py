@@ -201,7 +201,9 @@ def test_losses_and_errors(name):
     assert steps.tolist() == arrays["slide_rmse_t"].tolist() == arrays["slide_nll_t"].tolist()
     for key, value in found.items():
         torch.testing.assert_close(value, arrays[key], **CLOSE)
+    before = variance.clone()
     sliding = sliding_nll(target, mean, variance, window, num_bins)[1]
+    assert torch.equal(variance, before)  # the official code adds its floor to the caller's
     torch.testing.assert_close(sliding, arrays["slide_nll"], rtol=0, atol=1e-5)  # there, floors of windows add up
 
 
