@@ -14,8 +14,10 @@ import pytest
 import yaml
 from javascript import Scripts
 
+from tdlib.core.files import write_text
 from tdlib.figures.belief_sketches import SKETCHES
 from tdlib.grid.jobs import grid_jobs
+from tdlib.publish import runs_shown
 from tdlib.study.book import WHOLE_BOOK, runs_of
 from tdlib.study.chapters import CHAPTERS, STUDY, load_chapter
 from tdlib.study.measurements import OF_ABLATIONS
@@ -422,16 +424,42 @@ def test_docstrings_in_the_api_show_code_as_code():
     assert "".join(node.astext() for node in nodes) == "Former place of tdlib.x, see y."
 
 
-def test_banner_names_both_runs_where_two_are_shown(tmp_path):
+def test_the_banner_names_the_run_that_a_page_shows(tmp_path):
     td_page = pytest.importorskip("td_page")
     for folder, commit in ((tmp_path, "aaaaaaa"), (tmp_path / td_tables.PUBLISHED, "bbbbbbb")):
         path = folder / td_tables.SUMMARIES[1]
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps({"preset": "quick", "git_commit": commit}), encoding="utf-8")
-    words = td_page.banner_text(tmp_path)
-    assert "Commit aaaaaaa" in words and "published edition" in words and "bbbbbbb" in words
-    path.write_text(json.dumps({"preset": "quick", "git_commit": "aaaaaaa"}), encoding="utf-8")
-    assert "published edition" not in td_page.banner_text(tmp_path)
+    said = {"history": {"description": "Five <seeds>.", "commits": ["ccccccc", "ddddddd"]}}
+    (tmp_path / "results/runs.json").write_text(json.dumps(said), encoding="utf-8")
+    study = td_page.banner_text(tmp_path)
+    assert study == td_page.banner_text(tmp_path, ["quick"]) and "<strong>quick</strong>" in study
+    assert "Commit aaaaaaa" in study and "bbbbbbb" not in study
+    conclusions = td_page.banner_text(tmp_path, conclusions=True)
+    assert "published edition" in conclusions and "bbbbbbb" in conclusions and "aaaaaaa" not in conclusions
+    chapter = td_page.banner_text(tmp_path, ["history"])
+    assert "<strong>history</strong>" in chapter and "quick" not in chapter
+    assert "Five &lt;seeds&gt;." in chapter and "Models of commits ccccccc, ddddddd." in chapter
+    several = td_page.banner_text(tmp_path, ["quick", "history"])
+    assert "<strong>quick</strong>, <strong>history</strong>" in several
+    path.unlink()
+    assert td_page.banner_text(tmp_path, conclusions=True) == study  # without an edition these pages read the run
+    assert td_page.banner_text(tmp_path / "elsewhere") == "No results beside this book."
+
+
+def test_staging_says_what_each_notebook_ran_and_what_trained_it(tmp_path):
+    for name, commits in (("study", ""), ("own", "aaa\nbbb\naaa\n")):
+        write_text(tmp_path / name / "notebooks" / f"{name}_report.ipynb", "{}")
+        write_text(tmp_path / name / "results/metrics/training_summary.csv", f"git_commit\n{commits}")
+    (tmp_path / "study/results/metrics/training_summary.csv").unlink()
+    runs = [
+        runs_shown.Finished(tmp_path / name / "notebooks", tmp_path / name / "results", tmp_path, name, f"{name}.")
+        for name in ("study", "own")
+    ]
+    runs_shown.write_runs(runs, tmp_path / "results")
+    presets, said = (json.loads((tmp_path / f"results/{name}.json").read_text()) for name in ("presets", "runs"))
+    assert presets == {"study_report": "study", "own_report": "own"}
+    assert said["study"] == {"description": "study.", "commits": []} and said["own"]["commits"] == ["aaa", "bbb"]
 
 
 def test_tables_hold_formulas_without_the_sign_that_separates_columns():
