@@ -567,7 +567,8 @@ def test_every_arm_stands_in_the_table_with_what_is_not_finite_and_what_is_missi
     assert "<th></th>" not in last._repr_html_()  # no numbers of rows
     assert "not measured" in figures.table_of_arms(None, "x", "y", title=title, where=where)._repr_html_()
     words = "what is checked, in more words than a cell of pandas has room for"
-    assert words in figures.WholeTable(pd.DataFrame({"what": [words]}))._repr_html_()
+    shown = figures.WholeTable(pd.DataFrame({"what": [words], "n": [2]}))._repr_html_()
+    assert f'<td class="td-words">{words}</td>' in shown and "<td>2</td>" in shown
 
 
 def test_own_and_pooled_states_stand_beside_each_other_and_the_largest_difference_is_said():

@@ -1,6 +1,7 @@
 """Tables of every arm below a figure that shows a few: nothing cut, so that a page's filter finds all rows."""
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from tdlib.figures.selection import ARM
 from tdlib.figures.style import over_seeds, sort_rates
 
 NOT_FINITE, NOT_MEASURED = "not finite", "–"
+WORDS = re.compile(r"<td>([^<]{40,})</td>")  # a cell that is long
 UNTRAINED = "none"  # in columns of arms without a training
 OFTEN_ALIKE = ("size", "data")  # columns of an arm that are named above the table where all arms share their value
 
@@ -34,6 +36,7 @@ class WholeTable:
         named = not isinstance(self.table.index, pd.RangeIndex)  # numbers of rows say nothing
         with pd.option_context("display.max_colwidth", None):  # words too
             shown = self.table.to_html(max_rows=None, max_cols=None, index=named)
+        shown = WORDS.sub(r'<td class="td-words">\1</td>', shown)  # pages give them room, and break them
         return f'{title}<div class="td-whole">{shown}</div>'
 
 
