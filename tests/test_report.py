@@ -96,6 +96,8 @@ def test_the_books_remedies_are_the_reports():
     head, *rows = report.remedies(report.REMEDIES.read_text(encoding="utf-8"))
     assert head == ["Your situation", "Do", "Because", "Check"] and len(rows) > 5
     assert all(len(row) == 4 and not re.search(r"[`{]\w*}?`|\{eq\}", " ".join(row)) for row in rows)
+    for words in (re.sub(r"\$[^$]*\$", "", " ".join(row)) for row in rows):  # on paper no table of arms stands below
+        assert not re.search(r"\b(?:above|below)\b|\w_\w", words), words
 
 
 def test_a_run_that_is_not_finished_is_refused(tmp_path):
