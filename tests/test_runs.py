@@ -98,6 +98,9 @@ def test_an_edition_stores_each_picture_once_and_gives_everything_back(tmp_path)
     cell.outputs = [nbformat.v4.new_output("display_data", data={"text/html": each}) for each in shown]
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), run / "notebooks/a.ipynb")
 
+    drawing = b"<svg>" + b"<path/>" * 9000 + b"</svg>"
+    (run / "results/figures/limits/x.svg").write_bytes(drawing)
+
     pack(run / "notebooks", run / "results", tmp_path / "edition")
     packed = (tmp_path / "edition/notebooks/a.ipynb").read_text()
     assert "base64" not in packed
@@ -110,6 +113,8 @@ def test_an_edition_stores_each_picture_once_and_gives_everything_back(tmp_path)
     assert address in pages and moving in pages
     assert (tmp_path / "back/results/metrics/one_step_errors.csv").read_text() == table
     assert (tmp_path / "back/results/figures/limits/x.png").read_bytes() == picture
+    assert (tmp_path / "edition/results/figures/limits/x.svg.gz").stat().st_size < 1000
+    assert (tmp_path / "back/results/figures/limits/x.svg").read_bytes() == drawing
 
 
 def test_a_chapters_edition_keeps_less_and_gives_its_pages_back(tmp_path):

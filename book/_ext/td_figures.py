@@ -31,6 +31,7 @@ from sphinx.util.docutils import SphinxDirective
 from td_path import path_of_site
 from td_tables import read_preset
 
+from tdlib.figures.save import VECTORS
 from tdlib.study.presets import PRESET_FOLDER
 
 PRESET = "td-preset"  # attribute of the node of a figure or film
@@ -108,8 +109,8 @@ def origin_line(env: object, path: Path) -> nodes.paragraph:
     parts: list[list[nodes.Node]] = []
     if path.with_suffix(".csv").exists():
         parts.append([file_link(env, path.with_suffix(".csv"), "Data (CSV)")])
-    if path.with_suffix(".pdf").exists():
-        parts.append([file_link(env, path.with_suffix(".pdf"), "Vector (PDF)")])
+    for vector in filter(Path.exists, map(path.with_suffix, VECTORS)):
+        parts.append([file_link(env, vector, f"Vector ({vector.suffix[1:].upper()})")])
     notebook = notebook_of(env, path)
     if notebook and env.docname == f"notebooks/{notebook}":
         parts.append([nodes.Text("made by this notebook")])
