@@ -93,15 +93,22 @@ def show_both_themes(figure: nodes.figure, path: Path) -> None:
     image = next(iter(figure.findall(nodes.image)), None)
     if image is None or not path.with_suffix(DARK).exists():
         return
-    dark = image.deepcopy()
-    dark["uri"] = str(Path(image["uri"]).with_suffix(DARK))
-    dark["classes"] = [*image["classes"], "only-dark"]
-    image["classes"] = [*image["classes"], "only-light"]
     # a box of their own: the theme hides a caption that follows a hidden picture
     picture = nodes.container(classes=["td-picture"])
     parent = image.parent
     parent[parent.index(image)] = picture  # `replace_self` would hand the classes of the picture to the box
-    picture += [image, dark]
+    picture += both_themes(image, path)
+
+
+def both_themes(image: nodes.image, path: Path) -> list[nodes.image]:
+    """Return the picture and behind it, where there is one, its dark form."""
+    if not path.with_suffix(DARK).exists():
+        return [image]
+    dark = image.deepcopy()
+    dark["uri"] = str(Path(image["uri"]).with_suffix(DARK))
+    dark["classes"] = [*image["classes"], "only-dark"]
+    image["classes"] = [*image["classes"], "only-light"]
+    return [image, dark]
 
 
 def origin_line(env: object, path: Path) -> nodes.paragraph:

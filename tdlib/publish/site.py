@@ -36,12 +36,13 @@ from tdlib.publish.edition import (
 )
 from tdlib.publish.examples import write_examples
 from tdlib.publish.failures_page import failures_page
+from tdlib.publish.gallery import write_gallery
 from tdlib.publish.pages import build_pages
 from tdlib.publish.runs_shown import Finished, write_runs
 from tdlib.publish.scripts import write_scripts
 from tdlib.publish.speed_page import speed_page
 from tdlib.publish.staged_explorer import stage_explorer, stage_found
-from tdlib.publish.staged_media import DARK, stage_media
+from tdlib.publish.staged_media import stage_media
 from tdlib.study.blocks import BLOCKS, blocks_of, presets_on_pages, taken_rows
 from tdlib.study.book import fills_the_book, is_whole_study, runs_of
 from tdlib.study.chapters import CHAPTERS, STUDY, load_chapter, owner_of
@@ -88,7 +89,7 @@ def stage(study: Finished, seed: int, site: Path, chapters: Mapping[str, Finishe
     write_text(site / "book" / "speed.md", speed_page(site / "results"))
     write_scripts(site)
     stage_media(site)
-    write_text(site / "book" / "gallery.md", gallery_page(site / "results" / "figures"))
+    write_gallery(site)
     write_text(site / "book" / "failures_gallery.md", failures_page(site / "results"))
     write_history(site / "book" / HISTORY, stored=PUBLISHED / HISTORY)
     published = site / "book" / "published" / "results"
@@ -168,28 +169,6 @@ def published_chapters() -> list[str]:
 def published_folder(chapter: str) -> Path:
     """Return the folder of a chapter in the edition in git; the others lie in that of the main study."""
     return PUBLISHED if chapter == STUDY else PUBLISHED / chapter
-
-
-def gallery_page(figures: Path) -> str:
-    """Write the page that shows every figure of a run with the caption and alternative text saved beside it."""
-    lines = [
-        "# Gallery: every figure of this run",
-        "",
-        "Captions, alternative text and the plotted numbers (CSV) lie beside each figure.",
-        "",
-    ]
-    for folder in sorted(path for path in figures.glob("*") if path.is_dir()):
-        lines += [f"## {folder.name.replace('_', ' ').capitalize()}", ""]
-        for image in sorted(path for path in folder.glob("*.png") if not path.name.endswith(DARK)):
-            lines += [
-                f":::{{result-figure}} ../results/figures/{folder.name}/{image.name}",
-                f":name: gallery-{folder.name}-{image.stem}",
-                "",
-                f"**{image.stem.replace('_', ' ')}**",
-                ":::",
-                "",
-            ]
-    return "\n".join(lines)
 
 
 def make_edition(preset_name: str) -> int:
