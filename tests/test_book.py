@@ -447,6 +447,17 @@ def test_the_banner_names_the_run_that_a_page_shows(tmp_path):
     assert td_page.banner_text(tmp_path / "elsewhere") == "No results beside this book."
 
 
+def test_a_table_names_the_runs_that_measured_its_rows():
+    row = {"metric": "m", "mean": "1", "ci_low": "", "ci_high": "", "n_seeds": "2", "n": "4"}
+    of_chapter = td_tables.find([{**row, "preset": "hardware"}], {"metric": "m"})
+    of_study = td_tables.find([row], {"metric": "m"})
+    assert (of_chapter.preset, of_study.preset) == ("hardware", "")
+    label = "this run, preset quick"
+    assert td_tables.ran({of_study.preset}, label) == td_tables.ran(set(), label) == label
+    assert td_tables.ran({of_chapter.preset}, label) == "this run, preset hardware"
+    assert td_tables.ran({"hardware", "history", ""}, label) == "this run, preset quick, hardware, history"
+
+
 def test_staging_says_what_each_notebook_ran_and_what_trained_it(tmp_path):
     for name, commits in (("study", ""), ("own", "aaa\nbbb\naaa\n")):
         write_text(tmp_path / name / "notebooks" / f"{name}_report.ipynb", "{}")

@@ -147,7 +147,7 @@ def add_rows(name: str, preset: str, chapter: Path, study: Path) -> None:
 
     Args:
         name: The chapter's name.
-        preset: Its run's preset, which a row says if it is a verdict.
+        preset: Its run's preset, which its rows say.
         chapter: Folder of the chapter's results.
         study: Folder of the study's, which gets the rows.
     """
@@ -157,8 +157,7 @@ def add_rows(name: str, preset: str, chapter: Path, study: Path) -> None:
             rows, added = (pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths)
             if "prediction" in added:
                 added = added[[owner_of(prediction) == name for prediction in added["prediction"]]]
-                added = added.assign(preset=preset)
-            write_text(paths[0], pd.concat([rows, added]).fillna("").to_csv(index=False))
+            write_text(paths[0], pd.concat([rows, added.assign(preset=preset)]).fillna("").to_csv(index=False))
 
 
 def published_chapters() -> list[str]:
