@@ -851,6 +851,22 @@ def test_tables_sort_numbers_as_pages_write_them():
     assert scripts("tdTables.matches('baseline, 20 Hz', '50')") is False
 
 
+def test_formulas_in_excerpts_of_a_search_are_readable():
+    scripts = Scripts(text(BOOK / "_static/search.js"))
+    for latex, words in {
+        r"x + (\Delta/h)(\Phi_h(x,a) - x)": "x + (Δ/h)(Φ_h(x,a) - x)",
+        r"\left|\,1 - \frac{h}{\Delta}\,\right|": "| 1 - h/Δ |",
+        r"\lVert \hat x' - x' \rVert": "‖x' - x' ‖",
+        r"\begin{aligned} a &= \tfrac12 \\ b &= \sqrt{h\,\Delta t} \end{aligned}": "a = 1/2 b = √h Δt",
+    }.items():
+        assert scripts(f"tdSearch.plain({json.dumps(latex)})") == words
+    page = r"so it errs by \(|1 - h/\Delta|\), and \[\varphi_h\] is exact; a cut one: \(\Del"
+    assert scripts(f"tdSearch.readable({json.dumps(page)})").startswith("so it errs by |1 - h/Δ|, and φ_h is exact")
+    for page in PAGES:  # what pages hold leaves no command behind
+        for formula in re.findall(r"\$\$(.*?)\$\$|\$([^$\n]+)\$", text(page), re.S):
+            assert "\\" not in scripts(f"tdSearch.plain({json.dumps(''.join(formula))})"), page.name
+
+
 def test_a_figure_has_both_forms_and_one_is_hidden_from_everybody(tmp_path):
     td_figures = pytest.importorskip("td_figures")
     from docutils import nodes

@@ -89,7 +89,7 @@ def stay_offline(app: Sphinx, pagename: str, templatename: str, context: dict, d
 
 
 def add_scripts(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: object) -> None:
-    """Load explorers only where there is one, and the tables' script only where there are tables."""
+    """Load explorers only where there is one, the tables' script where there are tables, that of search with it."""
     body = context.get("body", "")
     explored, found = 'class="td-explorer"' in body, [kind for kind in FOUND if f'class="td-{kind}"' in body]
     if explored or found:
@@ -99,6 +99,8 @@ def add_scripts(app: Sphinx, pagename: str, templatename: str, context: dict, do
             app.add_js_file(name, loading_method="defer")
     for kind in found:  # after the other one, whose drawing they share
         app.add_js_file(f"{kind}.js", loading_method="defer")
+    if pagename == "search":
+        app.add_js_file("search.js", loading_method="defer")
     if "<table" in body:
         app.add_js_file("tables.js", loading_method="defer")
 
