@@ -3,6 +3,8 @@
 (function (root) {
   "use strict";
   var FILTER_FROM = 9; // rows: shorter tables are seen at a glance
+  var PHONE = 540; // px, as in book.css
+  var NUMBERS = ".dataframe, .td-results, .td-few, .td-verdicts, .td-sortable, .td-live"; // their columns are compared
 
   /** Number at the start of a cell as pages write it: `1.49 [1.45, 1.53]`, `−0.4`, `12 %`, `1,024`, `2.5e-3`; else null. */
   function numberOf(text) {
@@ -112,11 +114,34 @@
     if (folded) folded.addEventListener("toggle", reach); // closed, it has no width
     return box;
   }
+  /** On a phone a table of words that is too wide becomes one block per row, each cell below the name of its column. */
+  function stackable(table, box) {
+    if (!plain(table) || table.closest(NUMBERS)) return;
+    var heads = table.tHead.rows[0].cells;
+    Array.prototype.forEach.call(table.tBodies[0].rows, function (row) {
+      Array.prototype.forEach.call(row.cells, function (cell, column) {
+        if (!column || !heads[column]) return;
+        var label = make("span", { "class": "td-label" });
+        Array.prototype.forEach.call(heads[column].childNodes, function (node) { label.appendChild(node.cloneNode(true)); });
+        cell.insertBefore(label, cell.firstChild);
+      });
+    });
+    function fit() {
+      table.classList.remove("td-stacked");
+      table.classList.toggle("td-stacked", window.innerWidth <= PHONE && box.scrollWidth > box.clientWidth + 1);
+    }
+    fit();
+    window.addEventListener("load", function () { // formulas have their width when they are set
+      if (window.MathJax && window.MathJax.startup) window.MathJax.startup.promise.then(fit); else fit();
+    });
+    window.addEventListener("resize", fit);
+  }
   function start() {
     var content = document.querySelector("article") || document.body;
     Array.prototype.forEach.call(content.querySelectorAll("table"), function (table, number) {
       if (table.closest(".td-explorer, .td-x, .td-slider")) return;
       var box = boxed(table);
+      stackable(table, box);
       if (!table.matches(".td-table, .dataframe, .td-sortable table")) return;
       if (table.matches(".dataframe")) flatten(table);
       if (!plain(table)) return;

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
 
 from tdlib.figures.lines import arm_looks, draw_lines, grid_of
 from tdlib.figures.save import Drawing
@@ -20,7 +21,7 @@ from tdlib.figures.style import (
 )
 
 RATES = ("5", "10", "20", "50", "100")
-LEAST_DECADES = 1.2  # of an axis
+LEAST_DECADES = 2.0  # of an axis
 COLORS = {**RATE_COLORS, "100": "#56B4E9"}
 
 
@@ -57,6 +58,8 @@ def draw_calibration(table: pd.DataFrame) -> Drawing:
             ends = _both_axes(axis)
             axis.plot(ends, ends, color=NEUTRAL["reference"], linewidth=0.8, zorder=0)
             axis.set(xlim=ends, ylim=ends)
+            for side in (axis.xaxis, axis.yaxis):  # names of what lies between run into each other
+                side.set_minor_formatter(NullFormatter())
             axis.set_title(name)
         last = axes.ravel()[len(names)]
         draw_lines(
@@ -82,10 +85,7 @@ def draw_calibration(table: pd.DataFrame) -> Drawing:
 
 
 def _both_axes(axis: Axes) -> tuple[float, float]:
-    """Return ends that hold what both logarithmic axes show, so far apart that powers of ten name them.
-
-    Within a decade matplotlib also names what lies between, and the names run into each other.
-    """
+    """Return ends that hold what both logarithmic axes show, so far apart that two powers of ten name them."""
     shown = np.log10([*axis.get_xlim(), *axis.get_ylim()])
     low, high = shown.min(), shown.max()
     more = max(0.0, LEAST_DECADES - (high - low)) / 2
