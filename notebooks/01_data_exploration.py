@@ -32,7 +32,7 @@ seeds: list = []  # some of the preset's seeds; empty for all
 from tdlib.figures import draw_coverage, draw_returns, live_states
 from tdlib.study.live import live
 from tdlib.study.phases.collect import collect_environment, load_coverage, load_returns
-from tdlib.study.phases.data_check import check_data, load_attempts
+from tdlib.study.phases.data_check import check_data, load_attempts, table_of_checks
 from tdlib.study.run import open_run
 
 run = open_run(preset)
@@ -52,10 +52,7 @@ collect_environment(run, env, seeds).round(2)
 # bounds and transitions that the equation does not confirm. It is also a command, `make verify`.
 
 # %%
-findings = check_data(run, env, seeds)
-findings.groupby("check", sort=False).agg(
-    sets=("check", "size"), first_value=("value", "first"), rule=("rule", "first")
-)
+table_of_checks(check_data(run, env, seeds))
 
 # %% [markdown]
 # ## Returns against physical time

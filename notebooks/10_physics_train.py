@@ -36,7 +36,7 @@ seeds: list = []  # some of the preset's seeds
 from tdlib.figures import WholeTable, draw_coverage, draw_training_overview, live_curve
 from tdlib.study.live import live
 from tdlib.study.phases.collect import collect_environment, load_coverage
-from tdlib.study.phases.data_check import check_data
+from tdlib.study.phases.data_check import check_data, table_of_checks
 from tdlib.study.phases.train import load_curves, train_environment, training_means
 from tdlib.study.run import open_run
 from tdlib.study.selection import select_arms
@@ -55,10 +55,7 @@ chosen = select_arms(run, train_frequencies=train_frequencies, **parts)
 collect_environment(run, env, seeds).round(2)
 
 # %%
-findings = check_data(run, env, seeds)
-findings.groupby("check", sort=False).agg(
-    sets=("check", "size"), first_value=("value", "first"), rule=("rule", "first")
-)
+table_of_checks(check_data(run, env, seeds))
 
 # %%
 run.save_figure("data", f"{env}-coverage", draw_coverage, load_coverage(run, env, seeds), part=chosen.label)

@@ -39,7 +39,7 @@ from tdlib.figures import WholeTable, draw_coverage, draw_likelihoods, live_like
 from tdlib.models import build_model
 from tdlib.study.live import live
 from tdlib.study.phases.collect import collect_environment, load_coverage
-from tdlib.study.phases.data_check import check_data
+from tdlib.study.phases.data_check import check_data, table_of_checks
 from tdlib.study.phases.train import load_curves, train_environment, training_means
 from tdlib.study.run import open_run
 from tdlib.study.selection import select_arms
@@ -59,10 +59,7 @@ chosen = select_arms(run, train_frequencies=train_frequencies, **parts)
 collect_environment(run, env, seeds).round(2)
 
 # %%
-findings = check_data(run, env, seeds)
-findings.groupby("check", sort=False).agg(
-    sets=("check", "size"), first_value=("value", "first"), rule=("rule", "first")
-)
+table_of_checks(check_data(run, env, seeds))
 
 # %%
 coverage = load_coverage(run, env, seeds)

@@ -20,7 +20,8 @@ GLOBALS = set(
     "Array Boolean Date Error Float64Array Infinity Int16Array Int32Array JSON Map Math NaN Number Object Promise "
     "RangeError String Uint8Array Option clearTimeout document getComputedStyle globalThis history isFinite location "
     "navigator parseFloat parseInt performance setTimeout window decodeURIComponent encodeURIComponent "
-    "URL Set Symbol BigInt TextDecoder".split()
+    "URL Set Symbol BigInt TextDecoder "
+    "Search".split()  # of Sphinx
 )
 DECLARE = {"var", "let", "const"}
 

@@ -14,8 +14,10 @@ import pytest
 import yaml
 from javascript import Scripts
 
+from tdlib.core.files import write_text
 from tdlib.figures.belief_sketches import SKETCHES
 from tdlib.grid.jobs import grid_jobs
+from tdlib.publish import runs_shown
 from tdlib.study.book import WHOLE_BOOK, runs_of
 from tdlib.study.chapters import CHAPTERS, STUDY, load_chapter
 from tdlib.study.measurements import OF_ABLATIONS
@@ -422,16 +424,53 @@ def test_docstrings_in_the_api_show_code_as_code():
     assert "".join(node.astext() for node in nodes) == "Former place of tdlib.x, see y."
 
 
-def test_banner_names_both_runs_where_two_are_shown(tmp_path):
+def test_the_banner_names_the_run_that_a_page_shows(tmp_path):
     td_page = pytest.importorskip("td_page")
     for folder, commit in ((tmp_path, "aaaaaaa"), (tmp_path / td_tables.PUBLISHED, "bbbbbbb")):
         path = folder / td_tables.SUMMARIES[1]
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps({"preset": "quick", "git_commit": commit}), encoding="utf-8")
-    words = td_page.banner_text(tmp_path)
-    assert "Commit aaaaaaa" in words and "published edition" in words and "bbbbbbb" in words
-    path.write_text(json.dumps({"preset": "quick", "git_commit": "aaaaaaa"}), encoding="utf-8")
-    assert "published edition" not in td_page.banner_text(tmp_path)
+    said = {"history": {"description": "Five <seeds>.", "commits": ["ccccccc", "ddddddd"]}}
+    (tmp_path / "results/runs.json").write_text(json.dumps(said), encoding="utf-8")
+    study = td_page.banner_text(tmp_path)
+    assert study == td_page.banner_text(tmp_path, ["quick"]) and "<strong>quick</strong>" in study
+    assert "Commit aaaaaaa" in study and "bbbbbbb" not in study
+    conclusions = td_page.banner_text(tmp_path, conclusions=True)
+    assert "published edition" in conclusions and "bbbbbbb" in conclusions and "aaaaaaa" not in conclusions
+    chapter = td_page.banner_text(tmp_path, ["history"])
+    assert "<strong>history</strong>" in chapter and "quick" not in chapter
+    assert "Five &lt;seeds&gt;." in chapter and "Models of commits ccccccc, ddddddd." in chapter
+    several = td_page.banner_text(tmp_path, ["quick", "history"])
+    assert "<strong>quick</strong>, <strong>history</strong>" in several
+    path.unlink()
+    assert td_page.banner_text(tmp_path, conclusions=True) == study  # without an edition these pages read the run
+    assert td_page.banner_text(tmp_path / "elsewhere") == "No results beside this book."
+
+
+def test_a_table_names_the_runs_that_measured_its_rows():
+    row = {"metric": "m", "mean": "1", "ci_low": "", "ci_high": "", "n_seeds": "2", "n": "4"}
+    of_chapter = td_tables.find([{**row, "preset": "hardware"}], {"metric": "m"})
+    of_study = td_tables.find([row], {"metric": "m"})
+    assert (of_chapter.preset, of_study.preset) == ("hardware", "")
+    label = "this run, preset quick"
+    assert td_tables.ran({of_study.preset}, label) == td_tables.ran(set(), label) == label
+    assert td_tables.ran({of_chapter.preset}, label) == "this run, preset hardware"
+    assert td_tables.ran({"hardware", "history", ""}, label) == "this run, preset quick, hardware, history"
+
+
+def test_staging_says_what_each_notebook_ran_and_what_trained_it(tmp_path):
+    for name, commits in (("study", ""), ("own", "aaa\nbbb\naaa\n")):
+        write_text(tmp_path / name / "notebooks" / f"{name}_report.ipynb", "{}")
+        write_text(tmp_path / name / "results/metrics/training_summary.csv", f"git_commit\n{commits}")
+    (tmp_path / "study/results/metrics/training_summary.csv").unlink()
+    runs = [
+        runs_shown.Finished(tmp_path / name / "notebooks", tmp_path / name / "results", tmp_path, name, f"{name}.")
+        for name in ("study", "own")
+    ]
+    runs_shown.write_runs(runs, tmp_path / "results")
+    presets, said = (json.loads((tmp_path / f"results/{name}.json").read_text()) for name in ("presets", "runs"))
+    assert presets == {"study_report": "study", "own_report": "own"}
+    assert said["study"] == {"description": "study.", "commits": []} and said["own"]["commits"] == ["aaa", "bbb"]
 
 
 def test_tables_hold_formulas_without_the_sign_that_separates_columns():
@@ -810,6 +849,22 @@ def test_tables_sort_numbers_as_pages_write_them():
     assert ordered(cells, -1)[:3] == ["10 [9, 11]", "9.5", "−3"]  # cells without a value stay last
     assert scripts("tdTables.matches('Baseline, 20 Hz', '20 base')") is True
     assert scripts("tdTables.matches('baseline, 20 Hz', '50')") is False
+
+
+def test_formulas_in_excerpts_of_a_search_are_readable():
+    scripts = Scripts(text(BOOK / "_static/search.js"))
+    for latex, words in {
+        r"x + (\Delta/h)(\Phi_h(x,a) - x)": "x + (Δ/h)(Φ_h(x,a) - x)",
+        r"\left|\,1 - \frac{h}{\Delta}\,\right|": "| 1 - h/Δ |",
+        r"\lVert \hat x' - x' \rVert": "‖x' - x' ‖",
+        r"\begin{aligned} a &= \tfrac12 \\ b &= \sqrt{h\,\Delta t} \end{aligned}": "a = 1/2 b = √h Δt",
+    }.items():
+        assert scripts(f"tdSearch.plain({json.dumps(latex)})") == words
+    page = r"so it errs by \(|1 - h/\Delta|\), and \[\varphi_h\] is exact; a cut one: \(\Del"
+    assert scripts(f"tdSearch.readable({json.dumps(page)})").startswith("so it errs by |1 - h/Δ|, and φ_h is exact")
+    for page in PAGES:  # what pages hold leaves no command behind
+        for formula in re.findall(r"\$\$(.*?)\$\$|\$([^$\n]+)\$", text(page), re.S):
+            assert "\\" not in scripts(f"tdSearch.plain({json.dumps(''.join(formula))})"), page.name
 
 
 def test_a_figure_has_both_forms_and_one_is_hidden_from_everybody(tmp_path):

@@ -181,7 +181,8 @@ def test_its_pages_are_staged_with_figures_beside_the_studys_and_tables_in_a_fol
     assert [path.name for path in (place / "notebooks").iterdir()] == [f"{REPORT}.ipynb"]
     assert (place / "results/figures/toy/all.png").is_file() and (place / "results/videos/toy.mp4").is_file()
     assert [path.name for path in (place / "results/toy").iterdir()] == ["metrics"]
-    assert list(pd.read_csv(place / "results/metrics/statistics.csv")["env"]) == ["Pendulum-v1", "spaceship"]
+    rows = pd.read_csv(place / "results/metrics/statistics.csv", keep_default_na=False)
+    assert list(rows["env"]) == ["Pendulum-v1", "spaceship"] and list(rows["preset"]) == ["", "mine"]
 
 
 def test_of_its_verdicts_those_on_its_own_predictions_are_shown_and_say_whose_run_they_are(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import html
 import os
 import signal
 import subprocess
@@ -478,6 +479,9 @@ def test_one_agent_without_a_gain_is_reported_and_does_not_stop_a_run(tmp_path, 
     assert (
         list(at_20["check"]) == ["attempt 1", "attempt 2", "attempt 3"] and at_20["value"].str.contains("no gain").all()
     )
+    shown = data_check.table_of_checks(table)
+    assert shown.table.loc["return over time", "sets"] == 3 and max(map(len, shown.table["rule"])) > 50
+    assert all(html.escape(rule) in shown._repr_html_() for rule in shown.table["rule"])  # pandas cuts words
     attempts = data_check.load_attempts(run, "CartPole-v1")
     assert list(attempts["control_frequency"]) == ["10", "20", "20", "20", "50"]
     assert list(attempts["gained"]) == [True, False, False, False, True]

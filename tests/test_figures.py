@@ -559,9 +559,16 @@ def test_every_arm_stands_in_the_table_with_what_is_not_finite_and_what_is_missi
     assert list(shown.table.columns[-len(RATES) :]) == list(RATES)
     last = figures.table_of_arms(rollouts(FEW), "relative_error", "test_frequency", title=title, at_last="time")
     assert len(last.table) == len(pd.DataFrame(FEW).drop(columns="seed").drop_duplicates())
+    both = rollouts(FEW).assign(path=lambda table: table["seed"].map({0: "long"}).fillna("short"))
+    several = figures.table_of_arms(both, "relative_error", ["path", "test_frequency"], title=title, at_last="time")
+    assert set(several.table["path"]) == {"long", "short"} and len(several.table) == 2 * len(last.table)
+    assert list(several.table.columns[-4:]) == ["path", *last.table.columns[-3:]]
+    assert "size" not in last.table and "size hidden64" in last.title  # where all share it, it stands above
+    assert "<th></th>" not in last._repr_html_()  # no numbers of rows
     assert "not measured" in figures.table_of_arms(None, "x", "y", title=title, where=where)._repr_html_()
     words = "what is checked, in more words than a cell of pandas has room for"
-    assert words in figures.WholeTable(pd.DataFrame({"what": [words]}))._repr_html_()
+    shown = figures.WholeTable(pd.DataFrame({"what": [words], "n": [2]}))._repr_html_()
+    assert f'<td class="td-words">{words}</td>' in shown and "<td>2</td>" in shown
 
 
 def test_own_and_pooled_states_stand_beside_each_other_and_the_largest_difference_is_said():

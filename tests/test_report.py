@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from test_figures import FEW, contrasts, control, everywhere, one_step, rollouts, state_errors
 
-from tdlib.figures.save import pdf_bytes
+from tdlib.figures.save import VECTORS, vector_bytes
 from tdlib.figures.style import new_figure, style
 from tdlib.publish import report
 from tdlib.study.layout import RunLayout
@@ -56,8 +56,9 @@ def test_the_report_has_its_pages_and_its_text_can_be_read_out(run):
     path = report.write_report(run)
     assert path.name == "summary_report.pdf" and path.parent.name == "results"
     pdf = path.read_bytes()
-    vectors = sorted(file.stem for file in (run.layout.figures / report.FOLDER).glob("*.pdf"))
-    assert vectors == list(report.FIGURES)
+    for suffix in VECTORS:
+        vectors = sorted(file.stem for file in (run.layout.figures / report.FOLDER).glob(f"*{suffix}"))
+        assert vectors == list(report.FIGURES)
     tables = report.tables_on_paper(run)
     assert pages_of(pdf) == 1 + 5 + len(tables.pages) and len(tables.pages) > 1
     text = text_of(pdf)
@@ -96,6 +97,8 @@ def test_the_books_remedies_are_the_reports():
     head, *rows = report.remedies(report.REMEDIES.read_text(encoding="utf-8"))
     assert head == ["Your situation", "Do", "Because", "Check"] and len(rows) > 5
     assert all(len(row) == 4 and not re.search(r"[`{]\w*}?`|\{eq\}", " ".join(row)) for row in rows)
+    for words in (re.sub(r"\$[^$]*\$", "", " ".join(row)) for row in rows):  # on paper no table of arms stands below
+        assert not re.search(r"\b(?:above|below)\b|\w_\w", words), words
 
 
 def test_a_run_that_is_not_finished_is_refused(tmp_path):
@@ -120,8 +123,10 @@ def a_figure():
 
 
 def test_a_vector_figure_holds_its_letters():
-    pdf = pdf_bytes(a_figure())
+    pdf, svg = (vector_bytes(a_figure(), suffix) for suffix in VECTORS)
     assert pdf.startswith(b"%PDF") and "relative error" in text_of(pdf) and b"/Subtype /Image" not in pdf
+    assert b"<svg" in svg and b">relative error</text>" in svg and b"<image" not in svg
+    assert [vector_bytes(a_figure(), suffix) for suffix in VECTORS] == [pdf, svg]  # no time in it, nothing by chance
 
 
 def test_a_caption_stands_below_all_of_its_figure():

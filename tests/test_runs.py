@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,8 @@ from tdlib.core.files import parse_yaml, write_text, yaml_text
 from tdlib.evaluation.tables import read_table
 from tdlib.publish import site
 from tdlib.publish.edition import OF_CHAPTER, pack, unpack, write_stripped_notebook
-from tdlib.publish.site import gallery_page, main
+from tdlib.publish.gallery import write_gallery
+from tdlib.publish.site import main
 from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.progress import Progress
 
@@ -98,6 +100,9 @@ def test_an_edition_stores_each_picture_once_and_gives_everything_back(tmp_path)
     cell.outputs = [nbformat.v4.new_output("display_data", data={"text/html": each}) for each in shown]
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), run / "notebooks/a.ipynb")
 
+    drawing = b"<svg>" + b"<path/>" * 9000 + b"</svg>"
+    (run / "results/figures/limits/x.svg").write_bytes(drawing)
+
     pack(run / "notebooks", run / "results", tmp_path / "edition")
     packed = (tmp_path / "edition/notebooks/a.ipynb").read_text()
     assert "base64" not in packed
@@ -110,6 +115,8 @@ def test_an_edition_stores_each_picture_once_and_gives_everything_back(tmp_path)
     assert address in pages and moving in pages
     assert (tmp_path / "back/results/metrics/one_step_errors.csv").read_text() == table
     assert (tmp_path / "back/results/figures/limits/x.png").read_bytes() == picture
+    assert (tmp_path / "edition/results/figures/limits/x.svg.gz").stat().st_size < 1000
+    assert (tmp_path / "back/results/figures/limits/x.svg").read_bytes() == drawing
 
 
 def test_a_chapters_edition_keeps_less_and_gives_its_pages_back(tmp_path):
@@ -142,14 +149,24 @@ def test_a_chapters_edition_keeps_less_and_gives_its_pages_back(tmp_path):
     assert not list(back.rglob("*.xz"))
 
 
-def test_the_gallery_shows_every_figure(tmp_path):
-    for family, name in (("control", "a"), ("control", "b"), ("limits", "c")):
-        folder = tmp_path / family
-        folder.mkdir(exist_ok=True)
-        (folder / f"{name}.png").write_bytes(b"")
-    page = gallery_page(tmp_path)
-    for place in ("control/a", "control/b", "limits/c"):
-        assert f"{{result-figure}} ../results/figures/{place}.png" in page
+def test_the_gallery_leads_to_every_figure_and_shows_those_that_stand_nowhere_else(tmp_path):
+    names = ("control/a", "control/b", "control/c", "limits/D-v1")
+    for name in names:
+        write_text(tmp_path / "results/figures" / f"{name}.png", "")
+        write_text(tmp_path / "results/figures" / f"{name}.dark.png", "")
+    figure = "```{{result-figure}} ../results/figures/{}.png\n:if-drawn:\n:name: {}\n```\n"
+    write_text(tmp_path / "book/control.md", figure.format("control/a", "fig-a"))
+    write_text(tmp_path / "book/absent.md", figure.format("control/b", "fig-b"))
+    for notebook, shown in (("03_results", ("control/a", "limits/D-v1")), ("09_absent", ("control/c",))):
+        text = "".join(figure.format(name, f"made-{name[-1]}").replace(":if-drawn:\n", "") for name in shown)
+        write_text(tmp_path / f"notebooks/{notebook}.ipynb", json.dumps({"text/markdown": text}))
+    write_text(tmp_path / "_toc.yml", "- file: book/control\n- file: notebooks/03_results\n- file: book/gallery\n")
+    write_gallery(tmp_path)
+    page = (tmp_path / "book/gallery.md").read_text()
+    leads = re.findall(r"\{thumbnail\} \.\./results/figures/(\S+)\.png\n:name: \S+\n:to: (\S+)", page)
+    assert leads == [("control/a", "fig-a"), ("limits/D-v1", "made-1")]
+    assert re.findall(r"\{result-figure\} \.\./results/figures/(\S+)\.png", page) == ["control/b", "control/c"]
+    assert re.findall(r":name: (\S+)", page) == [f"gallery-{name.replace('/', '-')}" for name in names]
 
 
 def test_an_edition_keeps_the_benchmarks_it_has_until_others_are_measured(tmp_path, monkeypatch):

@@ -93,6 +93,12 @@ def test_the_chapter_shows_what_was_measured(results):
     assert "6.20 (6.00–6.50) | 6 |" in page
     assert "3.10 (3.00–3.20) | 6 **missed** |" in page
     assert page.count("**missed**") == 1
+    assert page.count("All on cpu, 1 thread.") == 2 and "| on |" not in page
+    bench = results / "metrics" / "bench.json"
+    first, *others = json.loads(bench.read_text())
+    bench.write_text(json.dumps([{**first, "device": "A card"}, *others]))
+    mixed = speed_page(results)
+    assert "| on |" in mixed and "| A card, 1 thread |" in mixed and "| cpu, 1 thread |" in mixed
     assert "| unit | 0.22 | – |" in page
     assert "| step | models | 1.02 | 0.90 to 1.10 | 3 |" in page
     for name in ("time_split", "growth"):

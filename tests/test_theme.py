@@ -111,6 +111,8 @@ def test_staged_notebooks_show_files_and_say_who_made_them(tmp_path):
         (notebooks / f"{name}.ipynb").write_text(json.dumps(content))
     assert show_files(notebooks, tmp_path / "results") == {"figures/a/x.png": "02_a"}
     staged = json.loads((notebooks / "03_b.ipynb").read_text())["cells"][0]["outputs"]
-    assert staged[0]["data"]["text/markdown"].startswith("```{result-figure} ../results/figures/a/x.png\n")
+    assert staged[0]["data"]["text/markdown"] == "```{result-figure} ../results/figures/a/x.png\n```\n"
+    first = json.loads((notebooks / "02_a.ipynb").read_text())["cells"][0]["outputs"][0]["data"]["text/markdown"]
+    assert first.splitlines()[1] == ":name: made-a-x"  # a label stands once
     assert "text/html" in staged[0]["data"]  # a downloaded notebook still shows its picture
     assert "text/markdown" not in staged[1]["data"]

@@ -95,26 +95,22 @@ def is_first(then: list[dict[str, str]], places: list[Source]) -> bool:
 
 
 class ThenStated(SphinxDirective):
-    """What each prediction's first version said, beside the title it has now."""
+    """What the first version of a prediction said, beside the title it has now."""
 
     def run(self) -> list[nodes.Node]:
-        """Build one table row per prediction of either version."""
+        """Build one table row per prediction of the first version, and say how many came later."""
         self.env.note_dependency(str(STATED))
         first = yaml.safe_load(STATED.read_text(encoding="utf-8"))
         now = load_known(self)
         body = []
-        for name in dict.fromkeys([*first, *now]):
-            old = (
-                self._words(f"{first[name]['title'].capitalize()}. {first[name]['statement']}")
-                if name in first
-                else None
-            )
-            new = self._words(now[name].title) if name in now else None
-            none = nodes.paragraph("", "–")
-            body.append([nodes.paragraph("", "", nodes.literal("", name)), old or none, new or none.deepcopy()])
+        for name, old in first.items():
+            said = self._words(f"{old['title'][0].upper()}{old['title'][1:]}. {old['statement']}")
+            new = self._words(now[name].title) if name in now else nodes.paragraph("", "left out")
+            body.append([nodes.paragraph("", "", nodes.literal("", name)), said, new])
         wrapper = nodes.container(classes=["td-scroll"])
         wrapper += make_table(["Prediction", "First version", "Title now"], body)
-        return [wrapper]
+        later = f"Written later: {len(now.keys() - first.keys())} more."
+        return [wrapper, nodes.paragraph("", later, classes=["td-source"])]
 
     def _words(self, text: str) -> nodes.Node:
         box = nodes.container()

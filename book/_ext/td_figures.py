@@ -31,8 +31,10 @@ from sphinx.util.docutils import SphinxDirective
 from td_path import path_of_site
 from td_tables import read_preset
 
+from tdlib.figures.save import VECTORS
 from tdlib.study.presets import PRESET_FOLDER
 
+PRESET = "td-preset"  # attribute of the node of a figure or film
 DARK = ".dark.png"  # written beside each figure when the site is staged
 LOG = logging.getLogger(__name__)
 IMAGE = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
@@ -72,6 +74,7 @@ class ResultFigure(Figure):
         if caption is not None and words.get("caption"):
             caption += nodes.inline("", " " + words["caption"], classes=["td-tail"])
         figure += nodes.legend("", origin_line(env, path))
+        figure[PRESET] = preset_of(env, path)
         if env.docname in path_of_site(Path(env.srcdir)):
             return result
         plain = unnumbered_figure("", *figure.children, **figure.attributes)
@@ -90,27 +93,32 @@ def show_both_themes(figure: nodes.figure, path: Path) -> None:
     image = next(iter(figure.findall(nodes.image)), None)
     if image is None or not path.with_suffix(DARK).exists():
         return
-    dark = image.deepcopy()
-    dark["uri"] = str(Path(image["uri"]).with_suffix(DARK))
-    dark["classes"] = [*image["classes"], "only-dark"]
-    image["classes"] = [*image["classes"], "only-light"]
     # a box of their own: the theme hides a caption that follows a hidden picture
     picture = nodes.container(classes=["td-picture"])
     parent = image.parent
     parent[parent.index(image)] = picture  # `replace_self` would hand the classes of the picture to the box
-    picture += [image, dark]
+    picture += both_themes(image, path)
+
+
+def both_themes(image: nodes.image, path: Path) -> list[nodes.image]:
+    """Return the picture and behind it, where there is one, its dark form."""
+    if not path.with_suffix(DARK).exists():
+        return [image]
+    dark = image.deepcopy()
+    dark["uri"] = str(Path(image["uri"]).with_suffix(DARK))
+    dark["classes"] = [*image["classes"], "only-dark"]
+    image["classes"] = [*image["classes"], "only-light"]
+    return [image, dark]
 
 
 def origin_line(env: object, path: Path) -> nodes.paragraph:
     """Say where a figure or film comes from: its numbers, the notebook that made it, the command."""
-    root = Path(env.srcdir).resolve()
     parts: list[list[nodes.Node]] = []
     if path.with_suffix(".csv").exists():
         parts.append([file_link(env, path.with_suffix(".csv"), "Data (CSV)")])
-    if path.with_suffix(".pdf").exists():
-        parts.append([file_link(env, path.with_suffix(".pdf"), "Vector (PDF)")])
-    made_by = read_staged(root, "origins")
-    notebook = made_by.get(path.relative_to(root / "results").as_posix()) if root in path.parents else None
+    for vector in filter(Path.exists, map(path.with_suffix, VECTORS)):
+        parts.append([file_link(env, vector, f"Vector ({vector.suffix[1:].upper()})")])
+    notebook = notebook_of(env, path)
     if notebook and env.docname == f"notebooks/{notebook}":
         parts.append([nodes.Text("made by this notebook")])
     elif notebook:
@@ -118,7 +126,7 @@ def origin_line(env: object, path: Path) -> nodes.paragraph:
         options = {"refdomain": "std", "reftype": "doc", "refexplicit": True, "refwarn": True, "refdoc": env.docname}
         link = addnodes.pending_xref("", words, reftarget=f"/notebooks/{notebook}", **options)
         parts.append([nodes.Text("made by "), link])
-    preset = read_staged(root, "presets").get(notebook or "", read_preset(root).get("preset", "quick"))
+    preset = preset_of(env, path)
     if (PRESET_FOLDER / f"{preset}.yaml").is_file():  # of a preset of one's own the file may have another name
         parts.append([nodes.literal("", f"make grid PRESET={preset}" if notebook else "make book")])
     line = nodes.paragraph(classes=["td-origin"])
@@ -127,9 +135,23 @@ def origin_line(env: object, path: Path) -> nodes.paragraph:
     return line
 
 
-@functools.lru_cache(maxsize=4)
-def read_staged(root: Path, name: str) -> dict[str, str]:
-    """Read what staging wrote: `origins`, the notebook of each file of results, or `presets`, that of each notebook."""
+def notebook_of(env: object, path: Path) -> str | None:
+    """Return the notebook that made a figure or film; None if the run does not say."""
+    root = Path(env.srcdir).resolve()
+    made_by = read_staged(root, "origins")
+    return made_by.get(path.relative_to(root / "results").as_posix()) if root in path.parents else None
+
+
+def preset_of(env: object, path: Path) -> str:
+    """Return the preset of the run that made a figure or film; the study's if the run does not say."""
+    root = Path(env.srcdir).resolve()
+    study = read_preset(root).get("preset", "quick")
+    return read_staged(root, "presets").get(notebook_of(env, path) or "", study)
+
+
+@functools.lru_cache(maxsize=8)
+def read_staged(root: Path, name: str) -> dict:
+    """Read what staging wrote: the notebook of each file (`origins`), its preset (`presets`), what that is (`runs`)."""
     path = root / "results" / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
@@ -178,6 +200,7 @@ class Video(SphinxDirective):
         if words.get("caption"):
             figure += nodes.paragraph("", words["caption"], classes=["td-tail"])
         figure += origin_line(self.env, path)
+        figure[PRESET] = preset_of(self.env, path)
         return [figure]
 
 

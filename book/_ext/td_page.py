@@ -2,35 +2,57 @@
 
 import html
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
+from td_figures import PRESET, read_staged
 from td_tables import PUBLISHED, read_preset
 
 FOUND = ("beliefs", "pictures")  # kinds of explorers of what torch found
 MEANING = {
-    "smoke": "a test that everything runs; its numbers mean nothing.",
-    "quick": "minutes of training and few seeds; it shows the method and settles little.",
-    "full": "the whole study.",
-    "full_literal": "the training budget of the founding question.",
+    "smoke": "A test that everything runs; its numbers mean nothing.",
+    "quick": "Minutes of training and few seeds; it shows the method and settles little.",
+    "full": "The whole study.",
+    "full_literal": "The training budget of the founding question.",
 }
 
 
-def banner_text(root: Path) -> str:
-    """Return one line of HTML that says which run the pages show."""
-    summary = read_preset(root)
+def banner_text(root: Path, shown: Sequence[str] = (), conclusions: bool = False) -> str:
+    """Return one line of HTML that says which run a page shows.
+
+    Args:
+        root: A staged site.
+        shown: Presets of the runs whose figures and films the page holds; the study's where there are none.
+        conclusions: Whether the page reads the published edition where there is one.
+    """
+    summary, edition = read_preset(root), read_preset(root / PUBLISHED)
     if not summary:
         return "No results beside this book."
-    preset = str(summary.get("preset", "unknown"))
-    commit, edition = commit_of(summary), read_preset(root / PUBLISHED)
-    text = f"This run: preset <strong>{html.escape(preset)}</strong>, "
-    text += html.escape(MEANING.get(preset, "a preset of your own."))
+    if conclusions and edition:
+        return run_words("This page shows the published edition:", edition.get("preset", "unknown"), commit_of(edition))
+    study = str(summary.get("preset", "unknown"))
+    names = [*shown] or [study]
+    if len(names) > 1:
+        return f"This page shows runs of the presets {', '.join(map(strong, names))}."
+    if names == [study]:
+        return run_words("This run:", study, commit_of(summary))
+    return run_words("This page shows the run of", names[0], **read_staged(root, "runs").get(names[0], {}))
+
+
+def run_words(begin: str, preset: str, commit: str = "", description: str = "", commits: Sequence[str] = ()) -> str:
+    """Name a run: its preset, what that means, and the commit of the run or those that its models were made at."""
+    meaning = MEANING.get(preset) or description or "A preset of your own."
+    text = f"{begin} preset {strong(preset)}. {html.escape(meaning)}"
     text += f" Commit {html.escape(commit)}." if commit else ""
-    if edition and edition != summary:  # two runs on one site: say which page shows which
-        name, commit = str(edition.get("preset", "unknown")), commit_of(edition)
-        text += f" Answers, recommendations and what changed show the published edition: preset {html.escape(name)}"
-        text += f", commit {html.escape(commit)}." if commit else "."
-    return text
+    made = ", ".join(html.escape(each[:9]) for each in commits)
+    return text + (f" Models of commit{'s' if len(commits) > 1 else ''} {made}." if made else "")
+
+
+def strong(name: str) -> str:
+    """Return a name in bold letters."""
+    return f"<strong>{html.escape(name)}</strong>"
 
 
 def commit_of(summary: dict) -> str:
@@ -39,9 +61,19 @@ def commit_of(summary: dict) -> str:
 
 
 def add_banner(app: Sphinx, config: object) -> None:
-    """Set the banner before the theme reads its options; one search box is enough."""
+    """Set the banner of pages that are no document before the theme reads its options; one search box is enough."""
     options = {"announcement": banner_text(Path(app.srcdir)), "navbar_persistent": []}
     config.html_theme_options = {**config.html_theme_options, **options}
+
+
+def name_the_run(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: object) -> None:
+    """Let the banner name the run that this page shows."""
+    root = Path(app.srcdir)
+    shown = [] if doctree is None else [node[PRESET] for node in doctree.findall(nodes.Element) if PRESET in node]
+    if pagename.startswith("notebooks/"):
+        shown = [read_staged(root.resolve(), "presets").get(pagename.removeprefix("notebooks/"), "")]
+    conclusions = pagename in app.config.td_conclusion_pages
+    context["theme_announcement"] = banner_text(root, list(dict.fromkeys(filter(None, shown))), conclusions)
 
 
 def stay_offline(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: object) -> None:
@@ -57,7 +89,7 @@ def stay_offline(app: Sphinx, pagename: str, templatename: str, context: dict, d
 
 
 def add_scripts(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: object) -> None:
-    """Load explorers only where there is one, and the tables' script only where there are tables."""
+    """Load explorers only where there is one, the tables' script where there are tables, that of search with it."""
     body = context.get("body", "")
     explored, found = 'class="td-explorer"' in body, [kind for kind in FOUND if f'class="td-{kind}"' in body]
     if explored or found:
@@ -67,6 +99,8 @@ def add_scripts(app: Sphinx, pagename: str, templatename: str, context: dict, do
             app.add_js_file(name, loading_method="defer")
     for kind in found:  # after the other one, whose drawing they share
         app.add_js_file(f"{kind}.js", loading_method="defer")
+    if pagename == "search":
+        app.add_js_file("search.js", loading_method="defer")
     if "<table" in body:
         app.add_js_file("tables.js", loading_method="defer")
 
@@ -74,6 +108,7 @@ def add_scripts(app: Sphinx, pagename: str, templatename: str, context: dict, do
 def setup(app: Sphinx) -> dict:
     """Connect all."""
     app.connect("html-page-context", add_scripts)
+    app.connect("html-page-context", name_the_run)
     app.connect("config-inited", add_banner, priority=900)
     app.connect("html-page-context", stay_offline, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -25,7 +25,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx_design.shared import create_component
 from td_results import NumberRole, make_table, number_cell, page_sources
 from td_tables import PREDICTIONS as TABLE
-from td_tables import QueryError, Source, Value
+from td_tables import QueryError, Source, Value, ran
 
 from tdlib.study.prediction_history import HISTORY
 from tdlib.study.predictions import Check, Prediction, load_predictions
@@ -154,10 +154,7 @@ def _counts(rows: Rows) -> str:
 
 def _ran(shown: dict[str, Rows], label: str) -> str:
     """Where the rows are from, with the presets of the chapters that measured them in the place of the study's."""
-    presets = {row["preset"] for rows in shown.values() for _, row in rows if row and row.get("preset")}
-    kind, _, study = label.rpartition("preset ")
-    own = any(row and not row.get("preset") for rows in shown.values() for _, row in rows)
-    return f"{kind}preset {', '.join([study] * own + sorted(presets))}" if presets else label
+    return ran({row.get("preset") or "" for rows in shown.values() for _, row in rows if row}, label)
 
 
 class CountsRole(NumberRole):

@@ -121,7 +121,7 @@ class SeedTable(SphinxDirective):
             LOG.warning("seed-table: no entry of kind %r", self.arguments[0], location=self.get_location())
         rows = []
         for entry in entries:
-            seed = nodes.paragraph("", "", nodes.literal("", entry["seed"]))
+            seed = nodes.paragraph("", "", nodes.literal("", entry["seed"].replace("`", "")))  # code as a whole
             ours = nodes.paragraph("", "", *[n for n in self._inline(entry["ours"])])
             seeds = nodes.paragraph("", " ".join(entry["seeds"]))
             status = nodes.paragraph("", entry["status"])

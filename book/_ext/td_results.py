@@ -37,6 +37,7 @@ from td_tables import (
     find,
     open_source,
     parse_query,
+    ran,
     read_preset,
     sources,
 )
@@ -215,7 +216,7 @@ class ResultTable(SphinxDirective):
         columns = values.split()
         heads = self.options.get("heads", "").split("|") if self.options.get("heads") else columns
         unit = self.options.get("unit", "Hz" if key.strip() == "test_frequency" else "")
-        body, absent, self.seeds = [], [], set()
+        body, absent, self.seeds, self.presets = [], [], set(), set()
         for line in filter(None, (line.strip() for line in self.content)):
             label, _, query = line.partition(":")
             queries = [f"{self.arguments[0]}, {query}, {key}={column}" for column in columns]
@@ -224,7 +225,8 @@ class ResultTable(SphinxDirective):
                 continue
             body.append([nodes.paragraph("", label.strip()), *[self._cell(places, each) for each in queries]])
         titles = ["", *[f"{head.strip()} {unit}".strip() for head in heads]]
-        note = f"{brackets(places, self.seeds)} Source of the numbers: {places[0].label if places else 'none'}."
+        label = ran(self.presets, places[0].label) if places else "none"
+        note = f"{brackets(places, self.seeds)} Source of the numbers: {label}."
         if absent:
             note += f" Not in it: {', '.join(absent)}."
         note = nodes.paragraph("", note, classes=["td-source"])
@@ -245,6 +247,7 @@ class ResultTable(SphinxDirective):
         try:
             value, _ = look_up(places, parse_query(query))
             self.seeds.add(value.num_seeds)
+            self.presets.add(value.preset)
             return number_cell(value, self.options.get("format", ".2f"))
         except QueryError as error:
             LOG.warning("res-table: %s", error, location=self.get_location(), type="td", subtype="res")

@@ -39,6 +39,7 @@ class Value:
         high: Upper end.
         num_seeds: Number of seeds; 0 for a number that is computed, not measured.
         n: Number of measurements below it.
+        preset: That of the chapter which measured it; empty for one of the study's own.
     """
 
     mean: float
@@ -46,6 +47,7 @@ class Value:
     high: float
     num_seeds: int
     n: int
+    preset: str = ""
 
     @property
     def has_interval(self) -> bool:
@@ -177,6 +179,7 @@ def find(rows: list[dict[str, str]], query: dict[str, str]) -> Value:
         _float(row["ci_high"]),
         int(_float(row.get("n_seeds")) or 0),
         int(_float(row.get("n")) or 0),
+        row.get("preset") or "",
     )
 
 
@@ -247,6 +250,13 @@ def open_source(folder: Path, what: str) -> Source | None:
     preset = read_preset(folder).get("preset", "unknown")
     rows = Rows([*read_statistics(path), *alarm_rows(folder)])
     return Source(folder, f"{what}, preset {preset}", rows)
+
+
+def ran(presets: set[str], label: str) -> str:
+    """Return the label of a source with the presets that measured its rows, an empty one of them being the study's."""
+    kind, _, study = label.rpartition("preset ")
+    chapters = sorted(presets - {""})
+    return f"{kind}preset {', '.join([study] * ('' in presets) + chapters)}" if chapters else label
 
 
 def sources(root: Path, conclusions: bool) -> list[Source]:

@@ -3,6 +3,8 @@
 (function (root) {
   "use strict";
   var FILTER_FROM = 9; // rows: shorter tables are seen at a glance
+  var PHONE = 540; // px, as in book.css
+  var NUMBERS = ".dataframe, .td-results, .td-few, .td-verdicts, .td-seed, .td-sortable, .td-live"; // compared, or stacked by book.css
 
   /** Number at the start of a cell as pages write it: `1.49 [1.45, 1.53]`, `−0.4`, `12 %`, `1,024`, `2.5e-3`; else null. */
   function numberOf(text) {
@@ -51,6 +53,11 @@
       }
     });
   }
+  /** A cell's text without the name of its column, which begins it where a phone may stack the table. */
+  function textOf(cell) {
+    var label = cell.querySelector(".td-label");
+    return label ? cell.textContent.slice(label.textContent.length) : cell.textContent;
+  }
   function plain(table) {
     var head = table.tHead, body = table.tBodies[0];
     return head && body && head.rows.length === 1 && body.rows.length > 2 && !table.querySelector("[colspan]:not([colspan='1']), [rowspan]:not([rowspan='1'])");
@@ -70,7 +77,7 @@
         var rows = first.slice();
         if (next) {
           cell.setAttribute("aria-sort", next);
-          rows.sort(function (a, b) { return compare(a.cells[column].textContent, b.cells[column].textContent, next === "ascending" ? 1 : -1); });
+          rows.sort(function (a, b) { return compare(textOf(a.cells[column]), textOf(b.cells[column]), next === "ascending" ? 1 : -1); });
         }
         rows.forEach(function (row) { body.appendChild(row); });
         said.textContent = next ? "Sorted by " + (name || "name") + ", " + next + "." : "In the first order.";
@@ -84,7 +91,7 @@
     var count = bar.appendChild(make("span", { "class": "td-count" }, rows.length + " of " + rows.length + " rows"));
     input.addEventListener("input", function () {
       var shown = 0;
-      rows.forEach(function (row) { row.hidden = !matches(row.textContent, input.value.trim()); if (!row.hidden) shown++; });
+      rows.forEach(function (row) { row.hidden = !matches(Array.prototype.map.call(row.cells, textOf).join(" "), input.value.trim()); if (!row.hidden) shown++; });
       count.textContent = shown + " of " + rows.length + " rows";
       said.textContent = count.textContent;
     });
@@ -112,11 +119,34 @@
     if (folded) folded.addEventListener("toggle", reach); // closed, it has no width
     return box;
   }
+  /** On a phone a table of words that is too wide becomes one block per row, each cell below the name of its column. */
+  function stackable(table, box) {
+    if (!plain(table) || table.closest(NUMBERS) || table.querySelector(".td-cell")) return;
+    var heads = table.tHead.rows[0].cells;
+    Array.prototype.forEach.call(table.tBodies[0].rows, function (row) {
+      Array.prototype.forEach.call(row.cells, function (cell, column) {
+        if (!column || !heads[column]) return;
+        var label = make("span", { "class": "td-label" });
+        Array.prototype.forEach.call(heads[column].childNodes, function (node) { label.appendChild(node.cloneNode(true)); });
+        cell.insertBefore(label, cell.firstChild);
+      });
+    });
+    function fit() {
+      table.classList.remove("td-stacked");
+      table.classList.toggle("td-stacked", window.innerWidth <= PHONE && box.scrollWidth > box.clientWidth + 1);
+    }
+    fit();
+    window.addEventListener("load", function () { // formulas have their width when they are set
+      if (window.MathJax && window.MathJax.startup) window.MathJax.startup.promise.then(fit); else fit();
+    });
+    window.addEventListener("resize", fit);
+  }
   function start() {
     var content = document.querySelector("article") || document.body;
     Array.prototype.forEach.call(content.querySelectorAll("table"), function (table, number) {
       if (table.closest(".td-explorer, .td-x, .td-slider")) return;
       var box = boxed(table);
+      stackable(table, box);
       if (!table.matches(".td-table, .dataframe, .td-sortable table")) return;
       if (table.matches(".dataframe")) flatten(table);
       if (!plain(table)) return;

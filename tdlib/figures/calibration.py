@@ -2,6 +2,8 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
 
 from tdlib.figures.lines import arm_looks, draw_lines, grid_of
 from tdlib.figures.save import Drawing
@@ -19,6 +21,7 @@ from tdlib.figures.style import (
 )
 
 RATES = ("5", "10", "20", "50", "100")
+LEAST_DECADES = 2.0  # of an axis
 COLORS = {**RATE_COLORS, "100": "#56B4E9"}
 
 
@@ -52,8 +55,11 @@ def draw_calibration(table: pd.DataFrame) -> Drawing:
                              palette=tested, estimator=None, markersize=4,
                              markeredgewidth=0, legend="full" if name == names[0] else False, ax=axis)  # fmt: skip
             axis.set(xscale="log", yscale="log", xlabel="spread / true change", ylabel="error / true change")
-            low, high = min(axis.get_xlim()[0], axis.get_ylim()[0]), max(axis.get_xlim()[1], axis.get_ylim()[1])
-            axis.plot([low, high], [low, high], color=NEUTRAL["reference"], linewidth=0.8, zorder=0)
+            ends = _both_axes(axis)
+            axis.plot(ends, ends, color=NEUTRAL["reference"], linewidth=0.8, zorder=0)
+            axis.set(xlim=ends, ylim=ends)
+            for side in (axis.xaxis, axis.yaxis):  # names of what lies between run into each other
+                side.set_minor_formatter(NullFormatter())
             axis.set_title(name)
         last = axes.ravel()[len(names)]
         draw_lines(
@@ -76,6 +82,14 @@ def draw_calibration(table: pd.DataFrame) -> Drawing:
     )
     alt = f"Error against ensemble spread on {env}, and AUROC of the spread as an alarm against test rate."
     return Drawing(figure, caption, alt, summary)
+
+
+def _both_axes(axis: Axes) -> tuple[float, float]:
+    """Return ends that hold what both logarithmic axes show, so far apart that two powers of ten name them."""
+    shown = np.log10([*axis.get_xlim(), *axis.get_ylim()])
+    low, high = shown.min(), shown.max()
+    more = max(0.0, LEAST_DECADES - (high - low)) / 2
+    return 10 ** (low - more), 10 ** (high + more)
 
 
 def _conclusion(alarms: pd.DataFrame, env: str) -> str:

@@ -17,7 +17,12 @@ from matplotlib.ticker import NullLocator
 from tdlib.core.files import write_bytes
 
 DOTS_PER_INCH = 160  # pages show a figure 576 px wide at most (book.css), so that its text is as large as theirs
-VECTOR_STYLE = {"pdf.fonttype": 42}  # letters as letters: text of a vector figure can be searched
+# letters as letters: text of a vector figure can be searched; names inside an SVG are made of its content alone
+VECTOR_STYLE = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "tdlib"}
+VECTORS = {
+    ".pdf": {"CreationDate": None},
+    ".svg": {"Date": None},
+}  # kinds of vector figures, and what they leave unsaid
 PALETTE_SIZE = 256  # colors kept in the PNG: figures are flat, so files shrink about threefold without visible change
 
 
@@ -94,11 +99,16 @@ def save_drawing(drawing: Drawing, path: str | Path) -> SavedFigure:
     return save_figure(drawing.figure, path, caption=drawing.caption, alt=drawing.alt, data=drawing.data)
 
 
-def pdf_bytes(figure: Figure) -> bytes:
-    """Render a figure as a vector, text as text; no dates inside, so equal figures give equal files."""
+def vector_bytes(figure: Figure, suffix: str) -> bytes:
+    """Render a figure as a vector, text as text; no dates inside, so equal figures give equal files.
+
+    Args:
+        figure: The drawing.
+        suffix: One of VECTORS.
+    """
     buffer = io.BytesIO()
     with matplotlib.rc_context(VECTOR_STYLE):
-        figure.savefig(buffer, format="pdf", metadata={"CreationDate": None})
+        figure.savefig(buffer, format=suffix.removeprefix("."), metadata=VECTORS[suffix])
     return buffer.getvalue()
 
 

@@ -13,6 +13,7 @@ from tdlib.core.files import write_text, yaml_text
 from tdlib.evaluation.tables import frequency_label
 from tdlib.figures.style import model_label
 from tdlib.grid.jobs import grid_jobs
+from tdlib.publish.gallery import write_gallery
 from tdlib.study.chapters import CHAPTERS, load_chapter
 from tdlib.study.chapters.chapter import RESULTS
 from tdlib.study.presets import Preset
@@ -30,6 +31,7 @@ def write_own_contents(site: Path, preset: Preset) -> None:
     write_text(site / f"{COVER}.md", cover_page(preset, site / "results" / "figures"))
     for path in sorted((site / "notebooks").glob("*.ipynb")):
         _unlink_absent(path)
+    write_gallery(site)  # chapters that it leads to are none of these contents
 
 
 def _unlink_absent(path: Path) -> None:

@@ -124,6 +124,9 @@ def pack(notebooks: Path, results: Path, target: Path, room: Room = OF_STUDY, ta
     for path in sorted((target / "results").rglob("*.csv")):
         if path.name not in room.as_they_are and path.stat().st_size > room.above:
             _compress(path, _short_text(path, room, taken).encode(), room)
+    for path in sorted((target / "results").rglob("*.svg")):  # a tenth of it is left; a PDF is compressed inside
+        if path.stat().st_size > room.above:
+            _compress(path, path.read_bytes(), room)
 
 
 def _compress(path: Path, content: bytes, room: Room) -> None:

@@ -1,8 +1,9 @@
 """The study on paper: `python -m tdlib.publish.report quick` writes `runs/quick/results/summary_report.pdf`.
 
 A title page with preset, commit and versions; figures 1 to 5 of the founding question with their captions, as vectors,
-each also as a file beside its picture; every declared contrast with its verdict; the table of remedies from the book.
-Text stays text, so it can be searched. A chapter that runs beside the study has its pages in the book, none on paper.
+each also as two files beside its picture, PDF and SVG; every declared contrast with its verdict; the table of remedies
+from the book. Text stays text, so it can be searched. A chapter that runs beside the study has its pages in the book,
+none on paper.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from matplotlib.text import Text
 
 from tdlib import figures
 from tdlib.core.files import atomic_path, write_bytes
-from tdlib.figures.save import VECTOR_STYLE, pdf_bytes
+from tdlib.figures.save import VECTOR_STYLE, VECTORS, vector_bytes
 from tdlib.figures.style import NothingToDrawError
 from tdlib.study.chapters import STUDY
 from tdlib.study.layout import ROOT
@@ -227,8 +228,8 @@ def tables_on_paper(run: Run) -> Paper:
         "Ratio of the errors of two arms, geometric mean over seeds with its 95 % t interval. Below five seeds a "
         "verdict is consistent, inconsistent or open."
     )
-    columns = [Column("system", 0.19), Column("contrast", 0.33), Column("predicted", 0.11),
-               Column("ratio [interval]", 0.19), Column("seeds", 0.06), Column("verdict", 0.12)]  # fmt: skip
+    columns = [Column("system", 0.2), Column("contrast", 0.29), Column("predicted", 0.1),
+               Column("ratio [interval]", 0.23), Column("seeds", 0.06), Column("verdict", 0.12)]  # fmt: skip
     paper.table(columns, [
         [row["env"], row["name"], row["expected"], f"{row['ratio']:.3g} [{row['ci_low']:.3g}, {row['ci_high']:.3g}]",
          str(row["n_seeds"]), row["verdict"]]
@@ -248,19 +249,21 @@ def _add_figures(run: Run, pdf: PdfPages) -> None:
     states = load_parts(run, run.preset.environments[0], [NO_MODEL, *run.preset.models]).get("state_errors")
     for number, (name, (draw, source)) in enumerate(FIGURES.items(), start=1):
         table = states if source == "state_errors" else tables.get(source)
-        vector = run.layout.figures / FOLDER / f"{name}.pdf"
+        vectors = {suffix: run.layout.figures / FOLDER / f"{name}{suffix}" for suffix in VECTORS}
         try:
             if table is None or table.empty:
                 raise NothingToDrawError(f"this run has no {source}")
             drawing = draw(table)
         except NothingToDrawError as reason:
-            vector.unlink(missing_ok=True)
+            for path in vectors.values():
+                path.unlink(missing_ok=True)
             paper = Paper()
             paper.write(f"Figure {number} is not drawn: {reason}.")
             pdf.savefig(paper.pages[0])
             continue
-        vector.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(vector, pdf_bytes(drawing.figure))
+        for suffix, path in vectors.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(path, vector_bytes(drawing.figure, suffix))
         pdf.savefig(with_caption(drawing.figure, f"Figure {number}. {drawing.caption}"))
 
 

@@ -13,7 +13,6 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -37,40 +36,24 @@ from tdlib.publish.edition import (
 )
 from tdlib.publish.examples import write_examples
 from tdlib.publish.failures_page import failures_page
+from tdlib.publish.gallery import write_gallery
 from tdlib.publish.pages import build_pages
+from tdlib.publish.runs_shown import Finished, write_runs
 from tdlib.publish.scripts import write_scripts
 from tdlib.publish.speed_page import speed_page
 from tdlib.publish.staged_explorer import stage_explorer, stage_found
-from tdlib.publish.staged_media import DARK, stage_media
+from tdlib.publish.staged_media import stage_media
 from tdlib.study.blocks import BLOCKS, blocks_of, presets_on_pages, taken_rows
 from tdlib.study.book import fills_the_book, is_whole_study, runs_of
 from tdlib.study.chapters import CHAPTERS, STUDY, load_chapter, owner_of
 from tdlib.study.layout import ROOT, RunLayout, runs_root
 from tdlib.study.prediction_history import HISTORY, write_history
-from tdlib.study.presets import Preset, load_preset, preset_path
+from tdlib.study.presets import load_preset, preset_path
 from tdlib.study.run import Run
 from tdlib.study.statistics import statistics_of, table_names
 
 LOOKED_UP = ("statistics.csv", "predictions.csv")  # pages look for the rows of all chapters in the study's table
-PRESETS = "presets.json"  # which preset each notebook ran
 BENCH_FILES = ("bench.json", "scaling.json")
-
-
-@dataclass(frozen=True)
-class Finished:
-    """What a finished run left for readers.
-
-    Args:
-        notebooks: Folder of executed notebooks.
-        results: Folder with `metrics`, `figures` and `videos`.
-        models: Folder of checkpoints.
-        preset: Name of its preset.
-    """
-
-    notebooks: Path
-    results: Path
-    models: Path
-    preset: str
 
 
 def stage(study: Finished, seed: int, site: Path, chapters: Mapping[str, Finished] | None = None) -> None:
@@ -89,7 +72,7 @@ def stage(study: Finished, seed: int, site: Path, chapters: Mapping[str, Finishe
     shutil.copytree(
         ROOT / "book", site / "book", ignore=shutil.ignore_patterns("published", BLOCKS.name, "__pycache__")
     )
-    for path in _notebooks(study):
+    for path in study.executed():
         write_stripped_notebook(path, site / "notebooks" / path.name)
     copy_results(study.results, site / "results")
     for name, run in (chapters or {}).items():
@@ -106,7 +89,7 @@ def stage(study: Finished, seed: int, site: Path, chapters: Mapping[str, Finishe
     write_text(site / "book" / "speed.md", speed_page(site / "results"))
     write_scripts(site)
     stage_media(site)
-    write_text(site / "book" / "gallery.md", gallery_page(site / "results" / "figures"))
+    write_gallery(site)
     write_text(site / "book" / "failures_gallery.md", failures_page(site / "results"))
     write_history(site / "book" / HISTORY, stored=PUBLISHED / HISTORY)
     published = site / "book" / "published" / "results"
@@ -119,8 +102,7 @@ def stage(study: Finished, seed: int, site: Path, chapters: Mapping[str, Finishe
     for name in published_chapters():
         add_rows(name, load_preset(PUBLISHED / name / "preset.yaml").name, PUBLISHED / name / "results", published)
     add_blocks(study.preset, site / "results" / BLOCKS.name)
-    made_by = {path.stem: run.preset for run in (study, *(chapters or {}).values()) for path in _notebooks(run)}
-    write_text(site / "results" / PRESETS, json.dumps(made_by, indent=1))
+    write_runs([study, *(chapters or {}).values()], site / "results")
 
 
 def add_blocks(study: str, target: Path) -> None:
@@ -139,10 +121,6 @@ def add_blocks(study: str, target: Path) -> None:
             write_text(metrics / "summary_statistics.json", json.dumps({"preset": name, "seeds": len(seeds)}))
 
 
-def _notebooks(run: Finished) -> list[Path]:
-    return sorted(run.notebooks.glob("[!.]*.ipynb"))
-
-
 def stage_chapter(name: str, run: Finished, site: Path) -> None:
     """Lay a chapter's pages, figures and tables beside the study's; pages look up all statistics in one table.
 
@@ -154,7 +132,7 @@ def stage_chapter(name: str, run: Finished, site: Path) -> None:
         site: Folder of the study's pages and results; of the chapter's notebooks those in the contents are shown.
     """
     contents = (site / "_toc.yml").read_text(encoding="utf-8")
-    for path in _notebooks(run):
+    for path in run.executed():
         if f"notebooks/{path.stem}\n" in contents:
             write_stripped_notebook(path, site / "notebooks" / path.name)
     copy_results(run.results, site / "results" / name, ["metrics"])
@@ -169,7 +147,7 @@ def add_rows(name: str, preset: str, chapter: Path, study: Path) -> None:
 
     Args:
         name: The chapter's name.
-        preset: Its run's preset, which a row says if it is a verdict.
+        preset: Its run's preset, which its rows say.
         chapter: Folder of the chapter's results.
         study: Folder of the study's, which gets the rows.
     """
@@ -179,8 +157,7 @@ def add_rows(name: str, preset: str, chapter: Path, study: Path) -> None:
             rows, added = (pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths)
             if "prediction" in added:
                 added = added[[owner_of(prediction) == name for prediction in added["prediction"]]]
-                added = added.assign(preset=preset)
-            write_text(paths[0], pd.concat([rows, added]).fillna("").to_csv(index=False))
+            write_text(paths[0], pd.concat([rows, added.assign(preset=preset)]).fillna("").to_csv(index=False))
 
 
 def published_chapters() -> list[str]:
@@ -191,28 +168,6 @@ def published_chapters() -> list[str]:
 def published_folder(chapter: str) -> Path:
     """Return the folder of a chapter in the edition in git; the others lie in that of the main study."""
     return PUBLISHED if chapter == STUDY else PUBLISHED / chapter
-
-
-def gallery_page(figures: Path) -> str:
-    """Write the page that shows every figure of a run with the caption and alternative text saved beside it."""
-    lines = [
-        "# Gallery: every figure of this run",
-        "",
-        "Captions, alternative text and the plotted numbers (CSV) lie beside each figure.",
-        "",
-    ]
-    for folder in sorted(path for path in figures.glob("*") if path.is_dir()):
-        lines += [f"## {folder.name.replace('_', ' ').capitalize()}", ""]
-        for image in sorted(path for path in folder.glob("*.png") if not path.name.endswith(DARK)):
-            lines += [
-                f":::{{result-figure}} ../results/figures/{folder.name}/{image.name}",
-                f":name: gallery-{folder.name}-{image.stem}",
-                "",
-                f"**{image.stem.replace('_', ' ')}**",
-                ":::",
-                "",
-            ]
-    return "\n".join(lines)
 
 
 def make_edition(preset_name: str) -> int:
@@ -268,10 +223,6 @@ def copy_benchmarks(target: Path) -> None:
             shutil.copy2(newest, target / name)
 
 
-def _finished(layout: RunLayout, preset: Preset) -> Finished:
-    return Finished(layout.notebooks, layout.root / "results", layout.models, preset.name)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m tdlib.publish.site", description=__doc__)
@@ -297,13 +248,15 @@ def main(arguments: list[str] | None = None) -> int:
                 unpack(edition, whole)
                 preset = load_preset(edition / "preset.yaml")
                 add_taken(whole / "results", preset)
-                runs[name] = Finished(whole / "notebooks", whole / "results", edition / "models", preset.name)
+                runs[name] = Finished(
+                    whole / "notebooks", whole / "results", edition / "models", preset.name, preset.description
+                )
             stage(runs.pop(STUDY), seed, layout.site, runs)
         else:
             preset = load_preset(options.preset)
             layout = RunLayout.of(preset.name)
-            beside = {run.chapter: _finished(RunLayout.of(run.name), run) for run in runs_of(preset)[1:]}
-            stage(_finished(layout, preset), preset.own_seeds[0], layout.site, beside)
+            beside = {run.chapter: Finished.of(RunLayout.of(run.name), run) for run in runs_of(preset)[1:]}
+            stage(Finished.of(layout, preset), preset.own_seeds[0], layout.site, beside)
             if not fills_the_book(preset):
                 write_own_contents(layout.site, preset)
     except ValueError as error:

@@ -181,11 +181,14 @@ def _benchmarks(rows: Sequence[dict]) -> list[str]:
         "product of two 1024 × 1024 float32 matrices.",
         "",
     ]
-    header = ["what", "ours", "peer", "unit", "ratio (range)", "goal", "of peak", "peer is", "threads", "device"]
+    header = ["what", "ours", "peer", "unit", "ratio (range)", "goal", "of peak", "peer is", "on"]
     for group in dict.fromkeys(row.get("group", "") for row in rows):
         chosen = [row for row in rows if row.get("group", "") == group]
         title = GROUPS.get(group, str(group).capitalize() or "Others")
-        lines += [f"### {title}", "", *_table(header, [_bench_row(row) for row in chosen], left=(0, 3, 7, 9)), ""]
+        table, places = [_bench_row(row) for row in chosen], {_place(row) for row in chosen}
+        columns = len(header) - (len(places) == 1)  # where all ran alike, a line says so and leaves numbers the room
+        lines += [f"### {title}", "", *([f"All on {places.pop()}.", ""] if len(places) == 1 else [])]
+        lines += [*_table(header[:columns], [row[:columns] for row in table], left=(0, 3, 7, 8)), ""]
     torch = sorted({row["torch"] for row in rows if row.get("torch")})
     return [*lines, f"Measured with torch {', '.join(torch)}."] if torch else lines
 
@@ -204,9 +207,14 @@ def _bench_row(row: dict) -> list[str]:
         "–" if goal is None else f"{goal:g} **missed**" if missed else f"{goal:g}",
         "–" if row.get("fraction_of_peak") is None else _percent(row["fraction_of_peak"]),
         row.get("peer_name") or "–",
-        str(row.get("threads", "")),
-        row.get("device", ""),
+        _place(row),
     ]
+
+
+def _place(row: dict) -> str:
+    """Return the device that a row was measured on, and how many threads the processor gave."""
+    threads = row.get("threads", 1)
+    return f"{row.get('device', '')}, {threads} thread{'' if threads == 1 else 's'}"
 
 
 def _growth(found: dict, figures: Path) -> list[str]:

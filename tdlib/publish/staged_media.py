@@ -46,6 +46,7 @@ def show_files(notebooks: Path, results: Path) -> dict[str, str]:
             if path.suffix in DIRECTIVES and not path.name.endswith(DARK):
                 files.setdefault(base64.b64encode(path.read_bytes()).decode(), []).append(path)
     origins: dict[str, str] = {}
+    named: set[Path] = set()  # a label stands once in a book
     for notebook in sorted(notebooks.glob("[!.]*.ipynb")):
         content = json.loads(notebook.read_text(encoding="utf-8"))
         for output in (output for cell in content["cells"] for output in cell.get("outputs", ())):
@@ -55,6 +56,19 @@ def show_files(notebooks: Path, results: Path) -> dict[str, str]:
                 origins.setdefault(path.relative_to(results).as_posix(), notebook.stem)
             if same:
                 name = same[0].relative_to(results.parent).as_posix()
-                output["data"]["text/markdown"] = f"```{{{DIRECTIVES[same[0].suffix]}}} ../{name}\n```\n"
+                output["data"]["text/markdown"] = shown(same[0], name, first=same[0] not in named)
+                named.add(same[0])
         write_text(notebook, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
     return origins
+
+
+def shown(file: Path, name: str, *, first: bool) -> str:
+    """Return the directive that shows a file; a figure has its label where it is shown first."""
+    labeled = first and DIRECTIVES[file.suffix] == "result-figure"
+    label = f":name: {label_of(name.removeprefix('results/'))}\n" if labeled else ""
+    return f"```{{{DIRECTIVES[file.suffix]}}} ../{name}\n{label}```\n"
+
+
+def label_of(name: str) -> str:
+    """Return the label of a figure in the notebook that made it, by its path below `results/`."""
+    return "made-" + re.sub(r"[^a-z0-9]+", "-", Path(name).with_suffix("").as_posix().removeprefix("figures/").lower())

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from tdlib.evaluation.tables import write_table
-from tdlib.figures.save import Drawing, SavedFigure, save_drawing
+from tdlib.figures.save import VECTORS, Drawing, SavedFigure, save_drawing
 from tdlib.figures.style import NothingToDrawError
 from tdlib.study import clock
 from tdlib.study.blocks import taken_rows
@@ -80,7 +80,8 @@ class Run:
             return undrawn
         folder = self.layout.figures if not part else self.layout.figure_parts / part
         path = folder / family / f"{name}.png"
-        path.with_suffix(".pdf").unlink(missing_ok=True)  # the report's vector of an earlier drawing
+        for suffix in VECTORS:  # the report's, of an earlier drawing
+            path.with_suffix(suffix).unlink(missing_ok=True)
         with clock.part("figures"):
             try:
                 if any(table is None or isinstance(table, pd.DataFrame) and table.empty for table in tables):

@@ -53,6 +53,17 @@ def test_figures_are_numbered_by_chapter_and_once(html, new_page):
         assert page.locator("figure").count() and page.evaluate(NUMBERS) == []
 
 
+def test_a_picture_of_the_gallery_leads_to_its_figure(html, new_page):
+    page = new_page((html / "book/gallery.html").as_uri())
+    picture = page.locator("figure.td-thumb", has_text=re.compile(r"Fig\. 4\.1(?!\d)"))
+    name = Path(urlsplit(picture.locator("img").first.get_attribute("src")).path).name
+    picture.locator(".td-picture a").click()
+    page.wait_for_load_state()
+    target = page.locator(f"[id='{urlsplit(page.url).fragment}']")
+    assert "book/one_step.html" in page.url and target.locator("img").first.get_attribute("src").endswith(f"/{name}")
+    assert "Fig. 4.1" in target.inner_text()
+
+
 SCRIPT = "Download this page as a script"
 WITH_CODE = ["book/one_step", "book/data", "notebooks/04_control-CartPole-v1", "notebooks/07_explorer"]
 
@@ -74,6 +85,31 @@ def test_a_page_offers_its_code_as_a_script(html, new_page, serve, name):
         page.get_by_role("link", name=SCRIPT).click()
     script = Path(downloading.value.path()).read_text(encoding="utf-8")
     check_script(name, downloading.value.suggested_filename, script)
+
+
+@pytest.mark.parametrize("name", ["book/models", "book/history", "book/commands"])
+def test_a_phone_stacks_tables_of_words_and_nothing_of_them_is_out_of_sight(html, new_page, name):
+    page = new_page((html / f"{name}.html").as_uri(), width=375, height=740)
+    ready(page)
+    stacked = page.locator("table.td-stacked")
+    assert stacked.count()
+    for k in range(stacked.count()):
+        box = stacked.nth(k).evaluate("t => { const b = t.parentElement; return [b.scrollWidth, b.clientWidth]; }")
+        assert box[0] <= box[1] + 1
+    heads = stacked.first.evaluate("t => Array.from(t.tHead.rows[0].cells).map(c => c.textContent.trim()).slice(1)")
+    first = stacked.first.locator("tbody tr").first.locator(".td-label")
+    assert first.all_text_contents() == heads and first.first.is_visible()
+    page.set_viewport_size({"width": 1000, "height": 740})
+    assert stacked.count() == 0 and not page.locator(".td-label").first.is_visible()
+
+
+def test_excerpts_of_a_search_hold_no_latex(html, new_page, serve):
+    server = serve(html)
+    page = new_page(f"{server}/search.html?q=increment", server=server)
+    page.wait_for_selector("#search-results p.context", timeout=20_000)
+    page.wait_for_timeout(1000)
+    found = " ".join(page.locator("#search-results p.context").all_text_contents())
+    assert "increment" in found.lower() and not re.search(r"\\[(\[a-zA-Z]", found)
 
 
 def test_from_disk_the_script_opens(html, new_page):

@@ -8,6 +8,7 @@ import pandas as pd
 from tdlib.data import TransitionDataset, load_dataset
 from tdlib.data.sources.attempts import read_attempts
 from tdlib.data.verify import RETURN_CHECK, Finding, verify_dataset
+from tdlib.figures import WholeTable
 from tdlib.study.phases.collect import whole_sets
 from tdlib.study.run import Run
 from tdlib.systems import SYSTEMS
@@ -46,6 +47,16 @@ def check_data(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd.Dat
     if run.select_seeds(seeds) == run.preset.own_seeds:  # a part of the seeds would take the place of all
         run.save_part("data_checks", env, table)
     return table
+
+
+def table_of_checks(findings: pd.DataFrame) -> WholeTable:
+    """Return one row per check: over how many sets it ran, what it found in the first of them, and its rule.
+
+    Args:
+        findings: Rows of `check_data`.
+    """
+    columns = {"sets": ("check", "size"), "first_value": ("value", "first"), "rule": ("rule", "first")}
+    return WholeTable(findings.groupby("check", sort=False).agg(**columns))
 
 
 def load_attempts(run: Run, env: str, seeds: Sequence[int] | None = None) -> pd.DataFrame:
