@@ -15,6 +15,7 @@ import yaml
 from tdlib.core import sources
 from tdlib.core.files import parse_yaml
 from tdlib.evaluation.tables import read_table
+from tdlib.grid.stamps import job_roots
 from tdlib.study import provenance
 from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.phases.collect import adopt_data, ensure_collected
@@ -220,6 +221,25 @@ def test_only_its_own_family_counts():
     )
     with pytest.raises(ValueError, match="name must be a module of tdlib, got 'tdlib.nothing'"):
         sources_of("tdlib.nothing")
+
+
+def test_a_job_counts_the_figures_that_its_notebook_draws_and_no_others():
+    """Whichever way a notebook names them: `from tdlib import figures`, or `from tdlib.figures import draw_...`."""
+    preset = load_preset("smoke")
+    counted = {
+        name: {
+            module.rpartition(".")[2]
+            for module in sources.source_modules(*job_roots(preset, name))
+            if module.startswith("tdlib.figures.")
+        }
+        for name in ("01_data_exploration-Pendulum-v1", "03_results_visualization-Pendulum-v1", "05_statistics")
+    }
+    assert counted["01_data_exploration-Pendulum-v1"] >= {"data", "whole_table", "style"}
+    assert counted["03_results_visualization-Pendulum-v1"] >= {"calibration", "heatmaps", "horizon", "style"}
+    assert counted["05_statistics"] >= {"statistics", "shift", "failure", "style"}
+    own = {"data", "calibration", "heatmaps", "statistics", "shift", "failure", "beliefs", "visual"}
+    assert counted["01_data_exploration-Pendulum-v1"] & own == {"data"}
+    assert counted["05_statistics"] & own == {"statistics", "shift", "failure"}
 
 
 def test_a_strangers_module_counts_as_it_was_when_it_was_imported(tmp_path, monkeypatch):

@@ -111,7 +111,7 @@ def source_modules(*roots: str, stop: Sequence[str] = ()) -> dict[str, bytes]:
     """Return the text that counts of the roots and of all modules of theirs and ours that they import, by name.
 
     Args:
-        roots: Names of modules.
+        roots: Names of modules; `package:name` is what a package gives under a name.
         stop: Modules and packages that are not followed, though they may be roots.
 
     Raises:
@@ -119,7 +119,7 @@ def source_modules(*roots: str, stop: Sequence[str] = ()) -> dict[str, bytes]:
     """
     own = {PACKAGE, *(root.split(".")[0] for root in roots)}
     found: dict[str, bytes] = {}
-    waiting: list[Edge] = [(root, None) for root in dict.fromkeys(roots)]
+    waiting = list(dict.fromkeys(_as_edge(root) for root in roots))
     edges: Iterable[Edge]
     done = set(waiting)
     while waiting:
@@ -222,6 +222,11 @@ def _resolve(module: str, name: str | None) -> Edge | None:
         return None
     given_by_name = name is not None and (_parsed(module, source_of(module)).is_package or module in REGISTRIES)
     return module, name if given_by_name else None
+
+
+def _as_edge(root: str) -> Edge:
+    name, _, attribute = root.partition(":")
+    return (_resolve(name, attribute) if attribute else None) or (name, None)
 
 
 def _exists(name: str) -> bool:

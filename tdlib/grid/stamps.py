@@ -19,7 +19,7 @@ from importlib import import_module
 from pathlib import Path
 
 from tdlib.core.files import PACKERS, write_text
-from tdlib.core.sources import module_path, source_hash
+from tdlib.core.sources import PACKAGE, module_path, source_hash
 from tdlib.grid.jobs import Job, grid_jobs
 from tdlib.study.blocks import BLOCKS, blocks_of, presets_on_pages
 from tdlib.study.book import runs_of
@@ -97,7 +97,7 @@ def stamp_path(layout: RunLayout, job: str) -> Path:
 
 
 def job_roots(preset: Preset, name: str) -> list[str]:
-    """Return the modules that a job starts from: what its notebook imports, its systems, and its model families."""
+    """Return the roots of a job for `source_hash`: what its notebook imports, its systems, and its model families."""
     if name == CHECKS:
         return ["tdlib.grid.checks", chapter_module(preset.chapter)]
     if name == BOOK:
@@ -202,16 +202,36 @@ def _notebook(job: Job) -> Path:
 
 
 def _imported(code: str) -> list[str]:
-    """Return the modules of this library that a notebook imports."""
-    found = []
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.ImportFrom) and node.module is not None and node.module.split(".")[0] == "tdlib":
-            module = node.module
-            whole = [f"{module}.{alias.name}" for alias in node.names]
-            found += [name if module_path(name) else module for name in whole]
+    """Return the modules of this library that a notebook imports; of a package `package:name`, what it takes of it."""
+    tree, found = ast.parse(code), list[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module is not None and node.module.split(".")[0] == PACKAGE:
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                if module_path(whole):
+                    found += _taken(tree, whole, alias.asname or alias.name)
+                else:
+                    found.append(f"{node.module}:{alias.name}" if _is_package(node.module) else node.module)
         elif isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names if alias.name.split(".")[0] == "tdlib"]
+            found += [alias.name for alias in node.names if alias.name.split(".")[0] == PACKAGE]
     return found
+
+
+def _taken(tree: ast.AST, module: str, name: str) -> list[str]:
+    """Return what code takes of a module that it calls by a name: attributes of a package, else the module."""
+    if not _is_package(module):
+        return [module]
+    taken = [
+        f"{module}:{node.attr}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == name
+    ]
+    return list(dict.fromkeys(taken)) or [module]
+
+
+def _is_package(module: str) -> bool:
+    path = module_path(module)
+    return path is not None and path.name == "__init__.py"
 
 
 def _book_files() -> list[Path]:
