@@ -25,7 +25,7 @@ from tdlib.explorer.python.pictures import open_pictures
 from tdlib.figures import visual as drawn
 from tdlib.figures.collapse import draw_collapse
 from tdlib.figures.learned_pictures import draw_learned, shown_places
-from tdlib.figures.strips import draw_visual_rollouts
+from tdlib.figures.strips import BRIGHTER, draw_visual_rollouts
 from tdlib.figures.style import NothingToDrawError
 from tdlib.grid.jobs import grid_jobs
 from tdlib.models.visual.latent_dynamics import LatentDynamics
@@ -287,7 +287,7 @@ def test_pictures_while_models_learned_stand_beside_their_curves(run, tables):
         assert "training_pictures.npz" in read_stamp(folder / "stamp.yaml")["files"] and key["seed"] == 0
     figure = draw_learned(found)
     assert "predict it from 0.4 s before" in figure.caption
-    names = [axis.get_ylabel() for axis in figure.figure.axes if axis.get_ylabel()]
+    names = [axis.get_ylabel().replace("\n", " ") for axis in figure.figure.axes if axis.get_ylabel()]
     assert names == ["spatial hamiltonian", "encoder, decoder", "latent mlp, codes"]
     assert shown_places(21) == [0, 1, 2, 5, 10, 20] and shown_places(2) == [0, 1] and shown_places(1) == [0]
 
@@ -496,10 +496,10 @@ def test_pictures_of_one_motion_stand_below_the_truth(run, tables):
     assert [strip.key["form"] for strip in strips] == [SPATIAL.form, FLAT.form, CODES.form]
     assert strips[0].truth.shape == strips[1].predicted.shape == (10, 3, 32, 32)
     assert np.array_equal(strips[0].truth, strips[1].truth)
-    figure = draw_visual_rollouts(strips).figure
+    figure, error = draw_visual_rollouts(strips).figure, f"|error| × {BRIGHTER}"
     assert [axis.get_ylabel() for axis in figure.axes if axis.get_ylabel()] == [
-        "truth", "mean image", "copy of last", "spatial hamiltonian", "|error|", "latent mlp", "|error|",
-        "latent mlp, codes", "|error|",
+        "truth", "mean image", "copy of last", "spatial hamiltonian", error, "latent mlp", error, "latent mlp, codes",
+        error,
     ]  # fmt: skip
     seen = motion_frames(run, ENV, 0)
     for rate, (times, frames) in seen.items():
