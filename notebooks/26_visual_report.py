@@ -28,6 +28,7 @@ preset: str = "visual_smoke"  # name of a preset of the chapter of visual world 
 from tdlib.figures import WholeTable
 from tdlib.figures import visual as drawn
 from tdlib.figures.collapse import draw_collapse
+from tdlib.figures.visual_words import with_causes
 from tdlib.study.live import live
 from tdlib.study.run import open_run
 from tdlib.study.statistics import evaluate_predictions, merge_parts, summarize
@@ -74,7 +75,7 @@ run.save_figure("visual", "where", drawn.draw_where, over_rates, rates=("10", "5
 # test B is. A ratio is the squared error over that of the copy.
 
 # %%
-causes = drawn.with_causes(over_rates)
+causes = with_causes(over_rates)
 WholeTable(causes.round(3)) if causes is not None else "nothing was asked"
 
 # %% [markdown]
@@ -105,3 +106,4 @@ WholeTable(predictions[["prediction", "env", "what", "expected", *found]].round(
 # * What a field carries over, an encoder that counts frames may lose again: test A asks the predictor, test B both.
 # * Equal optimizer steps, one width, two systems of one body; a camera that stands still, and no noise.
 # * One more predictor: any class on the same contract, by its name in the registry of predictors.
+# * Next: `27_visual_visualize`, what the camera sees.

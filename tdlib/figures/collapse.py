@@ -12,7 +12,8 @@ from tdlib.figures.style import (
     span_text,
     style,
 )
-from tdlib.figures.visual import BASELINES, MODEL
+from tdlib.figures.visual import BASELINES
+from tdlib.figures.visual_words import MODEL
 from tdlib.figures.words import number_text, seeds_text
 
 USUAL = "hgn"

@@ -7,7 +7,8 @@ import numpy as np
 
 from tdlib.figures.save import Drawing
 from tdlib.figures.style import NothingToDrawError, new_figure, style
-from tdlib.figures.visual import LARGE, name_of, picture
+from tdlib.figures.visual import picture
+from tdlib.figures.visual_words import LARGE, name_of
 from tdlib.figures.words import number_text
 from tdlib.training.picture_log import LearnedPictures
 

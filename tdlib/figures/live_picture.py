@@ -24,6 +24,7 @@ SAID = {
     "sequence": ("sequence ", ""),  # column -> what stands before and after its value
     "env": ("", ""), "detail": ("", ""), "arm": ("", ""), "seed": ("seed ", ""), "start": ("start ", ""),
     "control_frequency": ("at ", " Hz"), "test_frequency": ("tested at ", " Hz"),
+    "img_size": ("", " pixels per side"), "color": ("", ""), "render_quality": ("", " quality"),
 }  # fmt: skip
 
 Draw = Callable[[Axes, pd.DataFrame, pd.DataFrame], str]  # (axes, rows of the choice, all rows) -> sentence
@@ -86,7 +87,7 @@ class LivePicture:
         """Take away what was drawn; new axes would make every tick anew, which is half of the time."""
         axis = self._axis
         legend = axis.get_legend()
-        for artist in [*axis.lines, *axis.collections, *axis.texts, *([legend] if legend else [])]:
+        for artist in [*axis.lines, *axis.collections, *axis.texts, *axis.images, *([legend] if legend else [])]:
             artist.remove()
         axis.ignore_existing_data_limits = True
         axis.autoscale()

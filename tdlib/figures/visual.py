@@ -11,7 +11,6 @@ from matplotlib.lines import Line2D
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from tdlib.evaluation.visual import CAUSES, unbeaten
 from tdlib.figures.save import Drawing
 from tdlib.figures.style import (
     METHOD_COLORS,
@@ -24,20 +23,29 @@ from tdlib.figures.style import (
     span_text,
     style,
 )
+from tdlib.figures.visual_words import (
+    CODES,
+    IN_TABLES,
+    LARGE,
+    MODEL,
+    PICTURED,
+    back_text,
+    gains_text,
+    name_of,
+    unbeaten_text,
+    with_names,
+    worst_text,
+)
 from tdlib.figures.words import number_text, seeds_text
 
-MODEL = "model"
-PICTURED = "visual_world_model"  # the family whose arms are named by their predictor
 COLORS = {  # predictor -> the method whose color it has, one for each kind
     "spatial_jump": "baseline", "latent_mlp": "baseline", "spatial_lstm": "multi_resolution",
     "latent_lstm": "multi_resolution", "spatial_ode": "dt_conditioned", "latent_ode": "dt_conditioned",
     "spatial_newtonian": "rescaled", "latent_newtonian": "rescaled", "spatial_hamiltonian": "ode",
     "latent_hamiltonian": "ode",
 }  # fmt: skip
-LARGE, CODES = "hgn_64px", "vqvae"
 FOUNDED = {"mean_energy": (0, (5, 2, 1, 2, 1, 2)), "raw_kl": (0, (2, 2))}  # settings that let latents collapse -> lines
 APART = (LARGE, *FOUNDED)  # not drawn among the others
-NAMED = {LARGE: "64 px", CODES: "codes", "mean_energy": "energy averaged", "raw_kl": "divergence undivided"}
 BASELINES: dict[str, dict[str, Any]] = {
     "mean_image": {"color": NEUTRAL["muted"], "linestyle": (0, (4, 1.5)), "label": "mean image"},
     "copy_last": {"color": NEUTRAL["text"], "linestyle": ":", "label": "copy of the last frame"},
@@ -49,12 +57,6 @@ ASKED = {  # what a model can be asked -> marker and words
 }
 BACK = {"model_back": ("<", "back from the end")}  # of what integrates a field
 KNOWN = {"copy_last": ("x", "copy of the last frame"), "mean_image": ("+", "mean image")}
-IN_TABLES = {  # what is predicted -> words above a column
-    MODEL: "open loop", "model_repeated": "repeated", "model_teacher_forced": "one step",
-    "model_reconstruction": "none", "copy_last": "copy of last", "mean_image": "mean image", "model_back": "back",
-    "copy_last_back": "copy, back",
-}  # fmt: skip
-WHERE = ("protocol", "test_frequency")
 SHOWN_FRAMES, SHOWN_MODELS = 5, 6
 FRAME_POINTS = 13  # side of a small picture [pt]: at 20 Hz they stand side by side
 
@@ -76,14 +78,6 @@ class Strip:
     truth: np.ndarray
     predicted: np.ndarray
     baselines: Mapping[str, np.ndarray]
-
-
-def name_of(row: Mapping[str, Any]) -> str:
-    """Name an arm for a legend: its predictor, or that it sees the state."""
-    if row["model"] != PICTURED:
-        return f"sees the state: {row['model']}"
-    own = NAMED.get(row["method"])
-    return row["form"].replace("_", " ") + (f", {own}" if own else "")
 
 
 def look_of(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -194,7 +188,7 @@ def draw_visual_metrics(table: pd.DataFrame) -> Drawing:
     caption = (
         f"Mean squared error per value of pictures predicted open loop, at the rate of training; means over n = "
         f"{seeds_text(table['seed'].nunique())}, {span_text(table['n'])} motions each, bands from the least to the "
-        f"largest. Models that see the state are drawn by the same camera. {_gains(last)}"
+        f"largest. Models that see the state are drawn by the same camera. {gains_text(last)}"
     )
     alt = f"Squared error of pictures against time for {len(systems)} systems, spatial and flat predictors apart."
     return Drawing(figure, caption, alt, table)
@@ -231,7 +225,7 @@ def draw_visual_dt_generalization(table: pd.DataFrame) -> Drawing:
         f"Mean squared error per value over {span_text(table['horizon'])} s of pictures, against the test rate; means "
         f"over n = {seeds_text(table['seed'].nunique())}, {span_text(table['n'])} motions each, bands from the least "
         f"to the largest. In test A the known frames are as far apart as in training, in test B as those asked for. "
-        f"The gray line is the rate of training. {_worst(table)}"
+        f"The gray line is the rate of training. {worst_text(table)}"
     )
     alt = f"Squared error of pictures against the test rate, in two tests, for {len(systems)} systems."
     return Drawing(figure, caption, alt, table)
@@ -247,13 +241,13 @@ def draw_where(table: pd.DataFrame, rates: Sequence[str]) -> Drawing:
     Raises:
         NothingToDrawError: If none of the models of pictures was asked at these rates.
     """
-    causes = _unbeaten(table)
+    causes = unbeaten_text(table)
     kept = (table["protocol"] == "B") & (table["model"] == PICTURED) & table["prediction"].isin([*ASKED, *BACK, *KNOWN])
     table = table[kept & table["test_frequency"].isin(list(rates)) & ~table["method"].isin(APART)]
     if table.empty:
         raise NothingToDrawError("none of the models of pictures was asked at these rates")
     rates = [rate for rate in rates if (table["test_frequency"] == rate).any()]
-    table = _named(table)
+    table = with_names(table)
     names = {env: list(dict.fromkeys(own["name"])) for env, own in table.groupby("env", sort=False)}
     colors = {name: METHOD_COLORS[COLORS[form]] for name, form in zip(table["name"], table["form"], strict=True)}
     mean = table.groupby(["test_frequency", "env", "name", "prediction"])["mse"].mean()
@@ -289,7 +283,7 @@ def draw_where(table: pd.DataFrame, rates: Sequence[str]) -> Drawing:
     caption = (
         f"What is lost where: by encoding and decoding, by one step from true frames, and by all steps, when frames "
         f"come at the rate that is asked for; means over n = {seeds_text(table['seed'].nunique())}. "
-        f"{_found_back(share)}From one step to "
+        f"{back_text(share)}From one step to "
         f"all of them most is lost on {largest[1]} by {largest[2]} at {largest[0]} Hz, "
         f"{number_text(steps.max())} times. {causes}"
     )
@@ -401,71 +395,3 @@ def picture(frame: np.ndarray) -> np.ndarray:
     """(C, H, W) in [0, 1] -> (H, W, 3)."""
     shown = np.broadcast_to(np.moveaxis(frame, 0, -1), (*frame.shape[1:], 3))
     return np.clip(shown, 0.0, 1.0)
-
-
-def _named(table: pd.DataFrame) -> pd.DataFrame:
-    """Add the column `name`, what an arm is called in legends."""
-    keys = ["model", "method", "form"]
-    names = {tuple(key): name_of(dict(zip(keys, key, strict=True))) for key in table[keys].drop_duplicates().to_numpy()}
-    return table.assign(name=[names[key] for key in zip(*(table[key] for key in keys), strict=True)])
-
-
-def _ratios(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean squared errors of models of pictures over those of a copy of the last frame, by system and arm."""
-    seen = _named(table[table["model"] == PICTURED])
-    keys = ["env", "name"]
-    mean = seen.groupby([*keys, "prediction"], sort=False)["mse"].mean().unstack("prediction")
-    return mean.assign(ratio=mean[MODEL] / mean["copy_last"]).reset_index()
-
-
-def _gains(last: pd.DataFrame) -> str:
-    """Say of each system which model of pictures errs least, beside a copy of the last frame."""
-    if not (last["model"] == PICTURED).any():
-        return "None of them reads pictures."
-    found = _ratios(last)
-    parts = []
-    for env, own in found.groupby("env", sort=False):
-        best = own.loc[own["ratio"].idxmin()]
-        parts.append(f"on {env} {best['name']} errs {number_text(best['ratio'])} times")
-    text = " and ".join(parts)
-    return f"At the end {text} what a copy of the last frame does."
-
-
-def with_causes(table: pd.DataFrame | None) -> pd.DataFrame | None:
-    """Return the tests in which a copy of the last frame is not beaten, with arms and causes in words.
-
-    Args:
-        table: Rows of `visual_dt_generalization`, if there are any.
-    """
-    if table is None:
-        return None
-    found = _named(unbeaten(table))
-    return found.assign(cause=found["cause"].map(CAUSES))[["env", "name", *WHERE, "ratio", "cause"]]
-
-
-def _unbeaten(table: pd.DataFrame) -> str:
-    """Say which models of pictures do not beat a copy of the last frame at the rate of training, and why."""
-    own = table[table["test_frequency"] == table["train_frequency"]]
-    found = with_causes(own[own["protocol"] == "B"])
-    if found is None or found.empty:
-        return "At the rate of training each model of pictures errs less than a copy of the last frame."
-    alike = found.groupby(["env", "cause"], sort=False)["name"]
-    parts = [f"on {env} by {'; '.join(names)} ({cause})" for (env, cause), names in alike]
-    return f"At the rate of training a copy of the last frame is not beaten {', '.join(parts)}."
-
-
-def _found_back(share: pd.DataFrame) -> str:
-    """Say how much more fields err on the way back, at the median of them; nothing where none ran back."""
-    if "model_back" not in share or (ratio := (share["model_back"] / share[MODEL]).dropna()).empty:
-        return ""
-    return f"Run back from the end, fields err {number_text(ratio.median())} times as much, at their median. "
-
-
-def _worst(table: pd.DataFrame) -> str:
-    """Say at which rate, and in which test, models of pictures err most beside their own rate."""
-    seen = table[(table["model"] == PICTURED) & (table["prediction"] == MODEL)]
-    if seen.empty:
-        return "None of them reads pictures."
-    mean = seen.groupby(["env", "protocol", "test_frequency"])["mse"].mean()
-    env, protocol, rate = mean.idxmax()
-    return f"On the mean over models of pictures the error is largest on {env} in test {protocol} at {rate} Hz."

@@ -34,7 +34,7 @@ ALONG_ROLLOUTS = {"env", "test_frequency", "time"}  # columns of tables with a r
 IN_BLOCKS = ("one_step_errors", "rollout_errors")  # large tables, whose rows of taken seeds lie in book/blocks alone
 WHOLE_BELOW = 1e15  # beyond it a float is whole by its size
 EVERY = "all"  # dimension of rows that are a mean over the state's dimensions
-MEDIA = {".png": "data:image/png;base64,", ".mp4": "data:video/mp4;base64,"}
+MEDIA = {".png": "data:image/png;base64,", ".gif": "data:image/gif;base64,", ".mp4": "data:video/mp4;base64,"}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 PLACEHOLDER = "tdlib-result:"  # stands for the data of a file below results/
 

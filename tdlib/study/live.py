@@ -17,6 +17,8 @@ LABELS = {
     "protocol": "test",
     "control_frequency": "control rate [Hz]",
     "test_frequency": "test rate [Hz]",
+    "img_size": "size [pixels]",
+    "render_quality": "quality",
 }
 WIDE = {"description_width": "10em"}
 

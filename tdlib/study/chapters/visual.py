@@ -48,6 +48,7 @@ VISUAL = Chapter(
         "24_visual_train": Notebook(TRAINING, work=("collection", "training"), cuts=_cuts),
         "25_visual_evaluate": Notebook(RESULTS, after=("24_visual_train",), work=("evaluation",)),
         "26_visual_report": Notebook(RESULTS, "whole", after=("25_visual_evaluate",), reads=PREDICTED),
+        "27_visual_visualize": Notebook(RESULTS, "whole", after=("24_visual_train",)),
     },
     tables={
         "training_summary": Rows(_is_common),
@@ -63,6 +64,8 @@ VISUAL = Chapter(
         "visual/visual_dt_generalization": None,
         "visual/where": some(_sees),
         "visual/collapse": some(lambda arm: arm.method in COLLAPSING),
+        "visual/{}-motion": None,
+        "visual/{}-stored": None,
     },
     measures=("pictures",),
     shipped=lambda run, env: [],  # what the page shows of them are pictures
