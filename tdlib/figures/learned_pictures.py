@@ -1,6 +1,7 @@
 """Pictures while models learn: one frame of a held-out clip, as a model shows it after more and more steps."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from tdlib.training.picture_log import LearnedPictures
 
 MOST = 9  # models that are shown
 COLUMNS = 6  # validations that are shown, and the truth behind them
+LABEL_WIDTH = 16  # letters of a line
 
 
 def draw_learned(found: Sequence[tuple[Mapping[str, Any], LearnedPictures]]) -> Drawing:
@@ -29,7 +31,7 @@ def draw_learned(found: Sequence[tuple[Mapping[str, Any], LearnedPictures]]) -> 
         raise NothingToDrawError("none of the models that were chosen reads pictures")
     found = [each for each in found if each[0]["method"] != LARGE][:MOST] or found[:MOST]
     with style():
-        figure, axes = new_figure(len(found), COLUMNS + 1, height=0.3 + 0.85 * len(found))
+        figure, axes = new_figure(len(found), COLUMNS + 1, height=0.3 + 0.95 * len(found))
         for line, (key, pictures) in zip(axes, found, strict=True):
             places = shown_places(len(pictures.steps))
             shown = [(f"{pictures.steps[k]}", pictures.seen[k, -1]) for k in places]
@@ -40,7 +42,7 @@ def draw_learned(found: Sequence[tuple[Mapping[str, Any], LearnedPictures]]) -> 
                 axis.set_xlabel(words)
                 axis.grid(visible=False)
                 axis.spines[:].set_visible(False)
-            line[0].set_ylabel(name(key), rotation=0, ha="right", va="center")
+            line[0].set_ylabel(fill(name(key), LABEL_WIDTH), rotation=0, ha="right", va="center")
     errors = {name(key): pictures.errors[:, -1] for key, pictures in found}
     best = min(errors, key=lambda each: errors[each].min())
     first, least = (number_text(float(each)) for each in (errors[best][0], errors[best].min()))

@@ -58,6 +58,7 @@ ASKED = {  # what a model can be asked -> marker and words
 BACK = {"model_back": ("<", "back from the end")}  # of what integrates a field
 KNOWN = {"copy_last": ("x", "copy of the last frame"), "mean_image": ("+", "mean image")}
 SHOWN_FRAMES, SHOWN_MODELS = 5, 6
+BRIGHTER = 4  # errors of models that have learned are dim
 FRAME_POINTS = 13  # side of a small picture [pt]: at 20 Hz they stand side by side
 
 
@@ -308,7 +309,7 @@ def draw_visual_rollouts(strips: Sequence[Strip]) -> Drawing:
     rows = [("truth", strips[0].truth)]
     rows += [(IN_TABLES[name], frames) for name, frames in strips[0].baselines.items()]
     for strip in strips:
-        rows += [(name_of(strip.key), strip.predicted), ("|error|", np.abs(strip.predicted - strip.truth))]
+        rows += [(name_of(strip.key), strip.predicted), (f"|error| × {BRIGHTER}", BRIGHTER * np.abs(strip.predicted - strip.truth))]
     with style():
         figure, axes = new_figure(len(rows), count, height=0.4 + 0.55 * len(rows))
         for line, (name, frames) in zip(axes, rows, strict=True):
@@ -324,8 +325,8 @@ def draw_visual_rollouts(strips: Sequence[Strip]) -> Drawing:
     best, env = min(errors, key=errors.__getitem__), strips[0].key["env"]
     caption = (
         f"{env}: one motion of the first seed predicted open loop at {strips[0].key['test_frequency']} Hz, n = 1 "
-        f"motion: true frames, those of the baselines, predicted ones, and below each its absolute difference. The "
-        f"squared error of this motion is least for {best}, {number_text(errors[best])} per value."
+        f"motion: true frames, those of the baselines, predicted ones, and below each its absolute difference, {BRIGHTER} times as bright. "
+        f"The squared error of this motion is least for {best}, {number_text(errors[best])} per value."
     )
     return Drawing(figure, caption, f"Rows of small pictures of {env}: the truth, and {len(strips)} predictions.")
 
