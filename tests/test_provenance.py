@@ -365,6 +365,9 @@ def test_the_commit_says_whether_the_tree_is_what_runs():
     commit = commit_of_memory()
     head = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
     assert commit.removesuffix("-dirty") == head.stdout.strip()
+    assert provenance.outside_history([head.stdout.strip(), "0123456", f"{head.stdout.strip()}-dirty"]) == [
+        "0123456", f"{head.stdout.strip()}-dirty",
+    ]  # fmt: skip
 
 
 # ---------------------------------------------------------------- the phases

@@ -49,6 +49,7 @@ from tdlib.study.chapters import CHAPTERS, STUDY, load_chapter, owner_of
 from tdlib.study.layout import ROOT, RunLayout, runs_root
 from tdlib.study.prediction_history import HISTORY, write_history
 from tdlib.study.presets import load_preset, preset_path
+from tdlib.study.provenance import outside_history
 from tdlib.study.run import Run
 from tdlib.study.statistics import statistics_of, table_names
 
@@ -235,6 +236,9 @@ def main(arguments: list[str] | None = None) -> int:
         if options.action == "edition":
             size = make_edition(options.preset)
             print(f"edition of preset {options.preset} in {PUBLISHED.relative_to(ROOT)}: {size / 1e6:.1f} MB")
+            preset = load_preset(options.preset)
+            if lost := outside_history(Finished.of(RunLayout.of(preset.name), preset).commits()):
+                print(f"warning: its models name commits that are not in this history: {', '.join(lost)}")
             return 0
         if options.action == "published":
             if not (PUBLISHED / "notebooks").is_dir():

@@ -247,6 +247,12 @@ def commit_of_memory() -> str:
     return commit
 
 
+def outside_history(commits: Iterable[str]) -> list[str]:
+    """Return the commits that nobody who clones this history can look at; none of them outside a repository."""
+    known = set(_git("rev-list", "HEAD").split())
+    return [each for each in commits if known and not any(commit.startswith(each) for commit in known)]
+
+
 def _git(*arguments: str) -> str:
     return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True).stdout
 
