@@ -209,7 +209,7 @@ class Pictures(_Section):
 
     options: dict[str, Any] = {}  # of tdlib.models.VisualOptions, for all of them; an arm names the predictor
     methods: dict[str, dict[str, Any]] = {}  # further options of single methods of arms
-    # predictors of single systems or methods; one that is not named has all of the preset's forms
+    # predictors of single systems; a system that is not named has all of the preset's forms
     forms: dict[str, tuple[str, ...]] = {}
     systems: dict[str, tuple[str, ...]] = {}  # of single methods; a method that is not named has all of the preset's
     render_quality: Literal["low", "medium", "high"] = "medium"
@@ -234,8 +234,7 @@ class Pictures(_Section):
 
     def has(self, env: str, method: str, form: str) -> bool:
         """Whether a predictor is trained on a system by a method."""
-        named = all(form in self.forms.get(name, (form,)) for name in (env, method))
-        return named and env in self.systems.get(method, (env,))
+        return form in self.forms.get(env, (form,)) and env in self.systems.get(method, (env,))
 
 
 class FewerSeeds(_Section):
@@ -455,11 +454,11 @@ class Preset(_Section):
 
     def _check_pictured(self, pictures: Pictures) -> None:
         """Check that systems and predictors which are named belong to the run, and that batches hold whole windows."""
-        for name, forms in pictures.forms.items():
-            if name not in (known := [*self.environments, *self.methods]):
-                raise ValueError(f"pictures.forms must name environments or methods {known}, got {name!r}")
+        for env, forms in pictures.forms.items():
+            if env not in self.environments:
+                raise ValueError(f"pictures.forms must name environments {list(self.environments)}, got {env!r}")
             if unknown := [form for form in forms if self.forms and form not in self.forms]:
-                raise ValueError(f"pictures.forms of {name} must be among forms = {list(self.forms)}, got {unknown}")
+                raise ValueError(f"pictures.forms of {env} must be among forms = {list(self.forms)}, got {unknown}")
         for method, systems in pictures.systems.items():
             if self.methods and method not in self.methods:
                 raise ValueError(f"pictures.systems must name methods {list(self.methods)}, got {method!r}")
