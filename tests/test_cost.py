@@ -270,8 +270,8 @@ def test_models_of_pictures_are_counted_by_phase_and_by_what_a_system_has():
     ]
     assert collapsing == [2 * 1400] * 2  # two seeds, one system
     large = [what for what in pictured["what"] if "64 px" in what]
-    assert all(steps[env, what] == 1400 for env, what in steps.index if what in large) and len(large) == 2
-    assert len(pictured[pictured["env"] == "hgn_pendulum"]) == 2  # predictors
+    assert all(steps[env, what] == 1400 for env, what in steps.index if what in large) and len(large) == 5 + 2
+    assert len(pictured[pictured["env"] == "hgn_pendulum"]) == 4  # two predictors, each in two sizes
     frames = 32 * 2 * (2 + 5 + 10 + 20)
     scored = work[(work["kind"] == "evaluation") & ~work["what"].str.endswith("per model")]
     assert set(scored["count"]) == {3 * frames, 2 * frames, frames} and "jump hidden64, drawn" in set(scored["what"])
