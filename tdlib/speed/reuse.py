@@ -38,13 +38,12 @@ class _Memory:
 
     def __init__(self, graph: fx.Graph):
         self._order = {node: k for k, node in enumerate(graph.nodes)}
-        self._owner: dict[fx.Node, fx.Node] = {}
+        self._seen_in = {node: _lies_in(node) for node in graph.nodes}
         self._last: dict[fx.Node, int] = {}  # by owner
         for node in graph.nodes:
-            seen = _lies_in(node)
-            owner = node if seen is None else self._owner[seen]
             read = max((self._order[user] for user in node.users), default=self._order[node])
-            self._owner[node], self._last[owner] = owner, max(self._last.get(owner, 0), read)
+            owner = self._owner(node)
+            self._last[owner] = max(self._last.get(owner, 0), read)
 
     def free_operand(self, node: fx.Node) -> fx.Node | None:
         """Return an operand whose place the result of an operation may take; None if there is none."""
@@ -54,15 +53,23 @@ class _Memory:
 
     def place(self, node: fx.Node, target: fx.Node) -> None:
         """Note that a result lies where an operand did."""
-        own, owner = self._owner[node], self._owner[target]
-        self._last[owner] = self._last.pop(own)
-        self._owner.update({x: owner for x, held in self._owner.items() if held is own})
+        self._last[self._owner(target)] = self._last.pop(node)
+        self._seen_in[node] = target
+
+    def _owner(self, node: fx.Node) -> fx.Node:
+        """Return the node whose result had the memory first."""
+        path = []
+        while (before := self._seen_in[node]) is not None:
+            path.append(node)
+            node = before
+        self._seen_in.update(dict.fromkeys(path, node))  # the next look takes one step
+        return node
 
     def _may_go(self, operand: fx.Node, node: fx.Node) -> bool:
-        owner, layout = self._owner[operand], node.meta.get("layout")
+        owner, layout = self._owner(operand), node.meta.get("layout")
         if layout is None or operand.meta.get("layout") != layout or not _is_operation(owner):
             return False
-        overlap = any(self._owner[x] is owner for x in node.all_input_nodes if x is not operand)
+        overlap = any(self._owner(x) is owner for x in node.all_input_nodes if x is not operand)
         return self._last[owner] == self._order[node] and not overlap
 
 
