@@ -111,7 +111,7 @@ def source_modules(*roots: str, stop: Sequence[str] = ()) -> dict[str, bytes]:
     """Return the text that counts of the roots and of all modules of theirs and ours that they import, by name.
 
     Args:
-        roots: Names of modules; `package:name` is what a package gives under a name.
+        roots: Names of modules; `module:name` is one name in it, which of a package is what that gives alone.
         stop: Modules and packages that are not followed, though they may be roots.
 
     Raises:

@@ -202,36 +202,26 @@ def _notebook(job: Job) -> Path:
 
 
 def _imported(code: str) -> list[str]:
-    """Return the modules of this library that a notebook imports; of a package `package:name`, what it takes of it."""
+    """Return what a notebook takes of this library's modules, as roots of `source_hash`."""
     tree, found = ast.parse(code), list[str]()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module is not None and node.module.split(".")[0] == PACKAGE:
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
-                if module_path(whole):
-                    found += _taken(tree, whole, alias.asname or alias.name)
-                else:
-                    found.append(f"{node.module}:{alias.name}" if _is_package(node.module) else node.module)
+                taken = _taken(tree, whole, alias.asname or alias.name) if module_path(whole) else []
+                found += taken or [f"{node.module}:{alias.name}"]
         elif isinstance(node, ast.Import):
             found += [alias.name for alias in node.names if alias.name.split(".")[0] == PACKAGE]
     return found
 
 
 def _taken(tree: ast.AST, module: str, name: str) -> list[str]:
-    """Return what code takes of a module that it calls by a name: attributes of a package, else the module."""
-    if not _is_package(module):
-        return [module]
-    taken = [
+    """Return the attributes that code uses of a module which it calls by a name."""
+    return [
         f"{module}:{node.attr}"
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == name
     ]
-    return list(dict.fromkeys(taken)) or [module]
-
-
-def _is_package(module: str) -> bool:
-    path = module_path(module)
-    return path is not None and path.name == "__init__.py"
 
 
 def _book_files() -> list[Path]:
