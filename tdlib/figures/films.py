@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tdlib.evaluation.visual.pictures import centroid, ground_of
 from tdlib.figures.save import Drawing
-from tdlib.figures.strips import picture
+from tdlib.figures.strips import bare, picture
 from tdlib.figures.style import SMALL, new_figure, style
 from tdlib.figures.words import number_text
 from tdlib.pixels import RenderOptions, render_states, write_gif
@@ -137,6 +137,4 @@ def _tile(axis: Axes, frames: Tensor, times: np.ndarray, columns: int) -> None:
         axis.imshow(picture(frame), extent=extent, vmin=0, vmax=1, interpolation="nearest")
         axis.text(left, top + 0.05, f"{time:.2f} s", fontsize=SMALL, va="bottom")
     axis.set(xlim=(0, columns * (1 + GAP) - GAP), ylim=(-rows * (1 + ABOVE + GAP) + ABOVE + GAP, ABOVE))
-    axis.set(xticks=[], yticks=[])
-    axis.grid(visible=False)
-    axis.spines[:].set_visible(False)
+    bare(axis)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tdlib.figures.save import Drawing
-from tdlib.figures.strips import picture
+from tdlib.figures.strips import show_picture
 from tdlib.figures.style import NothingToDrawError, new_figure, style
 from tdlib.figures.visual_words import LARGE, name_of
 from tdlib.figures.words import number_text
@@ -37,11 +37,8 @@ def draw_learned(found: Sequence[tuple[Mapping[str, Any], LearnedPictures]]) -> 
             shown = [(f"{pictures.steps[k]}", pictures.seen[k, -1]) for k in places]
             shown += [("", np.full_like(pictures.truth[-1], 255))] * (COLUMNS - len(places))
             for axis, (words, frame) in zip(line, [*shown, ("truth", pictures.truth[-1])], strict=True):
-                axis.imshow(picture(frame / 255), vmin=0, vmax=1)
-                axis.set(xticks=[], yticks=[])
+                show_picture(axis, frame / 255)
                 axis.set_xlabel(words)
-                axis.grid(visible=False)
-                axis.spines[:].set_visible(False)
             line[0].set_ylabel(fill(name(key), LABEL_WIDTH), rotation=0, ha="right", va="center")
     errors = {name(key): pictures.errors[:, -1] for key, pictures in found}
     best = min(errors, key=lambda each: errors[each].min())

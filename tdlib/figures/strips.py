@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from tdlib.figures.save import Drawing
@@ -90,10 +91,7 @@ def draw_visual_rollouts(strips: Sequence[Strip]) -> Drawing:
         figure, axes = new_figure(len(rows), count, height=0.4 + 0.55 * len(rows))
         for line, (name, frames) in zip(axes, rows, strict=True):
             for axis, place in zip(line, places, strict=True):
-                axis.imshow(picture(frames[place]), vmin=0, vmax=1)
-                axis.set(xticks=[], yticks=[])
-                axis.grid(visible=False)
-                axis.spines[:].set_visible(False)
+                show_picture(axis, frames[place])
             line[0].set_ylabel(name, rotation=0, ha="right", va="center")
         for axis, place in zip(axes[0], places, strict=True):
             axis.set_title(f"{strips[0].times[place]:.2g} s")
@@ -106,6 +104,19 @@ def draw_visual_rollouts(strips: Sequence[Strip]) -> Drawing:
         f"{number_text(errors[best])} per value."
     )
     return Drawing(figure, caption, f"Rows of small pictures of {env}: the truth, and {len(strips)} predictions.")
+
+
+def show_picture(axis: Axes, frame: np.ndarray) -> None:
+    """Fill bare axes with a frame, (C, H, W) in [0, 1]."""
+    axis.imshow(picture(frame), vmin=0, vmax=1)
+    bare(axis)
+
+
+def bare(axis: Axes) -> None:
+    """Leave of axes what is drawn in them: no ticks, lines or frame."""
+    axis.set(xticks=[], yticks=[])
+    axis.grid(visible=False)
+    axis.spines[:].set_visible(False)
 
 
 def picture(frame: np.ndarray) -> np.ndarray:
