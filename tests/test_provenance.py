@@ -5,9 +5,12 @@ import importlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import yaml
@@ -16,6 +19,7 @@ from tdlib.core import sources
 from tdlib.core.files import parse_yaml
 from tdlib.evaluation.tables import read_table
 from tdlib.grid.stamps import job_roots
+from tdlib.grid.times import gather_times
 from tdlib.study import provenance
 from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.phases.collect import adopt_data, ensure_collected
@@ -319,46 +323,105 @@ print(json.dumps(found))
     assert after != [before[1]]  # what the next process makes
 
 
-def test_a_notebook_that_is_edited_while_it_runs_is_out_of_date(tree, tmp_path):
+@dataclass
+class ToyJob:
+    """A notebook job of the copied library whose cell is what a test says."""
+
+    path: Path
+    content: dict
+    runs: Path
+
+    @property
+    def logs(self):
+        return self.runs / "smoke/logs"
+
+    @property
+    def out(self):
+        return self.runs / "smoke/notebooks/00_ground_truth.ipynb"
+
+    @property
+    def environment(self):
+        named = {"TDLIB_JOB": "00_ground_truth", "TDLIB_LOGS": str(self.logs), "TDLIB_RUNS": str(self.runs)}
+        return {**os.environ, **named, "PYTHONPATH": str(self.path.parents[1])}
+
+    def write(self, source):
+        parameters = next(c for c in self.content["cells"] if "parameters" in c["metadata"].get("tags", []))
+        cell = {"cell_type": "code", "execution_count": None, "id": "toy", "metadata": {}, "outputs": []}
+        self.path.write_text(json.dumps({**self.content, "cells": [parameters, {**cell, "source": source}]}))
+
+    def start(self):
+        command = [
+            sys.executable, "-m", "tdlib.grid.job", "tdlib.grid.stamps", "smoke", "first", "tdlib.grid.batch",
+            str(self.path), str(self.out), "-y", "{preset: smoke}", "--cwd", str(self.runs.parent),
+        ]  # fmt: skip
+        return subprocess.Popen(command, cwd=self.path.parents[1], env=self.environment, start_new_session=True)
+
+
+@pytest.fixture
+def toy(tree, tmp_path):
     for folder in ("params", "notebooks"):
         shutil.copytree(ROOT / folder, tree / folder, dirs_exist_ok=True)
     path = tree / "notebooks" / "00_ground_truth.ipynb"
-    content = json.loads(path.read_text())
-    parameters = next(c for c in content["cells"] if "parameters" in c["metadata"].get("tags", []))
+    job = ToyJob(path, json.loads(path.read_text()), tmp_path / "runs")
+    job.logs.mkdir(parents=True)
+    return job
+
+
+def test_a_notebook_that_is_edited_while_it_runs_is_out_of_date(toy, tmp_path):
     wait = "from pathlib import Path\nPath('begun').touch()\nwhile not Path('edited').exists():\n    pass"
-    cell = {"cell_type": "code", "execution_count": None, "id": "toy", "metadata": {}, "outputs": [], "source": wait}
-    path.write_text(json.dumps({**content, "cells": [parameters, cell]}))
-    runs, logs = tmp_path / "runs", tmp_path / "runs/smoke/logs"
-    logs.mkdir(parents=True)
-    out = runs / "smoke/notebooks/00_ground_truth.ipynb"
-    command = [
-        sys.executable, "-m", "tdlib.grid.job", "tdlib.grid.stamps", "smoke", "first", "tdlib.grid.batch", str(path),
-        str(out), "-y", "{preset: smoke}", "--cwd", str(tmp_path),
-    ]  # fmt: skip
-    named = {"TDLIB_JOB": "00_ground_truth", "TDLIB_LOGS": str(logs), "TDLIB_RUNS": str(runs)}
-    environment = {**os.environ, **named, "PYTHONPATH": str(tree)}
+    toy.write(wait)
+    with toy.start() as process:
+        while not (tmp_path / "begun").exists() and process.poll() is None:
+            time.sleep(0.05)
+        toy.write(wait + "\n")
+        os.utime(toy.path, OLD)
+        (tmp_path / "edited").touch()
+        assert process.wait(timeout=120) == 0
     token = (
         "import json; from tdlib.grid.stamps import *; p = load_preset('smoke');"
         "print(json.dumps([token_of(p, '00_ground_truth'), job_result(p, '00_ground_truth').reasons()]))"
     )
-    with subprocess.Popen(command, cwd=tree, env=environment) as process:
-        while not (tmp_path / "begun").exists() and process.poll() is None:
-            time.sleep(0.05)
-        path.write_text(json.dumps({**content, "cells": [parameters, {**cell, "source": wait + "\n"}]}))
-        os.utime(path, OLD)
-        (tmp_path / "edited").touch()
-        assert process.wait(timeout=120) == 0
 
     def now():
-        done = subprocess.run([sys.executable, "-c", token], cwd=tree, env=environment, capture_output=True, text=True)
+        command = [sys.executable, "-c", token]
+        done = subprocess.run(command, cwd=toy.path.parents[1], env=toy.environment, capture_output=True, text=True)
         return json.loads(done.stdout)
 
     found, reasons = now()
     assert found != "first" and reasons == ["notebook changed"]
-    path.write_text(json.dumps({**content, "cells": [parameters, cell]}))  # back to the text that ran
+    toy.write(wait)  # back to the text that ran
     assert now() == ["first", []]
-    out.unlink()
+    toy.out.unlink()
     assert now()[1] == ["../notebooks/00_ground_truth.ipynb is missing or damaged"]
+
+
+def test_the_time_of_a_job_that_was_cut_off_inside_a_cell_counts(toy, tmp_path):
+    toy.write(
+        "from pathlib import Path\nfrom tdlib.study.progress import Progress\nfrom tdlib.study.clock import part\n"
+        "report = Progress('toy')\nwith part('training'):\n    while not Path('go').exists():\n        report(1, 2)\n"
+        "report(2, 2)"
+    )
+    parts = toy.logs / "00_ground_truth.parts.json"
+    begun = time.monotonic()
+    with toy.start() as process:
+        while process.poll() is None and time.monotonic() < begun + 120:
+            if parts.exists() and (seconds := json.loads(parts.read_text()).get("training", [0, 0]))[0] > 1:
+                break
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)  # as a power cut does: nothing is said any more
+    while time.time() < parts.stat().st_mtime + 3:  # its kernel, a process of its own, notices within a second
+        time.sleep(0.1)
+    assert gather_times(toy.logs)[0].empty
+    before = json.loads(parts.read_text())["training"]
+    assert before[0] >= seconds[0] > 1
+    (tmp_path / "go").touch()
+    with toy.start() as process:
+        assert process.wait(timeout=120) == 0
+    jobs, found = gather_times(toy.logs)
+    assert jobs["runs"].tolist() == [2]
+    assert before[1] <= found.set_index("part")["cpu_seconds"]["training"] + 0.01
+    last = json.loads((toy.logs / "00_ground_truth.times.json").read_text())
+    assert jobs["wall_seconds"].iloc[0] == pytest.approx(last["wall_seconds"] + before[0], abs=0.5)
 
 
 def test_the_commit_says_whether_the_tree_is_what_runs():

@@ -9,7 +9,8 @@ import pytest
 
 from tdlib.figures.speed import draw_growth, draw_time_split
 from tdlib.grid.report import parts_of_cells
-from tdlib.grid.times import REST, gather_times, split_of
+from tdlib.grid.spent import REST, set_aside, spent_of
+from tdlib.grid.times import gather_times, split_of
 from tdlib.publish.speed_page import speed_page
 from tdlib.study.clock import Clock
 from tdlib.study.cost import preset_work
@@ -64,6 +65,55 @@ def test_the_parts_of_a_job_add_up_to_its_whole(tmp_path):
     assert split.set_index("part").loc["imports", "cpu_seconds"] == 4.0
 
 
+def test_what_is_read_from_a_clock_counts_the_part_that_is_open(tmp_path):
+    clock = Clock()
+    clock.kept_in = tmp_path / "x.parts.json"
+    clock.begin("training")
+    time.sleep(0.03)
+    clock.keep()
+    first = json.loads(clock.kept_in.read_text())["training"][0]
+    time.sleep(0.02)
+    clock.end()
+    clock.keep()
+    assert 0.03 <= first < json.loads(clock.kept_in.read_text())["training"][0] - 0.019
+
+
+RUNS = [{"training": [60.0, 50.0]}, {"training": [40.0, 30.0], "figures": [2.0, 1.0]}]
+
+
+@pytest.mark.parametrize(
+    ("begun", "runs", "training", "figures"),
+    [
+        ([("w", "s"), ("w", "s")], 2, [100.0, 80.0], [2.0, 1.0]),  # interrupted: it goes on
+        ([("w", "s"), ("w", "t")], 2, [60.0, 50.0], [2.0, 1.0]),  # from other source: the longest
+        ([("w", "s"), ("v", "s")], 1, [40.0, 30.0], [2.0, 1.0]),  # other work: earlier runs are forgotten
+    ],
+)
+def test_a_job_counts_with_all_its_runs(tmp_path, begun, runs, training, figures):
+    name = "cells/02-Pendulum-v1-seed0"
+    (tmp_path / "cells").mkdir()
+    set_aside(tmp_path, name, *begun[0])
+    (tmp_path / f"{name}.parts.json").write_text(json.dumps(RUNS[0]))  # cut off: no time of the whole
+    assert gather_times(tmp_path)[0].empty
+    set_aside(tmp_path, name, *begun[1])
+    write_job(tmp_path, name, 45.0, 33.0, RUNS[1])
+    spent = spent_of(tmp_path, name)
+    assert spent.runs == runs and spent.peak_mb == 300
+    assert spent.parts == {"training": training, "figures": figures, REST: [3.0, 2.0]}
+    set_aside(tmp_path, name, *begun[1])  # nothing ran since
+    assert spent_of(tmp_path, name) == spent
+    write_job(tmp_path, name, 4.0, 3.0, {"figures": [1.0, 1.0]})
+    row = gather_times(tmp_path)[0].iloc[0]
+    assert row["runs"] == runs + 1 and row["cpu_seconds"] == training[1] + 1 + 1 + 2 + 2
+
+
+def test_times_from_before_runs_were_counted_are_of_unknown_work(tmp_path):
+    write_job(tmp_path, "02", 12.0, 10.0)
+    assert spent_of(tmp_path, "02").runs == 1
+    set_aside(tmp_path, "02", "w", "s")
+    assert spent_of(tmp_path, "02").runs == 0
+
+
 @pytest.fixture
 def results(tmp_path):
     metrics = tmp_path / "metrics"
@@ -90,10 +140,15 @@ def results(tmp_path):
 def test_the_chapter_shows_what_was_measured(results):
     page = speed_page(results)
     assert "| training | 8 | 8 | 75 % |" in page
+    assert "counts with all its runs" in page and "| 02-Pendulum-v1 | 1 | 12 | 10 | 300 |" in page
     assert "6.20 (6.00–6.50) | 6 |" in page
     assert "3.10 (3.00–3.20) | 6 **missed** |" in page
     assert page.count("**missed**") == 1
     assert page.count("All on cpu, 1 thread.") == 2 and "| on |" not in page
+    table = results / "metrics" / "job_times.csv"
+    pd.read_csv(table).drop(columns="runs").to_csv(table, index=False)  # of an edition from before runs were counted
+    page = speed_page(results)
+    assert "counts with its last time" in page and "| 02-Pendulum-v1 | 12 | 10 | 300 |" in page
     bench = results / "metrics" / "bench.json"
     first, *others = json.loads(bench.read_text())
     bench.write_text(json.dumps([{**first, "device": "A card"}, *others]))

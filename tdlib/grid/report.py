@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tdlib.core.files import write_text
 from tdlib.grid.stamps import write_made
 from tdlib.study.clock import CLOCK, OTHER
 
@@ -28,10 +27,11 @@ def load_ipython_extension(shell: Any) -> None:
     logs, job = Path(os.environ["TDLIB_LOGS"]), os.environ["TDLIB_JOB"]
     parts = json.loads(os.environ.get(PARTS, "{}"))
 
+    CLOCK.kept_in = logs / f"{job}.parts.json"
+
     def after_cell(_: Any) -> None:
         CLOCK.end()
-        times = {name: [round(x, 3) for x in total] for name, total in CLOCK.seconds.items()}
-        write_text(logs / f"{job}.parts.json", json.dumps(times))
+        CLOCK.keep()
         write_made(logs, job)
 
     shell.events.register("pre_run_cell", lambda info: CLOCK.begin(parts.get(info.raw_cell or "", OTHER)))

@@ -21,6 +21,7 @@ from pathlib import Path
 from tdlib.core.files import PACKERS, write_text
 from tdlib.core.sources import PACKAGE, module_path, source_hash
 from tdlib.grid.jobs import Job, grid_jobs
+from tdlib.grid.spent import set_aside
 from tdlib.study.blocks import BLOCKS, blocks_of, presets_on_pages
 from tdlib.study.book import runs_of
 from tdlib.study.chapters import chapter_module, measures_of
@@ -141,7 +142,7 @@ def notebook_hash(path: Path) -> str:
         for cell in read_cells(path)
         if INJECTED not in cell["tags"]
     ]
-    return hashlib.sha256(json.dumps(cells).encode()).hexdigest()[:32]
+    return _digest(cells)
 
 
 def read_cells(path: Path) -> list[dict]:
@@ -180,6 +181,8 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ[ROOTS] = ",".join(job_roots(preset, job))
     made_path = logs / f"{job}.made.json"
     made_path.unlink(missing_ok=True)
+    work = {key: result.made_from.get(key) for key in ("preset", "parameters")}
+    set_aside(logs, job, _digest(work), _digest(result.made_from))
     code = import_module(module).main(rest)
     if code:
         return code
@@ -195,6 +198,10 @@ def main(arguments: list[str] | None = None) -> int:
         result.made_from |= {"sources": made["sources"], "notebook": notebook_hash(executed)}
     result.record(dict.fromkeys(files), relies_on=relies_on, token=token)
     return 0
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _notebook(job: Job) -> Path:

@@ -1,29 +1,24 @@
-"""What the jobs of a run cost, gathered from what each measured itself, by job, by part of a job, and by phase.
+"""What the jobs of a run cost, gathered from what each measured itself, by job, by part of a job, and by phase."""
 
-A job that ran again has the times of its last run.
-"""
-
-import json
 from pathlib import Path
 
 import pandas as pd
 
 from tdlib.core.files import write_text
+from tdlib.grid.spent import spent_of
 from tdlib.study.blocks import TIMES, taken_times
 from tdlib.study.chapters import CHAPTERS, load_chapter
 from tdlib.study.run import Run
 
-JOB_COLUMNS = ("job", "wall_seconds", "cpu_seconds", "peak_mb")
+JOB_COLUMNS = ("job", "runs", "wall_seconds", "cpu_seconds", "peak_mb")
 PART_COLUMNS = ("job", "part", "wall_seconds", "cpu_seconds")
 PHASE_COLUMNS = ("phase", "jobs", "wall_seconds", "cpu_seconds", "work_seconds", "peak_mb")
-REST = "process and kernel start"  # of a notebook: all that is outside its cells
 WORK = {  # notebook -> the parts that are its work, of those that are predicted
     name: notebook.work
     for chapter in map(load_chapter, CHAPTERS)
     for name, notebook in chapter.notebooks.items()
     if notebook.work
 }
-WHOLE = {"preload": "imports", "checks": "checks", "book": "book"}  # jobs that are no notebooks are one part each
 
 
 def write_times(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -44,17 +39,14 @@ def write_times(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def gather_times(logs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read what the jobs left in a log folder; the parts of a job add up to its whole."""
+    """Read what the jobs that ended well left in a log folder; the parts of a job add up to its whole."""
     jobs, parts = [], []
     for path in sorted(logs.rglob("*.times.json")):
         name = path.relative_to(logs).as_posix().removesuffix(".times.json")
-        cost = json.loads(path.read_text(encoding="utf-8"))
-        jobs.append({"job": name, **cost})
-        found = path.with_name(path.name.replace(".times.json", ".parts.json"))
-        seconds = json.loads(found.read_text(encoding="utf-8")) if found.is_file() else {}
-        rest = [cost[key] - sum(times[i] for times in seconds.values()) for i, key in enumerate(JOB_COLUMNS[1:3])]
-        seconds[WHOLE.get(name, REST)] = [max(0.0, x) for x in rest]
-        parts += [{"job": name, "part": part, **_row(times)} for part, times in seconds.items()]
+        spent = spent_of(logs, name)
+        whole = _row([spent.wall_seconds, spent.cpu_seconds])
+        jobs.append({"job": name, "runs": spent.runs, **whole, "peak_mb": spent.peak_mb})
+        parts += [{"job": name, "part": part, **_row(times)} for part, times in spent.parts.items()]
     return pd.DataFrame(jobs, columns=list(JOB_COLUMNS)), pd.DataFrame(parts, columns=list(PART_COLUMNS))
 
 

@@ -119,6 +119,12 @@ def _phases(results: Path, units: dict[str, pd.DataFrame]) -> list[str]:
         ])  # fmt: skip
     header = ["phase", "jobs", "wall [h]", "CPU [h]", "its work [CPU h]", "predicted [CPU h]", "of the prediction",
               "peak memory [MB]"]  # fmt: skip
+    again = (
+        "A job that was interrupted and went on counts with all its runs; of one that ran again from other source, "
+        "each part counts with its longest time."
+        if "runs" in jobs
+        else "A job that was run again counts with its last time."
+    )
     whole, done = sum(predicted.values()), table["work_seconds"].sum() / 3600
     told = (
         f" All work together took {done / whole:.2f} times what was predicted, that of a phase between "
@@ -132,8 +138,7 @@ def _phases(results: Path, units: dict[str, pd.DataFrame]) -> list[str]:
         "Wall and CPU hours are summed over the jobs of a phase, which run side by side; "
         f"{_hours(table['cpu_seconds'].sum() / 3600)} CPU hours in all. The prediction counts the preset's work times "
         "unit costs that `make bench` measured, and is of the work alone, without figures and the start of kernels; "
-        "that of a long run was written down before it began (`book/_data/predicted_cost.csv`). A job that was run "
-        f"again counts with its last time.{told}",
+        f"that of a long run was written down before it began (`book/_data/predicted_cost.csv`). {again}{told}",
         "",
         *_table(header, rows),
     ]
@@ -156,7 +161,10 @@ def _predicted_work(results: Path, units: dict[str, pd.DataFrame]) -> dict[str, 
 def _jobs(jobs: pd.DataFrame | None) -> list[str]:
     if jobs is None:
         return []
-    rows = [[r.job, f"{r.wall_seconds:.0f}", f"{r.cpu_seconds:.0f}", f"{r.peak_mb:.0f}"] for r in jobs.itertuples()]
+    names = {"job": "job", "runs": "runs", "wall_seconds": "wall [s]", "cpu_seconds": "CPU [s]",
+             "peak_mb": "peak memory [MB]"}  # fmt: skip
+    shown = jobs[[name for name in names if name in jobs]]  # editions from before runs were counted lack them
+    rows = [[row[0], *(f"{x:.0f}" for x in row[1:])] for row in shown.itertuples(index=False)]
     wall, cpu, peak = jobs["wall_seconds"].sum(), jobs["cpu_seconds"].sum(), jobs["peak_mb"].max()
     return [
         "## Every job",
@@ -165,7 +173,7 @@ def _jobs(jobs: pd.DataFrame | None) -> list[str]:
         f"cores; the largest process took {peak:.0f} MB. One thread each. Peak memory is that of the larger of a "
         "job's two processes and counts shared pages in each.",
         "",
-        *_table(["job", "wall [s]", "CPU [s]", "peak memory [MB]"], rows),
+        *_table([names[name] for name in shown], rows),
     ]
 
 

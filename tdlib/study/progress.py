@@ -13,6 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from tdlib.core.files import write_text
+from tdlib.study.clock import CLOCK
 
 INTERVAL = 0.5  # [s] between two writes of the progress file
 
@@ -38,6 +39,7 @@ class Progress:
                 self._written = now
                 path = Path(os.environ.get("TDLIB_LOGS", ".")) / f"{self._job}.progress"
                 write_text(path, json.dumps({"label": self.label, "done": done, "total": total}))
+                CLOCK.keep()  # long work reports how far it is; if it is cut off, its time is not lost
             return
         if self._bar is None:
             self._bar = _NotebookLine(self.label, total) if _in_kernel() else _terminal_bar(self.label, total)
