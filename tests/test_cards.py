@@ -10,6 +10,8 @@ import pytest
 
 from tdlib.grid import cards
 from tdlib.grid.cards import known_cards, take_card
+from tdlib.grid.times import WORK
+from tdlib.study.chapters import CHAPTERS, load_chapter
 
 ROOT = Path(__file__).resolve().parents[1]
 HOLD = """
@@ -65,7 +67,8 @@ def test_a_profile_gives_the_jobs_that_train_and_ask_models_a_card(tmp_path, pro
     environment = {**os.environ, "TDLIB_RUNS": str(tmp_path / "runs")}
     result = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    jobs = re.findall(r"TDLIB_GPU=(\d) TDLIB_JOB=(\d\d)_", result.stdout + result.stderr)
-    with_card = {phase for card, phase in jobs if card == "1"}
-    assert {phase for _, phase in jobs} >= {"00", "01", "02", "03", "04", "05"}
-    assert with_card == ({"02", "03", "04"} if profile == "gpus" else set())
+    jobs = re.findall(r"TDLIB_GPU=(\d) TDLIB_JOB=(?:cells/)?(\w+)", result.stdout + result.stderr)
+    notebooks = {name for _, name in jobs}
+    assert notebooks >= {name for chapter in CHAPTERS for name in load_chapter(chapter).notebooks if name in WORK}
+    working = {name for name in notebooks if {"training", "evaluation", "control"} & set(WORK.get(name, ()))}
+    assert {name for card, name in jobs if card == "1"} == (working if profile == "gpus" else set())
