@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from discs import SYSTEM, clips
+from test_capture import NoHostAccess, NoListAsIndex, needs_card
 from test_visual_models import FLAT, MODES, SPATIAL, TINY
 
 from tdlib.core.context import Batch, Context
@@ -107,16 +108,41 @@ def test_what_is_frozen_keeps_weights_and_batch_statistics_bit_for_bit(options, 
     assert [name for name in changed if "running_mean" in name] or "encoder" not in trained
 
 
+def begun(model, device="cpu"):
+    """A run of one model after its first batch was drawn."""
+    one = trial(model)
+    model.fit_scales(TRAIN[0])
+    run = StackRun([Learner(one, model, torch.Generator(), torch.Generator())], budget(warmup_fraction=0.0), device)
+    run.draw(4)
+    return run
+
+
+@pytest.mark.parametrize("predictor", [*SPATIAL, *FLAT])
+def test_a_step_needs_nothing_from_the_host(predictor):
+    run = begun(tiny(predictor))
+    with NoListAsIndex(), NoHostAccess():
+        for k in range(2):
+            run.train_step(k, k)
+
+
+@needs_card
+@pytest.mark.parametrize("predictor", [*SPATIAL, *FLAT])
+def test_a_step_on_a_card_is_that_of_a_processor(predictor):
+    sums = []
+    for device in ("cpu", "cuda"):
+        run = begun(tiny(predictor), device)
+        run.train_step(0, 0)
+        sums.append([x.cpu() for x in run._step.read_sums()])
+    torch.testing.assert_close(*sums, rtol=1e-3, atol=1e-4)  # losses and norms of gradients, single precision
+
+
 def test_encoder_and_decoder_learn_slower_in_detached_mode_alone():
     """One step of Adam is as long as its rate: that of the predictor's weights is ten times the encoder's."""
     longest = {}
     for mode in ("hgn", "detached"):
         model = tiny("spatial_jump", training_mode=mode)
         before = snapshot(model)
-        one = trial(model)
-        model.fit_scales(TRAIN[0])
-        run = StackRun([Learner(one, model, torch.Generator(), torch.Generator())], budget(warmup_fraction=0.0), "cpu")
-        run.draw(1)
+        run = begun(model)
         run.prepare()
         run.train_step(0, 0)
         run._step.weights.write_back(model, run._step.weights.flat[0], [x[0] for x in run._step.weights.changing])

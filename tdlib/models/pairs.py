@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from tdlib.core.columns import Columns
 from tdlib.core.specs import EnvironmentSpec
 
 
@@ -21,24 +22,13 @@ class Pairs:
                 f"position_dims {spec.position_dims}, velocity_dims {spec.velocity_dims}, state_dim {spec.state_dim}"
             )
         self.count = len(spec.position_dims)
-        self._position, self._velocity = _as_slice(spec.position_dims), _as_slice(spec.velocity_dims)
+        self.position, self.velocity = Columns(spec.position_dims), Columns(spec.velocity_dims)
         self._order = [dims.index(i) for i in range(spec.state_dim)]
 
-    def position(self, state: Tensor) -> Tensor:
-        return state[..., self._position]
-
-    def velocity(self, state: Tensor) -> Tensor:
-        return state[..., self._velocity]
-
     def join(self, position: Tensor, velocity: Tensor) -> Tensor:
+        """Put positions and velocities where the state has them: (..., n), (..., n) -> (..., D)."""
         both = torch.cat([position, velocity], dim=-1)
         if self._order == sorted(self._order):
             return both
         columns = both.unbind(dim=-1)
         return torch.stack([columns[i] for i in self._order], dim=-1)
-
-
-def _as_slice(dims: tuple[int, ...]) -> slice | list[int]:
-    step = dims[1] - dims[0] if len(dims) > 1 else 1
-    regular = step > 0 and list(dims) == list(range(dims[0], dims[-1] + 1, step))
-    return slice(dims[0], dims[-1] + 1, step) if regular else list(dims)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from tdlib.core.columns import Columns
 from tdlib.core.context import Batch, Context, Prediction
 from tdlib.core.facts import MIXED, REFERENCE_DELTA_T
 from tdlib.core.solvers import TABLEAUS, runge_kutta_step
@@ -195,8 +196,8 @@ class GRUModel(DynamicsModel):
         if self.clock == "ode":
             self.field = mlp(hidden, (hidden,), hidden, nn.Tanh)
         # which state dimension a feature is of, and whether it is fed relative to the first row
-        self._owners = [i for i in range(spec.state_dim) for _ in range(1 + (i in spec.angle_dims))]
-        relative = [float(i in options.relative) for i in self._owners]
+        self._owners = Columns([i for i in range(spec.state_dim) for _ in range(1 + (i in spec.angle_dims))])
+        relative = [float(i in options.relative) for i in self._owners.places]
         self.register_buffer("relative", torch.tensor(relative), persistent=False)
 
     # --- predicting -------------------------------------------------------------------------------------------------
@@ -267,7 +268,7 @@ class GRUModel(DynamicsModel):
             origin = self._origin(rows)
             memory = self._read(cell, rows, origin)
             carry = carry._replace(rows=rows.last(self.options.history_length - 1))
-        unit = (step * self.scales.rate_scale)[..., self._owners]
+        unit = self._owners(step * self.scales.rate_scale)
         return state, carry, unit * self.network(memory * kept)
 
     def _moved(self, state: Tensor, change: Tensor) -> Tensor:
@@ -362,7 +363,7 @@ class GRUModel(DynamicsModel):
             step = batch.delta_t[..., first:, None] * self.rate_scale
         else:
             step = batch.unit.unsqueeze(-2)
-        found = (error / step[..., self._owners]).square().mean(dim=-1)
+        found = (error / self._owners(step)).square().mean(dim=-1)
         if batch.valid is None:
             return found.mean()
         weight = batch.valid[..., first:].to(found)

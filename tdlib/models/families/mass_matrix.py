@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from tdlib.core.columns import Columns
 from tdlib.core.namespace import TORCH
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.contract import ParameterGroup
@@ -41,7 +42,9 @@ class MassMatrixModel(nn.Module):
         count = self.pairs.count
         self._lower = [(i, j) for i in range(count) for j in range(i + 1)]
         owners = [i for i in range(spec.state_dim) for _ in range(2 if i in spec.angle_dims else 1)]
-        self._placed = [k for k, i in enumerate(owners) if i in spec.position_dims]
+        self._placed = Columns([k for k, i in enumerate(owners) if i in spec.position_dims])
+        listed = [i for i in spec.position_dims for _ in range(2 if i in spec.angle_dims else 1)]
+        self._in_order = Columns(sorted(range(len(listed)), key=lambda k: listed[k]))  # features as the state has them
         self._num_features = len(owners)
         self.root = mlp(len(self._placed), widths, len(self._lower), activation=nn.Softplus)
         self.potential = mlp(len(self._placed), widths, 1, activation=nn.Softplus)
@@ -57,7 +60,7 @@ class MassMatrixModel(nn.Module):
 
     def mass(self, state: Tensor) -> Tensor:
         """Return M in units of the typical velocities: (..., D) -> (..., n, n)."""
-        root = self._rows(self.root(self.scales.features(state)[..., self._placed]))
+        root = self._rows(self.root(self._placed(self.scales.features(state))))
         columns = [[_dot(a, b) + (LEAST if i == j else 0.0) for j, b in enumerate(root)] for i, a in enumerate(root)]
         return torch.stack([torch.stack(row, dim=-1) for row in columns], dim=-2)
 
@@ -65,7 +68,7 @@ class MassMatrixModel(nn.Module):
         """Return ½ uᵀ M u + ρ V: (..., D) -> (...), in units of the typical velocities squared."""
         scaled = self.pairs.velocity(state) / self.pairs.position(self.scales.rate_scale)
         moving = 0.5 * (scaled * (self.mass(state) @ scaled.unsqueeze(-1)).squeeze(-1)).sum(dim=-1)
-        potential = self.potential(self.scales.features(state)[..., self._placed]).squeeze(-1)
+        potential = self.potential(self._placed(self.scales.features(state))).squeeze(-1)
         return moving + self._stiffness() * potential
 
     def forward(self, t: Tensor | float, state: Tensor, action_emb: Tensor) -> Tensor:
@@ -73,7 +76,7 @@ class MassMatrixModel(nn.Module):
         scale = self.pairs.position(self.scales.rate_scale)
         velocity = self.pairs.velocity(state)
         scaled = velocity / scale  # u
-        features = self.scales.features(state)[..., self._placed]
+        features = self._placed(self.scales.features(state))
         value, slopes = hidden_slopes(self.root, features)
         root = self._rows(self.root[-1](value))
         u = scaled.unbind(dim=-1)
@@ -122,18 +125,12 @@ class MassMatrixModel(nn.Module):
         for i, rate in zip(spec.position_dims, velocity.unbind(dim=-1), strict=True):
             value = state[..., i]
             columns += [-value.sin() * rate, value.cos() * rate] if i in spec.angle_dims else [rate]
-        in_order = torch.stack(columns, dim=-1)[..., self._feature_order()]
-        return in_order / self.scales.normalizer.std[self._placed]
-
-    def _feature_order(self) -> list[int]:
-        """Where the features of the positions, listed in the order of `position_dims`, stand in that of the state."""
-        spec = self.scales.spec
-        listed = [i for i in spec.position_dims for _ in range(2 if i in spec.angle_dims else 1)]
-        return sorted(range(len(listed)), key=lambda k: listed[k])
+        in_order = self._in_order(torch.stack(columns, dim=-1))
+        return in_order / self._placed(self.scales.normalizer.std)
 
     def _positions_gradient(self, state: Tensor, gradient: Tensor) -> Tensor:
         """Gradient by the positions of one by their features: (..., D), (..., features) -> (..., n)."""
-        parts = dict(zip(self._placed, gradient.unbind(dim=-1), strict=True))
+        parts = dict(zip(self._placed.places, gradient.unbind(dim=-1), strict=True))
         zero = torch.zeros_like(gradient[..., 0])
         whole = torch.stack([parts.get(k, zero) for k in range(self._num_features)], dim=-1)
         return self.pairs.position(self.scales.pull_back(state, whole))

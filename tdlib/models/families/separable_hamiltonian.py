@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from tdlib.core.columns import Columns
 from tdlib.core.specs import EnvironmentSpec
 from tdlib.models.encoders import Scales, mlp
 from tdlib.models.energies import energy_gradient
@@ -32,10 +33,10 @@ class SeparableHamiltonianModel(nn.Module):
         self.pairs = Pairs(spec)
         self.scales = Scales(spec)
         owners = [i for i in range(spec.state_dim) for _ in range(2 if i in spec.angle_dims else 1)]
-        self._moving = [k for k, i in enumerate(owners) if i in spec.velocity_dims]  # features of velocities
-        self._placed = [k for k, i in enumerate(owners) if i in spec.position_dims]
-        joined = self._placed + self._moving
-        self._order = [joined.index(k) for k in range(len(owners))]
+        self._moving = Columns([k for k, i in enumerate(owners) if i in spec.velocity_dims])  # features of velocities
+        self._placed = Columns([k for k, i in enumerate(owners) if i in spec.position_dims])
+        joined = self._placed.places + self._moving.places
+        self._in_order = Columns([joined.index(k) for k in range(len(owners))])
         self.kinetic = mlp(len(self._moving), widths, 1, activation=nn.Softplus)
         self.potential = mlp(len(self._placed), widths, 1, activation=nn.Softplus)
         self.log_damping = nn.Parameter(torch.full((self.pairs.count,), -3.0))  # exp(-3) = 0.05 /s
@@ -44,17 +45,17 @@ class SeparableHamiltonianModel(nn.Module):
     def energy(self, state: Tensor) -> Tensor:
         """Return H: (..., D) -> (...), dimensionless."""
         features = self.scales.features(state)
-        moving, placed = features[..., self._moving], features[..., self._placed]
+        moving, placed = self._moving(features), self._placed(features)
         return (self.kinetic(moving) + self.potential(placed)).squeeze(-1)
 
     def energy_gradient(self, state: Tensor) -> Tensor:
         """Return ∂H/∂s: (..., D) -> (..., D) [1/unit]."""
         features = self.scales.features(state)
         parts = [
-            energy_gradient(self.potential, features[..., self._placed]),
-            energy_gradient(self.kinetic, features[..., self._moving]),
+            energy_gradient(self.potential, self._placed(features)),
+            energy_gradient(self.kinetic, self._moving(features)),
         ]
-        return self.scales.pull_back(state, torch.cat(parts, dim=-1)[..., self._order])
+        return self.scales.pull_back(state, self._in_order(torch.cat(parts, dim=-1)))
 
     def forward(self, t: Tensor | float, state: Tensor, action_emb: Tensor) -> Tensor:
         """Return ds/dt: (..., D), (..., E) -> (..., D) [unit/s]."""
