@@ -261,6 +261,12 @@ def test_a_repaired_model_is_the_same_at_its_own_interval_and_keeps_as_much_per_
 
 
 @pytest.mark.parametrize("form", ["scaled", "warped"])
+def test_a_repaired_model_stays_on_its_device(form):
+    mended = gru().to("meta").with_form(form)
+    assert {x.device.type for x in (*mended.parameters(), *mended.buffers())} == {"meta"}
+
+
+@pytest.mark.parametrize("form", ["scaled", "warped"])
 def test_a_stack_of_several_rates_is_repaired_as_each_of_its_models(form):
     models = [gru(seed=s, train_delta_t=h) for s, h in enumerate((0.1, 0.05, 0.02))]
     past, (state, actions, delta_t) = context(3, 4), steps(3, 4, 5, seed=4)

@@ -401,7 +401,7 @@ class GRUModel(DynamicsModel):
         other = copy.deepcopy(self)
         other.options = replace(self.options, form=form)
         step_form, other.clock = CLOCKS[form]
-        other.form = StepForm(step_form, self.options.train_delta_t)
+        other.form = StepForm(step_form, self.options.train_delta_t).to(self.form.coefficients.device)
         return other
 
     @property
