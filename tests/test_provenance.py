@@ -391,6 +391,10 @@ def test_a_notebook_that_is_edited_while_it_runs_is_out_of_date(toy, tmp_path):
     assert found != "first" and reasons == ["notebook changed"]
     toy.write(wait)  # back to the text that ran
     assert now() == ["first", []]
+    stamp = toy.runs / "smoke/stamps/00_ground_truth.yaml"
+    stamp.rename(tmp_path / "aside")
+    assert now()[0] not in ("first", found)  # cut off between notebook and stamp: it is to run again
+    (tmp_path / "aside").rename(stamp)
     toy.out.unlink()
     assert now()[1] == ["../notebooks/00_ground_truth.ipynb is missing or damaged"]
 

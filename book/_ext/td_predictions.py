@@ -8,7 +8,7 @@ was judged by: where the bound is another one now, the check is not in this run.
     ```{prediction} off-rate-formula     the statement, and since when it stands
     ```{verdict} off-rate-formula        a table of predicted and measured values; without a name: all predictions
                                          many rows are folded under their counts, what went against it is not
-    {counts}`off-rate-formula`           in a sentence: how many of its checks came to which verdict
+    {counts}`off-rate-formula`           in a sentence: how many of its checks came to which verdict; `a + b` counts two
 """
 
 import csv
@@ -158,15 +158,15 @@ def _ran(shown: dict[str, Rows], label: str) -> str:
 
 
 class CountsRole(NumberRole):
-    """How many checks of one prediction came to which verdict, for a sentence: `consistent 4, open 2`."""
+    """How many checks came to which verdict, of one prediction or of several together: `consistent 4, open 2`."""
 
     def number(self) -> str:
         """Return the counts."""
-        known, name = load_known(self), self.text.strip()
-        if name not in known:
-            raise QueryError(f"a name must be one of {', '.join(known)}; got {name!r}")
+        known, names = load_known(self), [name.strip() for name in self.text.split("+")]
+        if unknown := [name for name in names if name not in known]:
+            raise QueryError(f"a name must be one of {', '.join(known)}; got {unknown[0]!r}")
         judged, _ = judged_of(page_sources(self.env))
-        return told([row for _, row in rows_of(known[name], judged)])
+        return told([row for name in names for _, row in rows_of(known[name], judged)])
 
 
 def judged_of(places: list[Source]) -> tuple[Judged, str]:

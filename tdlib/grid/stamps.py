@@ -117,7 +117,8 @@ def token_of(preset: Preset, name: str) -> str:
     stamp = read_stamp(result.stamp)
     if stamp and not result.reasons():
         return str(stamp["token"])
-    return file_hash(result.stamp) or "first"
+    # a job may have been cut off between its notebook and its stamp
+    return file_hash(result.stamp) or file_hash(RunLayout.of(preset.name).notebooks / f"{name}.ipynb") or "first"
 
 
 def standing_jobs(preset: Preset, tokens: Mapping[str, str]) -> set[str]:
