@@ -164,6 +164,20 @@ def test_the_chapter_shows_what_was_measured(results):
     assert float(predicted[5]) == pytest.approx(1e-6 * work["count"].sum() / 3600, rel=0.05)
 
 
+def test_a_study_of_many_jobs_is_shown_by_phase(results):
+    for k in range(70):
+        write_job(results / "logs", f"cells/02-Pendulum-v1-jump-seed{k}", 100.0 + k, 90.0, {"training": [80.0, 75.0]})
+        write_job(results / "logs", f"cells/03-Pendulum-v1-jump-seed{k}", 9.0, 8.0, {"evaluation": [8.0, 7.5]})
+    jobs, parts = gather_times(results / "logs")
+    jobs.to_csv(results / "metrics" / "job_times.csv", index=False)
+    parts.to_csv(results / "metrics" / "part_times.csv", index=False)
+    page = speed_page(results)
+    assert "the 60 that took longest of 141" in page and page.count("| cells/02-") == 60
+    assert "jump-seed10 " in page and "jump-seed9 " not in page and "cells/03-" not in page
+    drawn = json.loads((results / "figures" / "speed" / "time_split.json").read_text())
+    assert "of 2 phases" in drawn["alt"] and "CPU seconds of every phase" in drawn["caption"]
+
+
 def test_numbers_of_any_size_are_written_out_and_hours_name_what_they_are_of(results):
     bench, scaling = (results / "metrics" / name for name in ("bench.json", "scaling.json"))
     rows, costs = json.loads(bench.read_text()), json.loads(scaling.read_text())

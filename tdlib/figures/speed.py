@@ -12,13 +12,14 @@ from tdlib.figures.style import METHOD_COLORS, NEUTRAL, new_figure, style
 COLORS = [color for color in METHOD_COLORS.values() if color != NEUTRAL["text"]]  # no methods in these figures
 
 
-def draw_time_split(parts: pd.DataFrame) -> Drawing:
-    """Draw the CPU seconds of every job, split by part.
+def draw_time_split(parts: pd.DataFrame, by: str = "job") -> Drawing:
+    """Draw the CPU seconds of every job, or of every phase, split by part.
 
     Args:
-        parts: Columns job, part, cpu_seconds.
+        parts: Columns job or phase, part, cpu_seconds.
+        by: Which of them has a bar of its own.
     """
-    wide = parts.pivot_table(index="job", columns="part", values="cpu_seconds", aggfunc="sum", fill_value=0.0)
+    wide = parts.pivot_table(index=by, columns="part", values="cpu_seconds", aggfunc="sum", fill_value=0.0)
     wide = wide[wide.sum().sort_values(ascending=False).index].iloc[::-1]
     with style():
         figure, axes = new_figure(height=1.4 + 0.24 * len(wide))
@@ -30,10 +31,9 @@ def draw_time_split(parts: pd.DataFrame) -> Drawing:
         axis.set_xlabel("CPU time [s]")
         axis.grid(visible=False, axis="y")
         figure.legend(loc="outside lower center", ncols=2)
-    caption = "CPU seconds of every job of this run by what they were spent on; n = 1 run on this machine. " + _largest(
-        wide
-    )
-    alt = f"Stacked bars of CPU seconds of {len(wide)} jobs; the largest part is {wide.sum().idxmax()}."
+    caption = f"CPU seconds of every {by} of this run by what they were spent on; n = 1 run on this machine. "
+    caption += _largest(wide, by)
+    alt = f"Stacked bars of CPU seconds of {len(wide)} {by}s; the largest part is {wide.sum().idxmax()}."
     return Drawing(figure, caption, alt, parts)
 
 
@@ -81,7 +81,7 @@ def draw_growth(series: Sequence[Mapping[str, Any]], device: str) -> Drawing:
     return Drawing(figure, caption, f"Log-log lines of time against {', '.join(axes_of)}; exponents: {powers}.", data)
 
 
-def _largest(wide: pd.DataFrame) -> str:
+def _largest(wide: pd.DataFrame, by: str) -> str:
     total, parts = float(wide.to_numpy().sum()), wide.sum()
     share = float(parts.max()) / total if total > 0 else 0.0
-    return f"The largest part is {parts.idxmax()}: {share:.0%} of {total:.0f} s over {len(wide)} jobs."
+    return f"The largest part is {parts.idxmax()}: {share:.0%} of {total:.0f} s over {len(wide)} {by}s."

@@ -62,7 +62,7 @@ def phase_times(jobs: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
         jobs), work_seconds (CPU seconds in the parts that the phase is for, of those that have some), peak_mb (of the
         largest job).
     """
-    names, phases = jobs["job"].map(_phase), parts["job"].map(_phase)
+    names, phases = jobs["job"].map(phase_of), parts["job"].map(phase_of)
     rows = []
     for phase, own in jobs.groupby(names, sort=False):
         work = parts[(phases == phase) & parts["part"].isin(WORK.get(str(phase), ()))]["cpu_seconds"].sum()
@@ -80,7 +80,8 @@ def split_of(parts: pd.DataFrame) -> pd.DataFrame:
     return total.assign(share=total["cpu_seconds"] / max(total["cpu_seconds"].sum(), 1e-9)).reset_index()
 
 
-def _phase(job: str) -> str:
+def phase_of(job: str) -> str:
+    """Return the phase that a job belongs to: the name of its notebook, or its own."""
     return job.rpartition("/")[2].partition("-")[0]
 
 

@@ -50,7 +50,7 @@ class Room:
         drawn: Format of the numbers beside a figure, of which large tables are compressed; empty if they stay exact.
         as_they_are: Names of tables that stay readable and exact, however large.
         above: Size [bytes] beyond which a table is compressed; smaller ones stay readable in git.
-        notebooks: Whether notebooks beyond that are compressed too.
+        notebooks_above: The same for executed notebooks.
         suffix: One of PACKERS.
     """
 
@@ -60,12 +60,12 @@ class Room:
     drawn: str
     as_they_are: tuple[str, ...]
     above: int
-    notebooks: bool
+    notebooks_above: int
     suffix: str
 
 
-OF_STUDY = Room(8, "%.5g", True, "", READ_AS_THEY_ARE, 20_000, False, ".gz")
-OF_CHAPTER = Room(1, "%.3g", False, "%.3g", (), 5_000, True, ".xz")
+OF_STUDY = Room(8, "%.5g", True, "", READ_AS_THEY_ARE, 20_000, 200_000, ".xz")
+OF_CHAPTER = Room(1, "%.3g", False, "%.3g", (), 5_000, 5_000, ".xz")
 
 
 def write_stripped_notebook(source: Path, target: Path, replacements: dict[str, str] | None = None) -> None:
@@ -118,7 +118,7 @@ def pack(notebooks: Path, results: Path, target: Path, room: Room = OF_STUDY, ta
     for path in sorted(notebooks.glob("[!.]*.ipynb")):
         packed = target / "notebooks" / path.name
         write_stripped_notebook(path, packed, placeholders)
-        if room.notebooks and packed.stat().st_size > room.above:
+        if packed.stat().st_size > room.notebooks_above:
             _compress(packed, packed.read_bytes(), room)
     copy_results(results, target / "results")
     for path in sorted((target / "results").rglob("*.csv")):

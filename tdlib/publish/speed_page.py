@@ -10,7 +10,7 @@ import pandas as pd
 
 from tdlib.figures.save import Drawing, save_drawing
 from tdlib.figures.speed import draw_growth, draw_time_split
-from tdlib.grid.times import WORK, phase_times, split_of
+from tdlib.grid.times import WORK, phase_of, phase_times, split_of
 from tdlib.study.book import runs_of
 from tdlib.study.cost import KINDS, load_units, predict, predicted_hours
 from tdlib.study.predicted_cost import cpu_hours, of_all_seeds, predicted_before
@@ -18,6 +18,7 @@ from tdlib.study.presets import PRESET_FOLDER, Preset, load_preset
 
 PREDICTED = ("quick", "full", "full_literal")
 CORES = 2  # that costs are predicted for
+SEEN_AT_ONCE = 60  # jobs; a long study has a thousand
 PROCESSOR = "cpu"  # as `make bench` names it; another device is a card
 GROUPS = {
     "training": "Training",
@@ -86,7 +87,9 @@ def _time_split(parts: pd.DataFrame | None, figures: Path) -> list[str]:
     lines = ["## Where the time of this run went", ""]
     if parts is None:
         return [*lines, "This run kept no times by part."]
-    split = split_of(parts)
+    split, by = split_of(parts), "job"
+    if parts["job"].nunique() > SEEN_AT_ONCE:
+        parts, by = parts.assign(phase=parts["job"].map(phase_of)), "phase"
     rows = [[r.part, f"{r.wall_seconds:.0f}", f"{r.cpu_seconds:.0f}", _percent(r.share)] for r in split.itertuples()]
     return [
         *lines,
@@ -96,7 +99,7 @@ def _time_split(parts: pd.DataFrame | None, figures: Path) -> list[str]:
         "",
         *_table(["part", "wall [s]", "CPU [s]", "share of CPU"], rows),
         "",
-        *_figure(draw_time_split(parts), figures / "time_split.png", "Where the time went."),
+        *_figure(draw_time_split(parts, by), figures / "time_split.png", "Where the time went."),
     ]
 
 
@@ -164,6 +167,10 @@ def _jobs(jobs: pd.DataFrame | None) -> list[str]:
     names = {"job": "job", "runs": "runs", "wall_seconds": "wall [s]", "cpu_seconds": "CPU [s]",
              "peak_mb": "peak memory [MB]"}  # fmt: skip
     shown = jobs[[name for name in names if name in jobs]]  # editions from before runs were counted lack them
+    told = ""
+    if len(jobs) > SEEN_AT_ONCE:
+        shown = shown.sort_values("wall_seconds", ascending=False).head(SEEN_AT_ONCE)
+        told = f" Below are the {len(shown)} that took longest of {len(jobs)}; all are in `job_times.csv`."
     rows = [[row[0], *(f"{x:.0f}" for x in row[1:])] for row in shown.itertuples(index=False)]
     wall, cpu, peak = jobs["wall_seconds"].sum(), jobs["cpu_seconds"].sum(), jobs["peak_mb"].max()
     return [
@@ -171,7 +178,7 @@ def _jobs(jobs: pd.DataFrame | None) -> list[str]:
         "",
         f"All jobs together took {wall:.0f} s of wall time and {cpu:.0f} s of CPU time, side by side on the run's "
         f"cores; the largest process took {peak:.0f} MB. One thread each. Peak memory is that of the larger of a "
-        "job's two processes and counts shared pages in each.",
+        f"job's two processes and counts shared pages in each.{told}",
         "",
         *_table([names[name] for name in shown], rows),
     ]

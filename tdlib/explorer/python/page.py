@@ -161,7 +161,7 @@ def read_statistics(path: Path) -> pd.DataFrame | None:
     path = stored(path)
     if not path.is_file():
         return None
-    return pd.read_csv(path, dtype={"train_frequency": str, "test_frequency": str})
+    return pd.read_csv(path, dtype={"train_frequency": str, "test_frequency": str}, low_memory=False)
 
 
 def heatmap_source(statistics: pd.DataFrame) -> str:
