@@ -167,6 +167,16 @@ def test_the_studys_edition_ships_what_pages_carry_and_of_more_seeds_what_figure
         assert more == {(*names, seed) for names in compared for seed in ("seed1", "seed2")}
 
 
+def test_models_of_a_seed_in_a_block_are_shipped_where_they_are(tmp_path, monkeypatch):
+    monkeypatch.setenv("TDLIB_RUNS", str(tmp_path))
+    preset = load_preset("full").model_copy(update={"taken": tuple(range(2, 12))})
+    run = Run(preset, RunLayout.of(preset.name))
+    assert {path.name for path in site.shipped_checkpoints(run)} == {"seed0", "seed1"}
+    there = run.layout.models / "Pendulum_v1" / "jump" / "baseline_20hz" / "seed2"
+    there.mkdir(parents=True)
+    assert [path for path in site.shipped_checkpoints(run) if path.name == "seed2"] == [there]
+
+
 def test_an_edition_of_a_part_of_the_study_would_take_the_place_of_the_whole():
     with pytest.raises(ValueError, match="all that the book speaks of, which 'full_literal' does not run"):
         site.make_edition("full_literal")

@@ -106,7 +106,7 @@ def test_an_edition_stores_each_picture_once_and_gives_everything_back(tmp_path)
     pack(run / "notebooks", run / "results", tmp_path / "edition")
     packed = (tmp_path / "edition/notebooks/a.ipynb").read_text()
     assert "base64" not in packed
-    assert (tmp_path / "edition/results/metrics/one_step_errors.csv.gz").stat().st_size < 1000
+    assert (tmp_path / "edition/results/metrics/one_step_errors.csv.xz").stat().st_size < 1000
     assert (tmp_path / "edition/results/metrics/statistics.csv").read_text() == table
     assert not list((tmp_path / "edition").rglob("left_out*"))
 
@@ -115,7 +115,7 @@ def test_an_edition_stores_each_picture_once_and_gives_everything_back(tmp_path)
     assert address in pages and moving in pages
     assert (tmp_path / "back/results/metrics/one_step_errors.csv").read_text() == table
     assert (tmp_path / "back/results/figures/limits/x.png").read_bytes() == picture
-    assert (tmp_path / "edition/results/figures/limits/x.svg.gz").stat().st_size < 1000
+    assert (tmp_path / "edition/results/figures/limits/x.svg.xz").stat().st_size < 1000
     assert (tmp_path / "back/results/figures/limits/x.svg").read_bytes() == drawing
 
 

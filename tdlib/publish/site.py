@@ -188,10 +188,7 @@ def make_edition(preset_name: str) -> int:
     shutil.rmtree(staged, ignore_errors=True)
     room = OF_STUDY if preset.chapter == STUDY else OF_CHAPTER
     pack(layout.notebooks, layout.root / "results", staged, room, preset.taken)
-    run, first = Run(preset, layout), f"seed{preset.own_seeds[0]}"
-    shipped = [path for env in preset.environments for path in chapter.shipped(run, env) if path.name == first]
-    shipped += [path for env in preset.environments for path in chapter.shipped_of_more_seeds(run, env)]
-    for checkpoint in shipped:
+    for checkpoint in shipped_checkpoints(Run(preset, layout)):
         copied = staged / "models" / checkpoint.relative_to(layout.models)
         copied.mkdir(parents=True)
         for name in ("model.pt", "config.yaml"):
@@ -213,6 +210,21 @@ def make_edition(preset_name: str) -> int:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(staged, target)
     return size
+
+
+def shipped_checkpoints(run: Run) -> list[Path]:
+    """Return the folders of the checkpoints that an edition keeps.
+
+    Of seeds whose rows were taken from a block, those whose models are here since their block was made here too.
+    """
+    preset, chapter = run.preset, load_chapter(run.preset.chapter)
+    first, elsewhere = f"seed{preset.own_seeds[0]}", {f"seed{seed}" for seed in preset.taken}
+    every = [path for env in preset.environments for path in chapter.shipped(run, env)]
+    more = [path for env in preset.environments for path in chapter.shipped_of_more_seeds(run, env)]
+    return [
+        *(path for path in every if path.name == first),
+        *(path for path in more if path.is_dir() or path.name not in elsewhere),
+    ]
 
 
 def copy_benchmarks(target: Path) -> None:

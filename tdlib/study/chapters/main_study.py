@@ -88,18 +88,14 @@ def _shipped(run: Run, env: str) -> list[Path]:
 
 
 def _shipped_of_more_seeds(run: Run, env: str) -> list[Path]:
-    """Of two more seeds the arms that figures compare: an edition has no room for three seeds of all.
-
-    Models of seeds whose rows were taken from a block are there where this folder made them.
-    """
+    """Of two more seeds the arms that figures compare: an edition has no room for three seeds of all."""
     compared = {_keys(arm.source) for keys in key_arms() if (arm := Arm(*keys[:3], train_frequency=keys[3])).source}
-    paths = [
+    return [
         run.layout.model_folder(env, arm.model, arm.folder, seed)
         for seed in run.preset.seeds[1:SHIPPED_SEEDS]
         for arm in everything(run).on(env).trained
         if arm.acts and arm.data == TRANSITIONS and _keys(arm) in compared
     ]
-    return [path for path in paths if path.is_dir()]
 
 
 MAIN_STUDY = Chapter(
