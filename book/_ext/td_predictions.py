@@ -8,7 +8,7 @@ was judged by: where the bound is another one now, the check is not in this run.
     ```{prediction} off-rate-formula     the statement, and since when it stands
     ```{verdict} off-rate-formula        a table of predicted and measured values; without a name: all predictions
                                          many rows are folded under their counts, what went against it is not
-    {counts}`off-rate-formula`           in a sentence: how many of its checks came to which verdict; `a + b` counts two
+    {counts}`off-rate-formula`           in a sentence: how many of its checks came to which verdict; `a + b` of both
 """
 
 import csv

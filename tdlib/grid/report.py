@@ -26,7 +26,6 @@ def load_ipython_extension(shell: Any) -> None:
     """Time every cell of this kernel; keep `<job>.parts.json` and `<job>.made.json` in the log folder up to date."""
     logs, job = Path(os.environ["TDLIB_LOGS"]), os.environ["TDLIB_JOB"]
     parts = json.loads(os.environ.get(PARTS, "{}"))
-
     CLOCK.kept_in = logs / f"{job}.parts.json"
 
     def after_cell(_: Any) -> None:

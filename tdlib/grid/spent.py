@@ -10,6 +10,7 @@ how they count:
 """
 
 import json
+import operator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,12 +76,9 @@ def spent_of(logs: Path, job: str) -> Spent:
     last = _last_run(logs, job)
     if not last.runs:
         return earlier
-    combine = max if before.get("how") == LONGEST else lambda first, second: first + second
-    nothing = [0.0, 0.0]
+    combine, nothing = max if before.get("how") == LONGEST else operator.add, [0.0, 0.0]
     parts = {
-        name: [
-            combine(*pair) for pair in zip(earlier.parts.get(name, nothing), last.parts.get(name, nothing), strict=True)
-        ]
+        name: list(map(combine, earlier.parts.get(name, nothing), last.parts.get(name, nothing)))
         for name in dict.fromkeys([*earlier.parts, *last.parts])
     }
     return Spent(earlier.runs + 1, parts, max(earlier.peak_mb, last.peak_mb))
