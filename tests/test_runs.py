@@ -18,7 +18,7 @@ from nbclient import NotebookClient
 from tdlib.core.files import parse_yaml, write_text, yaml_text
 from tdlib.evaluation.tables import read_table
 from tdlib.publish import site
-from tdlib.publish.edition import OF_CHAPTER, pack, unpack, write_stripped_notebook
+from tdlib.publish.edition import OF_CHAPTER, at_few_times, pack, unpack, write_stripped_notebook
 from tdlib.publish.gallery import write_gallery
 from tdlib.publish.site import main
 from tdlib.study.layout import ROOT, RunLayout
@@ -234,6 +234,19 @@ def test_yaml_of_files_is_plain_and_safe():
         parse_yaml("!!python/object/apply:os.getcwd []")
     with pytest.raises(yaml.YAMLError):
         yaml_text({"path": Path("x")})
+
+
+def test_few_times_of_irregular_steps_are_each_member_s_own():
+    """Their times are means over starts, so that no two seeds share one: half a second stays of each."""
+    times = {seed: 0.05 * np.arange(1, 21) + 0.003 * seed for seed in range(3)}
+    rows = [
+        {"env": "a", "model": "jump", "seed": seed, "test_frequency": "irregular", "time": time}
+        for seed, own in times.items() for time in own
+    ]  # fmt: skip
+    few = at_few_times(pd.DataFrame(rows), 8, (0.5,))
+    for seed, own in few.groupby("seed"):
+        assert len(own) in (8, 9) and own["time"].max() == times[seed][-1]
+        assert (own["time"] - 0.5).abs().min() < 0.01
 
 
 def test_an_edition_keeps_few_times_and_digits_of_tables_along_rollouts(tmp_path):

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from tdlib.core.files import PACKERS, write_text
-from tdlib.evaluation.tables import read_table, write_table
+from tdlib.evaluation.tables import MEMBER_COLUMNS, frequency_value, read_table, write_table
 from tdlib.study.blocks import taken_rows
 from tdlib.study.layout import ROOT
 from tdlib.study.presets import Preset
@@ -177,13 +177,19 @@ def _written(table: pd.DataFrame, digits: str) -> str:
 def at_few_times(table: pd.DataFrame, count: int, also: Sequence[float] = ()) -> pd.DataFrame:
     """Keep a few of the times of every system and rate, spread evenly, the last among them.
 
+    A rate that is no number has times of each member's own, which are means over its starts.
+
     Args:
         table: Rows along rollouts.
         count: How many.
         also: Further times [s] of which the nearest is kept.
     """
-    kept = []
-    for _, rows in table.groupby(["env", "test_frequency"], sort=False):
+    kept, shared = [], ["env", "test_frequency"]
+    rates = table["test_frequency"].unique()
+    irregular = table["test_frequency"].isin([rate for rate in rates if np.isnan(frequency_value(rate))])
+    own = [*shared, *(name for name in MEMBER_COLUMNS if name in table)]
+    groups = (*table[~irregular].groupby(shared, sort=False), *table[irregular].groupby(own, sort=False, dropna=False))
+    for _, rows in groups:
         times = np.sort(rows["time"].unique())
         places = np.linspace(len(times) - 1, 0, count).round().astype(int).tolist()
         places += [int(np.abs(times - time).argmin()) for time in also]
