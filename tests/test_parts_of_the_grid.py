@@ -203,7 +203,7 @@ def test_rollouts_of_parts_join_and_the_first_are_drawn(tiny):
     assert keys == [(data, seed) for seed in (0, 1) for data in ("transitions", "seconds", "pooled")]
     assert both.predicted.shape == (6, 5, 51, 4) and np.array_equal(both.predicted[3:], alone.predicted)
     errors = read_table(run.layout.part("rollout_errors", f"{ENV}-jump"))
-    assert set(errors["seed"]) == {0, 1}
+    assert set(errors["seed"]) == {0, 1} and errors["git_commit"].nunique() == 1  # rows that joined name it too
     drawn = example_rollouts(run, ENV, chosen)
     assert set(drawn["model"]) == {"none", "jump"} and set(drawn["seed"]) == {0}
     assert set(drawn["test_frequency"]) == {"10", "20", "50"} and set(drawn["start"]) == {0, 1, 2}
@@ -417,6 +417,12 @@ def test_a_block_stands_for_its_seeds_in_another_run(cells, tmp_path, monkeypatc
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(json.dumps({"wall_seconds": 3.0, "cpu_seconds": 2.0, "peak_mb": 400}))
     (run.layout.logs / "book.times.json").write_text(json.dumps({"wall_seconds": 9, "cpu_seconds": 9, "peak_mb": 9}))
+    part = run.layout.part("one_step_errors", f"{ENV}-jump")
+    rows = read_table(part)
+    write_table(part, rows.assign(git_commit=rows["git_commit"].where(rows["test_frequency"] != "10", "")))
+    with pytest.raises(ValueError, match="must name the commit that made them"):
+        write_block(run, [1])
+    write_table(part, rows)
     folder = write_block(run, [1])
     assert folder == tmp_path / "tiny" / "seeds1" and made_with(folder)["seeds"] == [1]
     content = yaml.safe_load(path.read_text())
@@ -445,6 +451,15 @@ def test_a_block_stands_for_its_seeds_in_another_run(cells, tmp_path, monkeypatc
     jobs, _ = write_times(taking)
     assert set(jobs["job"]) == {cell.name for cell in cells_of_seeds(run.preset, [1])}
     assert phase_times(*write_times(taking))["cpu_seconds"].sum() == 2.0 * len(jobs)
+    of_two = pd.DataFrame(
+        {"job": ["cells/a-seeds1-7", "cells/b-seed7", "cells/c-seed1"], "cpu_seconds": [3.0, 3.0, 3.0]}
+    )
+    monkeypatch.setattr(blocks.pd, "read_csv", lambda path: of_two)  # a cell of two seeds, of which one is taken
+    assert dict(zip(*blocks.taken_times("tiny", [1], "job_times")[["job", "cpu_seconds"]].to_numpy().T, strict=True)) == {
+        "cells/a-seeds1-7": 1.5, "cells/c-seed1": 3.0,
+    }  # fmt: skip
+    monkeypatch.undo()
+    monkeypatch.setattr(blocks, "BLOCKS", tmp_path)
     pack(tmp_path / "none", taking.layout.root / "results", tmp_path / "edition", OF_STUDY, taking.preset.taken)
     packed = tmp_path / "edition" / "results"
     assert set(read_table(stored(packed / "metrics" / "one_step_errors.csv"))["seed"]) == {0}

@@ -22,7 +22,7 @@ from tdlib.core.files import PACKERS, write_text
 from tdlib.core.sources import PACKAGE, module_path, source_hash
 from tdlib.grid.jobs import Job, grid_jobs
 from tdlib.grid.spent import set_aside
-from tdlib.study.blocks import BLOCKS, blocks_of, presets_on_pages
+from tdlib.study.blocks import BLOCKS, FREE, blocks_of, presets_on_pages
 from tdlib.study.book import runs_of
 from tdlib.study.chapters import chapter_module, measures_of
 from tdlib.study.layout import ROOT, RunLayout
@@ -182,7 +182,8 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ[ROOTS] = ",".join(job_roots(preset, job))
     made_path = logs / f"{job}.made.json"
     made_path.unlink(missing_ok=True)
-    work = {key: result.made_from.get(key) for key in ("preset", "parameters")}
+    decides = {key: value for key, value in result.made_from["preset"].items() if key not in FREE}
+    work = {"preset": decides, "parameters": result.made_from.get("parameters")}
     set_aside(logs, job, _digest(work), _digest(result.made_from))
     code = import_module(module).main(rest)
     if code:

@@ -11,7 +11,7 @@ import argparse
 import platform
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -41,7 +41,8 @@ def write_block(run: Run, seeds: Sequence[int]) -> Path:
     """Write the rows of some seeds of a run into `book/blocks`; return the folder.
 
     Raises:
-        ValueError: If the cells of the seeds have not all run, a row is missing, or they would take too much room.
+        ValueError: If the cells of the seeds have not all run, a row or the commit of some is missing, or they would
+            take too much room.
     """
     preset = run.preset
     missing = [
@@ -54,6 +55,8 @@ def write_block(run: Run, seeds: Sequence[int]) -> Path:
     tables = {name: _few(rows[rows["seed"].isin(seeds)]) for name, rows in _tables(run, seeds).items()}
     if problems := check_tables(run, tables, seeds):
         raise ValueError("rows of the seeds must be complete: " + "; ".join(problems))
+    if "" in (commits := _commits_of(tables)) and len(commits) > 1:
+        raise ValueError(f"rows of the seeds must name the commit that made them, some do not beside {commits[1:]}")
     packed = {f"{name}.csv{SUFFIX}": _packed(table) for name, table in tables.items() if len(table)}
     packed |= {f"{name}.csv{SUFFIX}": _text_of(table) for name, table in _times(run, seeds).items()}
     if (size := sum(map(len, packed.values()))) > MAX_BYTES:
@@ -115,12 +118,17 @@ def _times(run: Run, seeds: Sequence[int]) -> dict[str, pd.DataFrame]:
     return {name: table[table["job"].isin(cells)] for name, table in tables}
 
 
-def _made_with(run: Run, seeds: Sequence[int], tables: dict[str, pd.DataFrame]) -> dict[str, object]:
-    commits = {str(commit) for table in tables.values() if "git_commit" in table for commit in table["git_commit"]}
+def _commits_of(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Return the commits that rows name, in order; an empty one first where some name none."""
+    columns = [table["git_commit"].fillna("").unique() for table in tables.values() if "git_commit" in table]
+    return sorted({str(commit) for column in columns for commit in column})
+
+
+def _made_with(run: Run, seeds: Sequence[int], tables: Mapping[str, pd.DataFrame]) -> dict[str, object]:
     return {
         "seeds": list(seeds),
         "command": f'make block PRESET={run.preset.name} SEEDS="{" ".join(map(str, seeds))}"',
-        "commits": sorted(commits - {""}),
+        "commits": [commit for commit in _commits_of(tables) if commit],
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("torch", "gymnasium", "stable-baselines3", "numpy", "tdlib")},
         "test_data": {env: data_hashes(run, env, seeds, "test") for env in run.preset.environments},

@@ -11,6 +11,7 @@ import pandas as pd
 from tdlib.figures.save import Drawing, save_drawing
 from tdlib.figures.speed import draw_growth, draw_time_split
 from tdlib.grid.times import WORK, phase_of, phase_times, split_of
+from tdlib.study.blocks import notes_of
 from tdlib.study.book import runs_of
 from tdlib.study.cost import KINDS, load_units, predict, predicted_hours
 from tdlib.study.predicted_cost import cpu_hours, of_all_seeds, predicted_before
@@ -135,6 +136,8 @@ def _phases(results: Path, units: dict[str, pd.DataFrame]) -> list[str]:
         if ratios and whole > 0
         else ""
     )
+    summary = _read_json(results / "metrics" / "summary_statistics.json") or {}
+    told += "".join(f" {note}" for note in notes_of(str(summary.get("preset", "")), summary.get("taken", ())))
     return [
         "## Every phase, beside its prediction",
         "",
@@ -291,11 +294,11 @@ def _prediction_row(preset: Preset, units: pd.DataFrame, kinds: Sequence[str]) -
 
 def _limits() -> list[str]:
     return [
-        "**Limits.** One machine; jobs of one run share its cores and caches, so their times depend on their "
-        "neighbors. Predictions are estimates and no bounds: training or an episode that stops early does less than is "
-        "counted, but a unit may cost more at another size or load than where it was measured; the input and output of "
-        "files are left out. Benchmarks time the peers' public interfaces with settings that make the work equal, "
-        "which need not be what their authors would choose.",
+        "**Limits.** One machine, in a long run one for each block of seeds; jobs of one run share its cores and "
+        "caches, so their times depend on their neighbors. Predictions are estimates and no bounds: training or an "
+        "episode that stops early does less than is counted, but a unit may cost more at another size or load than "
+        "where it was measured; the input and output of files are left out. Benchmarks time the peers' public "
+        "interfaces with settings that make the work equal, which need not be what their authors would choose.",
     ]
 
 

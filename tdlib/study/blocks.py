@@ -20,7 +20,8 @@ from tdlib.study.layout import ROOT
 BLOCKS = ROOT / "book" / "blocks"
 MADE_WITH = "block.yaml"  # preset, seeds, commits, versions and hashes of the test data
 SHOWN = re.compile(r"^:of: (\w+)$", re.MULTILINE)  # in a page's table
-TIMES = ("job_times", "part_times")  # tables of what jobs cost, which have no seeds
+TIMES = ("job_times", "part_times")  # tables of what jobs cost, whose names end with their seeds
+SEEDS = re.compile(r"-seeds?(\d+(?:-\d+)*)$")  # at the end of a cell's name
 FREE = ("taken", "seeds_per_cell", "chapters", "description", "device")  # keys of a preset that change no row
 
 
@@ -118,20 +119,44 @@ def presets_on_pages(book: Path = ROOT / "book") -> set[str]:
 def taken_times(preset_name: str, taken: Collection[int], name: str) -> pd.DataFrame:
     """Read what the jobs of some seeds of a preset cost, by job or by part of a job; empty if no block says so.
 
+    A job of several seeds counts with the share of those that are taken.
+
     Args:
         preset_name: Name of the preset.
         taken: Seeds.
         name: One of TIMES.
     """
-    there = blocks_of(preset_name)
-    paths = [stored(folder / f"{name}.csv") for folder in dict.fromkeys(there[seed] for seed in taken)]
-    frames = [pd.read_csv(path) for path in paths if path.is_file()]
+    there, frames = blocks_of(preset_name), []
+    for folder in dict.fromkeys(there[seed] for seed in taken):
+        if (path := stored(folder / f"{name}.csv")).is_file():
+            table = pd.read_csv(path)
+            share = table["job"].map(lambda job: _share_of(job, taken))
+            seconds = [column for column in table if column.endswith("_seconds")]
+            frames.append(table.assign(**{each: (table[each] * share).round(2) for each in seconds})[share > 0])
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def notes_of(preset_name: str, taken: Collection[int]) -> list[str]:
+    """Return what the blocks of some seeds say of themselves that their tables do not, each a sentence."""
+    there = blocks_of(preset_name)
+    folders = dict.fromkeys(there[seed] for seed in taken)
+    return [str(note) for folder in folders if (note := made_with(folder).get("note"))]
+
+
+def _share_of(job: str, taken: Collection[int]) -> float:
+    """Return the share of a cell's seeds that are among some."""
+    found = SEEDS.search(job)
+    seeds = [int(seed) for seed in found[1].split("-")] if found else []
+    return sum(seed in taken for seed in seeds) / len(seeds) if seeds else 1.0
 
 
 @functools.cache
 def _rows(path: Path) -> pd.DataFrame:
-    return read_table(path)
+    """Read a table; rows that name no commit, as joined ones once did not, get the one that the block says."""
+    table, commit = read_table(path), made_with(path.parent).get("rows_without_commit")
+    if commit is None or "git_commit" not in table:
+        return table
+    return table.assign(git_commit=table["git_commit"].fillna("").replace("", commit))
 
 
 def _shown(path: Path) -> str:

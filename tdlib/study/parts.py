@@ -51,6 +51,7 @@ def ensure_members(
     made = make(missing) if missing else {}
     for name, tables in made.items():
         result, members = results[name]
+        tables = {key: table.assign(git_commit=commit_of_memory()) for key, table in tables.items()}
         before = {key: rows_of(table, standing[name]) for key, table in load(name).items()} if standing[name] else {}
         joined = merge_tables([before, tables])
         now = standing[name] | {member_name(*member) for member in missing[name]}
