@@ -14,7 +14,7 @@ import pytest
 import yaml
 from javascript import Scripts
 
-from tdlib.core.files import write_text
+from tdlib.core.files import PACKERS, write_text
 from tdlib.figures.belief_sketches import SKETCHES
 from tdlib.grid.jobs import grid_jobs
 from tdlib.publish import runs_shown
@@ -414,6 +414,11 @@ def test_alarm_is_a_mean_over_seeds_with_its_interval(tmp_path):
     half = 4.302653 * 0.1 / math.sqrt(3)  # Student's t of two degrees of freedom
     assert (value.mean, value.low, value.num_seeds) == (pytest.approx(0.8), pytest.approx(0.8 - half, abs=1e-6), 3)
     assert value.high == 1.0  # no share is larger
+    for suffix, packer in PACKERS.items():  # as editions of different times keep it
+        packed = tmp_path / suffix / f"{td_tables.ALARM}{suffix}"
+        packed.parent.mkdir(parents=True)
+        packed.write_bytes(packer.compress(path.read_bytes()))
+        assert td_tables.alarm_rows(tmp_path / suffix) == [found]
     assert td_tables.alarm_rows(tmp_path / "elsewhere") == []
 
 
@@ -622,6 +627,14 @@ def test_a_number_is_found_or_the_error_says_why():
 )
 def test_numbers_are_not_rounded_away_and_zero_has_no_sign(numbers, spec, text):
     assert td_tables.Value(*numbers, num_seeds=2, n=2).text(spec, brief=True) == text
+
+
+def test_a_number_says_how_many_of_its_seeds_diverged():
+    value = td_tables.Value(1.5, 1.25, 1.75, 2, 14, bad=1)
+    assert value.text() == "1.50 [1.25, 1.75], n = 2 of 3 seeds, the others diverged"
+    assert value.text(brief=True) == "1.50 [1.25, 1.75] (1 of 3 seeds diverged)"
+    none = td_tables.Value(math.nan, math.nan, math.nan, 0, 14, bad=3)
+    assert none.text(brief=True) == "not finite (3 of 3 seeds diverged)"
 
 
 def test_the_setup_of_control_comes_from_the_run(tmp_path):

@@ -22,7 +22,7 @@ from tdlib.figures.history_models import draw_ablations
 from tdlib.figures.live_picture import LivePicture
 from tdlib.figures.save import png_bytes
 from tdlib.figures.selection import is_placed, key_arms, pick, shown_arms
-from tdlib.figures.style import plain_log_axis, state_label, state_plane
+from tdlib.figures.style import counts_text, plain_log_axis, state_label, state_plane
 from tdlib.models import MODELS
 from tdlib.study.analyses import analyze
 from tdlib.study.arms import Arm, all_arms
@@ -557,6 +557,9 @@ def test_every_arm_stands_in_the_table_with_what_is_not_finite_and_what_is_missi
     assert (cells.loc[["persistence"], "5"] == "not finite").all()
     assert (cells.loc[["recurrent_rollout"], "200"] == "–").all()
     assert list(shown.table.columns[-len(RATES) :]) == list(RATES)
+    fewer = table[~(table["method"].eq("rescaled") & table["seed"].eq(1))]  # as the larger networks of a long study
+    assert "mean over 1–2 seeds" in figures.table_of_arms(fewer, "relative_error", "test_frequency", title=title).title
+    assert counts_text(fewer).startswith("n = 1–2 seeds") and counts_text(table).startswith("n = 2 seeds")
     last = figures.table_of_arms(rollouts(FEW), "relative_error", "test_frequency", title=title, at_last="time")
     assert len(last.table) == len(pd.DataFrame(FEW).drop(columns="seed").drop_duplicates())
     both = rollouts(FEW).assign(path=lambda table: table["seed"].map({0: "long"}).fillna("short"))
@@ -607,6 +610,9 @@ def test_a_line_over_too_few_starts_is_not_drawn_and_survivors_are_counted():
     one = table["seed"].eq(0) & table["truncated"] & table["time"].eq(0.5)
     fewer = figures.draw_error_vs_horizon(table.assign(n=table["n"].mask(one, 2))).data
     assert set(fewer[fewer["truncated"]]["time"]) == {0.1}  # no line goes on with one of two seeds
+    block = table[table["seed"].eq(1) & table["time"].ne(0.5)]  # rows of a block have few times
+    part = figures.draw_error_vs_horizon(pd.concat([table[table["seed"].eq(0)], block]))
+    assert list(part.figure.axes[-1].lines[0].get_xdata()) == [0, 0.1, 1]
     free = figures.draw_error_vs_horizon(table[~table["truncated"]])
     assert "starts are left" not in free.caption and len(free.figure.axes) < len(drawing.figure.axes)
 

@@ -4,6 +4,7 @@ import itertools
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import stats as scipy_stats
@@ -37,6 +38,7 @@ from tdlib.study.limits import (
     rescaled_limit,
     sample_uniform,
 )
+from tdlib.study.statistics import statistics_of
 from tdlib.systems import SYSTEMS
 
 # the design's tables: (train rate, method) -> relative error at 5, 10, 20, 25, 33.3, 50, 100 Hz, or {form: ...}
@@ -322,3 +324,23 @@ def test_an_exact_increment_is_solved_once_and_new_tensors_are_solved_anew():
     again = increment(system, state.clone(), action, 0.05)
     assert again is not first and torch.equal(again, first)
     assert not torch.equal(increment(system, state, action, 0.1), first)
+
+
+def test_a_seed_that_diverged_is_counted_beside_the_mean_and_an_arm_of_which_all_did_keeps_its_row():
+    keys = {"env": "a", "model": "m", "method": "baseline", "form": "none", "data": "transitions", "detail": ""}
+    one = {**keys, "dimension": "all", "test_set": "pooled", "train_frequency": "20", "n": 7, "mse": 1.0}
+    errors = {
+        ("large", "50"): (1.0, 3.0, math.nan),
+        ("large", "100"): (math.inf,) * 3,
+        ("small", "50"): (1.0, 3.0, 5.0),
+    }
+    rows = [
+        {**one, "size": size, "test_frequency": rate, "seed": seed, "relative_error": value}
+        for (size, rate), values in errors.items() for seed, value in enumerate(values)
+    ]  # fmt: skip
+    table = statistics_of({"one_step_errors": pd.DataFrame(rows)})
+    found = table[table["metric"] == "one_step.relative_error"].set_index(["size", "test_frequency"])
+    assert found.loc[("large", "50"), ["mean", "n_seeds", "bad"]].tolist() == [2.0, 2, 1]
+    assert found.loc[("small", "50"), ["mean", "n_seeds", "bad"]].tolist() == [3.0, 3, 0]
+    assert math.isnan(found.loc[("large", "100"), "mean"]) and found.loc[("large", "100"), "bad"] == 3
+    assert set(table["n"]) == {21}

@@ -2,19 +2,20 @@
 
 import csv
 import functools
-import gzip
 import json
 import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from tdlib.core.files import PACKERS, stored
+
 KEYS = ("metric", "env", "model", "method", "form", "size", "data", "train_frequency", "test_frequency", "detail")
 DEFAULTS = (("size", "hidden64"), ("data", "transitions"))  # used in this order, only if several rows match
 STATISTICS = Path("results/metrics/statistics.csv")
 PREDICTIONS = Path("results/metrics/predictions.csv")
 SUMMARIES = (Path("results/summary_statistics.json"), Path("results/metrics/summary_statistics.json"))
-ALARM = Path("results/metrics/ensemble_calibration.csv")  # or the same with .gz, as an edition keeps it
+ALARM = Path("results/metrics/ensemble_calibration.csv")  # or the same compressed, as an edition keeps it
 ALARM_METRIC = "ensemble.auroc"
 PUBLISHED = Path("book/published")
 BLOCKS = Path("results/blocks")  # statistics of presets that have rows in blocks and no edition, one folder each
@@ -40,6 +41,7 @@ class Value:
         num_seeds: Number of seeds; 0 for a number that is computed, not measured.
         n: Number of measurements below it.
         preset: That of the chapter which measured it; empty for one of the study's own.
+        bad: Number of further seeds, whose value is not finite: their models diverged.
     """
 
     mean: float
@@ -48,6 +50,7 @@ class Value:
     num_seeds: int
     n: int
     preset: str = ""
+    bad: int = 0
 
     @property
     def has_interval(self) -> bool:
@@ -60,6 +63,10 @@ class Value:
         number, *ends = written(shown, spec)
         if ends:
             number += f" [{', '.join(ends)}]"
+        if self.bad and brief:
+            return f"{number} ({self.bad} of {self.num_seeds + self.bad} seeds diverged)"
+        if self.bad:
+            return f"{number}, n = {self.num_seeds} of {self.num_seeds + self.bad} seeds, the others diverged"
         if brief or not self.num_seeds:
             return number
         return f"{number}, n = {self.num_seeds} seed{'s' if self.num_seeds != 1 else ''}"
@@ -139,10 +146,11 @@ def alarm_rows(folder: Path) -> list[dict[str, str]]:
 
     `statistics.csv` does not hold it, so mean and t interval over the seeds are taken here.
     """
-    path = next((p for p in (folder / ALARM, folder / f"{ALARM}.gz") if p.exists()), None)
-    if path is None:
+    path = stored(folder / ALARM)
+    if not path.is_file():
         return []
-    text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text(encoding="utf-8")
+    packer = PACKERS.get(path.suffix)
+    text = (path.read_bytes() if packer is None else packer.decompress(path.read_bytes())).decode()
     return [_with_interval(row, values) for row, values in alarm_values(text)]
 
 
@@ -180,6 +188,7 @@ def find(rows: list[dict[str, str]], query: dict[str, str]) -> Value:
         int(_float(row.get("n_seeds")) or 0),
         int(_float(row.get("n")) or 0),
         row.get("preset") or "",
+        int(_float(row.get("bad") or "0")),
     )
 
 

@@ -69,12 +69,15 @@ def enough_starts(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 
 
 def surviving(table: pd.DataFrame) -> pd.DataFrame:
-    """How many starts are left at which time, mean over seeds; no rows where nothing has limits.
+    """How many starts are left at the times that every seed has, mean over seeds; no rows where nothing has limits.
 
     Returns:
         Columns test_frequency, time, n, n_starts; the truth decides, so that every arm has the same.
     """
-    cut, place = table[table["truncated"]], ["test_frequency", "time"]
+    place = ["test_frequency", "time"]
+    held = table.groupby(place)["seed"].transform("nunique") == table["seed"].nunique()  # rows of blocks have few times
+    table = table[held]
+    cut = table[table["truncated"]]
     if cut.empty:
         return cut[[*place, "n", "n_starts"]]
     counts = cut.drop_duplicates([*place, "seed"]).groupby(place)["n"].sum() / cut["seed"].nunique()

@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
-from tdlib.core.facts import MODES, method_and_mode
+from tdlib.core.facts import ARM_COLUMNS, MODES, method_and_mode
 from tdlib.figures.theme import THEME
 
 if TYPE_CHECKING:
@@ -281,10 +281,16 @@ def bad_text(summary: pd.DataFrame, mark: str = "× at the upper edge") -> str:
 
 
 def counts_text(table: pd.DataFrame, what: str = "pairs") -> str:
-    """State the sample sizes of a table for its caption, for example `n = 2 seeds, 1024 pairs each`."""
-    seeds = table["seed"].nunique() if "seed" in table else 0
-    plural = "" if seeds == 1 else "s"
-    text = f"n = {seeds} seed{plural}"
+    """State the sample sizes of a table for its caption, for example `n = 2 seeds, 1024 pairs each`.
+
+    Where some arms have fewer seeds than others it is a range, `n = 1–12 seeds`.
+    """
+    keys = [name for name in ("env", *ARM_COLUMNS) if name in table]
+    if "seed" not in table or table.empty:
+        seeds = pd.Series([0])
+    else:
+        seeds = table.groupby(keys)["seed"].nunique() if keys else pd.Series([table["seed"].nunique()])
+    text = f"n = {span_text(seeds)} seed{'' if seeds.max() == 1 else 's'}"
     if "n" in table and len(table):
         text += f", {span_text(table['n'])} {what} each"
     return text

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tdlib.figures.selection import ARM
-from tdlib.figures.style import over_seeds, sort_rates
+from tdlib.figures.style import over_seeds, sort_rates, span_text
 
 NOT_FINITE, NOT_MEASURED = "not finite", "–"
 WORDS = re.compile(r"<td>([^<]{40,})</td>")  # a cell that is long
@@ -80,7 +80,10 @@ def table_of_arms(
     wide = summary.pivot(index=rows, columns="column", values="cell")
     wide = wide.reindex(index=pd.MultiIndex.from_frame(order), columns=sort_rates(summary["column"]))
     wide = wide.fillna(NOT_MEASURED).reset_index().rename_axis(columns=None)
-    said = [f"mean over {int(summary['seeds'].max())} seeds", f"{len(summary[ARM].drop_duplicates())} arms"]
+    said = [
+        f"mean over {span_text(summary['seeds'] + summary['bad'])} seeds",
+        f"{len(summary[ARM].drop_duplicates())} arms",
+    ]
     said += [f"{name} {shared}" for name, shared in alike.items()]
     return WholeTable(wide, f"{title} ({', '.join(said)})")
 

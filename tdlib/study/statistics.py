@@ -26,7 +26,7 @@ from tdlib.study.run import Run
 CONTROL = "control_performance"
 OTHER_TABLES = (CONTROL, "training_summary", "limits", "data_checks", "ablations")
 PARTS_ONLY = ("state_errors",)  # what pictures are made of; not merged
-STATISTICS_COLUMNS = [*KEYS, "mean", "ci_low", "ci_high", "n_seeds", "n"]
+STATISTICS_COLUMNS = [*KEYS, "mean", "ci_low", "ci_high", "n_seeds", "bad", "n"]
 
 
 def table_names() -> list[str]:
@@ -82,7 +82,8 @@ def statistics_of(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     The interval is Student's t, with one degree of freedom less than seeds, and ends at 0 where the measure does; that
     of a share of episodes also counts them. One seed has none.
 
-    Columns: metric, env, the arm, test_frequency, detail, mean, ci_low, ci_high, n_seeds, n (values behind the mean).
+    Columns: metric, env, the arm, test_frequency, detail, mean, ci_low, ci_high, n_seeds (behind the mean), bad (how
+    many further seeds have a value that is not finite; a mean over none is no number), n (values of all of them).
     """
     measured = measure(tables)
     shares = measured["metric"] == SUCCESS
@@ -184,21 +185,25 @@ def write_summary(run: Run, tables: dict[str, pd.DataFrame], statistics: pd.Data
 
 
 def _t_rows(measured: pd.DataFrame) -> pd.DataFrame:
-    """Mean over seeds with its t interval, one row per number; a seed without a finite value shrinks the sample."""
+    """Mean over seeds with its t interval, one row per number; a value that is not finite is counted beside it."""
     if measured.empty:
         return pd.DataFrame()
-    wide = measured.groupby([*KEYS, "seed"], sort=False)["value"].mean().unstack("seed")
+    broken = (~np.isfinite(measured["value"].astype(float)) & (measured["n"] > 0)).rename("bad")
+    bad = broken.groupby([measured[key] for key in (*KEYS, "seed")], sort=False).any().groupby(KEYS, sort=False).sum()
+    wide = (
+        measured.groupby([*KEYS, "seed"], sort=False)["value"].mean().unstack("seed").replace([np.inf, -np.inf], np.nan)
+    )
     counts = measured.groupby(KEYS, sort=False)["n"].sum()
-    wide = wide.replace([np.inf, -np.inf], np.nan).dropna(how="all")
-    counts = counts.loc[wide.index]
+    wide = wide[wide.notna().any(axis=1) | (bad.loc[wide.index] > 0)]
     parts = []
     for n_seeds, rows in wide.groupby(wide.notna().sum(axis=1)):
+        none = np.full(len(rows), np.nan)
         values = np.stack([row[np.isfinite(row)] for row in rows.to_numpy()])
-        mean, low, high = t_intervals(values)
+        mean, low, high = t_intervals(values) if n_seeds else (none, none, none)
         frame = rows.index.to_frame(index=False)
         low = np.where(frame["metric"].isin(BELOW_ZERO), low, np.maximum(low, 0.0))
-        frame = frame.assign(mean=mean, ci_low=low, ci_high=high, n_seeds=n_seeds, n=counts.loc[rows.index].to_numpy())
-        parts.append(frame)
+        frame = frame.assign(mean=mean, ci_low=low, ci_high=high, n_seeds=n_seeds)
+        parts.append(frame.assign(bad=bad.loc[rows.index].to_numpy(), n=counts.loc[rows.index].to_numpy()))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -207,7 +212,7 @@ def _share_rows(measured: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for key, group in measured.groupby(KEYS, sort=False):
         interval = share_interval(group["value"] * group["n"], group["n"])
-        rows.append({**dict(zip(KEYS, key, strict=True)), **asdict(interval)})
+        rows.append({**dict(zip(KEYS, key, strict=True)), **asdict(interval), "bad": 0})
     return pd.DataFrame(rows)
 
 

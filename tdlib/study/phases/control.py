@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from tdlib.core.facts import ARM_COLUMNS
 from tdlib.core.time_grid import delta_t_of, num_steps
 from tdlib.evaluation.control.dynamics import Dynamics, Oracle, SideBySide
 from tdlib.evaluation.control.episodes import ControlResult, ControlSettings, evaluate_control
@@ -132,10 +133,15 @@ def run_oracle(run: Run, system: System, settings: Sequence[Setting], seeds: Seq
 
 
 def control_summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean return, success and regret of each arm at each control rate, with the model step of the control rate."""
+    """Mean return, success and regret of each arm at each control rate, with the model step of the control rate.
+
+    An episode without a finite return leaves no mean; `planner_limited` says where even the oracle often fails.
+    """
     main = table[(table["planner"] != "mppi") & (table["model_frequency"] == table["control_frequency"])]
-    keys = ["model", "method", "form", "train_frequency", "control_frequency"]
-    return main.groupby(keys, sort=False)[["episode_return", "success", "regret"]].mean() + 0.0  # without −0
+    main = main.assign(planner_limited=main["planner_limited"].astype(str) == "True")  # empty where not decided
+    grouped = main.groupby([*ARM_COLUMNS, "control_frequency"], sort=False)
+    means = grouped[["episode_return", "success", "regret"]].mean(skipna=False) + 0.0  # without −0
+    return means.assign(planner_limited=grouped["planner_limited"].any(), episodes=grouped.size())
 
 
 def control_settings(run: Run, env: str) -> list[Setting]:

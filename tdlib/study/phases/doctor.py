@@ -136,7 +136,8 @@ def shares_and_errors(table: pd.DataFrame, found: Examination) -> pd.DataFrame:
         rate = {"env": found.log, "test_frequency": f"{1 / row['delta_t']:.3g}", "n": row["n"]}
         rows += [{"metric": "doctor.error", "method": METHODS[name], "mean": row[name], **rate} for name in REPAIRS]
         rows.append({"metric": "doctor.limit", "mean": row["limit_here"], **rate})
-    blank = {**ARM_DEFAULTS, "test_frequency": "", "detail": "", "n_seeds": 1, "ci_low": np.nan, "ci_high": np.nan}
+    single = {"n_seeds": 1, "bad": 0, "ci_low": np.nan, "ci_high": np.nan}
+    blank = {**ARM_DEFAULTS, "test_frequency": "", "detail": "", **single}
     return pd.DataFrame([blank | row for row in rows])[STATISTICS_COLUMNS]
 
 

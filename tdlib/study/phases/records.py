@@ -95,7 +95,7 @@ def _statistics(errors: pd.DataFrame) -> pd.DataFrame:
                 ends = (interval.ci_low, interval.ci_high)
         named = dict(zip(KEYS, key, strict=True))
         ends_of = {"mean": whole, "ci_low": ends[0], "ci_high": ends[1]}
-        rows.append({**named, **ends_of, "n_seeds": count, "n": int(blocks["n"].sum())})
+        rows.append({**named, **ends_of, "n_seeds": count, "bad": 0, "n": int(blocks["n"].sum())})
     return pd.DataFrame(rows)[STATISTICS_COLUMNS]
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import pandas as pd
 
+from tdlib.core.facts import ARM_COLUMNS
 from tdlib.core.files import parse_yaml
 from tdlib.data import DatasetError
 from tdlib.evaluation.tables import MEMBER_COLUMNS
@@ -132,9 +133,9 @@ def train_missing(
 
 
 def training_means(summary: pd.DataFrame) -> pd.DataFrame:
-    """Mean over seeds and sizes of what training reached, one row per arm; empty for no arms."""
-    keys, values = ["model", "method", "form", "train_frequency"], ["best_val_loss", "best_step", "final_grad_norm"]
-    return summary.groupby(keys, sort=False)[values].mean() if len(summary) else summary
+    """Mean over seeds of what training reached, one row per arm; empty for no arms, and no number if one diverged."""
+    values = ["best_val_loss", "best_step", "final_grad_norm"]
+    return summary.groupby(list(ARM_COLUMNS), sort=False)[values].mean(skipna=False) if len(summary) else summary
 
 
 def load_curves(run: Run, env: str, chosen: Selection | None = None) -> pd.DataFrame:
