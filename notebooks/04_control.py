@@ -79,5 +79,5 @@ live(run, f"{env}-returns", live_returns, own, part=chosen.label, **first)
 # ## Finding, limits, next
 #
 # * A cell in which the oracle itself fails is marked as limited by the planner: it compares planners, not models.
-# * Replanning hides one-step error: a model only has to order its plans well.
+# * Replanning hides a part of the one-step error: a model only has to order its plans well. Regret says how much is left.
 # * Next: `05_statistics`, over all environments.

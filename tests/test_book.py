@@ -569,7 +569,7 @@ def test_queries_are_well_formed():
              *(f"ablations.{name}" for name in OF_ABLATIONS)}  # fmt: skip
     for page, query in found:
         parsed = td_tables.parse_query(query)
-        there = (*ENVS, "double_cart_pole", "oscillator")
+        there = (*ENVS, "double_cart_pole", "oscillator", "three_body")
         if parsed["metric"] in RECORDED:
             there = RECORDS
         elif parsed["metric"].startswith("doctor."):
@@ -629,6 +629,17 @@ def test_numbers_are_not_rounded_away_and_zero_has_no_sign(numbers, spec, text):
     assert td_tables.Value(*numbers, num_seeds=2, n=2).text(spec, brief=True) == text
 
 
+def test_the_least_of_several_numbers_is_named(tmp_path):
+    td_results = pytest.importorskip("td_results")
+    rows = [row | {"n_seeds": "1", "ci_low": "", "ci_high": ""} for row in find_rows_fixture()[:1]]
+    rows += [rows[0] | {"form": "concat", "mean": "0.3"}, rows[0] | {"form": "scaled", "mean": "nan"}]
+    place = td_tables.Source(tmp_path, "here", td_tables.Rows(rows))
+    query = "metric=one_step.mse, env=Pendulum-v1"
+    assert td_results.least([place], query, "form=scaled concat log_tau") == "concat, 0.30"
+    with pytest.raises(td_tables.QueryError, match="at least one number"):
+        td_results.least([place], query, "form=log_tau scaled")
+
+
 def test_a_number_says_how_many_of_its_seeds_diverged():
     value = td_tables.Value(1.5, 1.25, 1.75, 2, 14, bad=1)
     assert value.text() == "1.50 [1.25, 1.75], n = 2 of 3 seeds, the others diverged"
@@ -682,6 +693,12 @@ def test_many_verdicts_are_folded_and_those_against_the_prediction_are_not():
     assert folded["design_component"] == "dropdown" and not folded["opened"]
     assert folded.astext().startswith(f"Checks: holds {many - 1}") and "refuted" not in folded.astext()
     assert [box.astext().count("holds") for box in td_predictions.tables_of(rows, whole=True)] == [many - 1]
+    words = rows[0][0].what
+    why = [f"{words} => because", f"{rows[0][0].env}: {words} => there", "on pooled => fits"]
+    with pytest.raises(ValueError, match="begin of a check's words"):
+        td_predictions.explanations(why, rows)
+    assert td_predictions.explanations(why[:2], rows) == ["because", "there"]
+    assert td_predictions.explanations(["", f"{rows[1][0].what} => because"], rows[1:2]) == []  # it holds
     assert len(td_predictions.tables_of(rows[1:], whole=False)) == 1
     assert "design_component" not in td_predictions.tables_of(rows[1:], whole=False)[0]
 

@@ -8,6 +8,7 @@ was judged by: where the bound is another one now, the check is not in this run.
     ```{prediction} off-rate-formula     the statement, and since when it stands
     ```{verdict} off-rate-formula        a table of predicted and measured values; without a name: all predictions
                                          many rows are folded under their counts, what went against it is not
+    20 Hz jump => a sentence             below, shown where a check whose words begin so went against the prediction
     {counts}`off-rate-formula`           in a sentence: how many of its checks came to which verdict; `a + b` of both
 """
 
@@ -101,6 +102,7 @@ class VerdictDirective(SphinxDirective):
     """Predicted and measured values of one prediction, or of all; `:whole:` folds nothing, inside of what is folded."""
 
     optional_arguments = 1
+    has_content = True
     option_spec = {"whole": directives.flag}
 
     def run(self) -> list[nodes.Node]:
@@ -119,10 +121,36 @@ class VerdictDirective(SphinxDirective):
         total = _counts([row for rows in shown.values() for row in rows])
         note = f"{total}. Brackets: 95 % interval over the n seeds. Source of the numbers: {_ran(shown, label)}."
         source = nodes.paragraph("", note, classes=["td-source"])
+        try:
+            told_why = explanations(self.content, [row for rows in shown.values() for row in rows])
+        except ValueError as error:
+            LOG.warning("verdict: %s", error, location=self.get_location(), type="td", subtype="res")
+            told_why = []
+        why = [node for text in told_why for node in self.parse_text_to_nodes(f"*Otherwise than predicted.* {text}")]
         if len(result) == 1 and result[0].get("design_component"):  # folded whole, with its source
             result[0] += source
-            return result
-        return [*result, source]
+            return [*result, *why]
+        return [*result, source, *why]
+
+
+def explanations(lines: Iterable[str], rows: Rows) -> list[str]:
+    """Return why checks went against a prediction, of those that did: lines `how the check's words begin => why`.
+
+    In front of the words may stand a system, `Pendulum-v1: error at => why`, of whose checks alone the line speaks.
+
+    Raises:
+        ValueError: If no check's words begin so.
+    """
+    found = []
+    for line in filter(None, (line.strip() for line in lines)):
+        begin, sign, text = (part.strip() for part in line.partition("=>"))
+        own = [row for check, row in rows for words in (check.what, f"{check.env}: {check.what}")
+               if words.startswith(begin)]  # fmt: skip
+        if not sign or not own:
+            raise ValueError(f"a line must be the begin of a check's words => why, got {line!r}")
+        if any(row and row["verdict"] in AGAINST for row in own):
+            found.append(text)
+    return found
 
 
 def tables_of(rows: Rows, whole: bool) -> list[nodes.Node]:

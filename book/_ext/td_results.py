@@ -14,10 +14,13 @@ answers is a warning, and therefore an error in the strict build.
     rescaled: method=rescaled, train_frequency=20
     ```
 
+{least}`metric=…, env=… / form=concat scaled` names the value with the least number.
+
 With `:optional:` a row whose arm this run does not have is left out, and the line below the table names it. With
 `:of: full_literal` the numbers are of another preset, whose rows lie in `book/blocks`; where none do, a line says so.
 """
 
+import math
 from pathlib import Path
 
 from docutils import nodes
@@ -123,6 +126,36 @@ class ResultRole(NumberRole):
         spec = next((word for word in words if word != "brief"), ".2f")
         value, _ = look_up(page_sources(self.env), parse_query(text))
         return value.text(spec, brief)
+
+
+class LeastRole(NumberRole):
+    """Which of several values of a key has the least number, and that: `metric=…, env=… / form=concat scaled`."""
+
+    def number(self) -> str:
+        """Return the value with its number."""
+        query, _, choice = " ".join(self.text.split()).partition("/")
+        return least(page_sources(self.env), query, choice)
+
+
+def least(places: list[Source], query: str, choice: str) -> str:
+    """Return the value of a key whose number is least, with that, among the values that were measured.
+
+    Args:
+        places: Where numbers come from; the first that has any of them answers.
+        query: What all numbers share, `metric=…, env=…`.
+        choice: `key=value value …`.
+
+    Raises:
+        QueryError: If no place has any of them.
+    """
+    key, _, values = choice.strip().partition("=")
+    for place in places:
+        found = {value: find(place.rows, parse_query(query) | {key: value}) for value in values.split()
+                 if has_row([place], f"{query}, {key}={value}")}  # fmt: skip
+        if finite := {value: number for value, number in found.items() if math.isfinite(number.mean)}:
+            value, number = min(finite.items(), key=lambda entry: entry[1].mean)
+            return f"{value}, {number.text(brief=True)}"
+    raise QueryError(f"at least one number must be there of {choice.strip()}: {query.strip()}")
 
 
 class SetupRole(NumberRole):
@@ -276,6 +309,7 @@ def setup(app: Sphinx) -> dict:
     """Register role, directive and the list of pages that hold conclusions."""
     app.add_config_value("td_conclusion_pages", [], "env")
     app.add_role("res", ResultRole())
+    app.add_role("least", LeastRole())
     app.add_role("setup", SetupRole())
     app.add_role("preset", PresetRole())
     app.add_directive("res-table", ResultTable)
