@@ -29,7 +29,7 @@ from tdlib.explorer.python.answers import Answers, pack_arrays
 from tdlib.explorer.python.entries import TRUE_FIELD, entry_of, mixture_of
 from tdlib.explorer.python.explorer import widget_script
 from tdlib.explorer.python.pack import pack_models, packed_model, published_arms
-from tdlib.explorer.python.page import heatmap_rows, motion_error, page_script
+from tdlib.explorer.python.page import HEATMAP_SOURCE, heatmap_rows, motion_error, page_script
 from tdlib.explorer.python.scenes import scenes
 from tdlib.explorer.python.signals import held_inputs
 from tdlib.explorer.python.true_field import TrueField
@@ -735,11 +735,12 @@ def test_the_heat_map_takes_whole_rows_of_the_statistics():
                 "data": "transitions",
                 "train_frequency": "20",
                 "values": [i / 10 for i in range(9)],
+                "seeds": 2,
             }
         ]
     }
     text = page_script(table, ["runs/tiny/models"])
-    assert text.startswith("globalThis.tdExplorerPage = ") and "mean of 2 seeds" in text
+    assert text.startswith("globalThis.tdExplorerPage = ") and HEATMAP_SOURCE in text
     assert json.loads(page_script(None, ["runs/tiny/models"]).split(" = ")[1].rstrip(";\n")) == {
         "models": ["runs/tiny/models"]
     }

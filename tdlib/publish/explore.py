@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tdlib.explorer import Explorer
 from tdlib.explorer.python.choices import ExplorerChoices
-from tdlib.explorer.python.page import heatmap_rows, heatmap_source, read_statistics
+from tdlib.explorer.python.page import HEATMAP_SOURCE, heatmap_rows, read_statistics
 from tdlib.figures.selection import main_model
 from tdlib.publish.edition import PUBLISHED
 from tdlib.study.layout import RunLayout, runs_root
@@ -101,7 +101,7 @@ def _table(source: Source) -> dict:
     statistics = read_statistics(source.metrics / "statistics.csv")
     if statistics is None:
         return {}
-    return {"heatmap": heatmap_rows(statistics), "heatmap_note": heatmap_source(statistics)}
+    return {"heatmap": heatmap_rows(statistics), "heatmap_note": HEATMAP_SOURCE}
 
 
 def _edition() -> Source:

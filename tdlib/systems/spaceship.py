@@ -97,7 +97,7 @@ SPACESHIP = System(
         ),
         first=FirstView(
             "Spaceship",
-            start=(3.0, 0.0, 0.0, 1.6),
+            start=(2.6, 1.5, -0.8, 1.39),  # no coordinate begins at rest
             signals=({"kind": "constant", "value": 0.0},) * 2,
             start_limits=(6.0, 6.0, 4.0, 4.0),
             windows={0: ((-6.0, 6.0), (-4.0, 4.0)), 1: ((-6.0, 6.0), (-4.0, 4.0))},

@@ -311,8 +311,11 @@ def test_a_question_is_guessed_by_keyboard_and_answered_by_the_models(html, new_
     question = page.locator(".td-x-question").inner_text()
     assert question.endswith("?") and "{" not in question
     assert page.locator(".td-x-reveal").inner_text() == ""
+    told_early = page.locator(".td-x-strip canvas, .td-x-map table")  # errors of all rates: not before the guess
+    assert told_early.count() == 2 and not any(told_early.nth(i).is_visible() for i in range(2))
     guesses.last.press("Enter")
     page.wait_for_function("document.querySelector('.td-x-reveal').textContent !== ''")
+    assert all(told_early.nth(i).is_visible() for i in range(2))
     seen = check(page)  # the view that answers, equal to torch
     told = page.locator(".td-x-reveal").inner_text()
     assert told.startswith(("Right. ", "Not quite. ")) and "{" not in told

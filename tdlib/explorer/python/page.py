@@ -29,6 +29,7 @@ from tdlib.systems import SYSTEMS, System
 
 HORIZON = 1.0  # [s]
 RATES = (5, 10, 16, 20, 25, 33.3, 50, 100, 200)  # [Hz]
+HEATMAP_SOURCE = "results/metrics/statistics.csv"  # said in the map's caption
 END = "<!-- end of explorer -->"  # by which a page's builder finds the whole element
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 300, 56, 628, 34, 258  # of the static figure
 
@@ -113,7 +114,7 @@ def heatmap_rows(statistics: pd.DataFrame) -> dict[str, list[dict]]:
     """Take the one-step relative errors of hidden-64 arms at the study's rates from `statistics.csv`.
 
     Returns:
-        Environment -> rows with the arm's keys and `values`, one per rate of the map.
+        Environment -> rows with the arm's keys, `values`, one per rate of the map, and the number of `seeds`.
     """
     table = statistics[
         (statistics["metric"] == "one_step.relative_error")
@@ -128,7 +129,8 @@ def heatmap_rows(statistics: pd.DataFrame) -> dict[str, list[dict]]:
         values = dict(zip(group["test_frequency"].astype(str), group["mean"], strict=True))
         if all(label in values and math.isfinite(values[label]) for label in labels):
             row = dict(zip(keys[1:], arm[1:], strict=True))
-            rows.setdefault(arm[0], []).append({**row, "values": [float(f"{values[x]:.3g}") for x in labels]})
+            told = {"values": [float(f"{values[x]:.5g}") for x in labels], "seeds": int(group["n_seeds"].max())}
+            rows.setdefault(arm[0], []).append({**row, **told})
     return rows
 
 
@@ -152,7 +154,7 @@ def page_script(
     if seeds:
         known["seeds"] = {env: list(own) for env, own in seeds.items()}
     if statistics is not None:
-        known |= {"heatmap": heatmap_rows(statistics), "heatmapNote": heatmap_source(statistics)}
+        known |= {"heatmap": heatmap_rows(statistics), "heatmapNote": HEATMAP_SOURCE}
     return f"globalThis.tdExplorerPage = {json.dumps(known, separators=(',', ':'), allow_nan=False)};\n"
 
 
@@ -162,12 +164,6 @@ def read_statistics(path: Path) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     return pd.read_csv(path, dtype={"train_frequency": str, "test_frequency": str}, low_memory=False)
-
-
-def heatmap_source(statistics: pd.DataFrame) -> str:
-    """Say for the caption where the rows of the map come from."""
-    seeds = statistics.loc[statistics["metric"] == "one_step.relative_error", "n_seeds"].max()
-    return f"mean of {seeds:.0f} seed{'s' if seeds != 1 else ''} (results/metrics/statistics.csv)"
 
 
 def _models(env: str, find: Find) -> dict[str, str]:

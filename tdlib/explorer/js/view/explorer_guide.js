@@ -79,8 +79,11 @@
         });
       }).then(null, function (error) { shut(); app.problem("This question cannot be asked here: " + error.message + "."); });
     }
+    /** Until a guess is made, the chart of all rates and the map would tell the answer. */
+    function hide(untold) { app.ui.root.classList.toggle("td-x-guessing", untold); }
     function shut() {
       now = null;
+      hide(false);
       card.hidden = true;
       app.ui.guide.classList.remove("td-x-open");
       buttons.forEach(function (button) { button.setAttribute("aria-pressed", "false"); });
@@ -101,12 +104,14 @@
           answers.append(h("button", { type: "button", "aria-pressed": "false", text: text, onclick: function () { guess(scene, i); } }));
         });
         card.hidden = false;
+        hide(true);
         app.ui.guide.classList.add("td-x-open");
         if (focus) question.focus({ preventScroll: true });
       });
     }
     function guess(scene, chosen) {
       visit(scene, "after", function (values) {
+        hide(false);
         var right = td.answerOf(scene, values.value), because = right === scene.expected ? " " + scene.because : "";
         Array.from(answers.children).forEach(function (button, i) {
           button.setAttribute("aria-pressed", String(i === chosen));

@@ -36,10 +36,10 @@
     return Math.sqrt(errors.reduce(function (sum, e, d) { return sum + e / changes[d]; }, 0) / dims);
   };
 
-  var HEAT = [[0.01, [228, 240, 248]], [0.05, [169, 207, 229]], [0.2, [255, 226, 178]], [1, [224, 110, 40]], [5, [120, 34, 12]]];
+  var HEAT = [[0.001, [240, 247, 252]], [0.01, [206, 228, 241]], [0.05, [169, 207, 229]], [0.2, [255, 226, 178]], [1, [224, 110, 40]], [5, [120, 34, 12]]];
   td.heatColors = function (value) {
     if (!(value >= 0)) return { back: "transparent", front: "inherit" };
-    var v = Math.log(Math.max(0.01, Math.min(5, value))), k = 0;
+    var v = Math.log(Math.max(HEAT[0][0], Math.min(5, value))), k = 0;
     while (k < HEAT.length - 2 && v > Math.log(HEAT[k + 1][0])) k++;
     var share = (v - Math.log(HEAT[k][0])) / (Math.log(HEAT[k + 1][0]) - Math.log(HEAT[k][0]));
     var rgb = HEAT[k][1].map(function (x, i) { return Math.round(x + share * (HEAT[k + 1][1][i] - x)); });
@@ -76,7 +76,9 @@
       var saved = found.map(stored), asTrained = !td.isField(entry) || (!state.solver && state.substeps === 1);
       if (asTrained && saved.every(Boolean)) {
         asked = null;
-        return show(found, saved.map(function (row) { return row.values; }), "One step: RMS error / RMS true change, " + owner.config.heatmapNote + ".");
+        var seeds = saved.map(function (row) { return row.seeds; }), few = Math.min.apply(null, seeds), most = Math.max.apply(null, seeds);
+        return show(found, saved.map(function (row) { return row.values; }), "One step: RMS error / RMS true change, mean of " +
+          (few === most ? few : few + "–" + most) + (most === 1 ? " seed" : " seeds") + " (" + owner.config.heatmapNote + ").");
       }
       var text = "One step: RMS error / RMS true change, computed here for this one model from " + FIXED + " fixed states.";
       show(found, found.map(function () { return []; }), text); // empty at first, so that what is below it stays where it is
