@@ -771,8 +771,10 @@ def test_shares_of_the_data_stand_in_order_and_end_with_all_of_it():
     drawing = figures.draw_figure5(everywhere(one_step(SHARES)))
     axis = next(axis for axis in drawing.figure.axes if axis.get_xlabel() == "share of the data")
     assert not any(axis.get_xlabel() == "every arm has equally many" for axis in drawing.figure.axes)
-    labels = set(axis.get_legend_handles_labels()[1])
-    assert {"baseline at 50 Hz, transitions", "multi-resolution at 33.3 Hz, seconds"} <= labels
+    named = {text.get_text() for text in drawing.figure.legends[0].get_texts()}
+    assert {"baseline at 50 Hz", "multi-resolution scaled_concat at 33.3 Hz"} <= named
+    assert "equal seconds instead of transitions" in named
+    assert "multi-resolution scaled_concat at 33.3 Hz, seconds" in set(drawing.data["arm"])
     drawing.figure.draw_without_rendering()
     assert [text.get_text() for text in axis.get_xticklabels()] == ["1 %", "10 %", "100 %"]
     rows = drawing.data.query("arm == 'baseline at 50 Hz, transitions' and env == 'Pendulum-v1'")

@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 
+from tdlib.core.facts import MIXED, TRAIN_RATES
 from tdlib.figures.lines import arm_looks, draw_lines, grid_of
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import ARM, forms_text, name_arms
@@ -93,13 +94,17 @@ def _both_axes(axis: Axes) -> tuple[float, float]:
 
 
 def _conclusion(alarms: pd.DataFrame, env: str) -> str:
-    """Say of every ensemble at which rate its alarm is weakest and at which strongest."""
-    rated = over_seeds(alarms, "auroc", ["env", "arm", "rate"])
+    """Say of every ensemble at which rate that it was not trained at its alarm is weakest, and at which strongest."""
+    own = alarms["test_frequency"] == alarms["train_frequency"]
+    own |= (alarms["train_frequency"] == MIXED) & alarms["test_frequency"].isin(TRAIN_RATES)
+    rated = over_seeds(alarms[~own], "auroc", ["env", "arm", "rate"])
     parts = []
     for name, rows in rated[np.isfinite(rated["mean"])].groupby("arm", sort=False):
         weak, strong = rows.loc[rows["mean"].idxmin()], rows.loc[rows["mean"].idxmax()]
-        parts.append(f"{name} has {weak['mean']:.2f} at {weak['rate']:g} Hz and {strong['mean']:.2f} at "
-                     f"{strong['rate']:g} Hz")  # fmt: skip
+        low, high = (f"{row['mean']:.2f} at {row['rate']:g} Hz" for row in (weak, strong))
+        alike = f"{weak['mean']:.2f}" == f"{strong['mean']:.2f}"
+        parts.append(f"{name} has {weak['mean']:.2f} at all of them" if alike else f"{name} has {low} and {high}")
     seeds = alarms["seed"].nunique()
     told = "; ".join(parts) or "no value is finite"
-    return f"Weakest and strongest alarm (AUROC; {env}, {seeds} seed{'' if seeds == 1 else 's'}): {told}."
+    n = f"{seeds} seed{'' if seeds == 1 else 's'}"
+    return f"Weakest and strongest alarm at rates not trained at (AUROC; {env}, {n}): {told}."

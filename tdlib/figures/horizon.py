@@ -137,9 +137,10 @@ def draw_rollout_lines(axis: Axes, table: pd.DataFrame, looks: dict[str, object]
 
 
 def _conclusion(summary: pd.DataFrame, rates: Sequence[str]) -> str:
-    """Compare at the last time that every start counts to, at the finest rate."""
+    """Compare at the finest rate at the last time that is drawn: where limits end rollouts, of those still inside."""
     rate = main_test_rate(rates)
-    rows = summary[(summary["test_frequency"] == rate) & ~summary["truncated"]]
-    rows = rows if len(rows) else summary[summary["test_frequency"] == rate]
+    own = summary[summary["test_frequency"] == rate]
+    inside = own[own["truncated"]]
+    rows, counted = (inside, "of the rollouts still inside") if len(inside) else (own, "all rollouts counted")
     end = rows["time"].max()
-    return conclusion(rows[np.isclose(rows["time"], end)], place=f"After {end:g} s at {rate} Hz, all rollouts counted,")
+    return conclusion(rows[np.isclose(rows["time"], end)], place=f"After {end:g} s at {rate} Hz, {counted},")

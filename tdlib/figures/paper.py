@@ -1,8 +1,11 @@
 """Figures 1 to 5 of the founding document, over all environments of a run."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from tdlib.core.facts import LOG_FORMS, POOLED, SECONDS, TRANSITIONS, data_of, part_of_data
 from tdlib.figures.conclusions import conclusion, main_test_rate
@@ -16,6 +19,7 @@ from tdlib.figures.state_space import draw_state_space
 from tdlib.figures.style import (
     METHOD_COLORS,
     METHOD_LABELS,
+    NEUTRAL,
     NothingToDrawError,
     bad_text,
     counts_text,
@@ -157,19 +161,25 @@ def draw_figure5(table: pd.DataFrame) -> Drawing:
         figure, axes = new_figure(len(envs), len(there), height=1.9 * len(envs) + 1.9, sharey="row", sharex="col")
         for row, env in zip(axes, envs, strict=True):
             for axis, title in zip(row, there, strict=True):
-                for label, look, names, rows in panels[env][title]:
-                    drawn.append(rows.assign(arm=label))
+                for line in panels[env][title]:
+                    rows = line.rows
+                    drawn.append(rows.assign(arm=line.label + f", {line.kind}" * bool(line.kind), panel=title))
                     bars = [(rows["mean"] - rows["low"]).clip(lower=0), (rows["high"] - rows["mean"]).clip(lower=0)]
-                    axis.errorbar(names, rows["mean"], yerr=bars, **look, label=label, capsize=2, elinewidth=0.8)
+                    named = "_" if line.kind == SECONDS else line.label  # its dots are told once
+                    axis.errorbar(line.names, rows["mean"], yerr=bars, **line.look, label=named, capsize=2,
+                                  elinewidth=0.8)  # fmt: skip
                 no_change_line(axis)
-                axis.set_title(title if axis in axes[0] else "")
+                axis.set_title("\n".join([env] * (axis is row[0]) + [title] * (axis in axes[0])))
                 axis.set_yscale("log")
                 axis.margins(x=0.15)
-                axis.tick_params(axis="x", labelrotation=30)
-            row[0].set_ylabel(f"{env}\nrelative error")
+            row[0].set_ylabel("relative error")
         for axis, title in zip(axes[-1], there, strict=True):
             axis.set_xlabel(ABLATION_AXES[title])
-        shared_legend(figure, axes, columns=1)
+            for name in axis.get_xticklabels():
+                name.set(rotation=40, ha="right", rotation_mode="anchor")
+        figure.align_xlabels(axes[-1])
+        dots = Line2D([], [], color=NEUTRAL["text"], linestyle=":", label="equal seconds instead of transitions")
+        shared_legend(figure, axes, columns=2, extra=[dots] * ("amount of data" in there))
     shown = pd.concat(drawn, ignore_index=True)
     absent = [title for title in known if title not in there]
     caption = (
@@ -197,18 +207,29 @@ def _draw_oracle(axis: Axes, rows: pd.DataFrame) -> None:
                   markerfacecolor="white" if point["limited"] else METHOD_COLORS["oracle"])  # fmt: skip
 
 
-def _varies(lines: list) -> bool:
-    return any(len(rows) > 1 for _, _, _, rows in lines)
+@dataclass(frozen=True)
+class _Line:
+    """One line of an ablation: its name, look and points, and of which kind of data it is where there are two."""
+
+    label: str
+    look: dict[str, object]
+    names: list[str]
+    rows: pd.DataFrame
+    kind: str = ""
+
+
+def _varies(lines: list[_Line]) -> bool:
+    return any(len(line.rows) > 1 for line in lines)
 
 
 def _ablation_conclusion(shown: pd.DataFrame) -> str:
     """Say which line changes most between its values, where it does."""
-    lines = shown[np.isfinite(shown["mean"])].groupby(["env", "arm"], sort=False)["mean"]
+    lines = shown[np.isfinite(shown["mean"])].groupby(["env", "panel", "arm"], sort=False)["mean"]
     ratio = (lines.max() / lines.min())[lines.size() > 1]
     if ratio.empty:
         return "No line has two finite values to compare."
-    env, arm = ratio.idxmax()
-    rows = lines.get_group((env, arm))
+    env, panel, arm = ratio.idxmax()
+    rows = lines.get_group((env, panel, arm))
     own = shown.loc[rows.index]
     values = ["size", "data", "train_frequency"]
     varied = next(name for name in values if own[name].nunique() > 1)
@@ -223,28 +244,25 @@ def _ablation_conclusion(shown: pd.DataFrame) -> str:
     )
 
 
-def _ablations(own: pd.DataFrame) -> dict[str, list]:
-    """Lines of the panels: (label, look, categories, rows)."""
+def _ablations(own: pd.DataFrame) -> dict[str, list[_Line]]:
+    """Lines of the panels; an arm at a rate has one name and one look in all of them."""
 
     def rows_of(keep: pd.Series, column: str, order: tuple[str, ...]) -> tuple[list[str], pd.DataFrame]:
         rows = own[keep & own[column].isin(order)]
         rows = rows.assign(order=rows[column].map({name: i for i, name in enumerate(order)})).sort_values("order")
         return list(rows[column]), rows.drop(columns="order")
 
-    panels: dict[str, list] = {title: [] for title in ABLATION_AXES}
-    for method, form, train in (("baseline", "none", "20"), ("multi_resolution", "scaled_concat", "mixed")):
-        for test, line in (("20", "-"), ("50", "--")):
-            keep = (own["method"] == method) & (own["form"] == form) & (own["train_frequency"] == train)
-            keep &= (own["test_frequency"] == test) & (own["data"] == "transitions")
-            look = {"color": METHOD_COLORS[method], "linestyle": line, "marker": "o"}
-            panels["size of the network"].append(
-                (f"{METHOD_LABELS[method]} at {test} Hz", look, *rows_of(keep, "size", SIZES))
-            )
+    panels: dict[str, list[_Line]] = {title: [] for title in ABLATION_AXES}
+    for method, form, train, test in (("baseline", "none", "20", "20"), *SHARED):
+        keep = (own["method"] == method) & (own["form"] == form) & (own["train_frequency"] == train)
+        keep &= (own["test_frequency"] == test) & (own["data"] == TRANSITIONS)
+        look = method_style(method, form) | {"linestyle": "--" if test == train else "-"}
+        panels["size of the network"].append(_Line(_named(method, form, test), look, *rows_of(keep, "size", SIZES)))
     for train, marker in (("10", "s"), ("20", "o")):
         keep = (own["method"] == "baseline") & (own["train_frequency"] == train) & (own["test_frequency"] == train)
         look = {"color": METHOD_COLORS["baseline"], "linestyle": ":", "marker": marker}
         values = rows_of(keep & (own["size"] == "hidden64"), "data", (TRANSITIONS, SECONDS, POOLED))
-        panels["kind of data"].append((f"baseline {train} Hz at its own rate", look, *values))
+        panels["kind of data"].append(_Line(f"baseline {train} Hz at its own rate", look, *values))
     shares = sorted({data_of(name).share for name in own["data"]})
     for method, form, train, test in SHARED:
         for kind, line in ((TRANSITIONS, "-"), (SECONDS, ":")):
@@ -254,12 +272,16 @@ def _ablations(own: pd.DataFrame) -> dict[str, list]:
             names, rows = rows_of(keep, "data", order)
             percent = [f"{100 * data_of(name).share:g} %" for name in names]
             drawn = method_style(method, form) | {"linestyle": line}
-            panels["amount of data"].append((f"{METHOD_LABELS[method]} at {test} Hz, {kind}", drawn, percent, rows))
+            panels["amount of data"].append(_Line(_named(method, form, test), drawn, percent, rows, kind))
     for form in ("concat", "scaled", "scaled_concat", *LOG_FORMS):
         keep = (own["method"] == "multi_resolution") & (own["form"] == form) & (own["test_frequency"] == "33.3")
         keep &= (own["size"] == "hidden64") & (own["data"] == TRANSITIONS)
         values = rows_of(keep, "train_frequency", ("mixed", "loguniform"))
-        panels["training rates"].append(
-            (f"multi-resolution {form} at 33.3 Hz", method_style("multi_resolution", form), *values)
-        )
+        look = method_style("multi_resolution", form)
+        panels["training rates"].append(_Line(_named("multi_resolution", form, "33.3"), look, *values))
     return panels
+
+
+def _named(method: str, form: str, test: str) -> str:
+    """Name an arm at a rate: `multi-resolution scaled_concat at 33.3 Hz`."""
+    return f"{METHOD_LABELS[method]}{f' {form}' * (form != 'none')} at {test} Hz"
