@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tdlib.core.files import write_text
+from tdlib.core.files import parse_yaml, write_text
 from tdlib.evaluation import MEASURES
 from tdlib.evaluation.tables import write_table
 from tdlib.explorer.python.page import read_statistics
@@ -15,12 +15,14 @@ from tdlib.grid.checks import check_figures, check_tables
 from tdlib.grid.jobs import grid_jobs
 from tdlib.publish import site
 from tdlib.publish.contents import leave_out_absent, own_contents, write_own_contents
+from tdlib.publish.origin import ORIGIN
 from tdlib.publish.staged_explorer import stage_explorer
 from tdlib.study.chapters import CHAPTERS, STUDY, load_chapter, measures_of, owner_of
 from tdlib.study.chapters.chapter import RESULTS, TRAINING, Chapter, Notebook, Rows
 from tdlib.study.chapters.expected import any_arm, is_field, rates_tested, some
 from tdlib.study.layout import ROOT, RunLayout
 from tdlib.study.presets import PRESET_FOLDER, PresetError, load_preset
+from tdlib.study.provenance import file_hash
 from tdlib.study.run import Run, open_run
 from tdlib.study.selection import arms_of
 
@@ -144,9 +146,15 @@ def test_its_edition_keeps_what_it_ships_of_the_first_seed_within_its_own_limit(
     kept = sorted(path.relative_to(published / "toy").as_posix() for path in (published / "toy").rglob("*.pt"))
     assert kept == [f"models/{env}/jump/baseline_10hz/seed0/model.pt" for env in ("oscillator", "spaceship")]
     assert (published / "toy" / "results/figures/toy/all.png").is_file() and site.published_chapters() == ["toy"]
+    origin = parse_yaml((published / "toy" / ORIGIN).read_text(encoding="utf-8"))
+    files = {p.relative_to(published / "toy").as_posix(): p for p in (published / "toy").rglob("*") if p.is_file()}
+    del files[ORIGIN]
+    assert origin["files"] == {name: file_hash(path) for name, path in files.items()} and origin["preset"] == "mine"
+    assert {"command", "commits", "versions"} <= set(origin)
     large = finished.layout.figures / "toy" / "large.png"
     large.write_bytes(bytes(TOY.max_bytes))
-    with pytest.raises(ValueError, match=rf"edition of mine must be at most 20000 bytes in all, got {size + 20000}"):
+    more = len("  results/figures/toy/large.png: \n") + len(file_hash(large) or "")  # its line among the hashes
+    with pytest.raises(ValueError, match=rf"must be at most 20000 bytes in all, got {size + 20000 + more}"):
         site.make_edition(path)
     assert (published / "toy" / "notebooks").is_dir()  # the one before stays
 

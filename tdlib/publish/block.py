@@ -12,7 +12,6 @@ import platform
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
@@ -29,7 +28,7 @@ from tdlib.study.measurements import IMAGINED_TIMES, ROLLOUT_TIMES
 from tdlib.study.phases.collect import data_hashes
 from tdlib.study.phases.data_check import check_data
 from tdlib.study.presets import PresetError
-from tdlib.study.provenance import commit_of_memory
+from tdlib.study.provenance import commit_of_memory, versions
 from tdlib.study.run import Run, open_run
 from tdlib.study.statistics import own_rows, table_names
 
@@ -130,7 +129,7 @@ def _made_with(run: Run, seeds: Sequence[int], tables: Mapping[str, pd.DataFrame
         "command": f'make block PRESET={run.preset.name} SEEDS="{" ".join(map(str, seeds))}"',
         "commits": [commit for commit in _commits_of(tables) if commit],
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("torch", "gymnasium", "stable-baselines3", "numpy", "tdlib")},
+        "versions": versions(),
         "test_data": {env: data_hashes(run, env, seeds, "test") for env in run.preset.environments},
         "preset": run.preset.model_dump(mode="json"),
     }

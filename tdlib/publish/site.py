@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tdlib.core.files import stored, write_text
+from tdlib.core.files import stored, write_text, yaml_text
 from tdlib.evaluation.tables import write_table
 from tdlib.figures.theme import theme_css
 from tdlib.grid.jobs import grid_jobs
@@ -37,6 +37,7 @@ from tdlib.publish.edition import (
 from tdlib.publish.examples import write_examples
 from tdlib.publish.failures_page import failures_page
 from tdlib.publish.gallery import write_gallery
+from tdlib.publish.origin import ORIGIN, origin_of
 from tdlib.publish.pages import build_pages
 from tdlib.publish.runs_shown import Finished, write_runs
 from tdlib.publish.scripts import write_scripts
@@ -200,6 +201,7 @@ def make_edition(preset_name: str) -> int:
         copy_benchmarks(staged / "results" / "metrics")
         write_history(staged / HISTORY, stored=PUBLISHED / HISTORY)
         beside = [published_folder(name) for name in published_chapters()]
+    write_text(staged / ORIGIN, yaml_text(origin_of(Run(preset, layout), staged)))
     size = sum(path.stat().st_size for path in staged.rglob("*") if path.is_file())
     if size > chapter.max_bytes:
         raise ValueError(f"edition of {preset.name} must be at most {chapter.max_bytes} bytes in all, got {size}")

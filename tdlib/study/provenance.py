@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,11 @@ def _members_of(path: Path, stamp_hash: str | None) -> tuple[dict, dict]:
     del stamp_hash  # of the content that is read
     stamp = read_stamp(path)
     return stamp.get("members", {}), stamp.get("made_from", {})
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that decide numbers."""
+    return {name: version(name) for name in ("torch", "gymnasium", "stable-baselines3", "numpy", "tdlib")}
 
 
 def file_hash(path: Path) -> str | None:

@@ -4,7 +4,6 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,7 @@ from tdlib.study.clock import part
 from tdlib.study.inference import share_interval, t_intervals
 from tdlib.study.judging import judge_contrasts, judge_predictions, missing_of
 from tdlib.study.measurements import BELOW_ZERO, KEYS, SUCCESS, measure
-from tdlib.study.provenance import commit_of_memory, produced
+from tdlib.study.provenance import commit_of_memory, produced, versions
 from tdlib.study.run import Run
 
 CONTROL = "control_performance"
@@ -171,7 +170,7 @@ def write_summary(run: Run, tables: dict[str, pd.DataFrame], statistics: pd.Data
         "num_control_episodes": len(tables.get("control_performance", ())),
         "control": preset.control.model_dump(),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("torch", "gymnasium", "stable-baselines3", "numpy", "tdlib")},
+        "versions": versions(),
         "git_commit": commit_of_memory(),
         "headline": [
             {key: _plain(value) for key, value in row.items() if not isinstance(value, str) or value}
