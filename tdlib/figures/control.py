@@ -52,13 +52,14 @@ def draw_control(table: pd.DataFrame, rates: Sequence[str] | None = None, arms: 
             axis.text(1.01, 1.0, "solved", transform=axis.transAxes, color=NEUTRAL["muted"], va="bottom")
         axes[-1, 0].set_xlabel("episode return [reward]")
         shared_legend(figure, axes, extra=_reference_keys(summary))
+    drawn = summary[summary["control_frequency"].isin(rates)]
     caption = (
         f"{env}: return of closed-loop episodes, by arm (rows) and control rate (panels); {episode_counts(shown)}. "
         f"Points are means over episodes and seeds, bars span the seeds' means, numbers are the share of solved "
         f"episodes. The black line is the oracle, which plans through the true system with the same planner and budget "
         f"from the same starts; dotted where it solves less than 90 % of at least 20 (planner-limited), so that the "
-        f"panel compares planners.{forms_text(learned, wanted)}{bad_text(summary)}{limited_text(summary)} "
-        f"{control_conclusion(summary)}"
+        f"panel compares planners.{forms_text(learned, wanted)}{bad_text(drawn)}{limited_text(drawn)} "
+        f"{control_conclusion(drawn)}"
     )
     alt = f"Points of episode return on {env} for {len(names)} arms at {len(rates)} control rates, with the oracle."
     return Drawing(figure, caption, alt, summary)

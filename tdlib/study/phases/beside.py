@@ -38,7 +38,8 @@ def open_beside(run: Run, preset: str | os.PathLike = "") -> Run:
         PresetError: If the preset cannot run.
     """
     other = load_preset(worked_preset(preset))
-    shared = {name: getattr(run.preset, name) for name in ("seeds", "training", "device")}
+    shared = {name: getattr(run.preset, name) for name in ("training", "device")}
+    shared["seeds"] = run.preset.own_seeds  # those that are taken have their data elsewhere
     return Run(other.model_copy(update=shared), RunLayout(run.layout.root / FOLDER / other.name))
 
 
