@@ -51,8 +51,8 @@ LINES: list[tuple[str, list[str]]] = [
         _both(ONE_STEP.replace("{rate}", "20") + BASELINE),
     ),
     (
-        "In one step to a finer rate the systems are nearly alike. After half a second of rollout the 20 Hz map asked at 50 Hz errs by {} on "
-        "Pendulum and by {} on CartPole with continuous force.",
+        "In one step to a finer rate the systems are nearly alike. After half a second of rollout the 20 Hz map asked "
+        "at 50 Hz errs by {} on Pendulum and by {} on CartPole with continuous force.",
         [
             f"metric=rollout.relative_error, detail=0.5, test_frequency=50, env={env}, {BASELINE}"
             for env in ("Pendulum-v1", "CartPoleContinuous-v1")
