@@ -258,7 +258,7 @@ def main(arguments: list[str] | None = None) -> int:
             if not (PUBLISHED / "notebooks").is_dir():
                 raise ValueError("published edition must exist: make it with `make edition PRESET=quick`")
             layout = RunLayout.of("published")
-            unpacked, seed = layout.root / "unpacked", load_preset(PUBLISHED / "preset.yaml").seeds[0]
+            unpacked, seed = layout.root / "unpacked", load_preset(PUBLISHED / "preset.yaml").own_seeds[0]
             shutil.rmtree(unpacked, ignore_errors=True)
             runs = {}
             for name in (STUDY, *published_chapters()):
