@@ -602,9 +602,9 @@ def find_rows_fixture() -> list[dict[str, str]]:
 def test_a_number_is_found_or_the_error_says_why():
     rows = find_rows_fixture()
     query = {"metric": "one_step.mse", "test_frequency": "20"}
-    assert td_tables.find(rows, query).text() == "1.50 [1.40, 1.60], n = 2 seeds"
+    assert td_tables.find(rows, query).text() == "1.50 [1.40, 1.60] (n = 2 seeds)"
     assert td_tables.find(rows, query | {"size": "small"}).mean == 9
-    assert td_tables.find(rows, query | {"test_frequency": "50"}).text() == "1.50, n = 1 seed"
+    assert td_tables.find(rows, query | {"test_frequency": "50"}).text() == "1.50 (n = 1 seed)"
     with pytest.raises(td_tables.QueryError, match="0 do: metric=one_step.mse, test_frequency=7"):
         td_tables.find(rows, query | {"test_frequency": "7"})
     with pytest.raises(td_tables.QueryError, match="2 do"):
@@ -622,7 +622,11 @@ def test_a_number_is_found_or_the_error_says_why():
         ((0.04, -0.1, 12.0), ".0f", "0.04 [−0.10, 12.00]"),
         ((-120.4, -130.0, -110.0), ".0f", "−120 [−130, −110]"),
         ((float("nan"), float("nan"), float("nan")), ".1f", "not finite"),
-        ((-1e-9, -2e-9, 3.0), ".3g", "−1e−09 [−2e−09, 3]"),
+        ((-1e-9, -2e-9, 3.0), ".3g", "0.00 [0.00, 3.00]"),  # nothing beside its interval
+        ((-1e-9, -2e-9, 0.0), ".3g", "−1e−09 [−2e−09, 0]"),
+        ((0.02194, 0.02012, 0.02376), ".3g", "0.0219 [0.0201, 0.0238]"),  # as many decimals as the first needs
+        ((1145.6, 1008.7, 1282.4), ".3g", "1146 [1009, 1282]"),
+        ((0.5, float("nan"), float("nan")), ".3g", "0.500"),
     ],
 )
 def test_numbers_are_not_rounded_away_and_zero_has_no_sign(numbers, spec, text):
@@ -635,14 +639,14 @@ def test_the_least_of_several_numbers_is_named(tmp_path):
     rows += [rows[0] | {"form": "concat", "mean": "0.3"}, rows[0] | {"form": "scaled", "mean": "nan"}]
     place = td_tables.Source(tmp_path, "here", td_tables.Rows(rows))
     query = "metric=one_step.mse, env=Pendulum-v1"
-    assert td_results.least([place], query, "form=scaled concat log_tau") == "concat, 0.30"
+    assert td_results.least([place], query, "form=scaled concat log_tau") == "concat, 0.300"
     with pytest.raises(td_tables.QueryError, match="at least one number"):
         td_results.least([place], query, "form=log_tau scaled")
 
 
 def test_a_number_says_how_many_of_its_seeds_diverged():
     value = td_tables.Value(1.5, 1.25, 1.75, 2, 14, bad=1)
-    assert value.text() == "1.50 [1.25, 1.75], n = 2 of 3 seeds, the others diverged"
+    assert value.text() == "1.50 [1.25, 1.75] (n = 2 of 3 seeds, the others diverged)"
     assert value.text(brief=True) == "1.50 [1.25, 1.75] (1 of 3 seeds diverged)"
     none = td_tables.Value(math.nan, math.nan, math.nan, 0, 14, bad=3)
     assert none.text(brief=True) == "not finite (3 of 3 seeds diverged)"
@@ -734,7 +738,7 @@ def test_pages_show_the_verdict_of_the_run_and_no_other(tmp_path):
     shown = [row for _, row in td_predictions.rows_of(prediction, td_predictions.read_judged(source))]
     assert shown[0]["verdict"] == "holds" and shown[1:] == [None] * (len(shown) - 1)
     cells = td_predictions._cells(first, {**shown[0], "note": "a note"})
-    assert "1.01 [0.98, 1.04], n = 12 seeds" in " ".join(cells[2].astext().split())
+    assert "1.01 [0.98, 1.04] (n = 12 seeds)" in " ".join(cells[2].astext().split())
     assert cells[3].astext() == "holds: a note"
     assert td_predictions.read_judged(td_tables.Source(tmp_path / "elsewhere", "", [])) == {}
 
@@ -866,7 +870,7 @@ def test_tables_sort_numbers_as_pages_write_them():
 
     for cell, value in {
         "1.49 [1.45, 1.53]": 1.49, " −0.4": -0.4, "12 %": 12, "1,024": 1024, "2.5e-3": 0.0025, "0.5 ± 20%": 0.5,
-        "1.50\n[1.48, 1.49], n = 2 seeds": 1.5, "50 Hz": 50, "<0.01": 0.01, ".5": 0.5,
+        "1.50\n[1.48, 1.49] (n = 2 seeds)": 1.5, "50 Hz": 50, "<0.01": 0.01, ".5": 0.5,
     }.items():  # fmt: skip
         assert number(cell) == pytest.approx(value), cell
     for cell in ("baseline, 20 Hz", "", "–", "3d", "v1"):

@@ -116,8 +116,7 @@ def number(rows: list[dict[str, str]], query: str) -> str:
         value = find(rows, parse_query(query))
     except QueryError:
         return ""
-    spec = ".3f" if value.mean < 0.1 else ".2f" if value.mean < 10 else ".0f"  # two digits that say something
-    return value.text(spec, brief=True)
+    return value.text(brief=True)
 
 
 def table_rows(rows: list[dict[str, str]]) -> list[str]:

@@ -24,7 +24,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from td_predictions import load_known
 from td_results import look_up, make_table, number_cell, page_sources
-from td_tables import QueryError, Source, find, find_row, parse_query, read_statistics
+from td_tables import SPEC, QueryError, Source, find, find_row, parse_query, read_statistics
 
 LOG = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class ThenAndNow(SphinxDirective):
         if query is None:
             return nodes.paragraph("", "not there")
         try:
-            return number_cell(find(rows, parse_query(query)), self.options.get("format", ".2f"), seeds=True)
+            return number_cell(find(rows, parse_query(query)), self.options.get("format", SPEC), seeds=True)
         except QueryError as error:
             LOG.warning("then-and-now: %s", error, location=self.get_location(), type="td", subtype="res")
             return nodes.paragraph("", "no row")
@@ -76,7 +76,7 @@ class ThenAndNow(SphinxDirective):
             value, _ = look_up(places, parse_query(query))
         except QueryError:  # an arm that a preset leaves out
             return nodes.paragraph("", "not in this edition")
-        return number_cell(value, self.options.get("format", ".2f"), seeds=True)
+        return number_cell(value, self.options.get("format", SPEC), seeds=True)
 
 
 def is_first(then: list[dict[str, str]], places: list[Source]) -> bool:

@@ -32,6 +32,7 @@ from td_tables import (
     BLOCKS,
     PREDICTIONS,
     PUBLISHED,
+    SPEC,
     STATISTICS,
     SUMMARIES,
     QueryError,
@@ -123,7 +124,7 @@ class ResultRole(NumberRole):
         text, _, shape = " ".join(self.text.split()).partition("|")
         words = shape.split()
         brief = "brief" in words
-        spec = next((word for word in words if word != "brief"), ".2f")
+        spec = next((word for word in words if word != "brief"), SPEC)
         value, _ = look_up(page_sources(self.env), parse_query(text))
         return value.text(spec, brief)
 
@@ -281,7 +282,7 @@ class ResultTable(SphinxDirective):
             value, _ = look_up(places, parse_query(query))
             self.seeds.add(value.num_seeds)
             self.presets.add(value.preset)
-            return number_cell(value, self.options.get("format", ".2f"))
+            return number_cell(value, self.options.get("format", SPEC))
         except QueryError as error:
             LOG.warning("res-table: %s", error, location=self.get_location(), type="td", subtype="res")
             return nodes.paragraph("", "no row")

@@ -26,6 +26,9 @@ class QueryError(ValueError):
 
 
 GROUP_KEYS = ("metric", "env")
+SPEC = ".3g"  # how a number is written if nothing else is asked for; three significant digits
+DIGITS = re.compile(r"\.(\d+)g")  # a format with a number of significant digits
+MOST_DECIMALS = 6  # beyond them a power of ten is shorter
 FIXED = re.compile(r"\.(\d+)f")  # a format with a number of decimals
 MORE_DECIMALS = 2
 
@@ -57,8 +60,8 @@ class Value:
         """Whether there is an interval; one seed has none, whatever the table says."""
         return math.isfinite(self.low) and math.isfinite(self.high) and self.num_seeds != 1
 
-    def text(self, spec: str = ".2f", brief: bool = False) -> str:
-        """Write it as `1.49 [1.45, 1.53], n = 2 seeds`; brief leaves the seeds out."""
+    def text(self, spec: str = SPEC, brief: bool = False) -> str:
+        """Write it as `1.49 [1.45, 1.53] (n = 2 seeds)`; brief leaves the seeds out."""
         shown = [self.mean, *([self.low, self.high] if self.has_interval else [])]
         number, *ends = written(shown, spec)
         if ends:
@@ -66,17 +69,24 @@ class Value:
         if self.bad and brief:
             return f"{number} ({self.bad} of {self.num_seeds + self.bad} seeds diverged)"
         if self.bad:
-            return f"{number}, n = {self.num_seeds} of {self.num_seeds + self.bad} seeds, the others diverged"
+            return f"{number} (n = {self.num_seeds} of {self.num_seeds + self.bad} seeds, the others diverged)"
         if brief or not self.num_seeds:
             return number
-        return f"{number}, n = {self.num_seeds} seed{'s' if self.num_seeds != 1 else ''}"
+        return f"{number} (n = {self.num_seeds} seed{'s' if self.num_seeds != 1 else ''})"
 
 
 def written(numbers: list[float], spec: str) -> list[str]:
     """Write numbers that belong together with as many decimals; nothing that is not zero is shown as zero.
 
-    Where a number would be, all get up to two decimals more; what is smaller still is zero without a sign.
+    Where a number would be, all get up to two decimals more; what is smaller still is zero without a sign. Of a format
+    of significant digits, `.3g`, the first number has so many, or what its interval leaves of them.
     """
+    if (digits := DIGITS.fullmatch(spec)) is not None:
+        finite = [x for x in numbers if math.isfinite(x)]
+        size = max(abs(numbers[0]), max(finite) - min(finite)) if math.isfinite(numbers[0]) else 0.0
+        decimals = max(0, int(digits[1]) - 1 - math.floor(math.log10(size))) if size else 0
+        if decimals <= MOST_DECIMALS:
+            return [_number(x, f".{decimals}f") for x in numbers]
     fixed = FIXED.fullmatch(spec)
     if fixed is not None:
         decimals, most = int(fixed[1]), int(fixed[1]) + MORE_DECIMALS

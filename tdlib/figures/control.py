@@ -15,6 +15,7 @@ from tdlib.figures.style import (
     METHOD_COLORS,
     METHOD_LABELS,
     NEUTRAL,
+    SMALL,
     NothingToDrawError,
     bad_text,
     new_figure,
@@ -49,7 +50,8 @@ def draw_control(table: pd.DataFrame, rates: Sequence[str] | None = None, arms: 
             at = summary["control_frequency"] == rate
             draw_control_points(axis, seeds[seeds["control_frequency"] == rate], summary[at], names)
             axis.set_title(f"control at {rate} Hz" + " (planner-limited)" * _is_limited(summary[at]))
-            axis.text(1.01, 1.0, "solved", transform=axis.transAxes, color=NEUTRAL["muted"], va="bottom")
+            axis.text(1.01, 1.0, "solved", transform=axis.transAxes, color=NEUTRAL["muted"], va="bottom",
+                      fontsize=SMALL)  # fmt: skip
         axes[-1, 0].set_xlabel("episode return [reward]")
         shared_legend(figure, axes, extra=_reference_keys(summary))
     drawn = summary[summary["control_frequency"].isin(rates)]
@@ -105,7 +107,7 @@ def draw_control_points(axis: Axes, seeds: pd.DataFrame, summary: pd.DataFrame, 
             continue
         y = names.index(arm["arm"])
         axis.text(1.01, y, f"{arm['success']:.0%}", transform=axis.get_yaxis_transform(), va="center",
-                  color=NEUTRAL["muted"])  # fmt: skip
+                  color=NEUTRAL["muted"], fontsize=SMALL)  # fmt: skip
         if arm["bad"]:
             axis.plot(0.98, y, "x", color=colors[arm["arm"]], transform=axis.get_yaxis_transform())
     axis.set(xlabel="", ylabel="", ylim=(len(names) - 0.4, -0.6))
