@@ -51,8 +51,9 @@ run = open_run(preset)
 tables = merge_parts(run)
 statistics = summarize(run, tables)
 shown = statistics.query("metric == 'one_step.relative_error' and test_frequency == '50' and train_frequency == '20'")
-shown = shown.set_index(["env", "model", "method", "form"])[["mean", "ci_low", "ci_high", "n_seeds"]]
-figures.WholeTable(shown.round(3))
+shown = shown.sort_values(["env", "model", "method", "form", "size", "data"])
+shown = shown.set_index(["env", "model", "method", "form", "size", "data"])
+figures.WholeTable(shown[["mean", "ci_low", "ci_high", "n_seeds", "bad"]].round(4))
 
 # %% [markdown]
 # ## Choose a system, an arm and a test rate

@@ -698,11 +698,16 @@ def test_many_verdicts_are_folded_and_those_against_the_prediction_are_not():
     assert folded.astext().startswith(f"Checks: holds {many - 1}") and "refuted" not in folded.astext()
     assert [box.astext().count("holds") for box in td_predictions.tables_of(rows, whole=True)] == [many - 1]
     words = rows[0][0].what
-    why = [f"{words} => because", f"{rows[0][0].env}: {words} => there", "on pooled => fits"]
-    with pytest.raises(ValueError, match="begin of a check's words"):
-        td_predictions.explanations(why, rows)
-    assert td_predictions.explanations(why[:2], rows) == ["because", "there"]
-    assert td_predictions.explanations(["", f"{rows[1][0].what} => because"], rows[1:2]) == []  # it holds
+    why = {words: "because", f"{rows[0][0].env}: {words}": "there"}
+    assert td_predictions.explanations(why, rows) == ["because", "there"]
+    with pytest.raises(ValueError, match="begin of a check's words, got 'on pooled'"):
+        td_predictions.explanations({**why, "on pooled": "fits"}, rows)
+    assert td_predictions.explanations({rows[1][0].what: "because"}, rows[1:2]) == []  # it holds
+    told = yaml.safe_load((BOOK / "otherwise.yaml").read_text(encoding="utf-8"))
+    for name, reasons in told.items():  # each is for checks that there are
+        assert len(
+            td_predictions.explanations(reasons, [(c, found | {"verdict": "refuted"}) for c in known[name].checks])
+        )
     assert len(td_predictions.tables_of(rows[1:], whole=False)) == 1
     assert "design_component" not in td_predictions.tables_of(rows[1:], whole=False)[0]
 

@@ -126,7 +126,7 @@ def test_more_robust_is_what_grows_less_than_the_raw_map(several, seeds, verdict
     row = own.loc[(ENVS[0], "multi_resolution")]
     assert row["ratio"] == pytest.approx(several, rel=0.1) and row["against"] == pytest.approx(several / 2, rel=0.1)
     assert row["verdict"] == verdict and row["n_seeds"] == seeds
-    assert f"\u201cmore robust\u201d is {verdict} (" in figures.draw_shift(table).caption
+    assert f"that it is more robust: {verdict} at 20, 33.3 and 100 Hz" in figures.draw_shift(table).caption
     off = table[(table["test_frequency"] == "33.3") & (table["method"] == "baseline")].iloc[0]
     assert off["limit_pooled"] == pytest.approx(2 / 3) and off["limit_ratio"] == pytest.approx(4.5)
     assert off["verdict"] == "" and off["against"] == 1.0  # the raw map itself
@@ -358,7 +358,7 @@ def test_shares_of_alarms_count_seeds_and_pairs_and_turn_with_the_table():
         row = table.loc["5"]
         assert row["missed_low"] < missed < row["missed_high"] and row["failures"] == 0.5
         caption = figures.draw_alarm(table.reset_index()).caption
-        assert f"fails most at 5 Hz, on 0.5 of the pairs, of which {missed:g} [" in caption
+        assert f"fails most at 5 Hz, on 50% of the pairs, of which a share of {missed:g} [" in caption
     measured = measure({"ensemble_calibration": counted(0.9)})
     assert set(measured["metric"]) == {"ensemble.alarms", "ensemble.missed"}
     assert set(measured.loc[measured["metric"] == "ensemble.missed", "test_frequency"]) == {"5"}

@@ -51,7 +51,7 @@ LINES: list[tuple[str, list[str]]] = [
         _both(ONE_STEP.replace("{rate}", "20") + BASELINE),
     ),
     (
-        "In one step to a finer rate the systems are nearly alike. After half a second of rollout the 20 Hz map asked "
+        "In one step from 20 to 50 Hz the systems are nearly alike. After half a second of rollout the 20 Hz map asked "
         "at 50 Hz errs by {} on Pendulum and by {} on CartPole with continuous force.",
         [
             f"metric=rollout.relative_error, detail=0.5, test_frequency=50, env={env}, {BASELINE}"

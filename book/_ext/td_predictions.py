@@ -7,14 +7,14 @@ was judged by: where the bound is another one now, the check is not in this run.
 
     ```{prediction} off-rate-formula     the statement, and since when it stands
     ```{verdict} off-rate-formula        a table of predicted and measured values; without a name: all predictions
-                                         many rows are folded under their counts, what went against it is not
-    20 Hz jump => a sentence             below, shown where a check whose words begin so went against the prediction
+                                         many rows are folded under their counts, what went against it is not, and
+                                         `book/otherwise.yaml` says why
     {counts}`off-rate-formula`           in a sentence: how many of its checks came to which verdict; `a + b` of both
 """
 
 import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
@@ -34,6 +34,7 @@ from tdlib.study.verdicts import VERDICTS
 
 LOG = logging.getLogger(__name__)
 PREDICTIONS = Path("book/predictions.yaml")
+OTHERWISE = Path("book/otherwise.yaml")
 ENVIRONMENT = re.compile(r"^(.+)-v\d+$")  # an environment's name as Gymnasium writes it
 ABSENT = "not in this run"
 AGAINST = ("refuted", "inconsistent")
@@ -102,7 +103,6 @@ class VerdictDirective(SphinxDirective):
     """Predicted and measured values of one prediction, or of all; `:whole:` folds nothing, inside of what is folded."""
 
     optional_arguments = 1
-    has_content = True
     option_spec = {"whole": directives.flag}
 
     def run(self) -> list[nodes.Node]:
@@ -121,35 +121,43 @@ class VerdictDirective(SphinxDirective):
         total = _counts([row for rows in shown.values() for row in rows])
         note = f"{total}. Brackets: 95 % interval over the n seeds. Source of the numbers: {_ran(shown, label)}."
         source = nodes.paragraph("", note, classes=["td-source"])
-        try:
-            told_why = explanations(self.content, [row for rows in shown.values() for row in rows])
-        except ValueError as error:
-            LOG.warning("verdict: %s", error, location=self.get_location(), type="td", subtype="res")
-            told_why = []
-        why = [node for text in told_why for node in self.parse_text_to_nodes(f"*Otherwise than predicted.* {text}")]
+        why = [] if len(names) > 1 else self._otherwise(names[0], shown[names[0]])
         if len(result) == 1 and result[0].get("design_component"):  # folded whole, with its source
             result[0] += source
             return [*result, *why]
         return [*result, source, *why]
 
+    def _otherwise(self, name: str, rows: Rows) -> list[nodes.Node]:
+        """Say of the checks that went against the prediction why, where that is known."""
+        path = Path(self.env.srcdir) / OTHERWISE
+        self.env.note_dependency(str(path))
+        known = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+        try:
+            found = explanations(known.get(name, {}), rows)
+        except ValueError as error:
+            LOG.warning("verdict: %s", error, location=self.get_location(), type="td", subtype="res")
+            return []
+        return [node for text in found for node in self.parse_text_to_nodes(f"*Otherwise than predicted.* {text}")]
 
-def explanations(lines: Iterable[str], rows: Rows) -> list[str]:
-    """Return why checks went against a prediction, of those that did: lines `how the check's words begin => why`.
 
-    In front of the words may stand a system, `Pendulum-v1: error at => why`, of whose checks alone the line speaks.
+def explanations(known: Mapping[str, str], rows: Rows) -> list[str]:
+    """Return why checks went against a prediction, of those that did.
+
+    Args:
+        known: How the words of checks begin, perhaps behind a system, `Pendulum-v1: error at` -> why.
+        rows: Of the prediction.
 
     Raises:
         ValueError: If no check's words begin so.
     """
     found = []
-    for line in filter(None, (line.strip() for line in lines)):
-        begin, sign, text = (part.strip() for part in line.partition("=>"))
+    for begin, why in known.items():
         own = [row for check, row in rows for words in (check.what, f"{check.env}: {check.what}")
                if words.startswith(begin)]  # fmt: skip
-        if not sign or not own:
-            raise ValueError(f"a line must be the begin of a check's words => why, got {line!r}")
+        if not own:
+            raise ValueError(f"a reason must be for the begin of a check's words, got {begin!r}")
         if any(row and row["verdict"] in AGAINST for row in own):
-            found.append(text)
+            found.append(why)
     return found
 
 

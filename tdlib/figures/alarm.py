@@ -70,11 +70,11 @@ def _conclusion(table: pd.DataFrame) -> str:
         told = "fails on no pair counted"
         if worst["n_failures"]:
             told = (
-                f"fails most at {worst['test_frequency']} Hz, on {worst['failures']:.2g} of the pairs, of which "
-                f"{interval_text(worst, 'missed')} raise no alarm"
+                f"fails most at {worst['test_frequency']} Hz, on {worst['failures']:.0%} of the pairs, of which a "
+                f"share of {interval_text(worst, 'missed')} raises no alarm"
             )
         parts.append(
             f"{worst['arm']} on {worst['env']} {told}, and sounds most in vain at {vain['test_frequency']} Hz, where "
-            f"{interval_text(vain, 'alarms')} raise one and {vain['failures']:.2g} fail"
+            f"a share of {interval_text(vain, 'alarms')} raises one and {vain['failures']:.0%} fail"
         )
     return f"{'; '.join(parts)} ({seeds_text(table['n_seeds'].max())})."

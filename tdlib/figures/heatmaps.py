@@ -12,6 +12,7 @@ from tdlib.figures.save import Drawing
 from tdlib.figures.selection import ARM, Arms, forms_text, matrix_arms, name_arms, pick, pick_or_first
 from tdlib.figures.style import (
     NEUTRAL,
+    SMALL,
     NothingToDrawError,
     bad_text,
     counts_text,
@@ -64,7 +65,7 @@ def number(value: float, kind: str) -> str:
     if kind == "mse":
         return f"{0 - np.log10(value):.1f}" if value > 0 else "∞"
     if value < 0.0095:
-        return f"{value:.3f}".removeprefix("0") if value >= 0.0005 else f"{value:.0e}".replace("e-0", "e-")
+        return f"{value:.3f}".removeprefix("0") if value >= 0.00095 else f"{value:.0e}".replace("e-0", "e-")
     if value < 0.995:
         return f"{value:.2f}".removeprefix("0")
     return f"{value:.1f}" if value < 9.95 else f"{value:.0f}" if value < 9999 else ">1e4"
@@ -93,8 +94,8 @@ def _draw(table: pd.DataFrame, value: str, test_set: str, chosen: pd.DataFrame) 
     rate = main_test_rate(rates)
     caption = (
         f"{', '.join(envs)}: {VALUES[value][0]} by arm with its training rate (rows) and test rate (columns), "
-        f"{test_set} held-out pairs; {numbers}. Mean over seeds, {counts_text(chosen)}; models with memory are "
-        f"scored on fewer pairs.{forms_text(chosen, matrix_arms())}{bad_text(summary, 'hatched')} "
+        f"{test_set} held-out pairs; {numbers}. Mean over seeds, {counts_text(chosen)}."
+        f"{forms_text(chosen, matrix_arms())}{bad_text(summary, 'hatched')} "
         f"{conclusion(summary[summary['test_frequency'] == rate], place=f'At {rate} Hz')}"
     )
     alt = f"Heat map of {value} for {max(counts)} arms at {len(rates)} test rates on {', '.join(envs)}."
@@ -109,7 +110,8 @@ def draw_matrix(axis: Axes, summary: pd.DataFrame, rates: list[str], value: str,
     wide = wide.reindex(index=list(dict.fromkeys(summary["arm"])), columns=rates)
     bad = summary.pivot(index="arm", columns="test_frequency", values="bad").reindex_like(wide)
     seaborn.heatmap(wide, annot=wide.map(lambda cell: number(cell, value)), fmt="", norm=norm, cmap=color_map(value),
-                    cbar=False, linewidths=0.5, annot_kws={"color": NEUTRAL["text"]}, ax=axis)  # fmt: skip
+                    cbar=False, linewidths=0.5, ax=axis,
+                    annot_kws={"color": NEUTRAL["text"], "fontsize": SMALL})  # fmt: skip
     for i, j in zip(*np.nonzero((bad > 0).to_numpy() | bad.isna().to_numpy()), strict=True):
         hatch = "...." if np.isnan(bad.iloc[i, j]) else "////"
         axis.add_patch(Rectangle((j, i), 1, 1, fill=False, hatch=hatch, linewidth=0, edgecolor=NEUTRAL["reference"]))

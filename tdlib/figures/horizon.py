@@ -53,7 +53,8 @@ def draw_error_vs_horizon(table: pd.DataFrame, rates: Sequence[str] | None = Non
         f"{env}: relative error of open-loop rollouts (RMS error over RMS true change since the start, all dimensions) "
         f"against time, one panel per test rate. Lines are means over seeds, bands span the seeds; "
         f"{starts_text(table)}. Above the gray line at 1 predicting no change is better. Values are cut at "
-        f"{CEILING:g}.{limits}{forms_text(table, key_arms())}{bad_text(summary)} {_conclusion(summary, shown)}"
+        f"{FLOOR:g} and {CEILING:g}.{limits}{forms_text(table, key_arms())}{bad_text(summary)} "
+        f"{_conclusion(summary, shown, survivors)}"
     )
     alt = f"Curves of rollout error on {env} for {table['arm'].nunique()} arms at {len(shown)} test rates."
     return Drawing(figure, caption, alt, summary)
@@ -136,11 +137,12 @@ def draw_rollout_lines(axis: Axes, table: pd.DataFrame, looks: dict[str, object]
     axis.set_xlim(0, max(0.1, float(np.nanmax(table["time"], initial=1.0)) * 1.02))
 
 
-def _conclusion(summary: pd.DataFrame, rates: Sequence[str]) -> str:
-    """Compare at the finest rate at the last time that is drawn: where limits end rollouts, of those still inside."""
+def _conclusion(summary: pd.DataFrame, rates: Sequence[str], survivors: pd.DataFrame) -> str:
+    """Compare at the finest rate at the last time; where limits end rollouts, the last that a fifth of them reach."""
     rate = main_test_rate(rates)
+    lasting = survivors[(survivors["test_frequency"] == rate) & (survivors["n"] >= survivors["n_starts"] / 5)]
     own = summary[summary["test_frequency"] == rate]
-    inside = own[own["truncated"]]
+    inside = own[own["truncated"] & own["time"].isin(lasting["time"])]
     rows, counted = (inside, "of the rollouts still inside") if len(inside) else (own, "all rollouts counted")
     end = rows["time"].max()
     return conclusion(rows[np.isclose(rows["time"], end)], place=f"After {end:g} s at {rate} Hz, {counted},")

@@ -11,7 +11,7 @@ from tdlib.core.facts import LOG_FORMS, POOLED, SECONDS, TRANSITIONS, data_of, p
 from tdlib.figures.conclusions import conclusion, main_test_rate
 from tdlib.figures.control import control_conclusion, episode_counts, episode_means, limited_text, seed_means
 from tdlib.figures.heatmaps import draw_error_matrices
-from tdlib.figures.horizon import draw_rollout_lines, enough_starts, starts_text
+from tdlib.figures.horizon import CEILING, FLOOR, draw_rollout_lines, enough_starts, starts_text
 from tdlib.figures.lines import arm_looks, draw_lines, grid_of, no_change_line
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import ARM, forms_text, key_arms, main_model, matrix_arms, name_arms, pick, rates_in
@@ -84,7 +84,7 @@ def draw_figure2(table: pd.DataFrame) -> Drawing:
     caption = (
         f"Relative error of open-loop rollouts against time at {len(rates)} test rates (columns), all rollouts counted "
         f"to the end; means over seeds, bands span the seeds, {starts_text(chosen)}. The gray line is predicting no "
-        f"change.{forms_text(chosen, key_arms())}{bad_text(summary)} "
+        f"change; errors are cut at {FLOOR:g} and {CEILING:g}.{forms_text(chosen, key_arms())}{bad_text(summary)} "
         f"{conclusion(last, place=f'After {end:g} s at {rate} Hz')}"
     )
     alt = f"Rollout error against time for {chosen['arm'].nunique()} arms in {len(envs)} environments."

@@ -9,7 +9,7 @@ from tdlib.figures.lines import arm_looks
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import forms_text, name_arms
 from tdlib.figures.style import NEUTRAL, arm_label, new_figure, plain_log_axis, span_text, style
-from tdlib.figures.words import interval_text, seeds_text
+from tdlib.figures.words import interval_text, listed, seeds_text
 
 LIMIT = {"color": NEUTRAL["muted"], "marker": "|", "markersize": 11, "linestyle": ""}
 
@@ -83,18 +83,20 @@ def _draw_ratios(axis: Axes, rows: pd.DataFrame, names: list[str], palette: dict
 
 
 def _conclusion(table: pd.DataFrame) -> str:
-    """Say at the own rate whether the arm of several rates is more robust than the raw map of one."""
+    """Say at every rate shown whether the arm of several rates is more robust than the raw map of one."""
     parts = []
     for env, rows in table.groupby("env", sort=False):
-        own = rows[rows["test_frequency"] == rows["test_frequency"].iloc[0]]
-        several = own[own["method"] == "multi_resolution"]
-        if several.empty or not np.isfinite(several["against"].iloc[0]):
+        several = rows[(rows["method"] == "multi_resolution") & np.isfinite(rows["against"])]
+        if several.empty:
             parts.append(f"on {env} no ratio of an arm of several rates is there")
             continue
-        row = several.iloc[0]
+        grown = [f"{interval_text(row, 'against')} at {row['test_frequency']} Hz" for _, row in several.iterrows()]
+        judged = [
+            f"{verdict} at {listed(own['test_frequency'])} Hz"
+            for verdict, own in several.groupby("verdict", sort=False)
+        ]
         parts.append(
-            f"on {env} the errors of {arm_label(row)} grow by {interval_text(row, 'ratio', 'ci')} at "
-            f"{row['test_frequency']} Hz, {interval_text(row, 'against')} times what the raw map's grow by, so that "
-            f"\u201cmore robust\u201d is {row['verdict']} ({seeds_text(row['n_seeds'])})"
+            f"on {env} the errors of {arm_label(several.iloc[0])} grow by {listed(grown)} times what the raw map's do "
+            f"({seeds_text(several['n_seeds'].max())}); that it is more robust: {', '.join(judged)}"
         )
-    return f"From pooled to shifted states: {'; '.join(parts)}."
+    return f"From pooled to shifted states, {'; '.join(parts)}."

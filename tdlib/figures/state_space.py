@@ -4,14 +4,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.colors import LogNorm
+from matplotlib import colormaps
+from matplotlib.colors import LinearSegmentedColormap, LogNorm
 
 from tdlib.figures.conclusions import conclusion, main_test_rate
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import ARM, arms_in, forms_text, name_arms, pick_or_first, rates_in, shown_arms
 from tdlib.figures.style import NEUTRAL, new_figure, state_label, state_plane, style
 
-NORM = LogNorm(0.01, 10.0, clip=True)
+NORM = LogNorm(0.001, 10.0, clip=True)
+# without the ends of the map, which are hard to see on a light and on a dark page
+COLORS = LinearSegmentedColormap.from_list("errors", colormaps["magma_r"](np.linspace(0.15, 0.85, 64)))
 
 
 def draw_state_space(table: pd.DataFrame, arms: Sequence[tuple] = ()) -> Drawing:
@@ -35,10 +38,10 @@ def draw_state_space(table: pd.DataFrame, arms: Sequence[tuple] = ()) -> Drawing
                 points = rows[rows["test_frequency"] == rate]
                 finite = points[np.isfinite(points["relative_error"])]
                 dots = axis.scatter(finite[horizontal], finite[vertical], c=finite["relative_error"].clip(lower=1e-6),
-                                    norm=NORM, cmap="magma_r", s=7, linewidths=0)  # fmt: skip
+                                    norm=NORM, cmap=COLORS, s=7, linewidths=0)  # fmt: skip
                 bad = points[~np.isfinite(points["relative_error"])]
                 axis.plot(bad[horizontal], bad[vertical], "x", color=NEUTRAL["text"], markersize=4)
-                axis.set_title(f"{rate} Hz: {_rms(finite['relative_error']):.2f}")
+                axis.set_title(f"{rate} Hz: {_rms(finite['relative_error']):.2g}")
             name = named.loc[(named[ARM] == arm[ARM]).all(axis=1), "arm"].iloc[0]
             row[0].set_ylabel(f"{name.replace(', ', ',' + chr(10))}\n{state_label(vertical, env)}")
         for axis in axes[-1]:

@@ -43,7 +43,7 @@ def draw_velocity_field(table: pd.DataFrame) -> Drawing:
             error = np.hypot(*off.T)
             arrows = _arrows(axis, field, learned, scale, error)
             rms = float(np.sqrt(np.mean(error**2)))
-            axis.set_title(f"{name}: {rms:.2f}")
+            axis.set_title(f"{name}: {rms:.2g}")
             errors.append({"env": env, "arm": name, "mean": rms, "seeds": 1})
         for axis in panels[count:]:
             axis.set_visible(False)

@@ -1,6 +1,6 @@
 """Numbers as captions say them: a mean with its interval, and how many seeds stand behind it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -24,6 +24,12 @@ def interval_text(row: Mapping, value: str, ends: str = "", digits: int = 2) -> 
 def number_text(value: float, digits: int = 2) -> str:
     """Write a number with so many significant digits and no power of ten below 100 000."""
     return f"{value:.0f}" if 10**digits <= abs(value) < 1e5 else f"{value:.{digits}g}"
+
+
+def listed(parts: Iterable[str]) -> str:
+    """Join words as a sentence does: `10, 20 and 50`."""
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def seeds_text(count: float) -> str:

@@ -259,7 +259,7 @@ def _growth(found: dict, figures: Path) -> list[str]:
 def _predictions(units: dict[str, pd.DataFrame], parts: pd.DataFrame | None) -> list[str]:
     if not units:
         return []
-    presets = [run for name in PREDICTED for run in runs_of(load_preset(name))]
+    presets = list({run.name: of_all_seeds(run) for name in PREDICTED for run in runs_of(load_preset(name))}.values())
     lines = [
         "## What the presets cost",
         "",
@@ -273,6 +273,7 @@ def _predictions(units: dict[str, pd.DataFrame], parts: pd.DataFrame | None) -> 
         header = ["preset", *(f"{kind} [{hours}]" for kind in kinds), f"all of these [{hours}]"]
         header += [] if on_card else [f"wall on {CORES} cores [h]"]
         rows = [_prediction_row(preset, table, kinds)[: len(header)] for preset in presets]
+        rows = [row for row in rows if set(row[1:]) - {"–", _hours(0.0)}]  # what can be counted
         lines += [f"**Unit costs of {device}.**", "", *_table(header, rows), ""]
     if parts is not None:
         measured = parts[parts["part"].isin(KINDS)].groupby("part")["cpu_seconds"].sum()

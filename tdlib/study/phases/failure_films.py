@@ -62,7 +62,7 @@ class Failure:
 
 def failures() -> list[Failure]:
     """Return the ways to fail that open-loop rollouts show; the arms are those of the registry."""
-    missed, gained = "of the true change missed at the end", "spreads of the true energies gained against the truth"
+    missed, gained = "times the true change missed at the end", "spreads of the true energies gained against the truth"
     map_of = (main_model(), "baseline", "none")
     euler = next((arm for arm in field_arms() if arm[2] == "euler"), ("none", "ode", "euler", MAIN_RATE))
     remembers = next((name for name, family in MODELS.items() if family.remembers), "none")
@@ -130,7 +130,7 @@ def diverged(errors: pd.DataFrame | None) -> Failure:
     """Return the failure of the arm and rate with the largest rollout error of all, one that is not finite before."""
     failure = Failure(
         "diverged", "Divergence", "Errors that grow with every step leave the states that the model has seen, and then "
-        "any bound.", end_error, "of the true change missed at the end", "largest",
+        "any bound.", end_error, "times the true change missed at the end", "largest",
     )  # fmt: skip
     if errors is None or errors.empty:
         return failure
@@ -146,7 +146,7 @@ def diverged(errors: pd.DataFrame | None) -> Failure:
 PLANNER = Failure(  # the closed loop's table says where
     "planner_limited",
     "The planner is the limit",
-    "Where the oracle, which plans through the truth, fails, the planner's budget is too small and no model at fault.",
+    "Where the oracle, which plans through the truth, fails, the planner or the task is at fault and no model.",
 )
 
 
@@ -183,7 +183,7 @@ def _film(run: Run, failure: Failure) -> tuple[SavedVideo | Missing, str]:
     (env, rollouts), score, count = found[e], finite[e][k, s], sum(x.size for x in finite)
     bad = int(sum((~np.isfinite(x)).sum() for x in scores))
     if failure.name == "diverged" and score < DIVERGED:
-        return _absent(path, failure, f"none has: the worst rollout misses {score:.2g} of the true change")
+        return _absent(path, failure, f"none has: the worst rollout misses {score:.2g} times the true change")
     member = rollouts.members.iloc[k]
     rows = rollouts.table(s + 1)
     for name in ("method", "form", "train_frequency", "seed"):
