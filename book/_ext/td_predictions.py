@@ -17,7 +17,6 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import yaml
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
@@ -28,6 +27,7 @@ from td_results import NumberRole, make_table, number_cell, page_sources
 from td_tables import PREDICTIONS as TABLE
 from td_tables import QueryError, Source, Value, ran
 
+from tdlib.core.files import parse_yaml
 from tdlib.study.prediction_history import HISTORY
 from tdlib.study.predictions import Check, Prediction, load_predictions
 from tdlib.study.verdicts import VERDICTS
@@ -131,7 +131,7 @@ class VerdictDirective(SphinxDirective):
         """Say of the checks that went against the prediction why, where that is known."""
         path = Path(self.env.srcdir) / OTHERWISE
         self.env.note_dependency(str(path))
-        known = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+        known = parse_yaml(path.read_text(encoding="utf-8")) if path.exists() else {}
         try:
             found = explanations(known.get(name, {}), rows)
         except ValueError as error:
@@ -252,7 +252,7 @@ def load_known(directive: SphinxDirective | NumberRole) -> dict[str, Prediction]
 def _load_history(directive: SphinxDirective) -> dict[str, dict]:
     path = Path(directive.env.srcdir) / PREDICTIONS.with_name(HISTORY)
     directive.env.note_dependency(str(path))
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return parse_yaml(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def setup(app: Sphinx) -> dict:

@@ -46,6 +46,7 @@ from td_tables import (
     sources,
 )
 
+from tdlib.figures.words import listed
 from tdlib.study.presets import load_preset
 from tdlib.systems import SYSTEMS
 
@@ -217,8 +218,7 @@ def preset_value(key: str) -> str:
 def in_words(value: object) -> str:
     """Return a setting as text: a list as `10, 20 and 50`, thousands apart."""
     values = value if isinstance(value, tuple | list) else [value]
-    *first, last = [as_number(each) if isinstance(each, int | float) else str(each) for each in values]
-    return f"{', '.join(first)} and {last}" if first else last
+    return listed(as_number(each) if isinstance(each, int | float) else str(each) for each in values)
 
 
 def as_number(value: float) -> str:

@@ -82,8 +82,8 @@ def evaluate_model(network: DynamicsModel, examples: Examples, num_examples: int
     see = examples.network_transform
     asked = (start, context) if physical else (see.features(start, spec), see.context(context, spec))
     place = next((x.device for x in network.parameters()), torch.device("cpu"))
-    given = asked[1] if asked[1] is None else asked[1].map(lambda x: x.to(place))
-    predicted = network.predict_sequence(asked[0].to(place), actions.to(place), delta_t.to(place), given).cpu()
+    given = (asked[0].to(place), actions.to(place), delta_t.to(place), asked[1].map(lambda x: x.to(place)))
+    predicted = network.predict_sequence(*given).cpu()
     targets = see.features(windows.targets, spec)
     found = {MODEL: (see.features(predicted, spec), predicted) if physical else (predicted, None)}
     found |= {name: (see.features(x, spec), x) for name, x in rules_without_training(windows, spec).items()}

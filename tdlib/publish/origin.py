@@ -3,8 +3,7 @@
 import platform
 from pathlib import Path
 
-import pandas as pd
-
+from tdlib.publish.runs_shown import commits_in
 from tdlib.study.blocks import blocks_of, made_with
 from tdlib.study.chapters import STUDY
 from tdlib.study.phases.collect import data_hashes
@@ -26,7 +25,7 @@ def origin_of(run: Run, edition: Path) -> dict[str, object]:
     found: dict[str, object] = {
         "command": f"make edition PRESET={preset.name}",
         "preset": preset.name,
-        "commits": commits_of(run.layout.metrics),
+        "commits": sorted({commit for path in run.layout.metrics.glob("*.csv") for commit in commits_in(path)}),
         "python": platform.python_version(),
         "versions": versions(),
     }
@@ -41,12 +40,3 @@ def origin_of(run: Run, edition: Path) -> dict[str, object]:
     if preset.chapter == STUDY:
         found["test_data"] = {env: data_hashes(run, env, preset.own_seeds, "test") for env in preset.environments}
     return found | {"files": {path.relative_to(edition).as_posix(): file_hash(path) for path in files}}
-
-
-def commits_of(metrics: Path) -> list[str]:
-    """Return the commits that rows of a folder's tables name."""
-    found: set[str] = set()
-    for path in sorted(metrics.glob("*.csv")):
-        named = pd.read_csv(path, dtype=str, keep_default_na=False, usecols=lambda column: column == "git_commit")
-        found |= set(named.get("git_commit", ()))
-    return sorted(found - {""})

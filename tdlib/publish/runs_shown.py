@@ -49,10 +49,13 @@ class Finished:
     def commits(self) -> list[str]:
         """Return the commits that its models were trained at; none if it trained none or does not say."""
         path = self.results / "metrics" / TRAINED
-        if not path.is_file():
-            return []
-        table = pd.read_csv(path, dtype=str, usecols=lambda name: name == "git_commit")
-        return [] if table.empty else list(dict.fromkeys(table["git_commit"].dropna()))
+        return commits_in(path) if path.is_file() else []
+
+
+def commits_in(path: Path) -> list[str]:
+    """Return the commits that the rows of a table name, in their order."""
+    table = pd.read_csv(path, dtype=str, usecols=lambda name: name == "git_commit")
+    return [] if table.empty else list(dict.fromkeys(table["git_commit"].dropna()))
 
 
 def write_runs(runs: Iterable[Finished], results: Path) -> None:
