@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from tdlib.figures.conclusions import conclusion
 from tdlib.figures.save import Drawing
 from tdlib.figures.selection import ARM
+from tdlib.figures.state_space import COLORS
 from tdlib.figures.style import arm_label, model_label, new_figure, sort_models, state_label, style
 
 MOST = 5  # models beside the true field
@@ -76,4 +77,4 @@ def _arrows(
     options = {"angles": "xy", "scale_units": "xy", "scale": 22, "width": 0.006, "pivot": "mid"}
     if error is None:
         return axis.quiver(*points, color="#222222", **options)
-    return axis.quiver(*points, error, cmap="viridis_r", clim=(0, 1), **options)
+    return axis.quiver(*points, error, cmap=COLORS, clim=(0, 1), **options)
