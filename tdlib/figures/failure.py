@@ -79,6 +79,7 @@ def draw_predictors(comparison: pd.DataFrame) -> Drawing:
         "Brier score (mean squared error of a predicted probability of failure at another rate) over that of the base "
         "rate, which knows how often models fail elsewhere, each time in a system and at a test rate that the "
         "fit has not seen. Left of 1 a predictor knows more. Expected error: the root of limit² + own error². "
+        "In color: the two whose calibration is drawn next. "
         f"Ratios paired by seed, geometric means with 95 % t intervals, n = {seeds_text(comparison['n_seeds'].max())}, "
         f"{span_text(shown['n'])} rows."
         + f" Without a failure, so not drawn: {'; '.join(blank)}." * bool(blank)
