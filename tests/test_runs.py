@@ -91,7 +91,7 @@ def test_an_edition_stores_each_picture_once_and_gives_everything_back(tmp_path)
     (run / "results/figures/limits/x.png").write_bytes(picture)
     (run / "results/figures/limits/x.gif").write_bytes(b"GIF89a" + picture)
     (run / "results/metrics/one_step_errors.csv").write_text(table)
-    (run / "results/metrics/statistics.csv").write_text(table)
+    (run / "results/metrics/predictions.csv").write_text(table)
     (run / "results/metrics/parts/left_out.csv").write_text(table)
     address = "data:image/png;base64," + base64.b64encode(picture).decode()
     cell = nbformat.v4.new_code_cell("show()")
@@ -107,7 +107,7 @@ def test_an_edition_stores_each_picture_once_and_gives_everything_back(tmp_path)
     packed = (tmp_path / "edition/notebooks/a.ipynb").read_text()
     assert "base64" not in packed
     assert (tmp_path / "edition/results/metrics/one_step_errors.csv.xz").stat().st_size < 1000
-    assert (tmp_path / "edition/results/metrics/statistics.csv").read_text() == table
+    assert (tmp_path / "edition/results/metrics/predictions.csv").read_text() == table
     assert not list((tmp_path / "edition").rglob("left_out*"))
 
     unpack(tmp_path / "edition", tmp_path / "back")

@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import io
 import json
 import math
 import re
@@ -147,8 +148,13 @@ def read_statistics(path: Path) -> Rows:
 
 @functools.lru_cache(maxsize=4)
 def _read(path: Path, changed: int) -> Rows:
-    with path.open(newline="", encoding="utf-8") as file:
-        return Rows(csv.DictReader(file))
+    return Rows(csv.DictReader(io.StringIO(stored_text(path))))
+
+
+def stored_text(path: Path) -> str:
+    """Read a text as an edition stores it, compressed or not."""
+    packer = PACKERS.get(path.suffix)
+    return (path.read_bytes() if packer is None else packer.decompress(path.read_bytes())).decode()
 
 
 def alarm_rows(folder: Path) -> list[dict[str, str]]:
@@ -159,9 +165,7 @@ def alarm_rows(folder: Path) -> list[dict[str, str]]:
     path = stored(folder / ALARM)
     if not path.is_file():
         return []
-    packer = PACKERS.get(path.suffix)
-    text = (path.read_bytes() if packer is None else packer.decompress(path.read_bytes())).decode()
-    return [_with_interval(row, values) for row, values in alarm_values(text)]
+    return [_with_interval(row, values) for row, values in alarm_values(stored_text(path))]
 
 
 def alarm_values(text: str) -> list[tuple[dict[str, str], list[float]]]:
@@ -263,8 +267,8 @@ class Source:
 
 def open_source(folder: Path, what: str) -> Source | None:
     """Open the results below a folder; None if its statistics.csv does not exist."""
-    path = folder / STATISTICS
-    if not path.exists():
+    path = stored(folder / STATISTICS)
+    if not path.is_file():
         return None
     preset = read_preset(folder).get("preset", "unknown")
     rows = Rows([*read_statistics(path), *alarm_rows(folder)])
