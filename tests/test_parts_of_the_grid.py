@@ -24,7 +24,7 @@ from tdlib.grid.times import phase_times, write_times
 from tdlib.models import RescaledIncrement, build_model
 from tdlib.publish import site
 from tdlib.publish.block import write_block
-from tdlib.publish.edition import IN_BLOCKS, OF_STUDY, add_taken, pack, unpack
+from tdlib.publish.edition import IN_BLOCKS, OF_STUDY, PUBLISHED, add_taken, pack, unpack
 from tdlib.speed import Stack
 from tdlib.study import blocks, provenance
 from tdlib.study.arms import Arm
@@ -494,3 +494,17 @@ def test_a_block_stands_for_its_seeds_in_another_run(cells, tmp_path, monkeypatc
     other.write_text(yaml.safe_dump(content | {"taken": [1]}))
     with pytest.raises(PresetError, match="a seed must be in one block, seed 1 is in .*seeds1 and .*seeds1-2"):
         load_preset(other)
+
+
+def test_a_seed_that_ran_twice_gave_the_same_errors():
+    """Seed 2 ran for its block and again, on another machine and at another commit, for the edition's models."""
+    both = [
+        read_table(stored(folder / "one_step_errors.csv"))
+        for folder in (blocks.BLOCKS / "full" / "seeds2-3", PUBLISHED / "results" / "metrics")
+    ]
+    first, again = [rows[rows["seed"] == 2] for rows in both]
+    keys = [*KEY_COLUMNS, "test_set", "dimension"]
+    joined = first.merge(again, on=[key for key in keys if key in first], suffixes=("_first", "_again"))
+    assert len(joined) == len(first) == len(again) > 10_000
+    off = (joined["relative_error_again"] / joined["relative_error_first"] - 1).abs()
+    assert off.max() < 5e-4 and (off < 5e-5).mean() > 0.99
