@@ -163,7 +163,7 @@ def test_small_presets_start_at_most_seventeen_kernels(name):
 
 
 def test_full_splits_data_by_seed_and_later_phases_by_model_and_seeds():
-    preset = load_preset("full")
+    preset = load_preset("full").model_copy(update={"taken": ()})
     names = [cell.name for cell in grid_jobs(preset)]
 
     def count(phase: int, rest: str) -> int:
@@ -200,7 +200,7 @@ def test_a_chapter_collects_by_seed_trains_by_model_and_seeds_and_evaluates_by_m
 
 
 def test_a_block_of_seeds_is_all_cells_of_these_seeds_and_no_other():
-    preset = load_preset("full")
+    preset = load_preset("full").model_copy(update={"taken": ()})
     block = cells_of_seeds(preset, [0, 1, 2, 3])
     names = {job.name for job in block}
     assert {seed for job in block for seed in job.parameters["seeds"]} == {0, 1, 2, 3}
@@ -215,6 +215,8 @@ def test_a_block_of_seeds_is_all_cells_of_these_seeds_and_no_other():
     for seeds, words in (([0, 1, 2], "whole cells of 2, got [0, 1, 2]"), ([12], "seeds must be among")):
         with pytest.raises(ValueError, match=re.escape(words)):
             cells_of_seeds(preset, seeds)
+    with pytest.raises(ValueError, match=r"among the preset's \[0, 1\], got \[2\]; those in taken lie in blocks"):
+        cells_of_seeds(preset.model_copy(update={"taken": tuple(range(2, 12))}), [2])
     with pytest.raises(ValueError, match="preset must have cells .* smoke has none"):
         cells_of_seeds(load_preset("smoke"), [0])
 

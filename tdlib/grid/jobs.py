@@ -102,7 +102,11 @@ def cells_of_seeds(preset: Preset, seeds: Collection[int]) -> list[Job]:
         raise ValueError(f"preset must have cells (seeds_per_cell) to be run by seeds, {preset.name} has none")
     unknown = [seed for seed in seeds if seed not in preset.own_seeds]
     if unknown:
-        raise ValueError(f"seeds must be among the preset's {list(preset.own_seeds)}, got {unknown}")
+        hint = "; those in taken lie in blocks, and run once they are taken out of that list"
+        raise ValueError(
+            f"seeds must be among the preset's {list(preset.own_seeds)}, got {unknown}"
+            + hint * any(seed in preset.taken for seed in unknown)
+        )
     cells = [job for job in grid_jobs(preset) if "seeds" in job.parameters]
     parted = [
         job.name for job in cells if 0 < len(set(job.parameters["seeds"]) - set(seeds)) < len(job.parameters["seeds"])
