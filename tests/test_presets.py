@@ -11,6 +11,7 @@ from tdlib.grid.jobs import PHASES, cells_of_seeds, grid_jobs
 from tdlib.planning import planning_steps
 from tdlib.study.chapters import CHAPTERS, STUDY
 from tdlib.study.layout import ROOT
+from tdlib.study.predicted_cost import of_all_seeds
 from tdlib.study.presets import PRESET_FOLDER, PresetError, load_preset
 from tdlib.study.run import open_run
 from tdlib.study.selection import arms_of, select_arms
@@ -163,7 +164,7 @@ def test_small_presets_start_at_most_seventeen_kernels(name):
 
 
 def test_full_splits_data_by_seed_and_later_phases_by_model_and_seeds():
-    preset = load_preset("full").model_copy(update={"taken": ()})
+    preset = of_all_seeds(load_preset("full"))
     names = [cell.name for cell in grid_jobs(preset)]
 
     def count(phase: int, rest: str) -> int:
@@ -200,7 +201,7 @@ def test_a_chapter_collects_by_seed_trains_by_model_and_seeds_and_evaluates_by_m
 
 
 def test_a_block_of_seeds_is_all_cells_of_these_seeds_and_no_other():
-    preset = load_preset("full").model_copy(update={"taken": ()})
+    preset = of_all_seeds(load_preset("full"))
     block = cells_of_seeds(preset, [0, 1, 2, 3])
     names = {job.name for job in block}
     assert {seed for job in block for seed in job.parameters["seeds"]} == {0, 1, 2, 3}

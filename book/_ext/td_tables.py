@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from tdlib.core.files import PACKERS, stored
+from tdlib.core.files import stored, stored_bytes
 
 KEYS = ("metric", "env", "model", "method", "form", "size", "data", "train_frequency", "test_frequency", "detail")
 DEFAULTS = (("size", "hidden64"), ("data", "transitions"))  # used in this order, only if several rows match
@@ -148,13 +148,7 @@ def read_statistics(path: Path) -> Rows:
 
 @functools.lru_cache(maxsize=4)
 def _read(path: Path, changed: int) -> Rows:
-    return Rows(csv.DictReader(io.StringIO(stored_text(path))))
-
-
-def stored_text(path: Path) -> str:
-    """Read a text as an edition stores it, compressed or not."""
-    packer = PACKERS.get(path.suffix)
-    return (path.read_bytes() if packer is None else packer.decompress(path.read_bytes())).decode()
+    return Rows(csv.DictReader(io.StringIO(stored_bytes(path).decode())))
 
 
 def alarm_rows(folder: Path) -> list[dict[str, str]]:
@@ -165,7 +159,7 @@ def alarm_rows(folder: Path) -> list[dict[str, str]]:
     path = stored(folder / ALARM)
     if not path.is_file():
         return []
-    return [_with_interval(row, values) for row, values in alarm_values(stored_text(path))]
+    return [_with_interval(row, values) for row, values in alarm_values(stored_bytes(path).decode())]
 
 
 def alarm_values(text: str) -> list[tuple[dict[str, str], list[float]]]:

@@ -102,3 +102,9 @@ def stored(path: Path) -> Path:
     """Return where a file lies: its own place, or that of its compressed form if only that is there."""
     places = [path, *(path.with_name(f"{path.name}{suffix}") for suffix in PACKERS)]
     return next(filter(Path.is_file, places), path)
+
+
+def stored_bytes(path: Path) -> bytes:
+    """Read a file as it was before it was compressed, if its name says that it is."""
+    packer = PACKERS.get(path.suffix)
+    return path.read_bytes() if packer is None else packer.decompress(path.read_bytes())

@@ -18,7 +18,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 
-from tdlib.core.files import PACKERS, write_text
+from tdlib.core.files import PACKERS, stored_bytes, write_text
 from tdlib.evaluation.tables import MEMBER_COLUMNS, frequency_value, read_table, write_table
 from tdlib.study.blocks import taken_rows
 from tdlib.study.layout import ROOT
@@ -203,9 +203,9 @@ def unpack(edition: Path, target: Path) -> None:
     copy_results(edition / "results", target / "results")
     if (edition / "notebooks").is_dir():
         shutil.copytree(edition / "notebooks", target / "notebooks", dirs_exist_ok=True)
-    for suffix, packer in PACKERS.items():
+    for suffix in PACKERS:
         for path in sorted(target.rglob(f"*{suffix}")):
-            path.with_suffix("").write_bytes(packer.decompress(path.read_bytes()))
+            path.with_suffix("").write_bytes(stored_bytes(path))
             path.unlink()
     media = _media(target / "results")
     for path in sorted((target / "notebooks").glob("[!.]*.ipynb")):

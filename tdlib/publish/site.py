@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tdlib.core.files import PACKERS, stored, write_bytes, write_text, yaml_text
+from tdlib.core.files import stored, stored_bytes, write_bytes, write_text, yaml_text
 from tdlib.evaluation.tables import write_table
 from tdlib.figures.theme import theme_css
 from tdlib.grid.jobs import grid_jobs
@@ -98,11 +98,9 @@ def stage(study: Finished, seed: int, site: Path, chapters: Mapping[str, Finishe
     for name in CONCLUSIONS:  # pages with conclusions read the published edition
         source = stored(PUBLISHED / "results" / "metrics" / name)
         if source.is_file():
-            packer = PACKERS.get(source.suffix)
-            content = source.read_bytes()
             target = published / "metrics" / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(target, content if packer is None else packer.decompress(content))
+            write_bytes(target, stored_bytes(source))
     for name in published_chapters():
         add_rows(name, load_preset(PUBLISHED / name / "preset.yaml").name, PUBLISHED / name / "results", published)
     add_blocks(study.preset, site / "results" / BLOCKS.name)
