@@ -26,11 +26,13 @@ from tdlib.systems import SYSTEMS
 
 ENV, SEEDS, RATES = "Pendulum-v1", (0, 1), (10.0, 20.0, 50.0)
 NUM_PAIRS, NUM_STARTS, NUM_CONSISTENCY, NUM_CONVERGENCE = 512, 10, 256, 64  # as in the preset `quick`
-OPTIONS = {
-    "consistency": {"num_pairs": NUM_CONSISTENCY},
-    "convergence": {"num_pairs": NUM_CONVERGENCE},
-    "points": {"num_points": 1},
-}
+MEASURES = (
+    "one_step",
+    "rollout",
+    "consistency",
+    "convergence",
+)  # what the loop takes; fields and energies are not in it
+OPTIONS = {"consistency": {"num_pairs": NUM_CONSISTENCY}, "convergence": {"num_pairs": NUM_CONVERGENCE}}
 CASES = {  # model -> its arm and the size of the stack
     "jump": (Arm("jump", "multi_resolution", "scaled_concat", train_frequency="mixed"), 16),
     "lstm": (Arm("lstm", "multi_resolution", "scaled_concat", train_frequency="mixed"), 6),
@@ -147,7 +149,7 @@ def rows(device: str = "cpu", quick: bool = False) -> list[harness.Row]:
         row = harness.compare(
             f"evaluate {name}, stack of {size}",
             lambda stack=stack, members=members: evaluate_stack(
-                stack, members, test_sets(), SYSTEMS[ENV], options=OPTIONS, device=device
+                stack, members, test_sets(), SYSTEMS[ENV], measures=MEASURES, options=OPTIONS, device=device
             ),
             lambda loops=loops: [loop.run() for loop in loops],
             count=transitions,
