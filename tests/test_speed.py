@@ -155,7 +155,9 @@ def test_the_chapter_shows_what_was_measured(results):
     bench.write_text(json.dumps([{**first, "device": "A card"}, *others]))
     mixed = speed_page(results)
     assert "| on |" in mixed and "| A card, 1 thread |" in mixed and "| cpu, 1 thread |" in mixed
-    assert "| unit | 0.22 | – |" in page
+    assert (
+        "| what | ours | unit |\n| --- | ---: | --- |\n| unit | 0.22 | " in page
+    )  # nothing of a peer that is not there
     assert "| step | models | 1.02 | 0.90 to 1.10 | 3 |" in page
     for name in ("time_split", "growth"):
         assert f"../results/figures/speed/{name}.png" in page
@@ -163,6 +165,16 @@ def test_the_chapter_shows_what_was_measured(results):
     predicted = next(line for line in page.splitlines() if line.startswith("| full |")).split(" | ")
     work = preset_work(of_all_seeds(load_preset("full")))
     assert float(predicted[5]) == pytest.approx(1e-6 * work["count"].sum() / 3600, rel=0.05)
+
+
+def test_a_long_table_of_benchmarks_is_folded_whole(results):
+    bench = results / "metrics" / "bench.json"
+    first, *others, alone = json.loads(bench.read_text())
+    many = [{**alone, "name": f"unit {k}"} for k in range(50)]
+    bench.write_text(json.dumps([first, *others, *many]))
+    page = speed_page(results)
+    folded = page.split("{dropdown} 50 rows\n")[1].split("\n:::::\n")[0]
+    assert page.count("{dropdown}") == 1 and folded.count("\n| unit ") == 50
 
 
 def test_a_study_of_many_jobs_is_shown_by_phase(results):

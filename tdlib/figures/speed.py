@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from tdlib.figures.save import Drawing
 from tdlib.figures.style import METHOD_COLORS, NEUTRAL, new_figure, style
@@ -52,9 +54,10 @@ def draw_growth(series: Sequence[Mapping[str, Any]], device: str) -> Drawing:
         for axis, name in zip(np.ravel(grid), axes_of, strict=False):
             for color, line in zip(COLORS, (line for line in series if line["axis"] == name), strict=False):
                 x, y, power = np.array(line["x"], float), np.array(line["y"], float), float(line["exponent"])
-                label = f"{line['name']}: power {power:.2f} [{line['low']:.2f}, {line['high']:.2f}]"
+                label = f"{line['name']}:\npower {power:.2f} [{line['low']:.2f}, {line['high']:.2f}]"
                 axis.loglog(x, y, "o", color=color, label=label)
                 axis.loglog(x, np.exp(np.log(y).mean()) * (x / np.exp(np.log(x).mean())) ** power, color=color)
+            _plain_ticks(axis, sorted({x for line in series if line["axis"] == name for x in line["x"]}))
             axis.set_xlabel(name)
             axis.set_ylabel("time [s]")
             axis.legend(loc="upper left", bbox_to_anchor=(0, -0.22))
@@ -79,6 +82,18 @@ def draw_growth(series: Sequence[Mapping[str, Any]], device: str) -> Drawing:
     )
     powers = ", ".join(f"{line['name']} {float(line['exponent']):.2f}" for line in series)
     return Drawing(figure, caption, f"Log-log lines of time against {', '.join(axes_of)}; exponents: {powers}.", data)
+
+
+def _plain_ticks(axis: Axes, measured: Sequence[float]) -> None:
+    """Mark what was measured, and times within one decade by few plain numbers: a log axis writes powers of both."""
+    axis.xaxis.set_major_locator(FixedLocator(measured))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,g}"))
+    low, high = axis.get_ylim()
+    if high < 10 * low:
+        axis.yaxis.set_major_locator(MaxNLocator(4))
+        axis.yaxis.set_minor_locator(NullLocator())
+        axis.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
 
 
 def _largest(wide: pd.DataFrame, by: str) -> str:

@@ -20,6 +20,8 @@ from tdlib.study.presets import PRESET_FOLDER, Preset, load_preset
 PREDICTED = ("quick", "full", "full_literal")
 CORES = 2  # that costs are predicted for
 SEEN_AT_ONCE = 60  # jobs; a long study has a thousand
+UNFOLDED = 40  # rows of a table of benchmarks; of more a reader wants one
+NOTHING = "–"
 PROCESSOR = "cpu"  # as `make bench` names it; another device is a card
 GROUPS = {
     "training": "Training",
@@ -118,7 +120,7 @@ def _phases(results: Path, units: dict[str, pd.DataFrame]) -> list[str]:
         ratios += [] if math.isnan(ratio) else [ratio]
         rows.append([
             r.phase, str(r.jobs), _hours(r.wall_seconds / 3600), _hours(r.cpu_seconds / 3600),
-            _hours(r.work_seconds / 3600), _hours(expected), "–" if math.isnan(ratio) else f"{ratio:.2f}",
+            _hours(r.work_seconds / 3600), _hours(expected), NOTHING if math.isnan(ratio) else f"{ratio:.2f}",
             f"{r.peak_mb:.0f}",
         ])  # fmt: skip
     header = ["phase", "jobs", "wall [h]", "CPU [h]", "its work [CPU h]", "predicted [CPU h]", "of the prediction",
@@ -204,9 +206,12 @@ def _benchmarks(rows: Sequence[dict]) -> list[str]:
         chosen = [row for row in rows if row.get("group", "") == group]
         title = GROUPS.get(group, str(group).capitalize() or "Others")
         table, places = [_bench_row(row) for row in chosen], {_place(row) for row in chosen}
-        columns = len(header) - (len(places) == 1)  # where all ran alike, a line says so and leaves numbers the room
+        said = [i for i in range(len(header)) if {row[i] for row in table} != {NOTHING}]  # no peer, no columns of it
+        columns = said[: -1 if len(places) == 1 else None]  # where all ran alike, a line says so
+        left = [place for place, i in enumerate(columns) if i in (0, 3, 7, 8)]
+        shown = _table([header[i] for i in columns], [[row[i] for i in columns] for row in table], left=left)
         lines += [f"### {title}", "", *([f"All on {places.pop()}.", ""] if len(places) == 1 else [])]
-        lines += [*_table(header[:columns], [row[:columns] for row in table], left=(0, 3, 7, 8)), ""]
+        lines += [*(_folded(shown, len(table)) if len(table) > UNFOLDED else shown), ""]
     torch = sorted({row["torch"] for row in rows if row.get("torch")})
     return [*lines, f"Measured with torch {', '.join(torch)}."] if torch else lines
 
@@ -214,7 +219,7 @@ def _benchmarks(rows: Sequence[dict]) -> list[str]:
 def _bench_row(row: dict) -> list[str]:
     ratio, goal = row.get("ratio"), row.get("goal")
     low, high = row.get("ratio_low") or ratio, row.get("ratio_high") or ratio
-    shown = "–" if ratio is None else f"{ratio:.2f} ({low:.2f}–{high:.2f})"
+    shown = NOTHING if ratio is None else f"{ratio:.2f} ({low:.2f}–{high:.2f})"
     missed = ratio is not None and goal is not None and ratio < goal
     return [
         row["name"],
@@ -222,9 +227,9 @@ def _bench_row(row: dict) -> list[str]:
         _number(row.get("peer")),
         row.get("unit", ""),
         shown,
-        "–" if goal is None else f"{goal:g} **missed**" if missed else f"{goal:g}",
-        "–" if row.get("fraction_of_peak") is None else _percent(row["fraction_of_peak"]),
-        row.get("peer_name") or "–",
+        NOTHING if goal is None else f"{goal:g} **missed**" if missed else f"{goal:g}",
+        NOTHING if row.get("fraction_of_peak") is None else _percent(row["fraction_of_peak"]),
+        row.get("peer_name") or NOTHING,
         _place(row),
     ]
 
@@ -273,7 +278,7 @@ def _predictions(units: dict[str, pd.DataFrame], parts: pd.DataFrame | None) -> 
         header = ["preset", *(f"{kind} [{hours}]" for kind in kinds), f"all of these [{hours}]"]
         header += [] if on_card else [f"wall on {CORES} cores [h]"]
         rows = [_prediction_row(preset, table, kinds)[: len(header)] for preset in presets]
-        rows = [row for row in rows if set(row[1:]) - {"–", _hours(0.0)}]  # what can be counted
+        rows = [row for row in rows if set(row[1:]) - {NOTHING, _hours(0.0)}]  # what can be counted
         lines += [f"**Unit costs of {device}.**", "", *_table(header, rows), ""]
     if parts is not None:
         measured = parts[parts["part"].isin(KINDS)].groupby("part")["cpu_seconds"].sum()
@@ -316,6 +321,10 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[
     return ["::::{div} td-sortable", *lines, "::::"]
 
 
+def _folded(table: Sequence[str], count: int) -> list[str]:
+    return [f":::::{{dropdown}} {count} rows", *table, ":::::"]
+
+
 def _read_table(path: Path) -> pd.DataFrame | None:
     return _read(path, pd.read_csv)
 
@@ -331,7 +340,7 @@ def _read(path: Path, reader: Callable) -> Any:
 def _number(value: float | None) -> str:
     """Write three digits, and no power of ten where there are more before the point: `5,070`."""
     if value is None:
-        return "–"
+        return NOTHING
     shown = float(f"{value:.3g}")
     return f"{shown:,.0f}" if shown >= 1000 else f"{value:.3g}"
 
@@ -341,4 +350,4 @@ def _percent(share: float) -> str:
 
 
 def _hours(hours: float) -> str:
-    return "–" if math.isnan(hours) else f"{hours:.3f}" if hours < 1 else f"{hours:.1f}"
+    return NOTHING if math.isnan(hours) else f"{hours:.3f}" if hours < 1 else f"{hours:.1f}"

@@ -181,7 +181,8 @@ def machine_costs(clock: Clock, name: str) -> Iterator[tuple[str, str, float]]:
 
 def growth(clock: Clock) -> Iterator[dict]:
     """Yield how seconds grow with models, seeds, transitions and rates."""
-    jump, field = TRAINED[0][0], TRAINED[5][0]
+    jump = TRAINED[0][0]
+    field = next(arm for arm, _, _ in TRAINED if arm.model == "newtonian" and arm.form == "rk4")
     for arm, counts, steps in ((jump, (1, 2, 4, 8, 16, 32), 90), (field, (1, 2, 4, 8, 16), 30)):
         per_step = [max(1e-6, step_seconds(clock, arm, count, steps)) for count in counts]
         yield _series(f"training step, {family(arm)}", "models in the stack", counts, per_step)
