@@ -146,14 +146,21 @@ def run_notebook(browser, watching, lab, name):
     told = []  # what Lab asked in a window of its own, which takes every click until it is answered
 
     def answer(dialog):
-        told.append(f"Lab asked {dialog.inner_text()!r}")
-        dialog.locator(".jp-mod-accept").click()
+        try:
+            told.append(f"Lab asked {dialog.inner_text(timeout=2000)!r}")
+            dialog.locator(".jp-mod-accept").click(timeout=2000)
+        except TimeoutError as error:  # it went by itself, or takes no answer yet and is asked about again
+            told.append(str(error).splitlines()[0])
 
-    page.add_locator_handler(page.locator("dialog.jp-Dialog").first, answer)
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", state="attached")
-    page.locator(".jp-NotebookPanel .jp-CodeCell").first.click()
-    run_all_cells(page, told)
+    # another question may follow at once, and Playwright would wait for the first to go without answering it
+    page.add_locator_handler(page.locator("dialog.jp-Dialog").first, answer, no_wait_after=True)
+    try:
+        page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+        page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", state="attached")
+        page.locator(".jp-NotebookPanel .jp-CodeCell").first.click()
+        run_all_cells(page, told)
+    except TimeoutError as error:
+        pytest.fail(f"{error}; {told}")
     return page
 
 
