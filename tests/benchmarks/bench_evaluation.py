@@ -26,12 +26,8 @@ from tdlib.systems import SYSTEMS
 
 ENV, SEEDS, RATES = "Pendulum-v1", (0, 1), (10.0, 20.0, 50.0)
 NUM_PAIRS, NUM_STARTS, NUM_CONSISTENCY, NUM_CONVERGENCE = 512, 10, 256, 64  # as in the preset `quick`
-MEASURES = (
-    "one_step",
-    "rollout",
-    "consistency",
-    "convergence",
-)  # what the loop takes; fields and energies are not in it
+# what the loop takes; fields and energies are not in it
+MEASURES = ("one_step", "rollout", "consistency", "convergence")
 OPTIONS = {"consistency": {"num_pairs": NUM_CONSISTENCY}, "convergence": {"num_pairs": NUM_CONVERGENCE}}
 CASES = {  # model -> its arm and the size of the stack
     "jump": (Arm("jump", "multi_resolution", "scaled_concat", train_frequency="mixed"), 16),

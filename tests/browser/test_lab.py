@@ -180,9 +180,9 @@ def test_the_explorer_moves_in_jupyterlab_and_equals_torch(lab, browser, report)
         pytest.fail("no explorer; the cells say: " + page.locator(".jp-NotebookPanel").inner_text()[-3000:])
     settle(page, live)
     first = shown(page, live)
+    page.locator(".jp-NotebookPanel").get_by_text("models of the edition in book/published").first.wait_for()
     assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
-    # seen from the repository, where the kernel starts; a line that a cell prints while Lab still joins it may be lost
-    paths = [arm["entry"]["path"] for arm in first["arms"]]
+    paths = [arm["entry"]["path"] for arm in first["arms"]]  # seen from the repository, where the kernel starts
     assert all(path.startswith("book/published/models/") for path in paths), paths
     assert_equals_torch(first, MODELS, rounded=False)
 
